@@ -1,0 +1,138 @@
+"""The audit log: a hash chain that shows every later change, at the hub and at each node.
+
+Each entry's hash covers its canonical JSON and the hash before it. Heads are exchanged with every claim (cross-anchored),
+so neither side can rewrite its past alone. Subjects appear only as commitments under a salt that can be erased.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, Integer, select
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from fairbank.clock import Clock, iso
+from fairbank.database import HubBase, NodeBase
+from fairbank.errors import FairbankError, Kind
+from fairbank.signing import canonical
+
+GENESIS = "sha256:" + "0" * 64
+_SEQ = BigInteger().with_variant(Integer, "sqlite")
+
+
+class AuditError(FairbankError):
+    """The audit log does not hold together: something in it was changed, removed or put in."""
+
+    code = "FB-CORE-030"
+    kind = Kind.FAILED
+
+
+class _AuditColumns:
+    seq: Mapped[int] = mapped_column(_SEQ, primary_key=True, autoincrement=False)
+    at: Mapped[datetime]
+    actor: Mapped[str]
+    act: Mapped[str] = mapped_column(index=True)
+    target: Mapped[str]
+    detail: Mapped[dict[str, Any]]
+    previous: Mapped[str]
+    hash: Mapped[str] = mapped_column(unique=True)
+
+
+class HubAudit(_AuditColumns, HubBase):
+    """An entry of the hub's log."""
+
+    __tablename__ = "audit"
+
+
+class NodeAudit(_AuditColumns, NodeBase):
+    """An entry of a node's log."""
+
+    __tablename__ = "audit"
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The newest entry: its number (0 for an empty log) and hash."""
+
+    seq: int
+    hash: str
+
+
+def record(
+    session: Session,
+    table: type[HubAudit] | type[NodeAudit],
+    *,
+    clock: Clock,
+    actor: str,
+    act: str,
+    target: str,
+    detail: dict[str, Any] | None = None,
+) -> Head:
+    """Append an entry in the caller's writing transaction and return the new head.
+
+    Args:
+        actor: account or key id.
+        act: `noun.verb`, such as `request.approve`.
+        target: id, digest or IRI of what it was done to.
+        detail: canonical-JSON values (no floats); nothing that identifies a subject.
+    """
+    last = head(session, table)
+    entry = table(
+        seq=last.seq + 1,
+        at=_milliseconds(clock.now()),
+        actor=actor,
+        act=act,
+        target=target,
+        detail=detail or {},
+        previous=last.hash,
+    )
+    entry.hash = _hash(entry)
+    session.add(entry)
+    session.flush()
+    return Head(entry.seq, entry.hash)
+
+
+def head(session: Session, table: type[HubAudit] | type[NodeAudit]) -> Head:
+    """Return the newest entry's number and hash."""
+    row = session.execute(select(table.seq, table.hash).order_by(table.seq.desc()).limit(1)).first()
+    return Head(row.seq, row.hash) if row else Head(0, GENESIS)
+
+
+def verify(session: Session, table: type[HubAudit] | type[NodeAudit]) -> Head:
+    """Recompute the whole chain and return its head.
+
+    Raises:
+        AuditError: naming the first entry that does not fit.
+    """
+    last = Head(0, GENESIS)
+    for entry in session.scalars(select(table).order_by(table.seq)).yield_per(1000):
+        if entry.seq != last.seq + 1 or entry.previous != last.hash or entry.hash != _hash(entry):
+            raise AuditError(
+                f"The audit log breaks at entry {last.seq + 1}.",
+                why="Its hash does not follow from its content and the entry before it.",
+                todo="Stop, keep a copy of the database, and compare with the heads the other side has stored.",
+            )
+        last = Head(entry.seq, entry.hash)
+    return last
+
+
+def _hash(entry: HubAudit | NodeAudit) -> str:
+    body = canonical(
+        {
+            "seq": entry.seq,
+            "at": iso(entry.at),
+            "actor": entry.actor,
+            "act": entry.act,
+            "target": entry.target,
+            "detail": entry.detail,
+            "previous": entry.previous,
+        }
+    )
+    return "sha256:" + hashlib.sha256(body).hexdigest()
+
+
+def _milliseconds(moment: datetime) -> datetime:
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)

@@ -1,0 +1,147 @@
+"""Databases: engines for SQLite and PostgreSQL, the two table families, and the only two ways to open a session.
+
+Database code is synchronous. SQLite runs in WAL mode; a writing session starts with `BEGIN IMMEDIATE`, so two writers
+wait for each other instead of failing half-way. Each room's tables carry its prefix and only that room queries them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import JSON, DateTime, MetaData, String, create_engine, event
+from sqlalchemy.engine import Connection, Engine, make_url
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import DeclarativeBase, Session
+from sqlalchemy.pool import QueuePool
+from sqlalchemy.types import TypeDecorator
+
+from fairbank.errors import FairbankError, Kind, MissingExtra
+
+BUSY_TIMEOUT_S = 30
+_NAMES = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+class DatabaseError(FairbankError):
+    """The database cannot be opened or used."""
+
+    code = "FB-CORE-020"
+    kind = Kind.UNAVAILABLE
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A moment in UTC; a moment without a zone is refused."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Any) -> datetime | None:
+        """Turn the moment to UTC before it is stored."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a moment without a time zone cannot be stored")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Any) -> datetime | None:
+        """Give the moment its zone back (SQLite stores none)."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class HubBase(DeclarativeBase):
+    """Base of the hub's tables."""
+
+    metadata = MetaData(naming_convention=_NAMES)
+    type_annotation_map = {datetime: UtcDateTime(), dict[str, Any]: JSON, list[Any]: JSON, str: String()}
+
+
+class NodeBase(DeclarativeBase):
+    """Base of a node's tables."""
+
+    metadata = MetaData(naming_convention=_NAMES)
+    type_annotation_map = {datetime: UtcDateTime(), dict[str, Any]: JSON, list[Any]: JSON, str: String()}
+
+
+def connect(url: str) -> Engine:
+    """Return an engine for a `sqlite:///…` or `postgresql+psycopg://…` address.
+
+    Raises:
+        DatabaseError: if the address cannot be understood.
+        MissingExtra: if PostgreSQL is asked for without the extra `postgres`.
+    """
+    try:
+        parsed = make_url(url)
+    except Exception as err:
+        raise DatabaseError(
+            "The database address cannot be understood.",
+            why="It must be an SQLAlchemy address.",
+            todo="Write sqlite:///PATH or postgresql+psycopg://USER@HOST/NAME.",
+        ) from err
+    backend = parsed.get_backend_name()
+    if backend == "sqlite":
+        return _sqlite_engine(url, in_memory=parsed.database in (None, "", ":memory:"))
+    if backend == "postgresql":
+        try:
+            return create_engine(parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True, pool_size=10)
+        except ModuleNotFoundError as err:
+            raise MissingExtra.named("postgres", needed_for="A PostgreSQL database") from err
+    raise DatabaseError(
+        f"fairbank cannot use a {backend} database.",
+        why="It is built and tested on SQLite and PostgreSQL.",
+        todo="Write sqlite:///PATH or postgresql+psycopg://USER@HOST/NAME.",
+    )
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Session]:
+    """Open a session that writes: one transaction, committed at the end, rolled back on any error."""
+    with Session(engine.execution_options(fairbank_write=True), expire_on_commit=False) as session, session.begin():
+        yield session
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Session]:
+    """Open a session that only reads, on one consistent snapshot."""
+    with Session(engine, expire_on_commit=False, autoflush=False) as session:
+        yield session
+
+
+def _sqlite_engine(url: str, *, in_memory: bool) -> Engine:
+    pool: dict[str, Any] = {"poolclass": QueuePool, "pool_size": 8, "max_overflow": 32}
+    if in_memory:
+        raise DatabaseError(
+            "fairbank does not use in-memory databases.",
+            why="Each connection would see its own empty database.",
+            todo="Name a file: sqlite:///PATH.",
+        )
+    try:
+        engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False}, **pool)
+    except OperationalError as err:
+        raise DatabaseError("The database file cannot be opened.", todo="Check its folder.") from err
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, record: Any) -> None:
+    # The driver's own transaction control is switched off, or it would start a deferred transaction by itself.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "temp_store=MEMORY"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    write = connection.get_execution_options().get("fairbank_write", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")

@@ -1,0 +1,221 @@
+"""Settings: defaults < `fairbank.toml` < `FAIRBANK_*` < command-line flag, each with where it came from.
+
+Each setting is one line with name, default, unit and help. In `fairbank.toml` the part before the first underscore is
+the table: `hub_port` is `port` in `[hub]`. No secret has a default; secrets are read from files of mode 0600.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from fairbank.errors import FairbankError, Kind
+
+FILE_NAME = "fairbank.toml"
+_PREFIX = "FAIRBANK_"
+# Variables of the test suite, not settings.
+_NOT_SETTINGS = frozenset({"FAIRBANK_DATA", "FAIRBANK_TEST_POSTGRES", "FAIRBANK_DEBUG"})
+
+
+class SettingsError(FairbankError):
+    """A setting is unknown, unreadable, or out of its range."""
+
+    code = "FB-CORE-001"
+    kind = Kind.MISUSE
+
+
+def _setting(default: Any, help: str, *, unit: str = "", least: int | None = None, words: tuple[str, ...] = ()) -> Any:
+    return field(default=default, metadata={"help": help, "unit": unit, "least": least, "words": words})
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All settings of one process, made once and passed down."""
+
+    home: Path = _setting(Path("~/.fairbank"), "folder of databases, keys and stores")
+    hub_url: str = _setting("http://127.0.0.1:8470", "address of the hub, for nodes and for the command line")
+    hub_host: str = _setting("127.0.0.1", "address that the hub listens on")
+    hub_port: int = _setting(8470, "port that the hub listens on", least=0)
+    hub_public_base_iri: str = _setting("", "base of all IRIs the hub mints; fixed by 'hub init', never changed after")
+    hub_database: str = _setting("", "SQLAlchemy address of the hub's database; empty: SQLite in home")
+    hub_certificate: str = _setting("", "PEM file of the hub's TLS certificate chain; empty: plain HTTP")
+    hub_private_key: str = _setting("", "PEM file of the hub's TLS private key")
+    hub_authority: str = _setting("", "PEM file of the authority that clients trust for the hub; empty: the system's")
+    node_name: str = _setting("", "name that the node enrolled with")
+    node_database: str = _setting("", "SQLAlchemy address of the node's database; empty: SQLite in home")
+    node_store: str = _setting("", "folder of the research store; empty: 'store' in home")
+    release_minimum_count: int = _setting(10, "smallest count of subjects that may leave a node (k)", unit="subjects", least=1)
+    release_maximum_bytes: int = _setting(2_147_483_648, "largest single output that may leave a node", unit="bytes", least=1)
+    sandbox_mode: str = _setting("strict", "refuse to run unless isolation is proven, or run and report", words=("strict", "permissive"))
+    sandbox_memory_bytes: int = _setting(8_589_934_592, "memory of one job's worker", unit="bytes", least=268_435_456)
+    sandbox_processes: int = _setting(256, "processes and threads of one job's worker", least=16)
+    sandbox_threads: int = _setting(1, "compute threads of one job's worker", least=1)
+    jobs_long_poll_s: int = _setting(25, "how long a claim waits for work", unit="s", least=0)
+    jobs_lease_s: int = _setting(60, "how long a lease lives without renewal", unit="s", least=5)
+    jobs_chunk_bytes: int = _setting(8_388_608, "largest piece of an upload", unit="bytes", least=65_536)
+    sparql_timeout_s: int = _setting(10, "longest run of one query", unit="s", least=1)
+    sparql_maximum_rows: int = _setting(10_000, "largest answer of one query", unit="rows", least=1)
+    sparql_memory_bytes: int = _setting(1_073_741_824, "memory of one query worker", unit="bytes", least=134_217_728)
+    sparql_workers: int = _setting(2, "query workers kept ready", least=1)
+    harvest_timeout_s: int = _setting(120, "longest wait for an answer of an archive", unit="s", least=1)
+    harvest_requests_per_s: int = _setting(20, "most requests sent to an archive", unit="1/s", least=1)
+    deid_workers: int = _setting(1, "processes that clean files", least=1)
+
+    @property
+    def hub_database_url(self) -> str:
+        """Return the address of the hub's database."""
+        return self.hub_database or f"sqlite:///{self.home / 'hub.db'}"
+
+    @property
+    def node_database_url(self) -> str:
+        """Return the address of the node's database."""
+        return self.node_database or f"sqlite:///{self.home / 'node.db'}"
+
+    @property
+    def store_path(self) -> Path:
+        """Return the folder of the research store."""
+        return Path(self.node_store) if self.node_store else self.home / "store"
+
+    @property
+    def keys_path(self) -> Path:
+        """Return the folder of the private keys."""
+        return self.home / "keys"
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """One setting with its value and where that came from."""
+
+    name: str
+    value: str
+    origin: str
+    unit: str
+    help: str
+
+
+def load(
+    *, flags: Mapping[str, object] | None = None, environ: Mapping[str, str] | None = None, file: Path | None = None
+) -> tuple[Settings, list[Explained]]:
+    """Work out the settings, and for each where its value came from.
+
+    Args:
+        flags: values from the command line; None values are left out.
+        environ: the environment; the process's own by default.
+        file: a settings file to read instead of `fairbank.toml` in the home folder.
+
+    Raises:
+        SettingsError: if a setting is unknown, of the wrong type, or out of its range.
+    """
+    environ = os.environ if environ is None else environ
+    given_flags = {name: value for name, value in (flags or {}).items() if value is not None}
+    from_environ = _from_environ(environ)
+    home = Path(str(given_flags.get("home") or from_environ.get("home") or Settings().home)).expanduser()
+    path = file or home / FILE_NAME
+    layers = [
+        (f"file {path.name}", _from_file(path, must_exist=file is not None)),
+        ("environment", from_environ),
+        ("flag", given_flags),
+    ]
+    known = {setting.name: setting for setting in fields(Settings)}
+    values: dict[str, Any] = {"home": home}
+    origins: dict[str, str] = {}
+    for origin, layer in layers:
+        for name, raw in layer.items():
+            if name not in known:
+                raise _unknown(name, origin, known)
+            values[name] = _parsed(known[name], raw, origin)
+            origins[name] = f"{origin} {_PREFIX}{name.upper()}" if origin == "environment" else origin
+    values["home"] = Path(values["home"]).expanduser().absolute()
+    settings = Settings(**values)
+    return settings, _explain(settings, origins)
+
+
+def _explain(settings: Settings, origins: Mapping[str, str]) -> list[Explained]:
+    return [
+        Explained(
+            setting.name,
+            str(getattr(settings, setting.name)),
+            origins.get(setting.name, "default"),
+            setting.metadata["unit"],
+            setting.metadata["help"],
+        )
+        for setting in fields(Settings)
+    ]
+
+
+def _from_environ(environ: Mapping[str, str]) -> dict[str, object]:
+    return {
+        name.removeprefix(_PREFIX).lower(): value
+        for name, value in environ.items()
+        if name.startswith(_PREFIX) and name not in _NOT_SETTINGS
+    }
+
+
+def _from_file(path: Path, *, must_exist: bool) -> dict[str, object]:
+    try:
+        parsed = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as err:
+        if must_exist:
+            raise SettingsError(f"There is no settings file {path}.", todo="Check the path.") from err
+        return {}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as err:
+        raise SettingsError(
+            f"The settings file {path.name} cannot be read: {err}.", why="It is not TOML.", todo="Mend the named line."
+        ) from err
+    flat: dict[str, object] = {}
+    for name, value in parsed.items():
+        if isinstance(value, dict):
+            flat.update({f"{name}_{inner}": inner_value for inner, inner_value in value.items()})
+        else:
+            flat[name] = value
+    return flat
+
+
+def _parsed(setting: Any, raw: object, origin: str) -> object:
+    wanted = setting.type
+    if wanted == "int":
+        value = _whole_number(setting.name, raw, origin)
+        least = setting.metadata["least"]
+        if least is not None and value < least:
+            raise _bad(setting.name, raw, origin, f"it must be {least} or more")
+        return value
+    if wanted == "Path":
+        return Path(str(raw))
+    if not isinstance(raw, str):
+        raise _bad(setting.name, raw, origin, "it must be text")
+    words = setting.metadata["words"]
+    if words and raw not in words:
+        raise _bad(setting.name, raw, origin, f"it must be one of {', '.join(words)}")
+    return raw
+
+
+def _whole_number(name: str, raw: object, origin: str) -> int:
+    if isinstance(raw, bool) or not isinstance(raw, (int, str)):
+        raise _bad(name, raw, origin, "it must be a whole number")
+    try:
+        return int(raw)
+    except ValueError as err:
+        raise _bad(name, raw, origin, "it must be a whole number") from err
+
+
+def _bad(name: str, raw: object, origin: str, why: str) -> SettingsError:
+    return SettingsError(
+        f"The setting {name} cannot be {raw!r} (from {origin}).",
+        why=f"{why[0].upper()}{why[1:]}.",
+        todo="See 'fairbank config show' for all settings.",
+    )
+
+
+def _unknown(name: str, origin: str, known: Mapping[str, object]) -> SettingsError:
+    import difflib
+
+    close = difflib.get_close_matches(name, known, n=1)
+    return SettingsError(
+        f"There is no setting {name!r} (from {origin}).",
+        why="Unknown settings are refused, so that a misspelt one is not silently ignored.",
+        todo=f"Did you mean {close[0]}?" if close else "See 'fairbank config show' for all settings.",
+    )
