@@ -92,7 +92,9 @@ def connect(url: str) -> Engine:
         return _sqlite_engine(url, in_memory=parsed.database in (None, "", ":memory:"))
     if backend == "postgresql":
         try:
-            return create_engine(parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True, pool_size=10)
+            return create_engine(
+                parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True, pool_size=10
+            )
         except ModuleNotFoundError as err:
             raise MissingExtra.named("postgres", needed_for="A PostgreSQL database") from err
     raise DatabaseError(
@@ -105,7 +107,10 @@ def connect(url: str) -> Engine:
 @contextmanager
 def writing(engine: Engine) -> Iterator[Session]:
     """Open a session that writes: one transaction, committed at the end, rolled back on any error."""
-    with Session(engine.execution_options(fairbank_write=True), expire_on_commit=False) as session, session.begin():
+    with (
+        Session(engine.execution_options(fairbank_write=True), expire_on_commit=False) as session,
+        session.begin(),
+    ):
         yield session
 
 
@@ -125,7 +130,9 @@ def _sqlite_engine(url: str, *, in_memory: bool) -> Engine:
             todo="Name a file: sqlite:///PATH.",
         )
     try:
-        engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False}, **pool)
+        engine = create_engine(
+            url, connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False}, **pool
+        )
     except OperationalError as err:
         raise DatabaseError("The database file cannot be opened.", todo="Check its folder.") from err
     event.listen(engine, "connect", _prepare_sqlite)

@@ -100,7 +100,9 @@ def signature_headers(
     return message.headers
 
 
-def verify_request(method: str, url: str, headers: Mapping[str, str], *, body: bytes, clock: Clock) -> SignedBy:
+def verify_request(
+    method: str, url: str, headers: Mapping[str, str], *, body: bytes, clock: Clock
+) -> SignedBy:
     """Check a signed request's signature, digest and age; the caller still checks the key's rights and the nonce.
 
     Raises:
@@ -111,7 +113,11 @@ def verify_request(method: str, url: str, headers: Mapping[str, str], *, body: b
     verifier = _Verifier(signature_algorithm=algorithms.ED25519, key_resolver=_Resolver(None))
     try:
         results = verifier.verify(
-            _Message(method, url, dict(headers)), max_age=None, expect_tag=TAG, require_components=required, body=body
+            _Message(method, url, dict(headers)),
+            max_age=None,
+            expect_tag=TAG,
+            require_components=required,
+            body=body,
         )
     except (InvalidSignature, HTTPMessageSignaturesException) as err:
         raise UnsignedRequest(

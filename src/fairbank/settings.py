@@ -28,7 +28,9 @@ class SettingsError(FairbankError):
     kind = Kind.MISUSE
 
 
-def _setting(default: Any, help: str, *, unit: str = "", least: int | None = None, words: tuple[str, ...] = ()) -> Any:
+def _setting(
+    default: Any, help: str, *, unit: str = "", least: int | None = None, words: tuple[str, ...] = ()
+) -> Any:
     return field(default=default, metadata={"help": help, "unit": unit, "least": least, "words": words})
 
 
@@ -40,18 +42,32 @@ class Settings:
     hub_url: str = _setting("http://127.0.0.1:8470", "address of the hub, for nodes and for the command line")
     hub_host: str = _setting("127.0.0.1", "address that the hub listens on")
     hub_port: int = _setting(8470, "port that the hub listens on", least=0)
-    hub_public_base_iri: str = _setting("", "base of all IRIs the hub mints; fixed by 'hub init', never changed after")
+    hub_public_base_iri: str = _setting(
+        "", "base of all IRIs the hub mints; fixed by 'hub init', never changed after"
+    )
     hub_database: str = _setting("", "SQLAlchemy address of the hub's database; empty: SQLite in home")
     hub_certificate: str = _setting("", "PEM file of the hub's TLS certificate chain; empty: plain HTTP")
     hub_private_key: str = _setting("", "PEM file of the hub's TLS private key")
-    hub_authority: str = _setting("", "PEM file of the authority that clients trust for the hub; empty: the system's")
+    hub_authority: str = _setting(
+        "", "PEM file of the authority that clients trust for the hub; empty: the system's"
+    )
     node_name: str = _setting("", "name that the node enrolled with")
     node_database: str = _setting("", "SQLAlchemy address of the node's database; empty: SQLite in home")
     node_store: str = _setting("", "folder of the research store; empty: 'store' in home")
-    release_minimum_count: int = _setting(10, "smallest count of subjects that may leave a node (k)", unit="subjects", least=1)
-    release_maximum_bytes: int = _setting(2_147_483_648, "largest single output that may leave a node", unit="bytes", least=1)
-    sandbox_mode: str = _setting("strict", "refuse to run unless isolation is proven, or run and report", words=("strict", "permissive"))
-    sandbox_memory_bytes: int = _setting(8_589_934_592, "memory of one job's worker", unit="bytes", least=268_435_456)
+    release_minimum_count: int = _setting(
+        10, "smallest count of subjects that may leave a node (k)", unit="subjects", least=1
+    )
+    release_maximum_bytes: int = _setting(
+        2_147_483_648, "largest single output that may leave a node", unit="bytes", least=1
+    )
+    sandbox_mode: str = _setting(
+        "strict",
+        "refuse to run unless isolation is proven, or run and report",
+        words=("strict", "permissive"),
+    )
+    sandbox_memory_bytes: int = _setting(
+        8_589_934_592, "memory of one job's worker", unit="bytes", least=268_435_456
+    )
     sandbox_processes: int = _setting(256, "processes and threads of one job's worker", least=16)
     sandbox_threads: int = _setting(1, "compute threads of one job's worker", least=1)
     jobs_long_poll_s: int = _setting(25, "how long a claim waits for work", unit="s", least=0)
@@ -59,7 +75,9 @@ class Settings:
     jobs_chunk_bytes: int = _setting(8_388_608, "largest piece of an upload", unit="bytes", least=65_536)
     sparql_timeout_s: int = _setting(10, "longest run of one query", unit="s", least=1)
     sparql_maximum_rows: int = _setting(10_000, "largest answer of one query", unit="rows", least=1)
-    sparql_memory_bytes: int = _setting(1_073_741_824, "memory of one query worker", unit="bytes", least=134_217_728)
+    sparql_memory_bytes: int = _setting(
+        1_073_741_824, "memory of one query worker", unit="bytes", least=134_217_728
+    )
     sparql_workers: int = _setting(2, "query workers kept ready", least=1)
     harvest_timeout_s: int = _setting(120, "longest wait for an answer of an archive", unit="s", least=1)
     harvest_requests_per_s: int = _setting(20, "most requests sent to an archive", unit="1/s", least=1)
@@ -98,7 +116,10 @@ class Explained:
 
 
 def load(
-    *, flags: Mapping[str, object] | None = None, environ: Mapping[str, str] | None = None, file: Path | None = None
+    *,
+    flags: Mapping[str, object] | None = None,
+    environ: Mapping[str, str] | None = None,
+    file: Path | None = None,
 ) -> tuple[Settings, list[Explained]]:
     """Work out the settings, and for each where its value came from.
 
@@ -164,7 +185,9 @@ def _from_file(path: Path, *, must_exist: bool) -> dict[str, object]:
         return {}
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as err:
         raise SettingsError(
-            f"The settings file {path.name} cannot be read: {err}.", why="It is not TOML.", todo="Mend the named line."
+            f"The settings file {path.name} cannot be read: {err}.",
+            why="It is not TOML.",
+            todo="Mend the named line.",
         ) from err
     flat: dict[str, object] = {}
     for name, value in parsed.items():

@@ -148,7 +148,9 @@ class SigningKey:
             mode = path.stat().st_mode
         except FileNotFoundError as err:
             raise KeyFileError(
-                f"There is no key file {path.name}.", why="A key is made once, at set-up.", todo="Run the set-up command."
+                f"There is no key file {path.name}.",
+                why="A key is made once, at set-up.",
+                todo="Run the set-up command.",
             ) from err
         if mode & (stat.S_IRWXG | stat.S_IRWXO):
             raise KeyFileError(

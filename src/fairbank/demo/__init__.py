@@ -1,0 +1,1 @@
+"""The staged federation of `fairbank demo`. It calls public functions only, and no room imports it."""

@@ -1,0 +1,193 @@
+"""The errors of what runs inside a site: sandbox, worker, training code, aggregation of updates.
+
+    SiteJobError                     FB-JOBS-100
+    ├── SandboxError                 FB-JOBS-101
+    │   ├── SandboxMissing           FB-JOBS-102
+    │   ├── SandboxUnusable          FB-JOBS-103
+    │   ├── ProbeFailed              FB-JOBS-104
+    │   ├── NoFreeUid                FB-JOBS-105
+    │   └── StagingRefused           FB-JOBS-106
+    ├── WorkerError                  FB-JOBS-110
+    │   ├── WorkerCrashed            FB-JOBS-111
+    │   ├── WorkerOutOfMemory        FB-JOBS-112
+    │   ├── WorkerTimedOut           FB-JOBS-113
+    │   ├── WorkerCancelled          FB-JOBS-114
+    │   ├── WorkerProtocolBroken     FB-JOBS-115
+    │   ├── WorkerRefused            FB-JOBS-116
+    │   └── WorkerCodeFailed         FB-JOBS-117
+    ├── AlgorithmError               FB-JOBS-120
+    │   ├── AlgorithmUnknown         FB-JOBS-121
+    │   ├── AlgorithmParametersRefused FB-JOBS-122
+    │   ├── AlgorithmDigestMismatch  FB-JOBS-123
+    │   ├── CheckpointMissing        FB-JOBS-124
+    │   ├── NothingToTrainOn         FB-JOBS-125
+    │   └── TrainingDiverged         FB-JOBS-126
+    └── UpdateError                  FB-JOBS-130
+        ├── UpdateUnfit              FB-JOBS-131
+        └── NothingToAggregate       FB-JOBS-132
+"""
+
+from __future__ import annotations
+
+from fairbank.errors import FairbankError, Kind
+
+
+class SiteJobError(FairbankError):
+    """Something inside a site kept a job from running."""
+
+    code = "FB-JOBS-100"
+
+
+class SandboxError(SiteJobError):
+    """The sandbox of a job could not do its work."""
+
+    code = "FB-JOBS-101"
+    kind = Kind.UNAVAILABLE
+
+
+class SandboxMissing(SandboxError):
+    """A program that the sandbox is made of is not installed."""
+
+    code = "FB-JOBS-102"
+
+
+class SandboxUnusable(SandboxError):
+    """The sandbox program is installed, and this machine does not let it work."""
+
+    code = "FB-JOBS-103"
+
+
+class ProbeFailed(SandboxError):
+    """The start-up probe found a protection missing."""
+
+    code = "FB-JOBS-104"
+    kind = Kind.REFUSED
+    failed: tuple[str, ...] = ()
+
+
+class NoFreeUid(SandboxError):
+    """Every user id that jobs may run under is in use."""
+
+    code = "FB-JOBS-105"
+
+
+class StagingRefused(SandboxError):
+    """The inputs of a job cannot be put where the job may read them."""
+
+    code = "FB-JOBS-106"
+    kind = Kind.REFUSED
+
+
+class WorkerError(SiteJobError):
+    """The worker process of a job failed."""
+
+    code = "FB-JOBS-110"
+
+
+class WorkerCrashed(WorkerError):
+    """The worker process ended without an answer."""
+
+    code = "FB-JOBS-111"
+
+
+class WorkerOutOfMemory(WorkerError):
+    """The job needed more memory than its limit."""
+
+    code = "FB-JOBS-112"
+
+
+class WorkerTimedOut(WorkerError):
+    """The worker did not answer in time and was ended."""
+
+    code = "FB-JOBS-113"
+    kind = Kind.TIMEOUT
+
+
+class WorkerCancelled(WorkerError):
+    """The job was cancelled and its worker ended."""
+
+    code = "FB-JOBS-114"
+    kind = Kind.GONE
+
+
+class WorkerProtocolBroken(WorkerError):
+    """The worker said something that is not part of the protocol."""
+
+    code = "FB-JOBS-115"
+
+
+class WorkerRefused(WorkerError):
+    """The worker understood the operation and refused it; `remote_code` says why."""
+
+    code = "FB-JOBS-116"
+    kind = Kind.REFUSED
+    remote_code: str = "FB-JOBS-116"
+
+
+class WorkerCodeFailed(WorkerError):
+    """The job's code raised an error of its own."""
+
+    code = "FB-JOBS-117"
+
+
+class AlgorithmError(SiteJobError):
+    """A training algorithm cannot run as asked."""
+
+    code = "FB-JOBS-120"
+    kind = Kind.REFUSED
+
+
+class AlgorithmUnknown(AlgorithmError):
+    """No training algorithm has that name."""
+
+    code = "FB-JOBS-121"
+    kind = Kind.NOT_FOUND
+
+
+class AlgorithmParametersRefused(AlgorithmError):
+    """A parameter of a training algorithm is unknown or out of range."""
+
+    code = "FB-JOBS-122"
+
+
+class AlgorithmDigestMismatch(AlgorithmError):
+    """The code at this site is not the code that was approved."""
+
+    code = "FB-JOBS-123"
+
+
+class CheckpointMissing(AlgorithmError):
+    """A round cannot be continued because the state after the round before is not there."""
+
+    code = "FB-JOBS-124"
+
+
+class NothingToTrainOn(AlgorithmError):
+    """No staged series holds an image that this algorithm can use."""
+
+    code = "FB-JOBS-125"
+
+
+class TrainingDiverged(AlgorithmError):
+    """A loss or a weight stopped being a finite number."""
+
+    code = "FB-JOBS-126"
+
+
+class UpdateError(SiteJobError):
+    """Model updates cannot be merged."""
+
+    code = "FB-JOBS-130"
+    kind = Kind.REFUSED
+
+
+class UpdateUnfit(UpdateError):
+    """A model update does not have the shape, type, size or values that it must have."""
+
+    code = "FB-JOBS-131"
+
+
+class NothingToAggregate(UpdateError):
+    """A round was closed without any update to merge."""
+
+    code = "FB-JOBS-132"

@@ -1,0 +1,40 @@
+"""Errors of the ontology.
+
+FairbankError
+└── OntologyError            FB-ONT-001
+    └── MalformedObject      FB-ONT-002
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fairbank.errors import FairbankError, Kind
+
+
+class OntologyError(FairbankError):
+    """A term or value is not part of the information model."""
+
+    code = "FB-ONT-001"
+    kind = Kind.REFUSED
+
+
+class MalformedObject(OntologyError):
+    """A body or signed object does not have the form its schema asks for."""
+
+    code = "FB-ONT-002"
+    kind = Kind.MISUSE
+
+    @classmethod
+    def from_validation(cls, name: str, errors: list[Any]) -> MalformedObject:
+        """Return the error that names the first three fields at fault, never their values."""
+        places = [
+            f"{'.'.join(str(part) for part in error['loc']) or 'the whole'}: {error['msg']}"
+            for error in errors[:3]
+        ]
+        more = f" (and {len(errors) - 3} more)" if len(errors) > 3 else ""
+        return cls(
+            f"This {name} is malformed: {'; '.join(places)}{more}.",
+            why="Unknown keys and out-of-range values are refused, so that nothing is silently ignored.",
+            todo="Correct the named fields; the reference page of the object lists them all.",
+        )
