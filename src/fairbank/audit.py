@@ -1,7 +1,8 @@
 """The audit log: a hash chain that shows every later change, at the hub and at each node.
 
-Each entry's hash covers its canonical JSON and the hash before it. Heads are exchanged with every claim (cross-anchored),
-so neither side can rewrite its past alone. Subjects appear only as commitments under a salt that can be erased.
+Each entry's hash covers its canonical JSON and the hash before it. Heads are exchanged with every claim
+(cross-anchored), so neither side can rewrite its past alone. Subjects appear only as commitments under a salt
+that can be erased.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Integer, select
+from sqlalchemy import BigInteger, Integer, ScalarResult, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from fairbank.clock import Clock, iso
@@ -108,12 +109,13 @@ def verify(session: Session, table: type[HubAudit] | type[NodeAudit]) -> Head:
         AuditError: naming the first entry that does not fit.
     """
     last = Head(0, GENESIS)
-    for entry in session.scalars(select(table).order_by(table.seq)).yield_per(1000):
+    entries: ScalarResult[Any] = session.scalars(select(table).order_by(table.seq))
+    for entry in entries.yield_per(1000):
         if entry.seq != last.seq + 1 or entry.previous != last.hash or entry.hash != _hash(entry):
             raise AuditError(
                 f"The audit log breaks at entry {last.seq + 1}.",
                 why="Its hash does not follow from its content and the entry before it.",
-                todo="Stop, keep a copy of the database, and compare with the heads the other side has stored.",
+                todo="Stop, copy the database, and compare it with the heads that the other side stored.",
             )
         last = Head(entry.seq, entry.hash)
     return last

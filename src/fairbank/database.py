@@ -1,7 +1,8 @@
-"""Databases: engines for SQLite and PostgreSQL, the two table families, and the only two ways to open a session.
+"""Databases: engines for SQLite and PostgreSQL, the two table families, and the two ways to open a session.
 
-Database code is synchronous. SQLite runs in WAL mode; a writing session starts with `BEGIN IMMEDIATE`, so two writers
-wait for each other instead of failing half-way. Each room's tables carry its prefix and only that room queries them.
+Database code is synchronous. SQLite runs in WAL mode; a writing session starts with `BEGIN IMMEDIATE`, so two
+writers wait for each other instead of failing half-way. Each room's tables carry its prefix and only that
+room queries them.
 """
 
 from __future__ import annotations
@@ -141,7 +142,7 @@ def _sqlite_engine(url: str, *, in_memory: bool) -> Engine:
 
 
 def _prepare_sqlite(connection: Any, record: Any) -> None:
-    # The driver's own transaction control is switched off, or it would start a deferred transaction by itself.
+    # The driver's own transaction control is switched off, or it would itself start a deferred transaction.
     connection.isolation_level = None
     cursor = connection.cursor()
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "temp_store=MEMORY"):

@@ -1,7 +1,8 @@
-"""The events table: how an effect travels up the house (a revocation stops a job, a record reaches the RDF view).
+"""The events table: how an effect travels up the house (a revocation stops a job, a record reaches the RDF).
 
-A room appends an event in the transaction that makes it true. Consumers read in order from the place they remember, and
-move that place in the transaction of their own effect: each event takes effect once, also after a crash.
+A room appends an event in the transaction that makes it true. Consumers read in order from the place they
+remember, and move that place in the transaction of their own effect: each event takes effect once, also after
+a crash.
 """
 
 from __future__ import annotations
@@ -80,7 +81,7 @@ def pending(
     session: Session, table: type[HubEvent] | type[NodeEvent], consumer: str, *, limit: int = 500
 ) -> list[HubEvent] | list[NodeEvent]:
     """Return the next events that a consumer has not taken yet, oldest first."""
-    offset = session.get(_offsets(table), consumer)
+    offset = _offset(session, table, consumer)
     rows = session.scalars(
         select(table).where(table.seq > (offset.seq if offset else 0)).order_by(table.seq).limit(limit)
     )
@@ -89,12 +90,19 @@ def pending(
 
 def taken(session: Session, table: type[HubEvent] | type[NodeEvent], consumer: str, seq: int) -> None:
     """Remember, in the caller's transaction, that a consumer has taken all events up to `seq`."""
-    offsets = _offsets(table)
-    offset = session.get(offsets, consumer)
+    offset = _offset(session, table, consumer)
     if offset is None:
-        session.add(offsets(consumer=consumer, seq=seq))
+        session.add(_offsets(table)(consumer=consumer, seq=seq))
     else:
         offset.seq = max(offset.seq, seq)
+
+
+def _offset(
+    session: Session, table: type[HubEvent] | type[NodeEvent], consumer: str
+) -> HubEventOffset | NodeEventOffset | None:
+    if table is HubEvent:
+        return session.get(HubEventOffset, consumer)
+    return session.get(NodeEventOffset, consumer)
 
 
 def _offsets(table: type[HubEvent] | type[NodeEvent]) -> type[HubEventOffset] | type[NodeEventOffset]:

@@ -1,7 +1,8 @@
 """Signed HTTP requests: RFC 9421 message signatures with RFC 9530 content digests.
 
-Each signature covers method, authority, path, query and (with a body) its digest and type; it carries the time of
-its making and a nonce. The receiver refuses what is older or younger than the window, and each nonce it has seen.
+Each signature covers method, authority, path, query and (with a body) its digest and type; it carries the
+time of its making and a nonce. The receiver refuses what is older or younger than the window, and each nonce
+it has seen.
 """
 
 from __future__ import annotations
@@ -103,7 +104,7 @@ def signature_headers(
 def verify_request(
     method: str, url: str, headers: Mapping[str, str], *, body: bytes, clock: Clock
 ) -> SignedBy:
-    """Check a signed request's signature, digest and age; the caller still checks the key's rights and the nonce.
+    """Check a signed request's signature, digest and age; the key's rights and the nonce are the caller's.
 
     Raises:
         UnsignedRequest: if there is no valid signature over all that must be covered.
@@ -123,7 +124,7 @@ def verify_request(
         raise UnsignedRequest(
             "The request's signature is missing or does not verify.",
             why="Each request of a node is signed with the key it enrolled with (RFC 9421).",
-            todo="Check that the node uses the key it enrolled with, and that no proxy changes host, path or body.",
+            todo="Check that the node uses that key, and that no proxy changes host, path or body.",
         ) from err
     parameters = results[0].parameters
     created = datetime.fromtimestamp(int(parameters["created"]), UTC)
@@ -141,7 +142,7 @@ def verify_request(
     return SignedBy(KeyId(str(parameters["keyid"])), nonce, created, forget_after)
 
 
-class _Resolver(HTTPSignatureKeyResolver):  # type: ignore[misc]  # the library ships no types
+class _Resolver(HTTPSignatureKeyResolver):
     def __init__(self, key: SigningKey | None) -> None:
         self._key = key
 
@@ -153,7 +154,7 @@ class _Resolver(HTTPSignatureKeyResolver):  # type: ignore[misc]  # the library 
         return Ed25519PublicKey.from_public_bytes(raw_public(PublicKey.parse(key_id).key_id))
 
 
-class _Verifier(HTTPMessageVerifier):  # type: ignore[misc]  # the library ships no types
+class _Verifier(HTTPMessageVerifier):
     def validate_created_and_expires(self, sig_input: Any, max_age: timedelta | None = None) -> None:
         """Leave the age to `verify_request`, which has the injected clock; here only insist on a time."""
         if "created" not in sig_input.params or type(sig_input.params["created"]) is not int:

@@ -1,7 +1,8 @@
 """Settings: defaults < `fairbank.toml` < `FAIRBANK_*` < command-line flag, each with where it came from.
 
-Each setting is one line with name, default, unit and help. In `fairbank.toml` the part before the first underscore is
-the table: `hub_port` is `port` in `[hub]`. No secret has a default; secrets are read from files of mode 0600.
+Each setting is one line with name, default, unit and help. In `fairbank.toml` the part before the first
+underscore is the table: `hub_port` is `port` in `[hub]`. No secret has a default; secrets are read from files
+of mode 0600.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ def _setting(
 class Settings:
     """All settings of one process, made once and passed down."""
 
-    home: Path = _setting(Path("~/.fairbank"), "folder of databases, keys and stores")
+    home: Path = _setting(Path("~/.fairbank"), "folder of databases, keys and stores")  # noqa: RUF009  immutable
     hub_url: str = _setting("http://127.0.0.1:8470", "address of the hub, for nodes and for the command line")
     hub_host: str = _setting("127.0.0.1", "address that the hub listens on")
     hub_port: int = _setting(8470, "port that the hub listens on", least=0)

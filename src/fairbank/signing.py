@@ -1,7 +1,8 @@
 """Ed25519 keys, canonical JSON and DSSE envelopes: everything that fairbank signs goes through here.
 
-A key id *is* the public key (`ed25519:` + base64url of its 32 bytes): whoever holds the id can verify, so a pinned
-id is a pinned key. The exact payload bytes are verified and stored; nothing is ever re-serialised to be checked.
+A key id *is* the public key (`ed25519:` + base64url of its 32 bytes): whoever holds the id can verify, so a
+pinned id is a pinned key. The exact payload bytes are verified and stored; nothing is ever re-serialised to
+be checked.
 
 Sources: RFC 8032 (Ed25519), RFC 8785 (canonical JSON), DSSE v1.0.2 (secure-systems-lab/dsse, protocol.md).
 """
@@ -27,7 +28,7 @@ from fairbank.errors import FairbankError, Kind
 
 KeyId = NewType("KeyId", str)
 Digest = NewType("Digest", str)
-Json: TypeAlias = "str | int | bool | None | list[Json] | dict[str, Json]"
+Json: TypeAlias = "str | int | bool | list[Json] | dict[str, Json] | None"
 
 LARGEST_INTEGER = 2**53 - 1
 _PREFIX = "ed25519:"
@@ -268,8 +269,8 @@ def open_sealed(envelope: bytes, kind: str, *, trusted: Collection[str] | None) 
     Args:
         envelope: the DSSE envelope, JSON.
         kind: the kind it must be.
-        trusted: the key ids that may have signed it; None accepts any signer, who is then named in the answer and must
-            be judged by the caller.
+        trusted: the key ids that may have signed it; None accepts any signer, who is then named in the answer
+            and must be judged by the caller.
 
     Raises:
         BadEnvelope: if it is malformed, of another kind, or no trusted key's signature verifies.

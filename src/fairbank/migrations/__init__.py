@@ -13,8 +13,11 @@ from fairbank.database import HubBase, NodeBase
 
 def upgrade(engine: Engine, history: Literal["hub", "node"]) -> None:
     """Bring a database to the newest version of its history."""
-    rooms = ["events", "audit", "catalogue.store", "federated_jobs.hub.store"] if history == "hub" else [
-        "events", "audit", "deid.store", "harvest.store", "release.store", "federated_jobs.node.store"]
+    rooms = (
+        ["events", "audit", "catalogue.store", "federated_jobs.hub.store"]
+        if history == "hub"
+        else ["events", "audit", "deid.store", "harvest.store", "release.store", "federated_jobs.node.store"]
+    )
     for room in rooms:
         try:
             importlib.import_module(f"fairbank.{room}")

@@ -1,7 +1,7 @@
-"""The dataset record: what a node publishes about a collection (schema `record/1`, sealed with the node's key).
+"""The dataset record: what a node publishes about a collection (`record/1`, sealed with the node's key).
 
-Counts in it have passed the release gate; nothing in it is about one subject. Subjects do not add up across cells: totals
-are roll-ups, never sums of cells.
+Counts in it have passed the release gate; nothing in it is about one subject. Subjects do not add up across
+cells: totals are roll-ups, never sums of cells.
 """
 
 from __future__ import annotations

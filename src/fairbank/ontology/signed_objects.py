@@ -1,8 +1,8 @@
 """The four signed objects that together let code run on data: request, visa, manifest, site approval.
 
-Request (requester's key) → Visa (hub key) → Manifest (requester's key) → SiteApproval (site key). A node runs nothing
-without all four. Each is sealed as a DSSE envelope (`fairbank.signing.seal`) under the kind named by its class. No
-floats: decimals, seeds and times are text. Unknown keys and out-of-range values are refused.
+Request (requester's key) → Visa (hub key) → Manifest (requester's key) → SiteApproval (site key). A node runs
+nothing without all four. Each is sealed as a DSSE envelope (`fairbank.signing.seal`) under the kind named by
+its class. No floats: decimals, seeds and times are text. Unknown keys and out-of-range values are refused.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ class VisaDataset(Part):
 
 
 class Visa(SignedObject):
-    """A committee's grant, sealed with the hub's key: who may run what, on which data, for what, and how long."""
+    """A committee's grant, sealed with the hub's key: who may run what, on which data, why, and how long."""
 
     schema_name = "visa/1"
     kind = "visa"
@@ -145,7 +145,7 @@ class Output(Part):
 class PlanName(StrEnum):
     """Who computes when."""
 
-    SINGLE_PASS = "single-pass"
+    SINGLE_PASS = "single-pass"  # noqa: S105  a pass over the data, not a password
     AGGREGATION = "aggregation"
 
 

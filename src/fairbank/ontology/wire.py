@@ -59,7 +59,7 @@ class Wire(BaseModel):
             raise MalformedObject(
                 f"This body does not say schema {cls.schema_name!r}.",
                 why="Each body names its schema, so that old and new versions can be told apart.",
-                todo="Update the older of the two sides; a hub understands the current version and the one before.",
+                todo="Update the older side; a hub understands the current version and the one before.",
             )
         body = {key: value for key, value in parsed.items() if key != "schema"}
         try:
