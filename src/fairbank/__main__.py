@@ -1,0 +1,5 @@
+"""Run the command line: `python -m fairbank`."""
+
+from fairbank.cli.main import main
+
+main()

@@ -1,0 +1,190 @@
+"""The client of the hub for researchers and committees: what the command line and the demo call."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fairbank.clock import Clock
+from fairbank.errors import FairbankError, Kind
+from fairbank.settings import Settings
+from fairbank.signing import SigningKey, sha256_digest
+
+if TYPE_CHECKING:
+    import httpx
+
+TOKEN_FILE = "token"  # noqa: S105  # the name of the file, not a token
+KEY_FILE = "requester.pem"
+
+
+class HubUnreachable(FairbankError):
+    """The hub does not answer at its address."""
+
+    code = "FB-WEB-010"
+    kind = Kind.UNAVAILABLE
+
+
+class NotLoggedIn(FairbankError):
+    """An act needs an account, and no token is kept in the home folder."""
+
+    code = "FB-WEB-011"
+    kind = Kind.UNAUTHENTICATED
+
+
+class WrongBytes(FairbankError):
+    """A file came with bytes other than its digest says."""
+
+    code = "FB-WEB-012"
+    kind = Kind.FAILED
+
+
+class HubApi:
+    """Calls the hub with a bearer token; signed objects are signed with the requester's key before they get here.
+
+    Args:
+        base_url: the hub's address.
+        authority: PEM file of the authority to trust for TLS; None uses the system's.
+        token: the account's token, if logged in.
+        home: folder that keeps token and key.
+    """
+
+    def __init__(
+        self, base_url: str, *, clock: Clock, home: Path, authority: Path | None = None, token: str | None = None
+    ) -> None:
+        import ssl
+
+        import httpx
+
+        verify: ssl.SSLContext | bool = True
+        if authority is not None:
+            verify = ssl.create_default_context(cafile=str(authority))
+        self.base_url = base_url.rstrip("/")
+        self.clock = clock
+        self.home = home
+        self._client = httpx.Client(base_url=self.base_url, verify=verify, timeout=httpx.Timeout(60.0, connect=10.0))
+        self._token = token
+
+    @classmethod
+    def from_home(cls, settings: Settings, clock: Clock) -> HubApi:
+        """Return the client with the token kept in the home folder, if any."""
+        path = settings.keys_path / TOKEN_FILE
+        token = path.read_text().strip() if path.exists() else None
+        authority = Path(settings.hub_authority) if settings.hub_authority else None
+        return cls(settings.hub_url, clock=clock, home=settings.home, authority=authority, token=token)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+    # -- account ---------------------------------------------------------------------------------------------------
+
+    def login(self, name: str, password: str) -> dict[str, Any]:
+        """Log in, keep the token in the home folder (mode 0600), and return who this is."""
+        body = {"schema": "login/1", "name": name, "password": password}
+        answer = self.post("/v1/login", body)
+        self._token = str(answer["token"])
+        _write_private(self.home / "keys" / TOKEN_FILE, self._token)
+        return answer
+
+    def whoami(self) -> dict[str, Any]:
+        """Return the account, its roles and its registered key."""
+        return self.get("/v1/whoami", signed_in=True)
+
+    def key(self) -> SigningKey:
+        """Return the requester's key, making it on first use."""
+        path = self.home / "keys" / KEY_FILE
+        if not path.exists():
+            SigningKey.generate().save(path)
+        return SigningKey.load(path)
+
+    # -- plain calls -----------------------------------------------------------------------------------------------
+
+    def get(self, path: str, *, signed_in: bool = False, **parameters: Any) -> Any:
+        """GET a JSON resource."""
+        given = {key: value for key, value in parameters.items() if value is not None}
+        answer = self._send("GET", path, signed_in=signed_in, params=given, headers={"Accept": "application/json"})
+        return answer.json()
+
+    def post(self, path: str, body: Mapping[str, Any] | bytes, *, signed_in: bool = False) -> dict[str, Any]:
+        """POST a JSON body (or the exact bytes of an envelope) and return the JSON answer."""
+        content = body if isinstance(body, bytes) else json.dumps(dict(body)).encode()
+        headers = {"Content-Type": "application/json", "Accept": "application/json"}
+        answer = self._send("POST", path, signed_in=signed_in, content=content, headers=headers)
+        parsed: dict[str, Any] = answer.json() if answer.content else {}
+        return parsed
+
+    def sparql(self, query: str, *, accept: str = "application/sparql-results+json") -> bytes:
+        """Send a SPARQL query and return the answer's bytes in the asked format."""
+        headers = {"Content-Type": "application/sparql-query", "Accept": accept}
+        return self._send("POST", "/sparql", content=query.encode(), headers=headers, optional_token=True).content
+
+    def download(self, digest: str, to: Path) -> Path:
+        """Fetch a blob to a new file and check its digest.
+
+        Raises:
+            WrongBytes: if the bytes are not those that the digest names; nothing is left behind then.
+        """
+        content = self._send("GET", f"/v1/blobs/{digest}", signed_in=True).content
+        if sha256_digest(content) != digest:
+            raise WrongBytes(
+                f"The file that came is not {digest}.", why="Its bytes were changed on the way.", todo="Try again."
+            )
+        temporary = to.with_name(to.name + ".part")
+        temporary.write_bytes(content)
+        temporary.replace(to)
+        return to
+
+    def watch_job(self, job: str, *, wait_s: int = 20) -> Iterator[dict[str, Any]]:
+        """Yield a job's state, first now, then at each change, until it has ended (long-poll)."""
+        seen: Any = None
+        while True:
+            state = self.get(f"/v1/jobs/{job}", signed_in=True, wait_s=wait_s, seen=seen)
+            if state.get("version") != seen:
+                yield state
+            seen = state.get("version")
+            if state["state"] not in ("running", "degraded"):
+                return
+
+    def _send(
+        self, method: str, path: str, *, signed_in: bool = False, optional_token: bool = False, **arguments: Any
+    ) -> httpx.Response:
+        import httpx
+
+        headers = dict(arguments.pop("headers", {}))
+        if signed_in and self._token is None:
+            raise NotLoggedIn(
+                "You are not logged in.", why="This act needs an account of the hub.", todo="Run 'fairbank login NAME'."
+            )
+        if self._token is not None and (signed_in or optional_token):
+            headers["Authorization"] = f"Bearer {self._token}"
+        try:
+            answer = self._client.request(method, path, headers=headers, **arguments)
+        except httpx.HTTPError as err:
+            raise HubUnreachable(
+                f"The hub at {self.base_url} does not answer ({type(err).__name__}).",
+                why="It is not running, the address is wrong, or a firewall is between.",
+                todo="Check hub_url with 'fairbank config show', and that 'fairbank hub run' is running there.",
+            ) from err
+        if answer.status_code >= 400:
+            raise _problem(answer)
+        return answer
+
+
+def _problem(answer: httpx.Response) -> FairbankError:
+    try:
+        body = answer.json()
+    except ValueError:
+        body = {"title": f"The hub answered {answer.status_code}.", "status": answer.status_code}
+    return FairbankError.from_problem(body)
+
+
+def _write_private(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, stat.S_IRUSR | stat.S_IWUSR)
+    with os.fdopen(handle, "w") as opened:
+        os.fchmod(opened.fileno(), 0o600)
+        opened.write(text)

@@ -1,0 +1,119 @@
+"""One mapping from errors to HTTP: `application/problem+json` for programs, a page for people."""
+
+from __future__ import annotations
+
+import logging
+from html import escape
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import HTMLResponse, JSONResponse, Response
+
+from fairbank.errors import FairbankError, Kind
+
+log = logging.getLogger("fairbank.web")
+PROBLEM_JSON = "application/problem+json"
+
+_PAGE = """<!doctype html>
+<html lang="en">
+<head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{title} · fairbank</title>
+<style>body{{font:1rem/1.5 system-ui,sans-serif;max-width:42rem;margin:3rem auto;padding:0 1rem}}</style></head>
+<body><main><h1>{title}</h1><p>{why}</p><p><strong>{todo}</strong></p><p><code>{code}</code></p>
+<p><a href="/">Back to the catalogue</a></p></main></body>
+</html>
+"""
+
+
+class BadQuery(FairbankError):
+    """A request's address or parameters cannot be understood."""
+
+    code = "FB-WEB-001"
+    kind = Kind.MISUSE
+
+
+class NoSuchPage(FairbankError):
+    """There is nothing at this address, or not for this method."""
+
+    code = "FB-WEB-002"
+    kind = Kind.NOT_FOUND
+
+
+class Unexpected(FairbankError):
+    """The hub failed in a way that nobody foresaw; its log has the details."""
+
+    code = "FB-WEB-003"
+    kind = Kind.FAILED
+
+
+def add_handlers(app: FastAPI) -> None:
+    """Make every error of an application answer as a problem."""
+    app.add_exception_handler(FairbankError, _fairbank_error)
+    app.add_exception_handler(RequestValidationError, _validation_error)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+def answer(request: Request, error: FairbankError, *, status: int | None = None) -> Response:
+    """Return the answer that reports an error, as a page where the caller prefers HTML."""
+    status = status or error.kind.http_status
+    headers = {"Cache-Control": "no-store"}
+    if status in (429, 503, 504):
+        headers["Retry-After"] = str(getattr(error, "retry_after_s", 5))
+    if status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    if _prefers_html(request):
+        page = _PAGE.format(
+            title=escape(error.what), why=escape(error.why), todo=escape(error.todo), code=escape(error.code)
+        )
+        return HTMLResponse(page, status_code=status, headers=headers)
+    problem = {**error.problem(), "status": status}
+    return JSONResponse(problem, status_code=status, headers=headers, media_type=PROBLEM_JSON)
+
+
+def _prefers_html(request: Request) -> bool:
+    accepted = request.headers.get("accept", "")
+    return "text/html" in accepted and not request.url.path.startswith("/v1/")
+
+
+async def _fairbank_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, FairbankError)
+    return answer(request, error)
+
+
+async def _validation_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    places = "; ".join(f"{'.'.join(map(str, part['loc']))}: {part['msg']}" for part in error.errors()[:3])
+    return answer(
+        request,
+        BadQuery(
+            f"The request cannot be understood ({places}).",
+            why="A parameter is missing, unknown or out of its range.",
+            todo="See /openapi.json for the parameters of each address.",
+        ),
+    )
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    if error.status_code == 404:
+        problem: FairbankError = NoSuchPage(
+            "There is nothing at this address.", why="It was never there, or it is not visible to you.", todo="Check it."
+        )
+    elif error.status_code == 405:
+        problem = NoSuchPage(f"This address does not take {request.method}.", todo="See /openapi.json.")
+    else:
+        problem = BadQuery(str(error.detail))
+    return answer(request, problem, status=error.status_code)
+
+
+async def _unexpected(request: Request, error: Exception) -> Response:
+    # The type only: a message might quote what somebody sent.
+    log.error("unexpected %s at %s %s", type(error).__name__, request.method, request.url.path, exc_info=error)
+    return answer(
+        request,
+        Unexpected(
+            "The hub failed unexpectedly.", why="This is a fault of the hub, not of your request.", todo="Try again; "
+            "if it happens again, tell the hub's operator when it happened."
+        ),
+    )
