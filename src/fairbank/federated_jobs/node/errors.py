@@ -1,30 +1,30 @@
 """The errors of what runs inside a site: sandbox, worker, training code, aggregation of updates.
 
-    SiteJobError                     FB-JOBS-100
-    ├── SandboxError                 FB-JOBS-101
-    │   ├── SandboxMissing           FB-JOBS-102
-    │   ├── SandboxUnusable          FB-JOBS-103
-    │   ├── ProbeFailed              FB-JOBS-104
-    │   ├── NoFreeUid                FB-JOBS-105
-    │   └── StagingRefused           FB-JOBS-106
-    ├── WorkerError                  FB-JOBS-110
-    │   ├── WorkerCrashed            FB-JOBS-111
-    │   ├── WorkerOutOfMemory        FB-JOBS-112
-    │   ├── WorkerTimedOut           FB-JOBS-113
-    │   ├── WorkerCancelled          FB-JOBS-114
-    │   ├── WorkerProtocolBroken     FB-JOBS-115
-    │   ├── WorkerRefused            FB-JOBS-116
-    │   └── WorkerCodeFailed         FB-JOBS-117
-    ├── AlgorithmError               FB-JOBS-120
-    │   ├── AlgorithmUnknown         FB-JOBS-121
-    │   ├── AlgorithmParametersRefused FB-JOBS-122
-    │   ├── AlgorithmDigestMismatch  FB-JOBS-123
-    │   ├── CheckpointMissing        FB-JOBS-124
-    │   ├── NothingToTrainOn         FB-JOBS-125
-    │   └── TrainingDiverged         FB-JOBS-126
-    └── UpdateError                  FB-JOBS-130
-        ├── UpdateUnfit              FB-JOBS-131
-        └── NothingToAggregate       FB-JOBS-132
+SiteJobError                     FB-JOBS-100
+├── SandboxError                 FB-JOBS-101
+│   ├── SandboxMissing           FB-JOBS-102
+│   ├── SandboxUnusable          FB-JOBS-103
+│   ├── ProbeFailed              FB-JOBS-104
+│   ├── NoFreeUid                FB-JOBS-105
+│   └── StagingRefused           FB-JOBS-106
+├── WorkerError                  FB-JOBS-110
+│   ├── WorkerCrashed            FB-JOBS-111
+│   ├── WorkerOutOfMemory        FB-JOBS-112
+│   ├── WorkerTimedOut           FB-JOBS-113
+│   ├── WorkerCancelled          FB-JOBS-114
+│   ├── WorkerProtocolBroken     FB-JOBS-115
+│   ├── WorkerRefused            FB-JOBS-116
+│   └── WorkerCodeFailed         FB-JOBS-117
+├── AlgorithmError               FB-JOBS-120
+│   ├── AlgorithmUnknown         FB-JOBS-121
+│   ├── AlgorithmParametersRefused FB-JOBS-122
+│   ├── AlgorithmDigestMismatch  FB-JOBS-123
+│   ├── CheckpointMissing        FB-JOBS-124
+│   ├── NothingToTrainOn         FB-JOBS-125
+│   └── TrainingDiverged         FB-JOBS-126
+└── UpdateError                  FB-JOBS-130
+    ├── UpdateUnfit              FB-JOBS-131
+    └── NothingToAggregate       FB-JOBS-132
 """
 
 from __future__ import annotations

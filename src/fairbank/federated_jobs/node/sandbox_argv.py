@@ -13,7 +13,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import fairbank
 from fairbank.federated_jobs.node.sandbox_policy import JobFolder, Places, Protection, SandboxPolicy
@@ -112,7 +112,7 @@ def sandbox_argv(plan: SandboxPlan, command: list[str]) -> list[str]:
         "--remount-ro",
         "/",
         "--chdir",
-        Places().scratch,
+        "/",
         "--",
         *limits_argv(plan),
         *_own_uid(plan),
@@ -128,7 +128,7 @@ def limits_argv(plan: SandboxPlan) -> list[str]:
         limits.append(f"--nproc={policy.max_processes}:{policy.max_processes}")
     if policy.cpu_s is not None:
         limits.append(f"--cpu={policy.cpu_s}:{policy.cpu_s}")
-    if plan.limit_memory:
+    if plan.limit_memory and plan.has(Protection.MEMORY_LIMIT):
         # RLIMIT_DATA, not RLIMIT_AS: address space that a library only reserves costs nothing.
         limits.append(f"--data={policy.memory_bytes}:{policy.memory_bytes}")
     return [PRLIMIT, *limits, "--"]
@@ -171,18 +171,30 @@ def _file_system(plan: SandboxPlan) -> Iterator[str]:
     if plan.has(Protection.PRIVATE_ROOT):
         yield from _selected_root(plan)
     else:
-        yield from ("--bind", "/", "/", "--tmpfs", "/job")
+        yield from _whole_host()
     yield from ("--proc", "/proc", "--dev", "/dev")
     if plan.policy.gpu:
         yield from _gpu_devices()
     # Without a user namespace /dev belongs to root; with one it would be memory that no limit counts.
     yield from ("--remount-ro", "/dev")
-    size = str(plan.policy.temporary_bytes)
-    yield from ("--size", size, "--perms", "1777", "--tmpfs", "/tmp")  # noqa: S108
+    if plan.has(Protection.PRIVATE_ROOT):
+        size = str(plan.policy.temporary_bytes)
+        yield from ("--size", size, "--perms", "1777", "--tmpfs", "/tmp")  # noqa: S108
     if plan.has(Protection.EMPTY_RUN):
         yield from ("--perms", "0755", "--tmpfs", "/run", "--remount-ro", "/run")
-    elif plan.has(Protection.PRIVATE_ROOT):
+    else:
         yield from ("--ro-bind", "/run", "/run")
+
+
+def _whole_host() -> Iterator[str]:
+    yield from ("--perms", "0755", "--dir", "/job")
+    for entry in sorted(Path("/").iterdir()):
+        if entry.name in ("proc", "dev", "run", "job"):
+            continue
+        if entry.is_symlink():
+            yield from ("--symlink", str(entry.readlink()), str(entry))
+        elif entry.is_dir():
+            yield from ("--ro-bind", str(entry), str(entry))
 
 
 def _selected_root(plan: SandboxPlan) -> Iterator[str]:
@@ -201,9 +213,9 @@ def _selected_root(plan: SandboxPlan) -> Iterator[str]:
 
 
 def _parents(folders: list[Path]) -> Iterator[str]:
-    made: dict[PurePosixPath, None] = {}
+    made: dict[Path, None] = {}
     for folder in folders:
-        made.update(dict.fromkeys(reversed(folder.parents[:-1])))
+        made.update(dict.fromkeys(reversed(tuple(folder.parents)[:-1])))
     for parent in made:
         yield from ("--perms", "0755", "--dir", str(parent))
 
@@ -233,6 +245,5 @@ def _own_uid(plan: SandboxPlan) -> list[str]:
     if plan.uid is None or not plan.has(Protection.OWN_UID):
         return []
     uid = str(plan.uid)
-    keep = [] if plan.has(Protection.NO_CAPABILITIES) else ["--ambient-caps=+all"]
-    drop = ["--bounding-set=-all", "--inh-caps=-all"] if not keep else ["--inh-caps=+all", *keep]
+    drop = ["--bounding-set=-all", "--inh-caps=-all"] if plan.has(Protection.NO_CAPABILITIES) else []
     return [SETPRIV, "--reuid", uid, "--regid", uid, "--clear-groups", *drop, "--no-new-privs", "--"]

@@ -29,6 +29,7 @@ class Protection(Enum):
     OWN_UID = "own_uid"
     NO_CAPABILITIES = "no_capabilities"
     FORK_LIMIT = "fork_limit"
+    MEMORY_LIMIT = "memory_limit"
     CLEAN_ENVIRONMENT = "clean_environment"
     READ_ONLY_INPUTS = "read_only_inputs"
     EMPTY_RUN = "empty_run"

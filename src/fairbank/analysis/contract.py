@@ -1,0 +1,104 @@
+"""The output contract of a tool: which columns a result has, of what type and in which unit."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from fairbank.analysis.errors import RowsRefused
+
+ROW_ID = re.compile(r"[A-Za-z0-9_-]{1,80}")
+
+Value = str | int | float | None
+Row = Mapping[str, Value]
+
+
+class RowStatus(Enum):
+    """How the measuring of one series ended."""
+
+    OK = "ok"
+    IMPOSSIBLE = "impossible"
+    ERROR = "error"
+
+
+class ColumnType(Enum):
+    """What kind of value a column holds."""
+
+    NUMBER = "number"
+    INTEGER = "integer"
+    WORD = "word"
+    ROW_ID = "row_id"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of a result.
+
+    Args:
+        name: the column's name.
+        type: what it holds; words come from `words` only.
+        unit: UCUM code, empty for a number without unit, None where a unit makes no sense.
+        meaning: one sentence for readers.
+        words: every word that may occur.
+    """
+
+    name: str
+    type: ColumnType
+    unit: str | None
+    meaning: str
+    words: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """The columns of a tool's result, in order."""
+
+    columns: tuple[Column, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Return the column names in order."""
+        return tuple(column.name for column in self.columns)
+
+    def check(self, rows: Sequence[Row]) -> None:
+        """Refuse rows with a missing, foreign or ill-typed value.
+
+        Raises:
+            RowsRefused: naming the first column and row number at fault, never a value.
+        """
+        names = set(self.names)
+        for number, row in enumerate(rows, start=1):
+            if set(row) != names:
+                raise _refused(number, "columns", "They are not those of the contract.")
+            for column in self.columns:
+                fault = _fault(column, row[column.name])
+                if fault:
+                    raise _refused(number, f"column {column.name!r}", fault)
+
+
+def _fault(column: Column, value: Value) -> str:
+    if value is None:
+        return "It may not be empty." if column.type is ColumnType.ROW_ID or column.name == "status" else ""
+    if isinstance(value, bool):
+        return "It holds a truth value."
+    match column.type:
+        case ColumnType.NUMBER:
+            sound = isinstance(value, int | float) and math.isfinite(value)
+        case ColumnType.INTEGER:
+            sound = isinstance(value, int)
+        case ColumnType.WORD:
+            sound = value in column.words
+        case ColumnType.ROW_ID:
+            sound = isinstance(value, str) and ROW_ID.fullmatch(value) is not None
+    return "" if sound else f"It holds no {column.type.value} of the contract."
+
+
+def _refused(number: int, place: str, why: str) -> RowsRefused:
+    return RowsRefused(
+        f"Result row {number} breaks the output contract in its {place}.",
+        why=why,
+        todo="The tool at this site and the approved contract must be the same version.",
+    )

@@ -1,0 +1,61 @@
+"""The errors of analysis.
+
+AnalysisError                FB-ANA-001
+├── ToolUnknown              FB-ANA-002
+├── ToolParametersRefused    FB-ANA-003
+├── ToolDigestMismatch       FB-ANA-004
+├── StagedInputsUnreadable   FB-ANA-005
+├── RowsRefused              FB-ANA-006
+└── NothingToMerge           FB-ANA-007
+"""
+
+from __future__ import annotations
+
+from fairbank.errors import FairbankError, Kind
+
+
+class AnalysisError(FairbankError):
+    """An analysis cannot run or its results cannot be merged."""
+
+    code = "FB-ANA-001"
+
+
+class ToolUnknown(AnalysisError):
+    """No analysis tool has that name."""
+
+    code = "FB-ANA-002"
+    kind = Kind.NOT_FOUND
+
+
+class ToolParametersRefused(AnalysisError):
+    """A parameter of a tool is unknown or out of range."""
+
+    code = "FB-ANA-003"
+    kind = Kind.REFUSED
+
+
+class ToolDigestMismatch(AnalysisError):
+    """The tool's code at this site is not the code that was approved."""
+
+    code = "FB-ANA-004"
+    kind = Kind.REFUSED
+
+
+class StagedInputsUnreadable(AnalysisError):
+    """The list of staged series is missing or damaged."""
+
+    code = "FB-ANA-005"
+
+
+class RowsRefused(AnalysisError):
+    """A result row breaks the tool's output contract."""
+
+    code = "FB-ANA-006"
+    kind = Kind.REFUSED
+
+
+class NothingToMerge(AnalysisError):
+    """There are no site results to merge."""
+
+    code = "FB-ANA-007"
+    kind = Kind.REFUSED

@@ -1,0 +1,49 @@
+"""Read what the node staged for a job: opaque units, opaque subjects, files in order."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from fairbank.analysis.errors import StagedInputsUnreadable
+
+
+@dataclass(frozen=True, slots=True)
+class StagedSeries:
+    """One staged series.
+
+    Args:
+        unit: opaque pseudonym of the series, of one job only.
+        subject: opaque pseudonym of its subject, of one job only.
+        files: its DICOM files.
+    """
+
+    unit: str
+    subject: str
+    files: tuple[Path, ...]
+
+
+def read_staged(inputs: Path) -> list[StagedSeries]:
+    """Return the staged series, sorted by unit.
+
+    Raises:
+        StagedInputsUnreadable: if the list is missing or not of the expected form.
+    """
+    try:
+        listing = json.loads((inputs / "manifest.json").read_bytes())
+        series = [
+            StagedSeries(
+                unit=str(unit["unit"]),
+                subject=str(unit["subject"]),
+                files=tuple(inputs / str(unit["unit"]) / str(name) for name in unit["files"]),
+            )
+            for unit in listing["units"]
+        ]
+    except (OSError, ValueError, KeyError, TypeError) as err:
+        raise StagedInputsUnreadable(
+            "The list of staged series cannot be read.",
+            why=f"It is missing or damaged ({type(err).__name__}).",
+            todo="Stage the job's series again.",
+        ) from err
+    return sorted(series, key=lambda one: one.unit)

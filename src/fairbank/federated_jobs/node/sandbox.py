@@ -1,0 +1,300 @@
+"""Start a process that sees its job's inputs and one folder to write to, and nothing else of this machine."""
+
+from __future__ import annotations
+
+import subprocess
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from functools import cache
+from pathlib import Path
+from threading import Thread
+from typing import IO
+
+from fairbank.federated_jobs.node.errors import SandboxMissing, SandboxUnusable
+from fairbank.federated_jobs.node.probe import Expectations
+from fairbank.federated_jobs.node.sandbox_argv import (
+    BWRAP,
+    PRLIMIT,
+    SETPRIV,
+    Interpreter,
+    SandboxPlan,
+    job_environment,
+    limits_argv,
+    python_argv,
+    sandbox_argv,
+)
+from fairbank.federated_jobs.node.sandbox_baits import Baits
+from fairbank.federated_jobs.node.sandbox_cgroup import (
+    CgroupTree,
+    JobGroup,
+    make_job_group,
+    sweep_left_behind,
+)
+from fairbank.federated_jobs.node.sandbox_policy import (
+    JobFolder,
+    Places,
+    Protection,
+    SandboxMode,
+    SandboxPolicy,
+    running_as_root,
+)
+from fairbank.federated_jobs.node.sandbox_staging import give_scratch_to
+from fairbank.federated_jobs.node.sandbox_uid import LEASES, UidLease, lease_uid
+
+STDERR_KEPT_BYTES = 64 * 1024
+# The shell joins the job's control groups before anything of the job exists, so that no process escapes them.
+JOIN_AND_RUN = (
+    'n=$1; shift; while [ "$n" -gt 0 ]; do echo $$ > "$1" || exit 71; shift; n=$((n-1)); done; exec "$@"'
+)
+
+
+@dataclass(slots=True)
+class SandboxedProcess:
+    """A running sandbox: its pipes, and all that has to be given back when it ends."""
+
+    process: subprocess.Popen[bytes]
+    plan: SandboxPlan
+    places: Places
+    confined: bool
+    group: JobGroup
+    lease: UidLease | None
+    _tail: deque[bytes] = field(default_factory=deque)
+    _drain: Thread | None = None
+
+    @property
+    def stdin(self) -> IO[bytes]:
+        """Return the pipe into the process."""
+        assert self.process.stdin is not None
+        return self.process.stdin
+
+    @property
+    def stdout(self) -> IO[bytes]:
+        """Return the pipe out of the process."""
+        assert self.process.stdout is not None
+        return self.process.stdout
+
+    def drain_stderr(self) -> None:
+        """Keep reading standard error, so that the process never blocks on it; only the end is kept."""
+        self._drain = Thread(target=self._read_stderr, name="sandbox-stderr", daemon=True)
+        self._drain.start()
+
+    def stderr_tail(self) -> str:
+        """Return the end of what the process wrote to standard error; it must not leave the node."""
+        return b"".join(self._tail).decode("utf-8", "replace")
+
+    def kill(self) -> None:
+        """End the sandbox and everything in it at once."""
+        with suppress(ProcessLookupError):
+            self.process.kill()
+
+    def close(self, *, grace_s: float = 0.0) -> int:
+        """End the process, wait for it and give back what it used; return its exit status."""
+        with suppress(OSError):
+            self.stdin.close()
+        try:
+            status = self.process.wait(grace_s) if grace_s > 0 else None
+        except subprocess.TimeoutExpired:
+            status = None
+        if status is None:
+            self.kill()
+            status = self.process.wait()
+        if self._drain is not None:
+            self._drain.join(timeout=5.0)
+        self.stdout.close()
+        self.group.remove()
+        if self.lease is not None:
+            self.lease.release()
+        return status
+
+    def expectations(self, baits: Baits, *, node_key: Path, hidden: Sequence[Path]) -> Expectations:
+        """Return what the start-up probe has to find in this sandbox."""
+        policy = self.plan.policy
+        return Expectations(
+            uid=self.plan.uid,
+            max_processes=policy.max_processes,
+            memory_rlimit=policy.memory_bytes if self.plan.limit_memory else None,
+            key_path=str(node_key),
+            hidden_paths=["/etc/shadow", "/etc/passwd", *(str(path) for path in hidden)],
+            tcp_port=baits.tcp_port,
+            abstract_name=baits.abstract_name,
+            socket_path=baits.socket_path,
+            namespaces=baits.namespaces,
+            # bubblewrap sets PWD by itself.
+            environment=[*job_environment(policy, self.plan.interpreter), "PWD"],
+            read_only=[self.places.inputs, self.places.incoming],
+            scratch=self.places.scratch,
+        )
+
+    def _read_stderr(self) -> None:
+        assert self.process.stderr is not None
+        with self.process.stderr as stream:
+            while block := stream.read1(8192):  # type: ignore[attr-defined]  # a BufferedReader, typed as IO
+                self._tail.append(block)
+                while sum(map(len, self._tail)) - len(self._tail[0]) > STDERR_KEPT_BYTES:
+                    self._tail.popleft()
+
+
+class Sandbox:
+    """Starts sandboxed processes for one node.
+
+    Args:
+        policy: the limits of each process.
+        node_key: the node's private key; the probe makes sure that a job cannot open it.
+        hidden: other files and folders of the node that no job may see, such as its home.
+        leases: folder of this machine where the user ids in use are locked.
+        cgroups: what the node may see of the machine's control groups; found out if None.
+        without: protections to leave out; only tests do.
+    """
+
+    def __init__(
+        self,
+        policy: SandboxPolicy,
+        *,
+        node_key: Path,
+        hidden: Sequence[Path] = (),
+        leases: Path = LEASES,
+        cgroups: CgroupTree | None = None,
+        without: frozenset[Protection] = frozenset(),
+    ) -> None:
+        self.policy = policy
+        self.node_key = node_key
+        self.hidden = tuple(hidden)
+        self._leases = leases
+        self._cgroups = cgroups or CgroupTree.of_this_process()
+        self._without = without
+
+    def start(self, folder: JobFolder, module: str) -> SandboxedProcess:
+        """Start `python -m module` in the sandbox, with pipes for its three streams.
+
+        Raises:
+            SandboxMissing: in strict mode, if bubblewrap or what it needs is not installed.
+            SandboxUnusable: in strict mode, if this machine does not let bubblewrap work.
+            NoFreeUid: if as many jobs run as there are user ids.
+        """
+        confined = self._can_confine()
+        folder.create()
+        sweep_left_behind(self._cgroups)
+        lease = lease_uid(self.policy, leases=self._leases) if confined and running_as_root() else None
+        group = self._group()
+        plan = SandboxPlan(
+            policy=self.policy,
+            folder=folder,
+            interpreter=Interpreter.of_this_process(),
+            uid=lease.uid if lease else None,
+            limit_memory=group.memory is None,
+            without=self._without,
+        )
+        try:
+            if lease is not None and plan.has(Protection.OWN_UID):
+                give_scratch_to(folder, lease.uid)
+            process = _spawn(
+                _joined(group, self._argv(plan, module, confined=confined)), plan, confined=confined
+            )
+        except BaseException:
+            group.remove()
+            if lease is not None:
+                lease.release()
+            raise
+        places = Places() if confined else Places.outside(folder)
+        started = SandboxedProcess(process, plan, places, confined, group, lease)
+        started.drain_stderr()
+        return started
+
+    def _group(self) -> JobGroup:
+        policy = self.policy
+        if Protection.FORK_LIMIT in self._without:
+            policy = replace(policy, max_processes=100_000)
+        return make_job_group(policy, self._cgroups)
+
+    def _argv(self, plan: SandboxPlan, module: str, *, confined: bool) -> list[str]:
+        command = python_argv(plan.interpreter, module)
+        return sandbox_argv(plan, command) if confined else [*limits_argv(plan), *command]
+
+    def _can_confine(self) -> bool:
+        try:
+            require_sandbox_programs()
+            _try_bubblewrap()
+        except (SandboxMissing, SandboxUnusable):
+            if self.policy.mode is SandboxMode.STRICT:
+                raise
+            return False
+        return True
+
+
+def require_sandbox_programs() -> None:
+    """Check that the programs which the sandbox is made of are installed.
+
+    Raises:
+        SandboxMissing: naming the first that is not.
+    """
+    needed = [(BWRAP, "bubblewrap"), (PRLIMIT, "util-linux")]
+    if running_as_root():
+        needed.append((SETPRIV, "util-linux"))
+    for program, package in needed:
+        if not Path(program).exists():
+            raise SandboxMissing(
+                f"{program} is not installed.",
+                why="A job runs only in a sandbox, and the sandbox is made with it.",
+                todo=f"Install it (Debian, Ubuntu: apt-get install {package}), then start the node again.",
+            )
+
+
+@cache
+def _try_bubblewrap() -> None:
+    user = [] if running_as_root() else ["--unshare-user"]
+    test = [
+        BWRAP,
+        *user,
+        "--unshare-pid",
+        "--unshare-net",
+        "--ro-bind",
+        "/",
+        "/",
+        "--proc",
+        "/proc",
+        "/usr/bin/true",
+    ]
+    outcome = subprocess.run(test, capture_output=True, timeout=30, check=False)
+    if outcome.returncode != 0:
+        raise SandboxUnusable(
+            "This machine does not let bubblewrap make a sandbox.",
+            why=outcome.stderr.decode("utf-8", "replace").strip()[:300]
+            or f"It ended with {outcome.returncode}.",
+            todo="Allow user namespaces for the node's user (sysctl user.max_user_namespaces, AppArmor), "
+            "or give its container the capability SYS_ADMIN.",
+        )
+
+
+def _joined(group: JobGroup, command: list[str]) -> list[str]:
+    files = [str(folder / "cgroup.procs") for folder in group.folders]
+    return ["/bin/sh", "-c", JOIN_AND_RUN, "sh", str(len(files)), *files, *command]
+
+
+def _spawn(command: list[str], plan: SandboxPlan, *, confined: bool) -> subprocess.Popen[bytes]:
+    environment = job_environment(plan.policy, plan.interpreter)
+    if not plan.has(Protection.CLEAN_ENVIRONMENT):
+        environment = {**environment, "FOREIGN": "1"}
+    # The kernel's parent-death signal follows the *thread* that started a process, so one thread that lives as
+    # long as the node starts them all.
+    return (
+        _spawner()
+        .submit(
+            subprocess.Popen,
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=environment,
+            cwd="/" if confined else plan.folder.scratch,
+            start_new_session=True,
+        )
+        .result()
+    )
+
+
+@cache
+def _spawner() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(max_workers=1, thread_name_prefix="sandbox-spawner")

@@ -1,0 +1,175 @@
+"""Put the series of a job where the job, and nobody else, can read them.
+
+    inputs/<unit>/000001.dcm …      world-readable files below a folder that only the node may enter
+    inputs/manifest.json            units, subjects (both opaque), files in order
+
+The job's uid reaches the files through the bind mount of `inputs`, other users of the machine do not reach them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import stat
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from fairbank.federated_jobs.node.errors import StagingRefused
+from fairbank.federated_jobs.node.sandbox_policy import JobFolder
+
+OPAQUE = re.compile(r"[A-Za-z0-9_-]{1,80}")
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesToStage:
+    """One series as the node hands it to a job.
+
+    Args:
+        unit: opaque pseudonym of the series, of this job only.
+        subject: opaque pseudonym of its subject, of this job only.
+        files: the de-identified files, in the order of the local index.
+    """
+
+    unit: str
+    subject: str
+    files: tuple[Path, ...]
+
+
+def stage_series(series: Sequence[SeriesToStage], folder: JobFolder) -> int:
+    """Stage all series of a job, replacing what was staged before; return the number of bytes.
+
+    Raises:
+        StagingRefused: if a pseudonym is not opaque or occurs twice, or a file is missing.
+    """
+    _check_names(series)
+    folder.create()
+    _empty(folder.inputs)
+    total = 0
+    for one in series:
+        target = folder.inputs / one.unit
+        target.mkdir(mode=0o755)
+        target.chmod(0o755)
+        for number, source in enumerate(one.files, start=1):
+            total += _place(source, target / _file_name(number))
+    entries = [
+        {"unit": s.unit, "subject": s.subject, "files": [_file_name(i + 1) for i in range(len(s.files))]}
+        for s in sorted(series, key=lambda s: s.unit)
+    ]
+    manifest = folder.inputs / MANIFEST
+    manifest.write_text(json.dumps({"schema": "staged/1", "units": entries}))
+    manifest.chmod(0o444)
+    return total
+
+
+def hand_over(source: Path, folder: JobFolder, *, name: str) -> Path:
+    """Put one file into the job's incoming folder under a name, replacing an older one."""
+    if not OPAQUE.fullmatch(name.replace(".", "_")):
+        raise StagingRefused("A file for a job has an unusable name.", todo="This is an error in fairbank.")
+    target = folder.incoming / name
+    partial = folder.incoming / f".{name}.part"
+    _place(source, partial)
+    partial.replace(target)
+    return target
+
+
+def give_scratch_to(folder: JobFolder, uid: int) -> None:
+    """Make a uid the owner of the scratch folder and of all that an earlier worker left in it."""
+    os.chown(folder.scratch, uid, uid, follow_symlinks=False)
+    for parent, folders, files, parent_fd in os.fwalk(folder.scratch, follow_symlinks=False):
+        del parent
+        for name in (*folders, *files):
+            os.chown(name, uid, uid, dir_fd=parent_fd, follow_symlinks=False)
+
+
+def take_from_scratch(folder: JobFolder, name: str, *, to: Path, max_bytes: int) -> int:
+    """Copy a file that the job wrote out of its scratch folder; return its size.
+
+    The job owns that folder, so nothing in it is trusted: links, pipes and oversized files are refused.
+
+    Raises:
+        StagingRefused: if it is not a plain file of at most `max_bytes`.
+    """
+    if not OPAQUE.fullmatch(name.replace(".", "_")) or name.startswith("."):
+        raise StagingRefused(
+            "The job named an output that may not be read.", why="It is not a plain file name."
+        )
+    try:
+        source = os.open(folder.scratch / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as err:
+        raise StagingRefused("An output that the job named cannot be read.", why=str(err.strerror)) from err
+    with os.fdopen(source, "rb") as reading:
+        found = os.fstat(reading.fileno())
+        if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
+            raise StagingRefused(
+                "An output of the job is not a plain file.", why="Links and devices are refused."
+            )
+        return _copy_at_most(reading.fileno(), to, max_bytes)
+
+
+def _copy_at_most(source: int, to: Path, max_bytes: int) -> int:
+    copied = 0
+    with to.open("wb") as writing:
+        os.fchmod(writing.fileno(), 0o600)
+        while block := os.read(source, 1 << 20):
+            copied += len(block)
+            if copied > max_bytes:
+                to.unlink()
+                raise StagingRefused(
+                    f"An output of the job is larger than {max_bytes} bytes.",
+                    why="The manifest limits each output.",
+                    todo="Ask for a larger limit, or for less output.",
+                )
+            writing.write(block)
+    return copied
+
+
+def _check_names(series: Sequence[SeriesToStage]) -> None:
+    for one in series:
+        if not OPAQUE.fullmatch(one.unit) or not OPAQUE.fullmatch(one.subject):
+            raise StagingRefused(
+                "A series or its subject has a name that is not opaque.",
+                why="A job sees pseudonyms of letters, digits, '-' and '_' only.",
+                todo="Pass the job's own pseudonyms.",
+            )
+    if len({one.unit for one in series}) != len(series):
+        raise StagingRefused("Two series of a job have the same name.", todo="Pass one pseudonym per series.")
+
+
+def _place(source: Path, target: Path) -> int:
+    try:
+        found = source.stat()
+        readable_by_all = stat.S_ISREG(found.st_mode) and found.st_mode & 0o004
+        if readable_by_all:
+            with suppress(OSError):
+                os.link(source, target)
+                return found.st_size
+        shutil.copyfile(source, target)
+    except OSError as err:
+        raise StagingRefused(
+            "A file of a staged series cannot be read.",
+            why=f"The system says: {err.strerror}.",
+            todo="Check the node's research store.",
+        ) from err
+    target.chmod(0o444)
+    return found.st_size
+
+
+def _empty(folder: Path) -> None:
+    for entry in _entries(folder):
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()
+
+
+def _entries(folder: Path) -> Iterator[Path]:
+    yield from list(folder.iterdir())
+
+
+def _file_name(number: int) -> str:
+    return f"{number:06d}.dcm"
