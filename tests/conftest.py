@@ -1,0 +1,99 @@
+"""What every test may use: a clock that stands still, a fresh database, a free port.
+
+Tests that need something this machine lacks are left out by name, not skipped one by one: the head of the report says
+which and why.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import uuid
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from fairbank.clock import FixedClock
+
+# Set before numpy or torch are imported: results must not depend on how many cores the machine has.
+for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ.setdefault(_name, "1")
+# A developer's own settings must not change what a test sees.
+_OF_THE_TESTS = {"FAIRBANK_DATA", "FAIRBANK_TEST_POSTGRES", "FAIRBANK_DEBUG"}
+for _name in [name for name in os.environ if name.startswith("FAIRBANK_") and name not in _OF_THE_TESTS]:
+    del os.environ[_name]
+
+_NEEDS = {"data": "FAIRBANK_DATA", "postgres": "FAIRBANK_TEST_POSTGRES"}
+_DATABASES = ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
+
+
+def pytest_report_header() -> list[str]:
+    """Say which tests are left out."""
+    return [
+        f"left out: tests marked {mark!r} ({variable} is unset)"
+        for mark, variable in _NEEDS.items()
+        if not os.environ.get(variable)
+    ]
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the tests whose needs are not met."""
+    missing = {mark for mark, variable in _NEEDS.items() if not os.environ.get(variable)}
+    left_out = [item for item in items if any(item.get_closest_marker(mark) for mark in missing)]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        gone = set(left_out)
+        items[:] = [item for item in items if item not in gone]
+
+
+@pytest.fixture
+def clock() -> FixedClock:
+    """A clock that stands at noon of 15 January 2026 (UTC) until told to move."""
+    return FixedClock(datetime(2026, 1, 15, 12, tzinfo=UTC))
+
+
+@pytest.fixture
+def free_port() -> int:
+    """A TCP port on loopback that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@pytest.fixture
+def data_folder() -> Path:
+    """The shared data folder; mark the test with `@pytest.mark.data`."""
+    return Path(os.environ["FAIRBANK_DATA"])
+
+
+@pytest.fixture(params=_DATABASES)
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The address of a fresh, empty database: SQLite always, PostgreSQL where a server is named."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'test.db'}"
+        return
+    yield from _postgres_database(os.environ["FAIRBANK_TEST_POSTGRES"])
+
+
+@pytest.fixture
+def postgres_url() -> Iterator[str]:
+    """The address of a fresh, empty PostgreSQL database; mark the test with `@pytest.mark.postgres`."""
+    yield from _postgres_database(os.environ["FAIRBANK_TEST_POSTGRES"])
+
+
+def _postgres_database(server: str) -> Iterator[str]:
+    from sqlalchemy import create_engine, make_url, text
+    from sqlalchemy.pool import NullPool
+
+    name = f"fairbank_test_{uuid.uuid4().hex}"
+    admin = create_engine(server, isolation_level="AUTOCOMMIT", poolclass=NullPool)
+    with admin.connect() as connection:
+        connection.execute(text(f'CREATE DATABASE "{name}"'))
+    try:
+        yield make_url(server).set(database=name).render_as_string(hide_password=False)
+    finally:
+        with admin.connect() as connection:
+            connection.execute(text(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)'))

@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# See that this machine has what pip cannot install, and print the Python to build .venv with.
+#
+# As root on Debian the missing packages are installed; anywhere else a message says what to install.
+set -euo pipefail
+
+say() { echo "setup: $*" >&2; }
+
+find_python() {
+  local name
+  for name in "${PYTHON:-}" python3.11 python3 python3.12 python3.13 python; do
+    [[ -n "$name" ]] || continue
+    if "$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+      command -v "$name"
+      return 0
+    fi
+  done
+  return 1
+}
+
+can_install() { [[ "$(id -u)" == 0 ]] && command -v apt-get >/dev/null; }
+
+python=$(find_python) || {
+  say "Python 3.11 or newer is needed and was not found. Install it, or name it: make setup PYTHON=/path/to/python3.11"
+  exit 1
+}
+
+missing=()
+command -v bwrap >/dev/null || missing+=(bubblewrap)
+"$python" -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
+
+if ((${#missing[@]})); then
+  if can_install; then
+    say "installing ${missing[*]}"
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get update -qq >&2
+    apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+  else
+    say "missing: ${missing[*]}. Install them (Debian: sudo apt-get install ${missing[*]})."
+    say "Without bubblewrap there is no sandbox, and a node in strict mode refuses to run jobs."
+  fi
+fi
+
+echo "$python"
