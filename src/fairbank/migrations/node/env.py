@@ -1,0 +1,5 @@
+"""Alembic's way into the node's history."""
+
+from fairbank.migrations.environment import run
+
+run()
