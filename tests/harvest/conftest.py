@@ -7,7 +7,7 @@ import shutil
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -55,6 +55,11 @@ def bundled(name: str) -> Path:
     """Return the path of a DICOM file in pydicom's wheel."""
     root = Path(get_testdata_file("CT_small.dcm", download=False)).parent
     return root / name
+
+
+@pytest.fixture
+def serve() -> Callable[[object], contextlib.AbstractContextManager[str]]:
+    return served
 
 
 @pytest.fixture

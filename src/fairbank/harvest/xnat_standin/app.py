@@ -39,6 +39,7 @@ def create_app(
     password: str = "reader",  # noqa: S107  # a stand-in for tests: nothing real is behind this door
     zone: str = "Europe/Berlin",
     clock: Clock | None = None,
+    recheck_s: float = 0.5,
     interrupt: Callable[[Request], Response | None] | None = None,
 ) -> FastAPI:
     """Return the application that serves a folder as an XNAT.
@@ -49,13 +50,14 @@ def create_app(
         password: that user's password.
         zone: the time zone in which stamps are written, without saying so.
         clock: tells when a session ends.
+        recheck_s: how long a change in the folder may go unnoticed.
         interrupt: called before each answer; what it returns is answered instead (to rehearse a failing archive).
     """
     logins = Logins(user, password, clock or SystemClock())
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     app.state.logins = logins
     _add_entrance(app, logins)
-    rest = _Rest(Archive(root), ZoneInfo(zone))
+    rest = _Rest(Archive(root, recheck_s=recheck_s), ZoneInfo(zone))
     for path, handler in rest.routes():
         _add(app, path, _behind(logins, interrupt, handler))
     app.add_exception_handler(LoginNeeded, lambda _, err: login_page(getattr(err, "status", 401)))

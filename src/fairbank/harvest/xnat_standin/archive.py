@@ -32,7 +32,6 @@ _TAGS = [
     "PatientSex",
     "NumberOfFrames",
 ]
-_RECHECK_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,10 +137,11 @@ class _Header:
 
 
 class Archive:
-    """The projects under a root folder; files that come, change or go are noticed within a second."""
+    """The projects under a root folder; files that come, change or go are noticed within `recheck_s`."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, recheck_s: float) -> None:
         self._root = root
+        self._recheck_s = recheck_s
         self._headers: dict[tuple[Path, int, int], _Header | None] = {}
         self._projects: dict[str, Project] = {}
         self._checked = 0.0
@@ -150,7 +150,7 @@ class Archive:
     def projects(self) -> list[Project]:
         """Return all projects, sorted by id."""
         with self._lock:
-            if time.monotonic() - self._checked > _RECHECK_S or not self._projects:
+            if time.monotonic() - self._checked > self._recheck_s or not self._projects:
                 self._reread()
                 self._checked = time.monotonic()
             return list(self._projects.values())

@@ -1,0 +1,114 @@
+"""Errors of the harvest room.
+
+FairbankError
+└── HarvestError              FB-HARV-001
+    ├── SourceUnreachable     FB-HARV-002
+    ├── SourceLoginRefused    FB-HARV-003
+    ├── SourceForbidden       FB-HARV-004
+    ├── NotInSource           FB-HARV-005
+    ├── SourceFailed          FB-HARV-006
+    ├── UnsafeSecret          FB-HARV-007
+    ├── UnknownSource         FB-HARV-008
+    ├── UnknownDataset        FB-HARV-009
+    ├── NotAFolder            FB-HARV-010
+    ├── NothingToPublish      FB-HARV-011
+    ├── BadDefinition         FB-HARV-012
+    └── UnreadableHeader      FB-HARV-013
+
+A message names a source by the name it has at the node, never by host, and a file by its local reference.
+"""
+
+from __future__ import annotations
+
+from fairbank.errors import FairbankError, Kind
+
+
+class HarvestError(FairbankError):
+    """Harvesting could not go on."""
+
+    code = "FB-HARV-001"
+    kind = Kind.FAILED
+
+
+class SourceUnreachable(HarvestError):
+    """The archive does not answer, or not in time."""
+
+    code = "FB-HARV-002"
+    kind = Kind.UNAVAILABLE
+
+
+class SourceLoginRefused(HarvestError):
+    """The archive did not accept the login, or answered with its login page."""
+
+    code = "FB-HARV-003"
+    kind = Kind.UNAUTHENTICATED
+
+
+class SourceForbidden(HarvestError):
+    """The archive's user may not see this."""
+
+    code = "FB-HARV-004"
+    kind = Kind.FORBIDDEN
+
+
+class NotInSource(HarvestError):
+    """The archive has no such project or scan (any more)."""
+
+    code = "FB-HARV-005"
+    kind = Kind.NOT_FOUND
+
+
+class SourceFailed(HarvestError):
+    """The archive answered with an error, or with something that cannot be understood."""
+
+    code = "FB-HARV-006"
+    kind = Kind.UNAVAILABLE
+
+
+class UnsafeSecret(HarvestError):
+    """A password file is missing, empty, or readable by others."""
+
+    code = "FB-HARV-007"
+    kind = Kind.REFUSED
+
+
+class UnknownSource(HarvestError):
+    """No source of this name has been added to the node."""
+
+    code = "FB-HARV-008"
+    kind = Kind.NOT_FOUND
+
+
+class UnknownDataset(HarvestError):
+    """No dataset of this name has been defined at the node."""
+
+    code = "FB-HARV-009"
+    kind = Kind.NOT_FOUND
+
+
+class NotAFolder(HarvestError):
+    """A folder source names something that is not a readable folder."""
+
+    code = "FB-HARV-010"
+    kind = Kind.MISUSE
+
+
+class NothingToPublish(HarvestError):
+    """A dataset has no series in the index."""
+
+    code = "FB-HARV-011"
+    kind = Kind.REFUSED
+
+
+class BadDefinition(HarvestError):
+    """A source or dataset is defined with a value that it cannot have."""
+
+    code = "FB-HARV-012"
+    kind = Kind.MISUSE
+
+
+class UnreadableHeader(HarvestError):
+    """A file's header cannot be read as DICOM."""
+
+    code = "FB-HARV-013"
+    kind = Kind.FAILED

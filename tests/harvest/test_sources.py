@@ -1,0 +1,120 @@
+"""One conformance suite, run against every kind of source."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pydicom
+import pytest
+
+from fairbank.errors import Sensitive
+from fairbank.harvest.errors import NotInSource
+from fairbank.harvest.folder import FolderSource
+from fairbank.harvest.sources import ImageSource, Instance, Snapshot
+from fairbank.harvest.xnat import XnatSource
+from fairbank.harvest.xnat_standin.app import create_app
+
+
+@dataclass
+class Subject:
+    source: ImageSource
+    root: Path
+
+
+@pytest.fixture(params=["xnat", "folder"])
+def subject(
+    request: pytest.FixtureRequest, dicom_root: Path, serve: Callable[[object], AbstractContextManager[str]]
+) -> Iterator[Subject]:
+    if request.param == "folder":
+        yield Subject(FolderSource(dicom_root), dicom_root)
+        return
+    with serve(create_app(dicom_root, recheck_s=0)) as url:
+        source = XnatSource(url, "reader", Sensitive("reader", reference="password"), requests_per_s=1000)
+        yield Subject(source, dicom_root)
+        source.close()
+
+
+def _fetched(source: ImageSource, snapshot: Snapshot, into: Path) -> dict[str, list[bytes]]:
+    contents: dict[str, list[bytes]] = {}
+    for number, item in enumerate(snapshot.items):
+        folder = into / str(number)
+        folder.mkdir(parents=True)
+        instances = list(source.fetch(snapshot.container, item, folder))
+        contents[item.local_id] = sorted(instance.path.read_bytes() for instance in instances)
+    return contents
+
+
+def _in_folder(root: Path, project: str) -> list[list[bytes]]:
+    series: dict[str, list[bytes]] = {}
+    for path in (root / project).rglob("*.dcm"):
+        uid = str(pydicom.dcmread(path, stop_before_pixels=True).SeriesInstanceUID)
+        series.setdefault(uid, []).append(path.read_bytes())
+    return sorted(sorted(files) for files in series.values())
+
+
+def test_check_counts_the_containers(subject: Subject) -> None:
+    assert subject.source.check().containers == 2
+
+
+def test_containers_are_the_projects(subject: Subject) -> None:
+    assert [container.id for container in subject.source.list_containers()] == ["BRAIN", "LIVER"]
+
+
+def test_every_file_of_every_series_is_fetched_byte_for_byte(subject: Subject, tmp_path: Path) -> None:
+    for project in ("BRAIN", "LIVER"):
+        snapshot = subject.source.snapshot(project)
+        fetched = _fetched(subject.source, snapshot, tmp_path / project)
+        assert snapshot.complete
+        assert sorted(fetched.values()) == _in_folder(subject.root, project)
+
+
+def test_items_are_sorted_and_count_their_files(subject: Subject) -> None:
+    items = subject.source.snapshot("LIVER").items
+    assert list(items) == sorted(items, key=lambda item: item.local_id)
+    assert sorted(item.files or 0 for item in items) == [1, 1, 4, 5]
+
+
+def test_two_snapshots_of_an_unchanged_container_are_the_same(subject: Subject) -> None:
+    assert subject.source.snapshot("LIVER") == subject.source.snapshot("LIVER")
+
+
+def test_a_new_file_changes_the_version_of_its_series_only(subject: Subject) -> None:
+    before = {item.local_id: item.version for item in subject.source.snapshot("LIVER").items}
+    twin = pydicom.dcmread(subject.root / "LIVER" / "in0" / "0.dcm")
+    twin.SOPInstanceUID = twin.file_meta.MediaStorageSOPInstanceUID = "2.25.4711"
+    twin.save_as(subject.root / "LIVER" / "in0" / "twin.dcm")
+    after = {item.local_id: item.version for item in subject.source.snapshot("LIVER").items}
+    changed = [local_id for local_id in before if before[local_id] != after[local_id]]
+    assert len(changed) == 1
+    assert before.keys() == after.keys()
+
+
+def test_a_deleted_series_leaves_the_snapshot_and_cannot_be_fetched(subject: Subject, tmp_path: Path) -> None:
+    before = subject.source.snapshot("LIVER").items
+    shutil.rmtree(subject.root / "LIVER" / "in0")
+    after = subject.source.snapshot("LIVER").items
+    gone = [item for item in before if item.local_id not in [left.local_id for left in after]]
+    assert len(gone) == 1
+    with pytest.raises(NotInSource):
+        list(subject.source.fetch("LIVER", gone[0], tmp_path))
+
+
+def test_an_unknown_container_is_said_to_be_missing(subject: Subject) -> None:
+    with pytest.raises(NotInSource):
+        subject.source.snapshot("NOSUCH")
+
+
+def test_the_name_of_an_instance_is_not_printed(subject: Subject, tmp_path: Path) -> None:
+    item = subject.source.snapshot("LIVER").items[0]
+    instances: list[Instance] = list(subject.source.fetch("LIVER", item, tmp_path))
+    assert str(instances[0].name) == "a file"
+
+
+def test_a_closed_source_can_be_closed_again(subject: Subject) -> None:
+    subject.source.list_containers()
+    subject.source.close()
+    subject.source.close()
