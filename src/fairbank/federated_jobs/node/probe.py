@@ -4,8 +4,6 @@ Standard library only, so that nothing heavy or foreign runs before the answer i
 seen in one machine word; none of them prints a path or a value of the host.
 """
 
-# ruff: noqa: PTH - the plain system calls are what is asserted here.
-
 from __future__ import annotations
 
 import errno
@@ -16,6 +14,7 @@ import socket
 import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 # TEST-NET-2 and the IPv6 documentation prefix (RFC 5737, RFC 3849): routable by a default route, owned by nobody.
@@ -137,7 +136,7 @@ def _no_host_socket(expected: Expectations) -> str:
 
 def _run_empty(_: Expectations) -> str:
     try:
-        entries = len(os.listdir("/run"))
+        entries = len(list(Path("/run").iterdir()))
     except OSError:
         return ""
     return f"{entries} entries" if entries else ""
@@ -145,7 +144,7 @@ def _run_empty(_: Expectations) -> str:
 
 def _key_unreadable(expected: Expectations) -> str:
     try:
-        with open(expected.key_path, "rb"):
+        with Path(expected.key_path).open("rb"):
             return "opened"
     except OSError:
         return ""
@@ -177,7 +176,9 @@ def _no_capabilities(_: Expectations) -> str:
 
 def _own_namespaces(expected: Expectations) -> str:
     shared = [
-        kind for kind, host in expected.namespaces.items() if os.readlink(f"/proc/self/ns/{kind}") == host
+        kind
+        for kind, host in expected.namespaces.items()
+        if str(Path(f"/proc/self/ns/{kind}").readlink()) == host
     ]
     return "shared " + ",".join(sorted(shared)) if shared else ""
 
@@ -255,17 +256,17 @@ def _cannot_connect(family: int, address: Any) -> str:
 
 
 def _can_write(folder: str) -> bool:
-    path = os.path.join(folder, f".probe-{os.getpid()}")
+    path = Path(folder, f".probe-{os.getpid()}")
     try:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     except OSError:
         return False
-    os.unlink(path)
+    path.unlink()
     return True
 
 
 def _status() -> dict[str, str]:
-    with open("/proc/self/status", encoding="ascii", errors="replace") as lines:
+    with Path("/proc/self/status").open(encoding="ascii", errors="replace") as lines:
         return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
 
 

@@ -5,7 +5,6 @@ Without them "could not connect" would prove nothing: perhaps nobody listened.
 
 from __future__ import annotations
 
-import os
 import secrets
 import shutil
 import socket
@@ -55,5 +54,5 @@ def laid_out() -> Iterator[Baits]:
         in_files.bind(str(path))
         path.chmod(0o777)
         in_files.listen()
-        own = {kind: os.readlink(f"/proc/self/ns/{kind}") for kind in NAMESPACES}
+        own = {kind: str(Path(f"/proc/self/ns/{kind}").readlink()) for kind in NAMESPACES}
         yield Baits(tcp.getsockname()[1], abstract_name, str(path), own)

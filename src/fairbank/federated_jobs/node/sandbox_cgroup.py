@@ -105,9 +105,9 @@ class CgroupTree:
         for line in self.mounts.splitlines():
             left, _, right = line.partition(" - ")
             fields, kind = left.split(), right.split()
-            if controller is None and kind[0] == "cgroup2":
-                yield fields[3], fields[4]
-            elif controller and kind[0] == "cgroup" and controller in kind[-1].split(","):
+            version_2 = controller is None and kind[0] == "cgroup2"
+            version_1 = kind[0] == "cgroup" and controller in kind[-1].split(",")
+            if version_2 or version_1:
                 yield fields[3], fields[4]
 
 

@@ -1,0 +1,228 @@
+"""Merge model updates at the hub: numpy only, one tensor in memory per site at a time, the same bits every time.
+
+Updates are read in sorted order of their sites and summed in float64, so the merged model does not depend on who
+answered first. Memory is the merged model and one tensor, whatever the number of sites.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+
+from fairbank.federated_jobs.algorithms.weights import digest_of_file, write_weights
+from fairbank.federated_jobs.node.errors import NothingToAggregate, UpdateUnfit
+
+DTYPE_BYTES = {"F64": 8, "F32": 4, "F16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1, "BOOL": 1}
+MAX_TENSORS = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class TensorShape:
+    """The form of one tensor; `dtype` as safetensors names it."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateDescription:
+    """What can be said of an update without its values.
+
+    Args:
+        digest: `sha256:…` of the file.
+        bytes: size of the file.
+        tensors: name, type and shape of each tensor, sorted by name.
+        parameters: number of values.
+        finite: whether every value is a finite number.
+        largest: the largest absolute value, 0 for an empty update.
+    """
+
+    digest: str
+    bytes: int
+    tensors: tuple[TensorShape, ...]
+    parameters: int
+    finite: bool
+    largest: float
+
+
+@dataclass(frozen=True, slots=True)
+class SiteUpdate:
+    """One site's update.
+
+    Args:
+        site: the site's id; updates are merged in its sorted order.
+        file: full weights as safetensors.
+        n_samples: number of training samples, >= 1; the weight of the update.
+    """
+
+    site: str
+    file: Path
+    n_samples: int
+
+
+@dataclass(frozen=True, slots=True)
+class Aggregate:
+    """The merged model: its file, digest and size, and what went into it, in order."""
+
+    file: Path
+    digest: str
+    bytes: int
+    sites: tuple[str, ...]
+    n_samples: int
+
+
+class Aggregator(Protocol):
+    """Turns the updates of one round into the next global model."""
+
+    name: str
+
+    def reduce(self, updates: Sequence[SiteUpdate], *, into: Path, max_bytes: int) -> Aggregate:
+        """Merge checked updates into a file."""
+        ...
+
+
+def describe_update(file: Path) -> UpdateDescription:
+    """Return the description of an update, reading one tensor at a time.
+
+    Raises:
+        UpdateUnfit: if the file is not safetensors or holds a type that updates may not have.
+    """
+    tensors, finite, largest, parameters = [], True, 0.0, 0
+    try:
+        with safe_open(file, framework="np") as opened:
+            for name in sorted(opened.keys()):
+                tensors.append(_form(opened, name))
+                values = opened.get_tensor(name)
+                parameters += values.size
+                if values.dtype.kind == "f" and values.size:
+                    peak = float(np.abs(values).max())
+                    finite = finite and math.isfinite(peak)
+                    largest = max(largest, peak) if math.isfinite(peak) else largest
+    except (SafetensorError, OSError, TypeError, ValueError, KeyError) as err:
+        raise UpdateUnfit(
+            "An update cannot be read.",
+            why=f"It is no sound safetensors file ({type(err).__name__}).",
+            todo="Both sides must run the same version of the algorithm.",
+        ) from err
+    size = file.stat().st_size
+    return UpdateDescription(digest_of_file(file), size, tuple(tensors), parameters, finite, largest)
+
+
+def check_update(
+    file: Path, *, like: Sequence[TensorShape] | None = None, max_bytes: int, digest: str | None = None
+) -> UpdateDescription:
+    """Return the description of an update that may be merged.
+
+    Args:
+        like: the tensors that it must have, such as those of the global model; None accepts any.
+        max_bytes: of the file.
+        digest: what the file must have been named, None if it has no name yet.
+
+    Raises:
+        UpdateUnfit: saying what is wrong with it.
+    """
+    size = file.stat().st_size
+    if size > max_bytes:
+        raise _unfit(f"It has {size} bytes, and {max_bytes} are allowed.")
+    described = describe_update(file)
+    if digest is not None and described.digest != digest:
+        raise _unfit("Its bytes do not have the digest that was announced.")
+    if not described.tensors or len(described.tensors) > MAX_TENSORS:
+        raise _unfit(f"It holds {len(described.tensors)} tensors.")
+    if not described.finite:
+        raise _unfit("It holds a value that is not a finite number.")
+    if like is not None and described.tensors != tuple(like):
+        raise _unfit(_difference(described.tensors, like))
+    return described
+
+
+@dataclass(frozen=True, slots=True)
+class FedAvg:
+    """The mean of the sites' weights, weighted by their numbers of samples.
+
+    Whole numbers (counters) are averaged and rounded, truth values taken from the first site.
+
+    Source: McMahan et al. 2017, Communication-Efficient Learning of Deep Networks, algorithm 1.
+    """
+
+    name: str = "fedavg"
+
+    def reduce(self, updates: Sequence[SiteUpdate], *, into: Path, max_bytes: int) -> Aggregate:
+        """Merge updates into `into`, checking each first.
+
+        Raises:
+            NothingToAggregate: if there is none.
+            UpdateUnfit: if one is unsound or differs in form from the first.
+        """
+        ordered = _in_order(updates)
+        form = check_update(ordered[0].file, max_bytes=max_bytes).tensors
+        for update in ordered[1:]:
+            check_update(update.file, like=form, max_bytes=max_bytes)
+        total = sum(update.n_samples for update in ordered)
+        merged = {tensor.name: _mean(ordered, tensor, total) for tensor in form}
+        digest, size = write_weights(merged, into)
+        return Aggregate(into, digest, size, tuple(update.site for update in ordered), total)
+
+
+def _mean(ordered: Sequence[SiteUpdate], tensor: TensorShape, total: int) -> NDArray[Any]:
+    first: NDArray[Any] | None = None
+    summed = np.zeros(tensor.shape, dtype=np.float64)
+    for update in ordered:
+        with safe_open(update.file, framework="np") as opened:
+            values = opened.get_tensor(tensor.name)
+        first = values if first is None else first
+        summed += values.astype(np.float64) * update.n_samples
+    assert first is not None
+    if first.dtype.kind == "b":
+        return first
+    mean = summed / total
+    merged: NDArray[Any] = (np.rint(mean) if first.dtype.kind in "iu" else mean).astype(first.dtype)
+    return merged
+
+
+def _in_order(updates: Sequence[SiteUpdate]) -> list[SiteUpdate]:
+    if not updates:
+        raise NothingToAggregate(
+            "There is no update to merge.",
+            why="No site finished the round.",
+            todo="Wait for the quorum, or lower it in the next job.",
+        )
+    ordered = sorted(updates, key=lambda update: update.site)
+    if len({update.site for update in ordered}) != len(ordered):
+        raise _unfit("One site sent two updates for the same round.")
+    if any(update.n_samples < 1 for update in ordered):
+        raise _unfit("A site names no training samples.")
+    return ordered
+
+
+def _form(opened: Any, name: str) -> TensorShape:
+    part = opened.get_slice(name)
+    dtype = str(part.get_dtype())
+    if dtype not in DTYPE_BYTES:
+        raise _unfit(f"It holds values of type {dtype}.")
+    return TensorShape(name, dtype, tuple(int(n) for n in part.get_shape()))
+
+
+def _difference(found: Sequence[TensorShape], wanted: Sequence[TensorShape]) -> str:
+    names_found, names_wanted = {t.name for t in found}, {t.name for t in wanted}
+    if names_found != names_wanted:
+        missing, foreign = len(names_wanted - names_found), len(names_found - names_wanted)
+        return f"{missing} tensors are missing and {foreign} are foreign."
+    differing = [f.name for f, w in zip(found, wanted, strict=True) if f != w]
+    return f"Shape or type differs in {len(differing)} tensors, first in {differing[0]!r}."
+
+
+def _unfit(why: str) -> UpdateUnfit:
+    return UpdateUnfit(
+        "An update cannot be merged.",
+        why=why,
+        todo="All sites of a job must run the same version of the algorithm with the same parameters.",
+    )

@@ -1,0 +1,82 @@
+"""The interface of a training algorithm: MONAI's `ClientAlgo`, and the four things that it leaves out.
+
+`ClientAlgo` says how a site trains and evaluates; it has no initial model, no sample counts and no state that
+outlives a process. A class of this kind adds them; weights inside an `ExchangeObject` are numpy arrays by name.
+
+Source: monai.fl.client.client_algo and monai.fl.utils.exchange_object, MONAI 1.6.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from monai.fl.client.client_algo import ClientAlgo
+from monai.fl.utils.constants import WeightType
+from monai.fl.utils.exchange_object import ExchangeObject
+
+from fairbank.analysis.staged import StagedSeries
+from fairbank.federated_jobs.algorithms.parameters import AlgorithmParameters
+from fairbank.federated_jobs.algorithms.weights import Weights
+
+N_TRAIN = "n_train"
+N_HELDOUT = "n_heldout"
+
+
+@dataclass(frozen=True, slots=True)
+class SiteTask:
+    """What a site gives an algorithm before its first round.
+
+    Args:
+        series: the staged series.
+        job_seed: the seed of the job, as its manifest has it.
+        site: the name that seeds are derived for.
+    """
+
+    parameters: AlgorithmParameters
+    series: Sequence[StagedSeries]
+    job_seed: str
+    site: str
+
+
+class TrainingAlgorithm(ClientAlgo):
+    """A `ClientAlgo` with an initial model, sample counts and state between rounds."""
+
+    def begin(self, task: SiteTask) -> int:
+        """Read the series and build the network; return the number of series that can be used."""
+        raise NotImplementedError
+
+    def initial_weights(self) -> Weights:
+        """Return the initial model: the same at every site of a job."""
+        raise NotImplementedError
+
+    def begin_round(self, round_number: int, state: Weights) -> None:
+        """Take up the state after the site's last round (empty before the first) and seed this round."""
+        raise NotImplementedError
+
+    def site_state(self) -> Weights:
+        """Return what has to outlive this process after a round."""
+        return {}
+
+
+def exchanged(weights: Weights, **statistics: int) -> ExchangeObject:
+    """Return full weights with counts."""
+    return ExchangeObject(weights=weights, weight_type=WeightType.WEIGHTS, statistics=statistics)
+
+
+def measured(metrics: dict[str, float], **statistics: int) -> ExchangeObject:
+    """Return metrics with counts."""
+    return ExchangeObject(metrics=metrics, statistics=statistics)
+
+
+def weights_in(exchange: ExchangeObject) -> Weights:
+    """Return the weights of an exchange object that must have some."""
+    weights: Weights | None = exchange.weights
+    if weights is None:
+        raise ValueError("an exchange object without weights")
+    return weights
+
+
+def statistic(outcome: ExchangeObject, name: str) -> int:
+    """Return a count out of an exchange object, 0 where the algorithm gives none."""
+    return int((outcome.statistics or {}).get(name, 0))

@@ -1,0 +1,209 @@
+"""One training job inside its worker: runs rounds, and writes state to disk before an update can be released.
+
+    update-000002.safetensors       what leaves the site after the gate
+    state-000002.safetensors        what only this site needs to go on: the optimizer, if it is kept
+
+A round always starts from files: the global model it was handed and the state after the site's last round. A
+worker that was killed and started anew therefore computes the same bits as one that lived on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from fairbank.analysis.staged import read_staged
+from fairbank.federated_jobs.algorithms.registry import algorithm_parameters, require_algorithm
+from fairbank.federated_jobs.algorithms.weights import (
+    Weights,
+    all_finite,
+    digest_of,
+    read_weights,
+    serialised,
+    write_weights,
+)
+from fairbank.federated_jobs.node.errors import CheckpointMissing, TrainingDiverged
+
+if TYPE_CHECKING:
+    from fairbank.federated_jobs.algorithms.interface import TrainingAlgorithm
+
+METRIC_DIGITS = 6
+STATES_KEPT = 2
+Metrics = dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class InitialModel:
+    """The initial model: its digest, size in bytes and number of weights."""
+
+    digest: str
+    bytes: int
+    parameters: int
+
+
+@dataclass(frozen=True, slots=True)
+class ModelMetrics:
+    """Metrics on the held-out samples."""
+
+    metrics: Metrics
+    n_heldout: int
+
+
+@dataclass(frozen=True, slots=True)
+class RoundResult:
+    """What one round left in the scratch folder, with its counts and metrics."""
+
+    file: str
+    digest: str
+    bytes: int
+    base_digest: str
+    n_train: int
+    n_heldout: int
+    before: Metrics
+    after: Metrics
+
+
+class TrainingSession:
+    """A training algorithm with its site's series, ready for rounds."""
+
+    def __init__(self, algorithm: TrainingAlgorithm, *, n_series: int, scratch: Path) -> None:
+        self._algorithm = algorithm
+        self._scratch = scratch
+        self.n_series = n_series
+
+    @classmethod
+    def open(
+        cls,
+        *,
+        name: str,
+        digest: str,
+        parameters: dict[str, object],
+        job_seed: str,
+        site: str,
+        inputs: Path,
+        scratch: Path,
+    ) -> TrainingSession:
+        """Load the approved code and read the staged series.
+
+        Raises:
+            AlgorithmError: if code, parameters or series do not fit.
+        """
+        entry = require_algorithm(name, digest)
+        checked = algorithm_parameters(name, parameters)
+        be_deterministic()
+        from fairbank.federated_jobs.algorithms.interface import SiteTask
+
+        algorithm: TrainingAlgorithm = import_module(entry.module).ALGORITHM()
+        n_series = algorithm.begin(SiteTask(checked, read_staged(inputs), job_seed, site))
+        return cls(algorithm, n_series=n_series, scratch=scratch)
+
+    def initial(self) -> InitialModel:
+        """Return what identifies the initial model."""
+        weights = self._algorithm.initial_weights()
+        body = serialised(weights)
+        return InitialModel(digest_of(body), len(body), sum(w.size for w in weights.values()))
+
+    def train(self, round_number: int, weights: Path | None, *, previous: int) -> RoundResult:
+        """Run one round from a global model, None for the initial one.
+
+        Args:
+            previous: the last round that this site took part in, 0 for none.
+
+        Raises:
+            CheckpointMissing: if the state after `previous` is not on disk.
+            TrainingDiverged: if a weight is not finite after training.
+        """
+        from fairbank.federated_jobs.algorithms.interface import N_TRAIN, exchanged, statistic, weights_in
+
+        base, base_digest = self._base(weights)
+        state = self._state_after(previous)
+        before = self._evaluate(base)
+        self._algorithm.begin_round(round_number, state)
+        self._algorithm.train(exchanged(base), extra={"round": round_number})
+        update = self._algorithm.get_weights()
+        trained = weights_in(update)
+        if not all_finite(trained):
+            raise TrainingDiverged(
+                f"A weight is not a finite number after round {round_number}.",
+                why="The learning rate may be too high.",
+                todo="Lower the learning rate and submit the job again.",
+            )
+        # State first: once the update exists it may be released, and then this round is never run again.
+        write_weights(self._algorithm.site_state(), self._file("state", round_number))
+        after = self._evaluate(trained)
+        file = self._file("update", round_number)
+        digest, size = write_weights(trained, file)
+        self._forget_old_rounds()
+        return RoundResult(
+            file=file.name,
+            digest=digest,
+            bytes=size,
+            base_digest=base_digest,
+            n_train=statistic(update, N_TRAIN),
+            n_heldout=after.n_heldout,
+            before=before.metrics,
+            after=after.metrics,
+        )
+
+    def evaluate(self, weights: Path | None) -> ModelMetrics:
+        """Return the metrics of a global model, None for the initial one."""
+        return self._evaluate(self._base(weights)[0])
+
+    def checkpoints(self) -> list[int]:
+        """Return the rounds whose state is on disk."""
+        return sorted(int(file.stem.partition("-")[2]) for file in self._scratch.glob("state-*.safetensors"))
+
+    def _base(self, weights: Path | None) -> tuple[Weights, str]:
+        base = self._algorithm.initial_weights() if weights is None else read_weights(weights)
+        return base, digest_of(serialised(base))
+
+    def _state_after(self, round_number: int) -> Weights:
+        if round_number == 0:
+            return {}
+        file = self._file("state", round_number)
+        if not file.exists():
+            raise CheckpointMissing(
+                f"The state after round {round_number} is not there.",
+                why="This site's scratch folder of the job was lost or cleaned up.",
+                todo="Start the job anew; a round cannot be repeated from another state.",
+            )
+        return read_weights(file)
+
+    def _evaluate(self, weights: Weights) -> ModelMetrics:
+        from fairbank.federated_jobs.algorithms.interface import N_HELDOUT, exchanged, statistic
+
+        outcome = self._algorithm.evaluate(exchanged(weights))
+        return ModelMetrics(
+            {name: rounded(value) for name, value in outcome.metrics.items()}, statistic(outcome, N_HELDOUT)
+        )
+
+    def _forget_old_rounds(self) -> None:
+        for kind in ("state", "update"):
+            for old in sorted(self._scratch.glob(f"{kind}-*.safetensors"))[:-STATES_KEPT]:
+                old.unlink()
+
+    def _file(self, kind: str, round_number: int) -> Path:
+        return self._scratch / f"{kind}-{round_number:06d}.safetensors"
+
+
+def be_deterministic() -> None:
+    """Have torch choose the same operations in the same order on every run.
+
+    Source: PyTorch, notes on reproducibility.
+    """
+    torch.use_deterministic_algorithms(True)
+    torch.set_num_threads(1)
+    torch.backends.cudnn.benchmark = False
+
+
+def rounded(value: float) -> float:
+    """Return a metric with six significant digits.
+
+    >>> rounded(0.123456789)
+    0.123457
+    """
+    return float(f"{value:.{METRIC_DIGITS - 1}e}")

@@ -1,0 +1,389 @@
+"""The node's hand on a worker: starts it, asks it, ends it, and turns its failures into errors with a code."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from threading import Event, Lock
+from typing import Any
+
+from fairbank.errors import FairbankError, all_error_classes
+from fairbank.federated_jobs.node.errors import (
+    ProbeFailed,
+    SandboxUnusable,
+    WorkerCancelled,
+    WorkerCrashed,
+    WorkerError,
+    WorkerOutOfMemory,
+    WorkerProtocolBroken,
+    WorkerRefused,
+    WorkerTimedOut,
+)
+from fairbank.federated_jobs.node.probe import ProbeReport
+from fairbank.federated_jobs.node.sandbox import Sandbox, SandboxedProcess
+from fairbank.federated_jobs.node.sandbox_baits import laid_out
+from fairbank.federated_jobs.node.sandbox_policy import JobFolder, SandboxMode
+from fairbank.federated_jobs.node.sandbox_staging import hand_over, take_from_scratch
+from fairbank.federated_jobs.node.worker_protocol import (
+    FrameBroken,
+    FrameReader,
+    FrameTimeout,
+    JobKind,
+    Message,
+    Operation,
+    StreamEnded,
+    frame,
+)
+
+MODULE = "fairbank.federated_jobs.node.worker"
+START_TIMEOUT_S = 60.0
+Metrics = dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class AnalysisOutcome:
+    """The rows of one site.
+
+    Args:
+        file: the rows, `{"schema": "rows/1", …}`, in a file that only the node owns.
+        digest: `sha256:…` of that file.
+        statuses: number of series by status; for the node's people, not for release.
+    """
+
+    file: Path
+    digest: str
+    statuses: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Initial:
+    """The initial model: every site of a job makes the same one from the job seed.
+
+    Args:
+        digest: `sha256:…` of the safetensors file.
+        bytes: its size.
+        parameters: number of weights.
+    """
+
+    digest: str
+    bytes: int
+    parameters: int
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """The metrics of a model on this site's held-out slices."""
+
+    metrics: Metrics
+    n_heldout: int
+
+
+@dataclass(frozen=True, slots=True)
+class RoundOutcome:
+    """One site's part of one round.
+
+    Args:
+        file: the update (safetensors) in a file that only the node owns.
+        base_digest: of the global model that training started from.
+        n_train: number of training samples; the weight of the update.
+        before, after: held-out metrics of the global model and of the local one.
+    """
+
+    file: Path
+    digest: str
+    bytes: int
+    base_digest: str
+    n_train: int
+    n_heldout: int
+    before: Metrics
+    after: Metrics
+
+
+class JobWorker:
+    """One worker process of one job; use `start`, and `close` when the job ends.
+
+    Operations are called from one thread at a time; `cancel` may be called from any.
+    """
+
+    def __init__(self, sandboxed: SandboxedProcess, folder: JobFolder) -> None:
+        self._sandboxed = sandboxed
+        self._folder = folder
+        self._reader = FrameReader(sandboxed.stdout.fileno())
+        self._number = 0
+        self._cancelled = Event()
+        self._closing = Lock()
+        self._closed = False
+        self.report = ProbeReport()
+
+    @classmethod
+    def start(
+        cls, sandbox: Sandbox, folder: JobFolder, *, kind: JobKind, timeout_s: float = START_TIMEOUT_S
+    ) -> JobWorker:
+        """Start a worker and have it prove its confinement.
+
+        Raises:
+            ProbeFailed: in strict mode, naming each assertion that does not hold.
+            SandboxError: if no sandbox can be made.
+            WorkerError: if the process ends or stays silent.
+        """
+        with laid_out() as baits:
+            sandboxed = sandbox.start(folder, MODULE)
+            worker = cls(sandboxed, folder)
+            expected = sandboxed.expectations(baits, node_key=sandbox.node_key, hidden=sandbox.hidden)
+            try:
+                answer = worker._ask(
+                    Operation.HELLO,
+                    timeout_s=timeout_s,
+                    mode=sandbox.policy.mode.value,
+                    kind=kind.value,
+                    expect=asdict(expected),
+                    places=asdict(sandboxed.places),
+                )
+                worker.report = ProbeReport.from_json(answer["report"])
+                if sandbox.policy.mode is SandboxMode.STRICT:
+                    _require(worker.report)
+            except WorkerCrashed as err:
+                raise _unusable(sandboxed.stderr_tail()) from err
+            except BaseException:
+                worker.close()
+                raise
+        return worker
+
+    def prepare_analysis(
+        self, name: str, *, digest: str, parameters: Mapping[str, object], timeout_s: float = 60.0
+    ) -> None:
+        """Load an analysis tool, checking the digest of its code and its parameters."""
+        self._ask(
+            Operation.PREPARE,
+            timeout_s=timeout_s,
+            kind=JobKind.ANALYSIS.value,
+            name=name,
+            digest=digest,
+            parameters=dict(parameters),
+        )
+
+    def analyse(self, *, to: Path, max_bytes: int, timeout_s: float) -> AnalysisOutcome:
+        """Run the prepared tool over the staged series and fetch its rows into `to`."""
+        answer = self._ask(Operation.ANALYSE, timeout_s=timeout_s)
+        self._fetch(answer, to, max_bytes)
+        return AnalysisOutcome(to, str(answer["digest"]), dict(answer["statuses"]))
+
+    def prepare_training(
+        self,
+        name: str,
+        *,
+        digest: str,
+        parameters: Mapping[str, object],
+        job_seed: str,
+        site: str,
+        timeout_s: float = 300.0,
+    ) -> int:
+        """Load a training algorithm and the staged series; return how many series it can use."""
+        answer = self._ask(
+            Operation.PREPARE,
+            timeout_s=timeout_s,
+            kind=JobKind.TRAINING.value,
+            name=name,
+            digest=digest,
+            parameters=dict(parameters),
+            job_seed=job_seed,
+            site=site,
+        )
+        return int(answer["series"])
+
+    def initial(self, *, timeout_s: float = 120.0) -> Initial:
+        """Have the initial model made from the job seed."""
+        answer = self._ask(Operation.INITIAL, timeout_s=timeout_s)
+        return Initial(str(answer["digest"]), int(answer["bytes"]), int(answer["parameters"]))
+
+    def train_round(
+        self,
+        round_number: int,
+        weights: Path | None,
+        *,
+        to: Path,
+        max_bytes: int,
+        timeout_s: float,
+        previous_round: int | None = None,
+    ) -> RoundOutcome:
+        """Train one round from the global model (None: the initial one) and fetch the update into `to`.
+
+        The site's state after the round is on disk before this returns, so that a release can follow.
+
+        Args:
+            round_number: from 1 upwards.
+            previous_round: the last round that this site released; by default the one before, 0 for none.
+
+        Raises:
+            CheckpointMissing: if the round before was not run at this site.
+            TrainingDiverged: if a loss or weight is not finite.
+        """
+        answer = self._ask(
+            Operation.TRAIN,
+            timeout_s=timeout_s,
+            round=round_number,
+            previous=round_number - 1 if previous_round is None else previous_round,
+            weights=self._hand_over(weights),
+        )
+        self._fetch(answer, to, max_bytes)
+        return RoundOutcome(
+            file=to,
+            digest=str(answer["digest"]),
+            bytes=int(answer["bytes"]),
+            base_digest=str(answer["base_digest"]),
+            n_train=int(answer["n_train"]),
+            n_heldout=int(answer["n_heldout"]),
+            before=dict(answer["before"]),
+            after=dict(answer["after"]),
+        )
+
+    def evaluate(self, weights: Path | None, *, timeout_s: float) -> Evaluation:
+        """Return the metrics of a model (None: the initial one) on the held-out slices."""
+        answer = self._ask(Operation.EVALUATE, timeout_s=timeout_s, weights=self._hand_over(weights))
+        return Evaluation(dict(answer["metrics"]), int(answer["n_heldout"]))
+
+    def checkpoints(self, *, timeout_s: float = 30.0) -> list[int]:
+        """Return the rounds whose state is on disk."""
+        return [int(number) for number in self._ask(Operation.CHECKPOINTS, timeout_s=timeout_s)["rounds"]]
+
+    def cancel(self) -> None:
+        """End the worker at once; the operation under way raises WorkerCancelled."""
+        self._cancelled.set()
+        self._sandboxed.kill()
+
+    def close(self) -> None:
+        """End the worker, gently if it is idle, and give back its uid and control group."""
+        with self._closing:
+            if self._closed:
+                return
+            self._closed = True
+        if not self._cancelled.is_set() and self._sandboxed.process.poll() is None:
+            with suppress(OSError, ValueError):
+                self._sandboxed.stdin.write(frame({"id": 0, "op": Operation.SHUTDOWN.value}))
+                self._sandboxed.stdin.flush()
+        self._sandboxed.close(grace_s=2.0)
+
+    def stderr_tail(self) -> str:
+        """Return the end of the worker's standard error; it must not leave the node."""
+        return self._sandboxed.stderr_tail()
+
+    @property
+    def pid(self) -> int:
+        """Return the process id of the sandbox on this machine."""
+        return self._sandboxed.process.pid
+
+    def __enter__(self) -> JobWorker:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _ask(self, operation: Operation, *, timeout_s: float, **fields: Any) -> Message:
+        self._number += 1
+        try:
+            self._sandboxed.stdin.write(frame({"id": self._number, "op": operation.value, **fields}))
+            self._sandboxed.stdin.flush()
+            answer = self._reader.read(timeout_s=timeout_s)
+        except FrameTimeout as err:
+            raise self._ended(
+                WorkerTimedOut(
+                    f"The worker did not finish {operation.value!r} within {timeout_s:g} s.",
+                    why="The manifest and the site limit the time of each step.",
+                    todo="Ask for less work per round, or for more time.",
+                )
+            ) from err
+        except FrameBroken as err:
+            raise self._ended(_broken()) from err
+        except (StreamEnded, OSError, ValueError) as err:
+            raise self._ended(None) from err
+        if answer.get("id") != self._number:
+            raise self._ended(_broken())
+        if answer.get("ok") is not True:
+            raise _from_answer(answer)
+        return answer
+
+    def _ended(self, reason: WorkerError | None) -> WorkerError:
+        """End the process and say why it ended."""
+        out_of_memory = self._sandboxed.group.out_of_memory()
+        with self._closing:
+            self._closed = True
+        status = self._sandboxed.close(grace_s=1.0 if reason is None else 0.0)
+        if self._cancelled.is_set():
+            return WorkerCancelled("The job was cancelled and its worker ended.")
+        if reason is not None:
+            return reason
+        if out_of_memory or self._sandboxed.group.out_of_memory():
+            limit = self._sandboxed.plan.policy.memory_bytes
+            return WorkerOutOfMemory(
+                f"The job needed more than its {limit >> 20} MiB of memory and was ended.",
+                why="The site limits the memory of each job.",
+                todo="Ask for less work at once (smaller batch, smaller images), or for more memory.",
+            )
+        return WorkerCrashed(
+            f"The worker ended with status {status} before it answered.",
+            why="Its code crashed, or it was killed.",
+            todo="The end of its error output is in the node's job details.",
+        )
+
+    def _hand_over(self, weights: Path | None) -> str | None:
+        if weights is None:
+            return None
+        return hand_over(weights, self._folder, name="global.safetensors").name
+
+    def _fetch(self, answer: Message, to: Path, max_bytes: int) -> None:
+        take_from_scratch(self._folder, str(answer["file"]), to=to, max_bytes=max_bytes)
+        with to.open("rb") as stream:
+            found = f"sha256:{hashlib.file_digest(stream, 'sha256').hexdigest()}"
+        if found != answer["digest"]:
+            to.unlink()
+            raise _broken()
+
+
+def read_rows(file: Path) -> list[dict[str, Any]]:
+    """Return the rows in a file that `analyse` fetched."""
+    rows: list[dict[str, Any]] = json.loads(file.read_bytes())["rows"]
+    return rows
+
+
+def _require(report: ProbeReport) -> None:
+    if report.passed:
+        return
+    error = ProbeFailed(
+        f"The sandbox lacks protections: {', '.join(report.failed)}.",
+        why="The start-up probe asserts each protection, and strict mode runs nothing without all of them.",
+        todo="See the page of this error for each name; 'permissive' runs anyway and reports.",
+    )
+    error.failed = report.failed
+    raise error
+
+
+def _unusable(stderr: str) -> SandboxUnusable:
+    first = next((line for line in stderr.splitlines() if line.strip()), "It ended without a word.")
+    return SandboxUnusable(
+        "The sandbox ended before the worker could answer.",
+        why=first[:300],
+        todo="Run `fairbank node check`, which tries each part of the sandbox.",
+    )
+
+
+def _broken() -> WorkerProtocolBroken:
+    return WorkerProtocolBroken(
+        "The worker's answer is not part of the protocol.",
+        why="The code of the job may have written to the worker's pipe or changed its files.",
+        todo="Look at the end of its error output in the node's job details.",
+    )
+
+
+def _from_answer(answer: Message) -> FairbankError:
+    code = str(answer.get("code", ""))
+    texts = {name: str(answer.get(name, "")) for name in ("what", "why", "todo")}
+    for known in all_error_classes():
+        if known.code == code and code.startswith(("FB-JOBS-1", "FB-ANA-")):
+            return known(texts["what"], why=texts["why"], todo=texts["todo"])
+    error = WorkerRefused(texts["what"], why=texts["why"], todo=texts["todo"])
+    error.remote_code = code
+    return error
