@@ -1,0 +1,72 @@
+"""Contents by digest: files of mode 0600 that appear whole or not at all.
+
+A content is written beside its place, flushed to the disk, and renamed: after a crash there is the whole file or none.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from sqlalchemy.orm import Session
+
+from fairbank.catalogue.context import Hub
+from fairbank.catalogue.store import BlobRow
+from fairbank.signing import Digest, file_digest, sha256_digest
+
+
+def path_of(hub: Hub, digest: str) -> Path:
+    """Return where a content lies, or would lie; the caller has checked the digest's form."""
+    name = digest.removeprefix("sha256:")
+    return hub.blobs / name[:2] / name
+
+
+def put(hub: Hub, session: Session, content: bytes | Path, *, media_type: str) -> Digest:
+    """Keep a content that the hub itself made, in the caller's writing transaction, and return its digest.
+
+    Args:
+        content: the bytes, or a file that is moved into place.
+    """
+    incoming = hub.blobs / "incoming" / f"{hub.clock.new_id()}.tmp"
+    if isinstance(content, bytes):
+        digest = sha256_digest(content)
+        _write(incoming, content)
+    else:
+        digest = file_digest(content)
+        incoming = content
+    settle(hub, incoming, digest)
+    remember(hub, session, digest, media_type=media_type)
+    return digest
+
+
+def settle(hub: Hub, incoming: Path, digest: str) -> Path:
+    """Move a finished file to its place and make that last; the file's digest has been checked."""
+    final = path_of(hub, digest)
+    final.parent.mkdir(mode=0o700, exist_ok=True)
+    incoming.chmod(0o600)
+    _sync(incoming)
+    incoming.replace(final)
+    _sync(final.parent)
+    return final
+
+
+def remember(hub: Hub, session: Session, digest: str, *, media_type: str) -> None:
+    """Enter a content that lies in its place; entering it twice is fine."""
+    if session.get(BlobRow, digest) is None:
+        size = path_of(hub, digest).stat().st_size
+        session.add(BlobRow(digest=digest, size_bytes=size, media_type=media_type, created=hub.clock.now()))
+        session.flush()
+
+
+def _write(path: Path, content: bytes) -> None:
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "wb") as opened:
+        opened.write(content)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,274 @@
+"""Errors of the catalogue.
+
+FairbankError
+└── CatalogueError             FB-CAT-001
+    ├── HubNotInitialised      FB-CAT-002
+    ├── HubExists              FB-CAT-003
+    ├── InvitationRefused      FB-CAT-010
+    ├── NodeNameTaken          FB-CAT-011
+    ├── UnknownNode            FB-CAT-012
+    ├── BodyTooLarge           FB-CAT-013
+    ├── LengthMissing          FB-CAT-014
+    ├── NotLoggedIn            FB-CAT-020
+    ├── WrongPassword          FB-CAT-021
+    ├── TooManyLogins          FB-CAT-022
+    ├── NotAllowed             FB-CAT-023
+    ├── AccountRefused         FB-CAT-024
+    ├── KeyProofRefused        FB-CAT-025
+    ├── UploadRefused          FB-CAT-030
+    ├── UploadConflict         FB-CAT-031
+    ├── DigestMismatch         FB-CAT-032
+    ├── BlobNotFound           FB-CAT-033
+    ├── UploadNotFound         FB-CAT-034
+    ├── RecordRefused          FB-CAT-040
+    ├── DatasetNotFound        FB-CAT-041
+    ├── NotAcceptable          FB-CAT-042
+    ├── QueryMalformed         FB-CAT-050
+    ├── QueryForbidden         FB-CAT-051
+    ├── QueryTimeout           FB-CAT-052
+    ├── QueryTooBig            FB-CAT-053
+    ├── QueryBusy              FB-CAT-054
+    ├── RequestRefused         FB-CAT-060
+    ├── RequestNotFound        FB-CAT-061
+    ├── WrongState             FB-CAT-062
+    ├── DecisionRefused        FB-CAT-063
+    └── GrantNotFound          FB-CAT-064
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from fairbank.errors import FairbankError, Kind
+
+
+class CatalogueError(FairbankError):
+    """Something went wrong in the hub's catalogue.
+
+    Attributes:
+        retry_after_s: after how many seconds trying again makes sense (the `Retry-After` of an answer).
+    """
+
+    code = "FB-CAT-001"
+    kind = Kind.FAILED
+    retry_after_s: ClassVar[int | None] = None
+
+
+class HubNotInitialised(CatalogueError):
+    """The home folder holds no hub, or half of one."""
+
+    code = "FB-CAT-002"
+    kind = Kind.MISUSE
+
+
+class HubExists(CatalogueError):
+    """The home folder holds a hub already."""
+
+    code = "FB-CAT-003"
+    kind = Kind.CONFLICT
+
+
+class InvitationRefused(CatalogueError):
+    """An enrolment token is unknown, used, or past its time."""
+
+    code = "FB-CAT-010"
+    kind = Kind.FORBIDDEN
+
+
+class NodeNameTaken(CatalogueError):
+    """A node of this name, or with this key, has enrolled already."""
+
+    code = "FB-CAT-011"
+    kind = Kind.CONFLICT
+
+
+class UnknownNode(CatalogueError):
+    """A request is signed with a key that no enrolled node has."""
+
+    code = "FB-CAT-012"
+    kind = Kind.FORBIDDEN
+
+
+class BodyTooLarge(CatalogueError):
+    """A body is larger than its route takes; it was not read."""
+
+    code = "FB-CAT-013"
+    kind = Kind.TOO_LARGE
+
+
+class LengthMissing(CatalogueError):
+    """A body comes without saying how long it is."""
+
+    code = "FB-CAT-014"
+    kind = Kind.MISUSE
+
+
+class NotLoggedIn(CatalogueError):
+    """A request needs an account, and its token is missing, unknown or expired."""
+
+    code = "FB-CAT-020"
+    kind = Kind.UNAUTHENTICATED
+
+
+class WrongPassword(CatalogueError):
+    """The account name and password do not belong together."""
+
+    code = "FB-CAT-021"
+    kind = Kind.UNAUTHENTICATED
+
+
+class TooManyLogins(CatalogueError):
+    """Too many wrong passwords in a short time."""
+
+    code = "FB-CAT-022"
+    kind = Kind.TOO_MANY
+    retry_after_s = 300
+
+
+class NotAllowed(CatalogueError):
+    """The account lacks the role that this needs."""
+
+    code = "FB-CAT-023"
+    kind = Kind.FORBIDDEN
+
+
+class AccountRefused(CatalogueError):
+    """An account cannot be made or changed like this."""
+
+    code = "FB-CAT-024"
+    kind = Kind.REFUSED
+
+
+class KeyProofRefused(CatalogueError):
+    """A requester's key cannot be registered."""
+
+    code = "FB-CAT-025"
+    kind = Kind.REFUSED
+
+
+class UploadRefused(CatalogueError):
+    """The headers of an upload do not say what is being sent."""
+
+    code = "FB-CAT-030"
+    kind = Kind.MISUSE
+
+
+class UploadConflict(CatalogueError):
+    """Something else has been uploaded in this place, or the piece does not continue what is there."""
+
+    code = "FB-CAT-031"
+    kind = Kind.CONFLICT
+
+
+class DigestMismatch(CatalogueError):
+    """The bytes that arrived are not the bytes that were announced."""
+
+    code = "FB-CAT-032"
+    kind = Kind.REFUSED
+
+
+class BlobNotFound(CatalogueError):
+    """There is no such content, or the reader may not see it."""
+
+    code = "FB-CAT-033"
+    kind = Kind.NOT_FOUND
+
+
+class UploadNotFound(CatalogueError):
+    """No upload of this id has begun."""
+
+    code = "FB-CAT-034"
+    kind = Kind.NOT_FOUND
+
+
+class RecordRefused(CatalogueError):
+    """A dataset record cannot be published."""
+
+    code = "FB-CAT-040"
+    kind = Kind.REFUSED
+
+
+class DatasetNotFound(CatalogueError):
+    """There is no such dataset, or the caller may not see it."""
+
+    code = "FB-CAT-041"
+    kind = Kind.NOT_FOUND
+
+
+class NotAcceptable(CatalogueError):
+    """None of the formats that the caller accepts is offered."""
+
+    code = "FB-CAT-042"
+    kind = Kind.NOT_ACCEPTABLE
+
+
+class QueryMalformed(CatalogueError):
+    """A SPARQL query cannot be read."""
+
+    code = "FB-CAT-050"
+    kind = Kind.MISUSE
+
+
+class QueryForbidden(CatalogueError):
+    """A SPARQL operation would change the catalogue or reach another server."""
+
+    code = "FB-CAT-051"
+    kind = Kind.FORBIDDEN
+
+
+class QueryTimeout(CatalogueError):
+    """A SPARQL query ran too long and was stopped."""
+
+    code = "FB-CAT-052"
+    kind = Kind.TIMEOUT
+    retry_after_s = 10
+
+
+class QueryTooBig(CatalogueError):
+    """A SPARQL query has too many answers, or needs too much memory."""
+
+    code = "FB-CAT-053"
+    kind = Kind.REFUSED
+
+
+class QueryBusy(CatalogueError):
+    """All query workers are busy, or the RDF view is not ready yet."""
+
+    code = "FB-CAT-054"
+    kind = Kind.UNAVAILABLE
+    retry_after_s = 5
+
+
+class RequestRefused(CatalogueError):
+    """An access request cannot be accepted as it is."""
+
+    code = "FB-CAT-060"
+    kind = Kind.REFUSED
+
+
+class RequestNotFound(CatalogueError):
+    """There is no such access request, or the caller may not see it."""
+
+    code = "FB-CAT-061"
+    kind = Kind.NOT_FOUND
+
+
+class WrongState(CatalogueError):
+    """A request or grant is not in a state in which this can happen."""
+
+    code = "FB-CAT-062"
+    kind = Kind.CONFLICT
+
+
+class DecisionRefused(CatalogueError):
+    """A committee member's decision cannot be taken like this."""
+
+    code = "FB-CAT-063"
+    kind = Kind.REFUSED
+
+
+class GrantNotFound(CatalogueError):
+    """There is no such grant, or the caller may not see it."""
+
+    code = "FB-CAT-064"
+    kind = Kind.NOT_FOUND

@@ -1,0 +1,261 @@
+"""Nodes: invitation, enrolment, and the check of each signed request.
+
+A node enrols once, with a one-time token that an administrator gave its curator; the request is signed with the new
+key, which proves that the node holds it. From then on each of its requests is signed (RFC 9421), and each nonce works
+once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import delete, func, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+
+from fairbank import audit, events, http_signatures
+from fairbank.catalogue import bodies
+from fairbank.catalogue.context import Hub
+from fairbank.catalogue.errors import InvitationRefused, NodeNameTaken, UnknownNode
+from fairbank.catalogue.store import DatasetRow, InvitationRow, NodeRow, NonceRow
+from fairbank.database import reading, writing
+from fairbank.ontology.wire import Iri, KeyText, ShortText, Slug, Wire
+from fairbank.signing import KeyId
+
+INVITATION_DAYS = 7
+_LAST_SEEN_STEP = timedelta(seconds=10)
+
+
+class Enrolment(Wire):
+    """What a node sends to enrol; the request is signed with the key it names."""
+
+    schema_name = "enrolment/1"
+
+    node: Slug
+    key: KeyText
+    token: ShortText
+    title: ShortText
+
+
+class Enrolled(Wire):
+    """The answer to an enrolment; the node pins the hub's key."""
+
+    schema_name = "enrolled/1"
+
+    node: Slug
+    hub_key: KeyText
+    base_iri: Iri
+
+
+@dataclass(frozen=True, slots=True)
+class NodeIdentity:
+    """A node whose signed request was accepted."""
+
+    name: str
+    key_id: KeyId
+
+
+@dataclass(frozen=True, slots=True)
+class NodeEntry:
+    """A node as everyone may see it."""
+
+    name: str
+    title: str
+    key_id: str
+    datasets: int
+    enrolled: datetime
+    last_seen: datetime
+
+
+def invite(session: Session, hub: Hub, *, actor: str, node: str | None = None) -> str:
+    """Make a one-time enrolment token and return it; only its hash is stored.
+
+    Args:
+        node: the only name that may enrol with it; None leaves the name open.
+    """
+    token = "fbi_" + secrets.token_urlsafe(32)
+    now = hub.clock.now()
+    invitation_id = hub.clock.new_id()
+    session.add(
+        InvitationRow(
+            id=invitation_id,
+            token_hash=_hash(token),
+            node=node,
+            made_by=actor,
+            created=now,
+            expires=now + timedelta(days=INVITATION_DAYS),
+        )
+    )
+    audit.record(
+        session, audit.HubAudit, clock=hub.clock, actor=actor, act="node.invite", target=invitation_id
+    )
+    return token
+
+
+def enrol(hub: Hub, wish: Enrolment) -> Enrolled:
+    """Enrol a node that showed a valid token; its request's signature has been verified with `wish.key`.
+
+    Raises:
+        InvitationRefused: if the token is unknown, used, expired, or for another name.
+        NodeNameTaken: if name or key is in use.
+    """
+    now = hub.clock.now()
+    with writing(hub.engine) as session:
+        invitation = session.scalar(
+            select(InvitationRow).where(InvitationRow.token_hash == _hash(wish.token))
+        )
+        if invitation is None or invitation.used or now >= invitation.expires:
+            raise _refused("it is unknown, used, or past its time")
+        if invitation.node not in (None, wish.node):
+            raise _refused("it was made for another node")
+        taken = session.scalar(
+            select(NodeRow.name).where((NodeRow.name == wish.node) | (NodeRow.key_id == wish.key))
+        )
+        if taken is not None:
+            raise NodeNameTaken(
+                f"A node has enrolled as {taken!r} already.",
+                why="A name belongs to one node, and a key to one name.",
+                todo="Choose another name, or ask the hub's administrator.",
+            )
+        invitation.used = now
+        row = NodeRow(name=wish.node, key_id=wish.key, title=wish.title, enrolled=now, last_seen=now)
+        session.add(row)
+        audit.record(
+            session,
+            audit.HubAudit,
+            clock=hub.clock,
+            actor=wish.key,
+            act="node.enrol",
+            target=wish.node,
+            detail={"invitation": invitation.id},
+        )
+        events.append(session, events.HubEvent, clock=hub.clock, kind="node.enrolled", subject=wish.node)
+    hub.notifier.notify()
+    return Enrolled(node=wish.node, hub_key=hub.key.key_id, base_iri=hub.base_iri)
+
+
+def signed_node(hub: Hub, *, limit_bytes: int | None = None) -> Callable[[Request], Awaitable[NodeIdentity]]:
+    """Return a FastAPI dependency that admits enrolled nodes by their signature.
+
+    Args:
+        limit_bytes: the largest body; `jobs_chunk_bytes` by default.
+
+    The dependency raises UnsignedRequest, ClockOff and ReplayedRequest (fairbank.http_signatures), UnknownNode,
+    BodyTooLarge and LengthMissing.
+    """
+    limit = limit_bytes or hub.settings.jobs_chunk_bytes
+
+    async def dependency(request: Request) -> NodeIdentity:
+        content = await bodies.read(request, limit_bytes=limit)
+        return await run_in_threadpool(_admit, hub, request, content)
+
+    return dependency
+
+
+def verify_signature(hub: Hub, request: Request, content: bytes) -> http_signatures.SignedBy:
+    """Check who signed a request, without asking whether that key is enrolled."""
+    return http_signatures.verify_request(
+        request.method, signed_url(request), dict(request.headers), body=content, clock=hub.clock
+    )
+
+
+def remember_nonce(session: Session, signed: http_signatures.SignedBy, *, now: datetime) -> None:
+    """Remember a nonce and forget those whose signatures are too old to be accepted anyway.
+
+    Raises:
+        ReplayedRequest: if this nonce was used before.
+    """
+    session.execute(delete(NonceRow).where(NonceRow.forget_after < now))
+    session.add(NonceRow(key_id=signed.key_id, nonce=signed.nonce, forget_after=signed.forget_after))
+    try:
+        session.flush()
+    except IntegrityError as err:
+        raise http_signatures.ReplayedRequest(
+            "This request was received before.",
+            why="Each signed request works once; a copy of it is refused.",
+            todo="Sign a new request.",
+        ) from err
+
+
+def signed_url(request: Request) -> str:
+    """Return the URL as the client signed it: behind a proxy, only Host still says the outer authority."""
+    path = request.scope.get("raw_path") or request.scope["path"].encode()
+    query = request.scope.get("query_string", b"")
+    host = request.headers.get("host", request.url.netloc)
+    url = f"{request.url.scheme}://{host}{path.split(b'?')[0].decode('ascii', 'replace')}"
+    return f"{url}?{query.decode('ascii', 'replace')}" if query else url
+
+
+def listing(session: Session) -> list[NodeEntry]:
+    """Return all nodes that may send, by name, with how many visible datasets each has."""
+    counts = dict(
+        session.execute(
+            select(DatasetRow.node, func.count())
+            .where(DatasetRow.visibility == "public")
+            .group_by(DatasetRow.node)
+        ).tuples()
+    )
+    rows = session.scalars(select(NodeRow).where(NodeRow.revoked.is_(None)).order_by(NodeRow.name))
+    return [
+        NodeEntry(row.name, row.title, row.key_id, counts.get(row.name, 0), row.enrolled, row.last_seen)
+        for row in rows
+    ]
+
+
+def key_of(session: Session, node: str) -> KeyId | None:
+    """Return the key that a node enrolled with; None if it is unknown or was shut out."""
+    row = session.get(NodeRow, node)
+    return KeyId(row.key_id) if row is not None and row.revoked is None else None
+
+
+def shut_out(session: Session, hub: Hub, *, node: str, actor: str) -> None:
+    """Stop accepting anything from a node; what it published stays.
+
+    Raises:
+        UnknownNode: if there is none of this name.
+    """
+    row = session.get(NodeRow, node)
+    if row is None:
+        raise UnknownNode(f"There is no node {node!r}.", why="", todo="See 'fairbank hub nodes'.")
+    row.revoked = row.revoked or hub.clock.now()
+    audit.record(session, audit.HubAudit, clock=hub.clock, actor=actor, act="node.shut-out", target=node)
+    events.append(session, events.HubEvent, clock=hub.clock, kind="node.shut-out", subject=node)
+
+
+def _admit(hub: Hub, request: Request, content: bytes) -> NodeIdentity:
+    signed = verify_signature(hub, request, content)
+    with reading(hub.engine) as session:
+        row = session.scalar(select(NodeRow).where(NodeRow.key_id == signed.key_id))
+    if row is None or row.revoked is not None:
+        raise UnknownNode(
+            "The request is signed with a key that no enrolled node has.",
+            why="The hub takes requests only from nodes that enrolled and were not shut out.",
+            todo="Enrol the node, or check that it still uses the key it enrolled with.",
+        )
+    now = hub.clock.now()
+    # A transaction of its own, committed before the request has any effect: a copy cannot slip in beside it.
+    with writing(hub.engine) as session:
+        remember_nonce(session, signed, now=now)
+        if now - row.last_seen >= _LAST_SEEN_STEP:
+            fresh = session.get_one(NodeRow, row.name)
+            fresh.last_seen = now
+    return NodeIdentity(row.name, signed.key_id)
+
+
+def _hash(token: str) -> str:
+    # The token has 256 random bits, so a plain hash is enough: there is nothing to guess.
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def _refused(reason: str) -> InvitationRefused:
+    return InvitationRefused(
+        f"The enrolment token was refused: {reason}.",
+        why=f"A token works once, within {INVITATION_DAYS} days.",
+        todo="Ask the hub's administrator for a new one.",
+    )

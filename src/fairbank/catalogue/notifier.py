@@ -1,0 +1,114 @@
+"""Waking those who wait: one notifier per process, so that a long-poll holds neither a thread nor a connection.
+
+`notify()` after a commit wakes this process at once. Commits of other processes are seen by the poller: SQLite's
+`PRAGMA data_version` (https://www.sqlite.org/pragma.html#pragma_data_version), or LISTEN on PostgreSQL.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.engine import Engine
+
+POLL_S = 0.05
+_CHANNEL = "fairbank_hub"
+
+
+class Notifier:
+    """A counter of changes that coroutines can wait for."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._seen = 0
+        self._lock = threading.Lock()
+        self._waiting: set[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = set()
+
+    @property
+    def seen(self) -> int:
+        """Return the number of the newest change; read it before the look at the database that may find nothing."""
+        return self._seen
+
+    def notify(self) -> None:
+        """Say that something was committed; callable from any thread."""
+        self._wake()
+        if self._engine.dialect.name == "postgresql":
+            with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+                connection.execute(text("SELECT pg_notify(:channel, '')"), {"channel": _CHANNEL})
+
+    async def wait(self, seen: int, timeout_s: float) -> int:
+        """Wait until there is a change after `seen`, at most `timeout_s` seconds; return the newest number."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[None] = loop.create_future()
+        entry = (loop, future)
+        with self._lock:
+            if self._seen > seen or timeout_s <= 0:
+                return self._seen
+            self._waiting.add(entry)
+        try:
+            await asyncio.wait_for(future, timeout_s)
+        except TimeoutError:
+            pass
+        finally:
+            with self._lock:
+                self._waiting.discard(entry)
+        return self._seen
+
+    async def poll(self) -> None:
+        """Watch for commits of other processes until cancelled; the application's lifespan starts this."""
+        watch = self._watch_postgresql if self._engine.dialect.name == "postgresql" else self._watch_sqlite
+        stop = threading.Event()
+        executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="notifier")
+        try:
+            await asyncio.get_running_loop().run_in_executor(executor, watch, stop)
+        finally:
+            stop.set()
+            executor.shutdown(wait=True)
+
+    def _wake(self) -> None:
+        with self._lock:
+            self._seen += 1
+            waiting, self._waiting = self._waiting, set()
+        for loop, future in waiting:
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(_finish, future)
+
+    def _watch_sqlite(self, stop: threading.Event) -> None:
+        # A connection of its own: data_version shows only what *other* connections have committed.
+        connection = self._engine.raw_connection()
+        try:
+            cursor = connection.cursor()
+            last = _data_version(cursor)
+            while not stop.wait(POLL_S):
+                now = _data_version(cursor)
+                if now != last:
+                    last = now
+                    self._wake()
+        finally:
+            connection.close()
+
+    def _watch_postgresql(self, stop: threading.Event) -> None:
+        connection = self._engine.raw_connection()
+        try:
+            driver: Any = connection.driver_connection
+            driver.autocommit = True
+            driver.execute(f"LISTEN {_CHANNEL}")
+            while not stop.is_set():
+                for _ in driver.notifies(timeout=0.5, stop_after=1):
+                    self._wake()
+        finally:
+            connection.invalidate()
+            connection.close()
+
+
+def _data_version(cursor: Any) -> int:
+    cursor.execute("PRAGMA data_version")
+    return int(cursor.fetchone()[0])
+
+
+def _finish(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)

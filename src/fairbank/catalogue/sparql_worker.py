@@ -1,0 +1,257 @@
+"""One SPARQL worker: a process that answers queries from a read-only snapshot and may be killed at any moment.
+
+It is started as a script in isolated mode and imports nothing of fairbank, so it is small and starts fast. It has no
+network (a namespace of its own, where the machine permits that), a memory limit, and an alarm that ends it should its
+parent be gone. It gets and sends frames over an inherited socket: JSON, and after a result the result's bytes.
+
+The engine has no time or memory limit of its own (pyoxigraph 0.5), hence the process.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import resource
+import signal
+import sys
+from multiprocessing.connection import Connection
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    import pyoxigraph as ox
+
+_NEW_NETWORK, _NEW_USER = 0x40000000, 0x10000000  # linux/sched.h
+_NO_NEW_PRIVILEGES = 38  # linux/prctl.h
+_GRACE_S: Final = 2.0
+
+
+class TooManyRows(Exception):
+    """An answer has more rows than permitted."""
+
+
+def main() -> None:
+    """Answer queries until the parent closes the socket."""
+    handle, memory_bytes = int(sys.argv[1]), int(sys.argv[2])
+    connection = Connection(handle)
+    isolated = _leave_network()
+    import pyoxigraph as ox
+
+    from_start = _virtual_bytes()
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_AS, (from_start + memory_bytes,) * 2)
+    connection.send_bytes(json.dumps({"ready": True, "isolated": isolated}).encode())
+    snapshot, store, graphs = "", None, frozenset[str]()
+    while True:
+        try:
+            question = json.loads(connection.recv_bytes())
+        except EOFError:
+            return
+        signal.setitimer(signal.ITIMER_REAL, question["timeout_s"] + _GRACE_S)
+        if question["snapshot"] != snapshot or store is None:
+            store = ox.Store.read_only(question["snapshot"])
+            snapshot = question["snapshot"]
+            graphs = frozenset(
+                graph.value for graph in store.named_graphs() if isinstance(graph, ox.NamedNode)
+            )
+        head, content = _answer(store, question, graphs)
+        connection.send_bytes(json.dumps(head).encode())
+        connection.send_bytes(content)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def _answer(
+    store: ox.Store, question: dict[str, Any], graphs: frozenset[str]
+) -> tuple[dict[str, Any], bytes]:
+    try:
+        result = store.query(question["query"], prefixes=question["prefixes"], **_dataset(question, graphs))
+        return _serialised(result, question)
+    except SyntaxError as err:
+        return {"status": "malformed", "message": str(err.msg or err)[:2000]}, b""
+    except TooManyRows:
+        return {"status": "too-many-rows"}, b""
+    except (ValueError, OSError) as err:
+        return {"status": "malformed", "message": str(err)[:2000]}, b""
+
+
+def _dataset(question: dict[str, Any], graphs: frozenset[str]) -> dict[str, Any]:
+    import pyoxigraph as ox
+
+    visible = graphs.intersection(question["visible"])
+    default, named = question["default_graphs"], question["named_graphs"]
+    if default is None and named is None:
+        if visible == graphs:
+            # Graphs are disjoint, so the union counts no triple twice; it is faster than a list of graphs.
+            return {"use_default_graph_as_union": True}
+        default = named = list(visible)
+    # An empty list would mean "no restriction" to nobody here: a graph that does not exist stands for it.
+    nothing = [ox.NamedNode("urn:fairbank:no-graph")]
+    return {
+        "default_graph": [ox.NamedNode(iri) for iri in sorted(visible.intersection(default or ()))]
+        or nothing,
+        "named_graphs": [ox.NamedNode(iri) for iri in sorted(visible.intersection(named or ()))] or nothing,
+    }
+
+
+def _serialised(result: Any, question: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+    import pyoxigraph as ox
+
+    if isinstance(result, ox.QueryTriples):
+        media_type = question["graph_format"]
+        if media_type is None:
+            return {"status": "not-acceptable"}, b""
+        triples = _capped(result, question["maximum_rows"])
+        form = ox.RdfFormat.from_media_type(media_type)
+        prefixes = question["prefixes"] if media_type == "text/turtle" else None
+        content = ox.serialize(triples, format=form, prefixes=prefixes)
+        return {"status": "ok", "media_type": media_type, "rows": len(triples)}, content or b""
+    media_type = question["row_format"]
+    if media_type is None:
+        return {"status": "not-acceptable"}, b""
+    if isinstance(result, ox.QueryBoolean):
+        return {"status": "ok", "media_type": media_type, "rows": 1}, _truth(bool(result), media_type)
+    variables = [variable.value for variable in result.variables]
+    rows = _capped(result, question["maximum_rows"])
+    content = _ROWS[media_type](variables, rows)
+    return {"status": "ok", "media_type": media_type, "rows": len(rows)}, content
+
+
+def _truth(value: object, media_type: str) -> bytes:
+    word = str(value).lower()
+    if media_type == "application/sparql-results+json":
+        return f'{{"head":{{}},"boolean":{word}}}'.encode()
+    if media_type == "application/sparql-results+xml":
+        head = '<?xml version="1.0"?><sparql xmlns="http://www.w3.org/2005/sparql-results#"><head/>'
+        return f"{head}<boolean>{word}</boolean></sparql>".encode()
+    # SPARQL 1.1 CSV and TSV say nothing about ASK; the plain word is what other servers send.
+    return word.encode()
+
+
+def _capped(result: Any, maximum: int) -> list[Any]:
+    rows: list[Any] = []
+    for row in result:
+        if len(rows) == maximum:
+            raise TooManyRows
+        rows.append(row)
+    return rows
+
+
+def _json(variables: list[str], rows: list[Any]) -> bytes:
+    # SPARQL 1.1 Query Results JSON Format, https://www.w3.org/TR/sparql11-results-json/
+    bindings = [
+        {name: _json_term(term) for name, term in zip(variables, row, strict=True) if term is not None}
+        for row in rows
+    ]
+    document = {"head": {"vars": variables}, "results": {"bindings": bindings}}
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _json_term(term: Any) -> dict[str, Any]:
+    kind = type(term).__name__
+    if kind == "NamedNode":
+        return {"type": "uri", "value": term.value}
+    if kind == "BlankNode":
+        return {"type": "bnode", "value": term.value}
+    if kind == "Triple":
+        parts = {"subject": term.subject, "predicate": term.predicate, "object": term.object}
+        return {"type": "triple", "value": {name: _json_term(part) for name, part in parts.items()}}
+    if term.language:
+        return {"type": "literal", "value": term.value, "xml:lang": term.language}
+    datatype = term.datatype.value
+    if datatype == "http://www.w3.org/2001/XMLSchema#string":
+        return {"type": "literal", "value": term.value}
+    return {"type": "literal", "value": term.value, "datatype": datatype}
+
+
+def _xml(variables: list[str], rows: list[Any]) -> bytes:
+    # SPARQL Query Results XML Format, https://www.w3.org/TR/rdf-sparql-XMLres/
+    from xml.sax.saxutils import quoteattr
+
+    lines = ['<?xml version="1.0"?>', '<sparql xmlns="http://www.w3.org/2005/sparql-results#"><head>']
+    lines += [f"<variable name={quoteattr(name)}/>" for name in variables]
+    lines.append("</head><results>")
+    for row in rows:
+        bound = [(name, term) for name, term in zip(variables, row, strict=True) if term is not None]
+        cells = "".join(
+            f"<binding name={quoteattr(name)}>{_xml_term(term)}</binding>" for name, term in bound
+        )
+        lines.append(f"<result>{cells}</result>")
+    lines.append("</results></sparql>")
+    return "\n".join(lines).encode()
+
+
+def _xml_term(term: Any) -> str:
+    from xml.sax.saxutils import escape, quoteattr
+
+    kind = type(term).__name__
+    if kind == "Triple":
+        parts = (("subject", term.subject), ("predicate", term.predicate), ("object", term.object))
+        return (
+            "<triple>" + "".join(f"<{name}>{_xml_term(part)}</{name}>" for name, part in parts) + "</triple>"
+        )
+    value = escape(term.value)
+    if kind == "NamedNode":
+        return f"<uri>{value}</uri>"
+    if kind == "BlankNode":
+        return f"<bnode>{value}</bnode>"
+    if term.language:
+        return f"<literal xml:lang={quoteattr(term.language)}>{value}</literal>"
+    datatype = term.datatype.value
+    if datatype == "http://www.w3.org/2001/XMLSchema#string":
+        return f"<literal>{value}</literal>"
+    return f"<literal datatype={quoteattr(datatype)}>{value}</literal>"
+
+
+def _csv(variables: list[str], rows: list[Any]) -> bytes:
+    # SPARQL 1.1 CSV, https://www.w3.org/TR/sparql11-results-csv-tsv/
+    import csv
+    import io
+
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\r\n")
+    writer.writerow(variables)
+    for row in rows:
+        writer.writerow(["" if term is None else _csv_term(term) for term in row])
+    return text.getvalue().encode()
+
+
+def _csv_term(term: Any) -> str:
+    kind = type(term).__name__
+    if kind == "BlankNode":
+        return f"_:{term.value}"
+    return str(term) if kind == "Triple" else str(term.value)
+
+
+def _tsv(variables: list[str], rows: list[Any]) -> bytes:
+    lines = ["\t".join(f"?{name}" for name in variables)]
+    lines += ["\t".join("" if term is None else _tsv_term(term) for term in row) for row in rows]
+    return ("\n".join(lines) + "\n").encode()
+
+
+def _tsv_term(term: Any) -> str:
+    # N-Triples syntax escapes line ends and quotes; a tab inside a literal has to be escaped here.
+    return str(term).replace("\t", "\\t")
+
+
+_ROWS = {
+    "application/sparql-results+json": _json,
+    "application/sparql-results+xml": _xml,
+    "text/csv": _csv,
+    "text/tab-separated-values": _tsv,
+}
+
+
+def _leave_network() -> bool:
+    """Enter an empty network namespace; tell whether the machine permitted it."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0)
+    return bool(libc.unshare(_NEW_NETWORK) == 0 or libc.unshare(_NEW_USER | _NEW_NETWORK) == 0)
+
+
+def _virtual_bytes() -> int:
+    with open("/proc/self/statm") as opened:  # noqa: PTH123  # a pseudo-file, and pathlib is not loaded here
+        return int(opened.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,315 @@
+"""The catalogue's tables at the hub; only this room queries them.
+
+SQL is the record of truth: signed objects are stored as the exact envelope bytes that arrived, and the rows beside them
+are what was read from those bytes. The RDF view is made from these rows and can be rebuilt from them at any time.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, ForeignKey, Index, Integer, LargeBinary, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from fairbank.database import HubBase
+
+_SERIAL = BigInteger().with_variant(Integer, "sqlite")
+_SIZE = BigInteger()
+
+
+class HubIdentity(HubBase):
+    """The one row that says which hub this is; written by `hub init`, never changed."""
+
+    __tablename__ = "catalogue_hub"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    base_iri: Mapped[str]
+    key_id: Mapped[str]
+    created: Mapped[datetime]
+
+
+class NodeRow(HubBase):
+    """An enrolled node: its name and the one key that may sign for it."""
+
+    __tablename__ = "catalogue_nodes"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    key_id: Mapped[str] = mapped_column(unique=True)
+    title: Mapped[str]
+    enrolled: Mapped[datetime]
+    last_seen: Mapped[datetime]
+    revoked: Mapped[datetime | None]
+
+
+class InvitationRow(HubBase):
+    """A one-time permission to enrol; the token itself is not stored."""
+
+    __tablename__ = "catalogue_invitations"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    token_hash: Mapped[str] = mapped_column(unique=True)
+    node: Mapped[str | None]
+    made_by: Mapped[str]
+    created: Mapped[datetime]
+    expires: Mapped[datetime]
+    used: Mapped[datetime | None]
+
+
+class NonceRow(HubBase):
+    """A nonce of a signed request, remembered as long as its signature could be accepted."""
+
+    __tablename__ = "catalogue_nonces"
+
+    key_id: Mapped[str] = mapped_column(primary_key=True)
+    nonce: Mapped[str] = mapped_column(primary_key=True)
+    forget_after: Mapped[datetime] = mapped_column(index=True)
+
+
+class AccountRow(HubBase):
+    """A person's account."""
+
+    __tablename__ = "catalogue_accounts"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    password_hash: Mapped[str]
+    roles: Mapped[list[Any]]
+    organisation: Mapped[str]
+    key_id: Mapped[str | None] = mapped_column(unique=True)
+    created: Mapped[datetime]
+    disabled: Mapped[datetime | None]
+
+
+class TokenRow(HubBase):
+    """A log-in; the token itself is not stored."""
+
+    __tablename__ = "catalogue_tokens"
+
+    token_hash: Mapped[str] = mapped_column(primary_key=True)
+    account: Mapped[str] = mapped_column(ForeignKey("catalogue_accounts.name"), index=True)
+    created: Mapped[datetime]
+    expires: Mapped[datetime] = mapped_column(index=True)
+
+
+class LoginFailureRow(HubBase):
+    """A wrong password, kept as long as it counts towards the limit."""
+
+    __tablename__ = "catalogue_login_failures"
+    __table_args__ = (Index(None, "account", "at"), {"sqlite_autoincrement": True})
+
+    id: Mapped[int] = mapped_column(_SERIAL, primary_key=True, autoincrement=True)
+    account: Mapped[str]
+    origin: Mapped[str]
+    at: Mapped[datetime]
+
+
+class UploadRow(HubBase):
+    """A release that is arriving or has arrived."""
+
+    __tablename__ = "catalogue_uploads"
+    # A null job keeps out of the constraint: a record's new version is another release of the same output.
+    __table_args__ = (UniqueConstraint("job", "round", "node", "output"),)
+
+    release_id: Mapped[str] = mapped_column(primary_key=True)
+    node: Mapped[str] = mapped_column(ForeignKey("catalogue_nodes.name"), index=True)
+    door_class: Mapped[str]
+    digest: Mapped[str] = mapped_column(index=True)
+    output: Mapped[str]
+    job: Mapped[str | None]
+    round: Mapped[int]
+    media_type: Mapped[str]
+    total_bytes: Mapped[int] = mapped_column(_SIZE)
+    received_bytes: Mapped[int] = mapped_column(_SIZE)
+    begun: Mapped[datetime]
+    completed: Mapped[datetime | None]
+
+
+class BlobRow(HubBase):
+    """A content that the hub holds, named by its digest."""
+
+    __tablename__ = "catalogue_blobs"
+
+    digest: Mapped[str] = mapped_column(primary_key=True)
+    size_bytes: Mapped[int] = mapped_column(_SIZE)
+    media_type: Mapped[str]
+    created: Mapped[datetime]
+
+
+class DatasetRow(HubBase):
+    """The newest version of a dataset's record.
+
+    Counts are kept as their wire form `{kind, value | k}`.
+    """
+
+    __tablename__ = "catalogue_datasets"
+    __table_args__ = (UniqueConstraint("node", "dataset"),)
+
+    iri: Mapped[str] = mapped_column(primary_key=True)
+    graph: Mapped[str] = mapped_column(unique=True)
+    node: Mapped[str] = mapped_column(ForeignKey("catalogue_nodes.name"))
+    dataset: Mapped[str]
+    version: Mapped[int]
+    digest: Mapped[str]
+    visibility: Mapped[str] = mapped_column(index=True)
+    title: Mapped[str]
+    description: Mapped[str]
+    keywords: Mapped[list[Any]]
+    publisher: Mapped[str]
+    contact: Mapped[str | None]
+    licence: Mapped[str | None]
+    access_rights: Mapped[str]
+    collection_kind: Mapped[str]
+    data_use: Mapped[list[Any]]
+    minimum_count: Mapped[int]
+    totals: Mapped[dict[str, Any]]
+    quality: Mapped[list[Any]]
+    acquired_from: Mapped[int | None]
+    acquired_to: Mapped[int | None]
+    created: Mapped[datetime]
+    first_published: Mapped[datetime]
+    published: Mapped[datetime]
+    search_text: Mapped[str]
+
+
+class VersionRow(HubBase):
+    """One version of a record: exactly the envelope that the node sealed."""
+
+    __tablename__ = "catalogue_versions"
+
+    iri: Mapped[str] = mapped_column(ForeignKey("catalogue_datasets.iri"), primary_key=True)
+    version: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    digest: Mapped[str]
+    envelope: Mapped[bytes] = mapped_column(LargeBinary)
+    signer: Mapped[str]
+    received: Mapped[datetime]
+
+
+class StratumRow(HubBase):
+    """A cell of a dataset's imaging cube; a null number was withheld (its status says why)."""
+
+    __tablename__ = "catalogue_strata"
+    __table_args__ = (
+        UniqueConstraint("iri", "modality", "body_part", "manufacturer", "slice_thickness"),
+        Index(None, "modality", "body_part"),
+    )
+
+    id: Mapped[int] = mapped_column(_SERIAL, primary_key=True, autoincrement=True)
+    iri: Mapped[str] = mapped_column(ForeignKey("catalogue_datasets.iri"))
+    modality: Mapped[str]
+    body_part: Mapped[str]
+    manufacturer: Mapped[str]
+    slice_thickness: Mapped[str]
+    series: Mapped[int | None]
+    series_status: Mapped[str]
+    studies: Mapped[int | None]
+    studies_status: Mapped[str]
+    subjects: Mapped[int | None]
+    subjects_status: Mapped[str]
+
+
+class DistributionRow(HubBase):
+    """One value of a one-dimensional distribution (age band, sex, …)."""
+
+    __tablename__ = "catalogue_distributions"
+    __table_args__ = (UniqueConstraint("iri", "attribute", "value"),)
+
+    id: Mapped[int] = mapped_column(_SERIAL, primary_key=True, autoincrement=True)
+    iri: Mapped[str] = mapped_column(ForeignKey("catalogue_datasets.iri"))
+    attribute: Mapped[str]
+    value: Mapped[str]
+    how_known: Mapped[str]
+    subjects: Mapped[int | None]
+    subjects_status: Mapped[str]
+
+
+class ActivityRow(HubBase):
+    """A step in the life of a dataset, in the order in which they happened."""
+
+    __tablename__ = "catalogue_activities"
+
+    iri: Mapped[str] = mapped_column(ForeignKey("catalogue_datasets.iri"), primary_key=True)
+    place: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    kind: Mapped[str]
+    tool: Mapped[str]
+    tool_version: Mapped[str]
+    profile: Mapped[str | None]
+    profile_digest: Mapped[str | None]
+    source_system: Mapped[str | None]
+    agent: Mapped[str]
+    started: Mapped[datetime]
+    ended: Mapped[datetime]
+
+
+class ArtefactRow(HubBase):
+    """A model or result whose provenance is published; `detail` is what its event said."""
+
+    __tablename__ = "catalogue_artefacts"
+
+    iri: Mapped[str] = mapped_column(primary_key=True)
+    graph: Mapped[str] = mapped_column(unique=True)
+    kind: Mapped[str]
+    detail: Mapped[dict[str, Any]]
+    registered: Mapped[datetime]
+
+
+class ArtefactDatasetRow(HubBase):
+    """A dataset that an artefact was made from: who may not see it does not see the artefact either."""
+
+    __tablename__ = "catalogue_artefact_datasets"
+
+    iri: Mapped[str] = mapped_column(ForeignKey("catalogue_artefacts.iri"), primary_key=True)
+    dataset: Mapped[str] = mapped_column(primary_key=True, index=True)
+
+
+class RequestRow(HubBase):
+    """An access request: exactly the envelope that the requester sealed, and its state."""
+
+    __tablename__ = "catalogue_requests"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    digest: Mapped[str] = mapped_column(unique=True)
+    envelope: Mapped[bytes] = mapped_column(LargeBinary)
+    account: Mapped[str] = mapped_column(ForeignKey("catalogue_accounts.name"), index=True)
+    title: Mapped[str]
+    state: Mapped[str] = mapped_column(index=True)
+    until: Mapped[datetime]
+    submitted: Mapped[datetime]
+    changed: Mapped[datetime]
+
+
+class RequestDatasetRow(HubBase):
+    """A dataset that a request names."""
+
+    __tablename__ = "catalogue_request_datasets"
+
+    request: Mapped[str] = mapped_column(ForeignKey("catalogue_requests.id"), primary_key=True)
+    dataset: Mapped[str] = mapped_column(ForeignKey("catalogue_datasets.iri"), primary_key=True, index=True)
+
+
+class DecisionRow(HubBase):
+    """What happened to a request: who did what, when and why; rows are only ever added."""
+
+    __tablename__ = "catalogue_decisions"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    request: Mapped[str] = mapped_column(ForeignKey("catalogue_requests.id"), index=True)
+    act: Mapped[str]
+    actor: Mapped[str]
+    comment: Mapped[str]
+    at: Mapped[datetime]
+
+
+class VisaRow(HubBase):
+    """A grant: exactly the visa envelope that the hub sealed, and whether it still holds."""
+
+    __tablename__ = "catalogue_visas"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    digest: Mapped[str] = mapped_column(unique=True)
+    envelope: Mapped[bytes] = mapped_column(LargeBinary)
+    request: Mapped[str] = mapped_column(ForeignKey("catalogue_requests.id"), unique=True)
+    account: Mapped[str] = mapped_column(ForeignKey("catalogue_accounts.name"), index=True)
+    expires: Mapped[datetime] = mapped_column(index=True)
+    granted: Mapped[datetime]
+    ended: Mapped[datetime | None]
+    ended_because: Mapped[str | None]
