@@ -1,1 +1,1 @@
-"""Jobs: manifest, dispatch, node agent, sandbox, compute plans, aggregation, models. It never opens an image archive itself."""
+"""Jobs: manifest, dispatch, node agent, sandbox, plans, aggregation, models. It opens no image archive itself."""

@@ -1,0 +1,227 @@
+"""The code that jobs may name: built-in tools, each with family, version, parameter schema and content digest.
+
+The digest covers the source files of a tool, so that what a site approved is what runs. Nothing here imports torch.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Protocol
+
+from pydantic import BaseModel, JsonValue, ValidationError
+
+from fairbank.federated_jobs.errors import CodeUnknown, OptionRefused
+from fairbank.federated_jobs.reasons import Reason
+from fairbank.ontology.outputs import OutputClass
+from fairbank.ontology.signed_objects import Code, Output
+from fairbank.signing import Digest
+
+MIB = 1 << 20
+# What a tool's outputs are called.
+UPDATE = "update"
+METRICS = "metrics"
+MEASUREMENTS = "measurements"
+
+
+class WorkerKind(StrEnum):
+    """Which operation of the worker runs a tool."""
+
+    ANALYSIS = "analysis"
+    TRAINING = "training"
+
+
+class Shelf(Protocol):
+    """Where a room keeps its tools."""
+
+    def digest(self, name: str) -> str:
+        """Return the digest of a tool's source files."""
+        ...
+
+    def parameters(self, name: str) -> type[BaseModel]:
+        """Return the schema of a tool's parameters."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """One built-in tool.
+
+    Attributes:
+        outputs: what a job with this tool returns; a manifest may only lower the limits.
+    """
+
+    name: str
+    family: str
+    version: str
+    title: str
+    worker: WorkerKind
+    shelf: Shelf
+    outputs: tuple[Output, ...]
+
+    @property
+    def digest(self) -> Digest:
+        """Return the digest of the tool's source files."""
+        return Digest(self.shelf.digest(self.name))
+
+    def code(self) -> Code:
+        """Return how a manifest names this tool."""
+        return Code(name=self.name, family=self.family, version=self.version, digest=self.digest)
+
+    def schema(self) -> dict[str, Any]:
+        """Return the JSON schema of the tool's parameters."""
+        return self.shelf.parameters(self.name).model_json_schema()
+
+    def check_parameters(self, given: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+        """Return all parameters, defaults filled in.
+
+        Raises:
+            OptionRefused: if one is unknown, of another kind, or out of its range.
+        """
+        schema = self.shelf.parameters(self.name)
+        try:
+            checked = schema.model_validate_json(json.dumps(dict(given)))
+        except ValidationError as err:
+            raise _option_refused(self.name, schema, err) from err
+        complete: dict[str, JsonValue] = checked.model_dump(mode="json")
+        return complete
+
+
+def tools() -> tuple[Tool, ...]:
+    """Return all built-in tools, sorted by name."""
+    return _TOOLS
+
+
+def tool_named(name: str) -> Tool:
+    """Return the tool of a name.
+
+    Raises:
+        CodeUnknown: if there is none.
+    """
+    for tool in _TOOLS:
+        if tool.name == name:
+            return tool
+    raise CodeUnknown(
+        f"There is no tool {name!r}.",
+        why="A job may only name code that is installed at the hub and at every site.",
+        todo=f"The tools are: {', '.join(tool.name for tool in _TOOLS)}.",
+    )
+
+
+def tool_of(code: Code) -> Tool:
+    """Return the installed tool that a manifest names, if it is the same to the byte.
+
+    Raises:
+        CodeUnknown: if no tool has that name, or its family, version or digest differ.
+    """
+    tool = tool_named(code.name)
+    if tool.code() == code:
+        return tool
+    raise CodeUnknown(
+        f"The tool {code.name!r} installed here is not the one that the job names.",
+        why="Code is named by the digest of its source files; another version is other code.",
+        todo="Submit the job anew for the installed version, or install the version that it names.",
+    ).because(Reason.CODE_CHANGED)
+
+
+def _option_refused(name: str, schema: type[BaseModel], err: ValidationError) -> OptionRefused:
+    faults = [(".".join(str(part) for part in fault["loc"]), fault["msg"]) for fault in err.errors()]
+    unknown = sorted(place for place, _ in faults if place not in schema.model_fields)
+    options = ", ".join(sorted(schema.model_fields)) or "none"
+    if unknown:
+        return OptionRefused(
+            f"{name} has no option {unknown[0][:60]!r}.",
+            why="Unknown options are refused, so that a misspelt one is not silently ignored.",
+            todo=f"Its options are: {options}.",
+        )
+    place, message = faults[0]
+    return OptionRefused(
+        f"The option {place!r} of {name} has a value that it cannot have.",
+        why=f"{message}.",
+        todo="Correct it; 'fairbank tool show' prints every option with its range.",
+    )
+
+
+class _AnalysisShelf:
+    """The tools of the room `analysis`; they load pydicom, so only when asked for."""
+
+    def digest(self, name: str) -> str:
+        from fairbank.analysis.tool import tool_digest
+
+        return tool_digest(name)
+
+    def parameters(self, name: str) -> type[BaseModel]:
+        from fairbank.analysis.tool import tool_named as analysis_tool
+
+        return analysis_tool(name).parameters
+
+
+class _TrainingShelf:
+    """The training algorithms; their registry knows them without loading torch."""
+
+    def digest(self, name: str) -> str:
+        from fairbank.federated_jobs.algorithms.registry import algorithm_digest
+
+        return algorithm_digest(name)
+
+    def parameters(self, name: str) -> type[BaseModel]:
+        from fairbank.federated_jobs.algorithms.registry import algorithm_entry
+
+        return algorithm_entry(name).parameters
+
+
+_ANALYSES, _TRAININGS = _AnalysisShelf(), _TrainingShelf()
+
+_TRAINING_OUTPUTS = (
+    Output(
+        name=UPDATE,
+        output_class=OutputClass.MODEL_UPDATE,
+        media_type="application/vnd.safetensors",
+        maximum_bytes=1024 * MIB,
+    ),
+    Output(
+        name=METRICS,
+        output_class=OutputClass.COUNT,
+        media_type="application/json",
+        maximum_bytes=64 * 1024,
+    ),
+)
+
+_TOOLS = (
+    Tool(
+        name="intensity-geometry",
+        family="measurements",
+        version="1.0.0",
+        title="Intensity and geometry of each series: mean, spread, percentiles, voxel size, extent",
+        worker=WorkerKind.ANALYSIS,
+        shelf=_ANALYSES,
+        outputs=(
+            Output(
+                name=MEASUREMENTS,
+                output_class=OutputClass.MEASUREMENTS,
+                media_type="application/json",
+                maximum_bytes=64 * MIB,
+            ),
+        ),
+    ),
+    Tool(
+        name="noop",
+        family="benchmark",
+        version="1.0.0",
+        title="Adds 0.01 to every weight: shows what the framework itself costs",
+        worker=WorkerKind.TRAINING,
+        shelf=_TRAININGS,
+        outputs=_TRAINING_OUTPUTS,
+    ),
+    Tool(
+        name="slice-autoencoder",
+        family="training",
+        version="1.0.0",
+        title="Trains a denoising autoencoder on single slices",
+        worker=WorkerKind.TRAINING,
+        shelf=_TRAININGS,
+        outputs=_TRAINING_OUTPUTS,
+    ),
+)

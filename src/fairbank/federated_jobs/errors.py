@@ -1,0 +1,196 @@
+"""The errors of the job protocol, at the hub, at a node and in a manifest.
+
+    JobsError                        FB-JOBS-001
+    ├── SubmissionRefused            FB-JOBS-010
+    │   ├── ManifestRefused          FB-JOBS-011
+    │   ├── VisaRefused              FB-JOBS-012
+    │   ├── BeyondVisa               FB-JOBS-013
+    │   ├── CodeUnknown              FB-JOBS-014
+    │   ├── OptionRefused            FB-JOBS-015
+    │   └── RunsSpent                FB-JOBS-016
+    ├── JobNotFound                  FB-JOBS-020
+    ├── StateRefused                 FB-JOBS-021
+    ├── LeaseGone                    FB-JOBS-022
+    ├── RoundClosed                  FB-JOBS-023
+    ├── OutputRefused                FB-JOBS-024
+    ├── NotYetMerged                 FB-JOBS-025
+    └── SiteRefusal                  FB-JOBS-040
+        ├── ChainBroken              FB-JOBS-041
+        ├── Replayed                 FB-JOBS-042
+        ├── CodeChanged              FB-JOBS-043
+        ├── CohortInsufficient       FB-JOBS-044
+        ├── NotApproved              FB-JOBS-045
+        ├── ApprovalOver             FB-JOBS-046
+        └── NotForThisSite           FB-JOBS-047
+
+What runs inside a site (sandbox, worker, training) has its own subtree from FB-JOBS-100 in `node/errors.py`.
+"""
+
+from __future__ import annotations
+
+from typing import Self
+
+from fairbank.errors import FairbankError, Kind
+from fairbank.federated_jobs.reasons import Reason
+
+
+class JobsError(FairbankError):
+    """Something about a job is not as it must be; `reason` is the one word about it that may leave a site."""
+
+    code = "FB-JOBS-001"
+    reason: Reason = Reason.NODE_FAULT
+
+    def because(self, reason: Reason) -> Self:
+        """Return this error with another word for what leaves a site."""
+        self.reason = reason
+        return self
+
+
+class SubmissionRefused(JobsError):
+    """A job cannot be submitted as it is."""
+
+    code = "FB-JOBS-010"
+    kind = Kind.REFUSED
+
+
+class ManifestRefused(SubmissionRefused):
+    """A manifest is not sealed by the right key, or contradicts itself."""
+
+    code = "FB-JOBS-011"
+    reason = Reason.MANIFEST_INVALID
+
+
+class VisaRefused(SubmissionRefused):
+    """The visa that a manifest names is unknown, over, not yet valid, or withdrawn."""
+
+    code = "FB-JOBS-012"
+    kind = Kind.FORBIDDEN
+    reason = Reason.VISA_INVALID
+
+
+class BeyondVisa(SubmissionRefused):
+    """A manifest asks for more than its visa grants."""
+
+    code = "FB-JOBS-013"
+    kind = Kind.FORBIDDEN
+    reason = Reason.MANIFEST_INVALID
+
+
+class CodeUnknown(SubmissionRefused):
+    """The code that a manifest names is not known here under that digest."""
+
+    code = "FB-JOBS-014"
+    reason = Reason.CODE_UNKNOWN
+
+
+class OptionRefused(SubmissionRefused):
+    """A parameter of a job is unknown, missing, or out of its range."""
+
+    code = "FB-JOBS-015"
+    reason = Reason.OPTION_REFUSED
+
+
+class RunsSpent(SubmissionRefused):
+    """All runs that a visa allows have been used."""
+
+    code = "FB-JOBS-016"
+    kind = Kind.TOO_MANY
+    reason = Reason.RUNS_SPENT
+
+
+class JobNotFound(JobsError):
+    """There is no such job, or it is not for the eyes of who asks."""
+
+    code = "FB-JOBS-020"
+    kind = Kind.NOT_FOUND
+
+
+class StateRefused(JobsError):
+    """A job or a site is in a state that does not allow this step."""
+
+    code = "FB-JOBS-021"
+    kind = Kind.CONFLICT
+
+
+class LeaseGone(JobsError):
+    """A lease has run out, been handed on, or never existed."""
+
+    code = "FB-JOBS-022"
+    kind = Kind.GONE
+
+
+class RoundClosed(JobsError):
+    """An output arrived for a round that is not open."""
+
+    code = "FB-JOBS-023"
+    kind = Kind.GONE
+
+
+class OutputRefused(JobsError):
+    """An output is not one that the job declared, or breaks its limits."""
+
+    code = "FB-JOBS-024"
+    kind = Kind.REFUSED
+
+
+class NotYetMerged(JobsError):
+    """The result or model that is asked for does not exist yet."""
+
+    code = "FB-JOBS-025"
+    kind = Kind.NOT_FOUND
+
+
+class SiteRefusal(JobsError):
+    """A site does not run a job; `reason` is the word that the hub is told."""
+
+    code = "FB-JOBS-040"
+    kind = Kind.FORBIDDEN
+
+
+class ChainBroken(SiteRefusal):
+    """Request, visa, manifest and approval do not follow from each other."""
+
+    code = "FB-JOBS-041"
+    reason = Reason.MANIFEST_INVALID
+
+
+class Replayed(SiteRefusal):
+    """A manifest that this site has dealt with already is offered again."""
+
+    code = "FB-JOBS-042"
+    reason = Reason.REPLAYED
+
+
+class CodeChanged(SiteRefusal):
+    """The code installed at this site is not the code that the manifest names."""
+
+    code = "FB-JOBS-043"
+    reason = Reason.CODE_CHANGED
+
+
+class CohortInsufficient(SiteRefusal):
+    """Too few subjects match, or remain, for anything about them to leave the site."""
+
+    code = "FB-JOBS-044"
+    reason = Reason.COHORT_INSUFFICIENT
+
+
+class NotApproved(SiteRefusal):
+    """Nobody at this site has approved the job."""
+
+    code = "FB-JOBS-045"
+    reason = Reason.APPROVAL_MISSING
+
+
+class ApprovalOver(SiteRefusal):
+    """A site's approval has ended, was withdrawn, or its runs are used up."""
+
+    code = "FB-JOBS-046"
+    reason = Reason.APPROVAL_EXPIRED
+
+
+class NotForThisSite(SiteRefusal):
+    """A job names no dataset of this site."""
+
+    code = "FB-JOBS-047"
+    reason = Reason.DATASET_NOT_HERE

@@ -1,0 +1,205 @@
+"""Take a job in: every check that can be made before a site is asked, so that mistakes are told at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from fairbank import audit, events
+from fairbank.catalogue.context import Hub
+from fairbank.catalogue.nodes import key_of
+from fairbank.clock import parse_iso
+from fairbank.errors import FairbankError
+from fairbank.federated_jobs.errors import JobNotFound, ManifestRefused, RunsSpent, StateRefused, VisaRefused
+from fairbank.federated_jobs.hub.grants import GrantLookup
+from fairbank.federated_jobs.hub.progress import end_job, ended
+from fairbank.federated_jobs.hub.store import JobRow, SiteRow
+from fairbank.federated_jobs.manifest import (
+    Chain,
+    check_code,
+    check_times,
+    check_visa_within_request,
+    check_within_visa,
+    nodes_of,
+    open_chain,
+)
+from fairbank.federated_jobs.reasons import Reason
+from fairbank.federated_jobs.states import JobEvent, JobState, SiteState
+from fairbank.ontology.signed_objects import Manifest
+
+
+@dataclass(frozen=True, slots=True)
+class Requester:
+    """Who submits: an account and the key that it registered."""
+
+    account: str
+    key_id: str | None
+
+
+def submit(
+    hub: Hub, session: Session, envelope: bytes, *, requester: Requester, grants: GrantLookup
+) -> JobRow:
+    """Take a sealed manifest in and return its job; the same manifest again returns the job that it made.
+
+    Raises:
+        ManifestRefused: if it is not sealed with the account's key, is malformed, or does not fit its tool.
+        VisaRefused: if its visa is unknown, not for this account, over, or withdrawn.
+        BeyondVisa: if it asks for more than granted.
+        CodeUnknown: if the tool is not installed here under that digest.
+        OptionRefused: if a parameter is unknown or out of range.
+        RunsSpent: if the visa allows no further run.
+    """
+    if requester.key_id is None:
+        raise ManifestRefused(
+            "This account has no key, so it cannot have sealed a job.",
+            why="A job is sealed with the key that its requester registered.",
+            todo="Register a key first: fairbank login --new-key.",
+        )
+    manifest, sealed = Manifest.open(envelope, trusted=[requester.key_id])
+    same = session.scalars(select(JobRow).where(JobRow.manifest_digest == sealed.digest)).first()
+    if same is not None and same.account == requester.account:
+        return same
+    if same is not None or session.get(JobRow, manifest.id) is not None:
+        raise ManifestRefused(
+            "A job of this id exists already.",
+            why="Each job has its own id; a manifest makes one job.",
+            todo="Draft the job anew.",
+        ).because(Reason.REPLAYED)
+    chain = _chain(hub, session, envelope, manifest, grants)
+    check_times(chain.visa, hub.clock.now())
+    check_visa_within_request(chain.visa, chain.request)
+    check_within_visa(chain.manifest, chain.visa)
+    check_code(chain.manifest)
+    _check_runs(session, chain)
+    if parse_iso(manifest.plan.approval_deadline) <= hub.clock.now():
+        raise ManifestRefused(
+            "The date until which sites may approve this job has passed.",
+            why="Nobody could approve it any more.",
+            todo="Draft the job anew with a later approval deadline.",
+        )
+    nodes = nodes_of(manifest, hub.base_iri)
+    _check_nodes(session, nodes)
+    return _store(hub, session, chain, requester=requester, nodes=nodes)
+
+
+def cancel(hub: Hub, session: Session, job_id: str, *, account: str) -> JobRow:
+    """Cancel a job of an account.
+
+    Raises:
+        JobNotFound: if the account has no such job.
+        StateRefused: if it is over.
+    """
+    job = session.get(JobRow, job_id)
+    if job is None or job.account != account:
+        raise not_found()
+    if ended(job):
+        raise StateRefused(
+            f"This job is {job.state} already.", why="Only a job that goes on can be cancelled.", todo=""
+        )
+    end_job(hub, session, job, JobEvent.CANCEL, reason=Reason.JOB_CANCELLED, actor=account)
+    return job
+
+
+def not_found() -> JobNotFound:
+    """Return the error for a job that does not exist or is not for the eyes of who asks."""
+    return JobNotFound(
+        "There is no such job among those that you may see.",
+        why="A job is shown to the account that submitted it.",
+        todo="See 'fairbank job list'.",
+    )
+
+
+def _chain(hub: Hub, session: Session, envelope: bytes, manifest: Manifest, grants: GrantLookup) -> Chain:
+    grant = grants(session, manifest.visa)
+    if grant is None:
+        raise VisaRefused(
+            "The manifest names a visa that this hub has not issued.",
+            why="A job runs only under a visa that an access committee of this hub granted.",
+            todo="See 'fairbank grant list' for the visas that you hold.",
+        )
+    if grant.ended:
+        raise VisaRefused(
+            "The visa of this job has been withdrawn or has ended.",
+            why="What a committee granted stops when it ends the grant.",
+            todo="Ask the committee, or request access anew.",
+        ).because(Reason.GRANT_REVOKED)
+    try:
+        return open_chain(grant.request, grant.visa, envelope, hub_key=hub.key.key_id)
+    except FairbankError as err:
+        raise ManifestRefused(err.what, why=err.why, todo=err.todo) from err
+
+
+def _check_runs(session: Session, chain: Chain) -> None:
+    digest = chain.sealed_visa.digest
+    used = session.scalar(select(func.count()).select_from(JobRow).where(JobRow.visa_digest == digest)) or 0
+    if used >= chain.visa.maximum_runs:
+        raise RunsSpent(
+            f"All {chain.visa.maximum_runs} runs of this visa have been used.",
+            why="The committee granted that many runs.",
+            todo="Ask the committee for a new visa.",
+        )
+
+
+def _check_nodes(session: Session, nodes: list[str]) -> None:
+    unknown = [node for node in nodes if key_of(session, node) is None]
+    if unknown:
+        raise ManifestRefused(
+            f"There is no node {unknown[0]!r} at this hub.",
+            why="A job goes only to enrolled nodes.",
+            todo="Leave its datasets out.",
+        )
+
+
+def _store(hub: Hub, session: Session, chain: Chain, *, requester: Requester, nodes: list[str]) -> JobRow:
+    manifest, now = chain.manifest, hub.clock.now()
+    job = JobRow(
+        id=manifest.id,
+        account=requester.account,
+        requester_key=manifest.requester_key,
+        title=manifest.title,
+        manifest_digest=chain.sealed_manifest.digest,
+        visa_id=chain.visa.id,
+        visa_digest=chain.sealed_visa.digest,
+        request_id=chain.request.id,
+        manifest=chain.sealed_manifest.envelope_bytes,
+        visa=chain.sealed_visa.envelope_bytes,
+        request=chain.sealed_request.envelope_bytes,
+        tool=manifest.code.name,
+        state=JobState.RUNNING.value,
+        reason=Reason.NONE.value,
+        round=0,
+        rounds=manifest.plan.rounds,
+        quorum=manifest.plan.quorum,
+        approval_deadline=parse_iso(manifest.plan.approval_deadline),
+        expires=parse_iso(chain.visa.expires),
+        created=now,
+        changes=1,
+    )
+    session.add(job)
+    session.flush()
+    for node in nodes:
+        session.add(
+            SiteRow(
+                job=job.id,
+                node=node,
+                state=SiteState.PENDING_REVIEW.value,
+                reason=Reason.NONE.value,
+                since=now,
+            )
+        )
+    detail = {"manifest": job.manifest_digest, "visa": job.visa_digest, "code": manifest.code.digest}
+    audit.record(
+        session,
+        audit.HubAudit,
+        clock=hub.clock,
+        actor=requester.account,
+        act="job.submit",
+        target=job.id,
+        detail={**detail, "nodes": list(nodes)},
+    )
+    events.append(
+        session, events.HubEvent, clock=hub.clock, kind="job.submitted", subject=job.id, detail=detail
+    )
+    return job

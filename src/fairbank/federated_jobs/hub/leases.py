@@ -1,0 +1,212 @@
+"""Hand work to nodes: what a node should do next, for how long it may, and what happens when it does not come back.
+
+Every function works inside the caller's transaction; `waiting` only reads, so that a node that waits costs no write.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from fairbank import audit
+from fairbank.catalogue.context import Hub
+from fairbank.clock import iso
+from fairbank.federated_jobs.errors import LeaseGone
+from fairbank.federated_jobs.hub.progress import active, ended, move_site, sites_of
+from fairbank.federated_jobs.hub.store import AnchorRow, JobRow, LeaseRow, RoundRow, SiteRow
+from fairbank.federated_jobs.protocol import Claim, Lease, LeaseKind, LeaseWork, Renew, Renewed
+from fairbank.federated_jobs.reasons import Reason
+from fairbank.federated_jobs.states import ACTIVE_SITES, SiteEvent, SiteState
+
+_OFFERED = (SiteState.QUEUED.value, SiteState.LEASED.value, SiteState.RUNNING.value)
+
+
+def waiting(session: Session, node: str, claim: Claim, now: datetime) -> bool:
+    """Tell whether there is anything to hand to a node now."""
+    return bool(
+        _to_stop(session, node, claim.busy)
+        or _to_review(session, node, claim, now)
+        or _to_run(session, node, claim, now)
+    )
+
+
+def lease_next(hub: Hub, session: Session, node: str, claim: Claim) -> Lease | None:
+    """Hand the next piece of work to a node: first what it must stop, then reviews, then rounds."""
+    now = hub.clock.now()
+    stop = _to_stop(session, node, claim.busy)
+    if stop:
+        return _stop_lease(hub, session, stop[0])
+    site = next(iter(_to_review(session, node, claim, now)), None)
+    kind = LeaseKind.REVIEW
+    if site is None:
+        site = next(iter(_to_run(session, node, claim, now)), None)
+        kind = LeaseKind.ROUND
+    if site is None:
+        return None
+    job = session.get_one(JobRow, site.job)
+    _anchor(hub, session, node, claim)
+    lease = _grant(hub, session, site, kind)
+    if kind is LeaseKind.REVIEW:
+        return _review_lease(session, job, lease)
+    if site.state == SiteState.QUEUED.value:
+        move_site(hub, job, site, SiteEvent.LEASE)
+    return _round_lease(session, job, lease)
+
+
+def renew(hub: Hub, session: Session, lease_id: str, *, node: str, message: Renew) -> Renewed:
+    """Keep a lease alive; the answer says whether the node should stop.
+
+    Raises:
+        LeaseGone: if the lease ran out and was handed on, or is not this node's.
+    """
+    lease = session.scalars(select(LeaseRow).where(LeaseRow.id == lease_id, LeaseRow.node == node)).first()
+    if lease is None:
+        raise _gone()
+    job = session.get_one(JobRow, lease.job)
+    if ended(job):
+        return Renewed(expires=iso(hub.clock.now()), stop=True, reason=Reason(job.reason))
+    site = session.get_one(SiteRow, (job.id, node))
+    if not lease.open or SiteState(site.state) not in ACTIVE_SITES | {SiteState.PENDING_REVIEW}:
+        raise _gone()
+    lease.expires = hub.clock.now() + timedelta(seconds=hub.settings.jobs_lease_s)
+    if site.state == SiteState.LEASED.value and lease.kind == LeaseKind.ROUND.value:
+        move_site(hub, job, site, SiteEvent.START)
+    if site.state == SiteState.RUNNING.value and message.state is LeaseWork.HOLDING:
+        move_site(hub, job, site, SiteEvent.HOLD)
+    return Renewed(expires=iso(lease.expires), stop=False)
+
+
+def requeue_lapsed(hub: Hub, session: Session) -> int:
+    """Take back the leases that nobody renewed; return how many there were."""
+    now = hub.clock.now()
+    lapsed = list(session.scalars(select(LeaseRow).where(LeaseRow.open, LeaseRow.expires <= now)))
+    for lease in lapsed:
+        lease.open = False
+        site = session.get_one(SiteRow, (lease.job, lease.node))
+        if site.state in (SiteState.LEASED.value, SiteState.RUNNING.value):
+            move_site(hub, session.get_one(JobRow, lease.job), site, SiteEvent.REQUEUE)
+    return len(lapsed)
+
+
+def _to_stop(session: Session, node: str, busy: Sequence[str]) -> list[str]:
+    if not busy:
+        return []
+    sites = session.execute(
+        select(SiteRow.job, SiteRow.state, JobRow.state, JobRow.ended)
+        .join(JobRow, JobRow.id == SiteRow.job)
+        .where(SiteRow.node == node, SiteRow.job.in_(busy))
+    )
+    going_on = {row.job for row in sites if row.ended is None and SiteState(row[1]) in _STILL_OF_THE_JOB}
+    return [job for job in busy if job not in going_on]
+
+
+_STILL_OF_THE_JOB = ACTIVE_SITES | {SiteState.PENDING_REVIEW}
+
+
+def _to_review(session: Session, node: str, claim: Claim, now: datetime) -> list[SiteRow]:
+    sites = session.scalars(
+        select(SiteRow)
+        .where(
+            SiteRow.node == node,
+            SiteRow.state == SiteState.PENDING_REVIEW.value,
+            SiteRow.delivered.is_(False),
+        )
+        .order_by(SiteRow.job)
+    )
+    return [site for site in sites if _free(session, site, 0, claim)]
+
+
+def _to_run(session: Session, node: str, claim: Claim, now: datetime) -> list[SiteRow]:
+    sites = session.scalars(
+        select(SiteRow).where(SiteRow.node == node, SiteRow.state.in_(_OFFERED)).order_by(SiteRow.job)
+    )
+    return [
+        site
+        for site in sites
+        if site.state == SiteState.QUEUED.value or _free(session, site, site.round, claim)
+    ]
+
+
+def _free(session: Session, site: SiteRow, number: int, claim: Claim) -> bool:
+    # A node that claims has nothing in hand but what it lists; a lease that it does not list was lost on its way,
+    # or the node was killed.
+    lease = session.get(LeaseRow, (site.job, site.node, number))
+    return lease is None or not lease.open or lease.id not in claim.holding
+
+
+def _grant(hub: Hub, session: Session, site: SiteRow, kind: LeaseKind) -> LeaseRow:
+    number = site.round if kind is LeaseKind.ROUND else 0
+    now = hub.clock.now()
+    lease = session.get(LeaseRow, (site.job, site.node, number))
+    if lease is None:
+        lease = LeaseRow(job=site.job, node=site.node, round=number, attempt=0)
+        session.add(lease)
+    lease.id = hub.clock.new_id()
+    lease.kind = kind.value
+    lease.attempt += 1
+    lease.granted = now
+    lease.expires = now + timedelta(seconds=hub.settings.jobs_lease_s)
+    lease.open = True
+    return lease
+
+
+def _review_lease(session: Session, job: JobRow, lease: LeaseRow) -> Lease:
+    head = audit.head(session, audit.HubAudit)
+    return Lease(
+        id=lease.id,
+        kind=LeaseKind.REVIEW,
+        job=job.id,
+        expires=iso(lease.expires),
+        request=job.request.decode(),
+        visa=job.visa.decode(),
+        manifest=job.manifest.decode(),
+        hub_audit_seq=head.seq,
+        hub_audit_hash=head.hash,
+    )
+
+
+def _round_lease(session: Session, job: JobRow, lease: LeaseRow) -> Lease:
+    head = audit.head(session, audit.HubAudit)
+    current = session.get_one(RoundRow, (job.id, lease.round))
+    return Lease(
+        id=lease.id,
+        kind=LeaseKind.ROUND,
+        job=job.id,
+        round=lease.round,
+        expires=iso(lease.expires),
+        global_digest=current.global_digest,
+        round_deadline=iso(current.deadline),
+        participants=tuple(site.node for site in active(sites_of(session, job.id))),
+        hub_audit_seq=head.seq,
+        hub_audit_hash=head.hash,
+    )
+
+
+def _stop_lease(hub: Hub, session: Session, job_id: str) -> Lease:
+    head = audit.head(session, audit.HubAudit)
+    job = session.get(JobRow, job_id)
+    return Lease(
+        id=hub.clock.new_id(),
+        kind=LeaseKind.STOP,
+        job=job_id,
+        reason=Reason(job.reason) if job is not None else Reason.JOB_CANCELLED,
+        expires=iso(hub.clock.now()),
+        hub_audit_seq=head.seq,
+        hub_audit_hash=head.hash,
+    )
+
+
+def _anchor(hub: Hub, session: Session, node: str, claim: Claim) -> None:
+    if session.get(AnchorRow, (node, claim.audit_seq)) is None:
+        session.add(AnchorRow(node=node, seq=claim.audit_seq, hash=claim.audit_hash, at=hub.clock.now()))
+
+
+def _gone() -> LeaseGone:
+    return LeaseGone(
+        "This lease is over.",
+        why="It was not renewed in time, or its work was taken back.",
+        todo="The node claims again; what it has already released counts.",
+    )

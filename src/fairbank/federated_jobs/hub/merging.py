@@ -1,0 +1,146 @@
+"""Merge what the sites of one round released: average models, or collect rows into a table and a plot.
+
+Sites are merged in the order of their names, so the same updates always give the same bytes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from fairbank.federated_jobs.code import MEASUREMENTS, METRICS, UPDATE
+from fairbank.ontology.signed_objects import Manifest
+
+MODEL = "model"
+MODEL_TYPE = "application/vnd.safetensors"
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """One accepted output of one site."""
+
+    node: str
+    output: str
+    digest: str
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """All that the merging of one round depends on; `arrived` is sorted by node, then output."""
+
+    manifest: Manifest
+    round: int
+    arrived: tuple[Arrived, ...]
+
+    def outputs(self, name: str) -> dict[str, Path]:
+        """Return the files of one output by node, in the order of their names."""
+        return {item.node: item.path for item in self.arrived if item.output == name}
+
+
+@dataclass(frozen=True, slots=True)
+class MergedFile:
+    """One file that came of merging."""
+
+    name: str
+    media_type: str
+    path: Path
+
+
+Merge = Callable[[Closing, Path], list[MergedFile]]
+
+
+def merge(closing: Closing, folder: Path) -> list[MergedFile]:
+    """Merge one round into files in a folder; the first is the model where there is one.
+
+    Raises:
+        UpdateError: if updates do not fit together.
+    """
+    return _MERGES[closing.manifest.plan.aggregator](closing, folder)
+
+
+def unfit_sites(closing: Closing, base: Path | None) -> list[str]:
+    """Return the sites whose update cannot be merged with the others, to be left out.
+
+    Args:
+        base: the global model that the round started from; in the first round the first sound update stands in for it.
+    """
+    if closing.manifest.plan.aggregator != "fedavg":
+        return []
+    from fairbank.federated_jobs.aggregation import check_update, describe_update
+    from fairbank.federated_jobs.node.errors import UpdateUnfit
+
+    limit = _limit(closing, UPDATE)
+    form = describe_update(base).tensors if base is not None else None
+    unfit = []
+    for node, path in closing.outputs(UPDATE).items():
+        try:
+            described = check_update(path, like=form, max_bytes=limit)
+        except UpdateUnfit:
+            unfit.append(node)
+        else:
+            form = form or described.tensors
+    return unfit
+
+
+def average(closing: Closing, folder: Path) -> list[MergedFile]:
+    """Average the sites' models, weighted by training samples.
+
+    Where the job does not return sample counts, every site weighs the same.
+    """
+    from fairbank.federated_jobs.aggregation import FedAvg, SiteUpdate
+
+    updates, metrics = closing.outputs(UPDATE), closing.outputs(METRICS)
+    samples = {node: _samples(path) for node, path in metrics.items()}
+    if any(samples.get(node, 0) < 1 for node in updates):
+        samples = dict.fromkeys(updates, 1)
+    target = folder / f"{MODEL}.safetensors"
+    parts = [SiteUpdate(node, path, samples[node]) for node, path in updates.items()]
+    FedAvg().reduce(parts, into=target, max_bytes=_limit(closing, UPDATE))
+    files = [MergedFile(MODEL, MODEL_TYPE, target)]
+    if metrics:
+        table = folder / f"{METRICS}.json"
+        rows = {node: json.loads(path.read_bytes()) for node, path in metrics.items()}
+        body = {"schema": "round-metrics/1", "round": closing.round, "sites": rows}
+        table.write_text(json.dumps(body, sort_keys=True))
+        files.append(MergedFile(METRICS, "application/json", table))
+    return files
+
+
+def collect(closing: Closing, folder: Path) -> list[MergedFile]:
+    """Put the sites' rows together into a table and a plot."""
+    from fairbank.analysis.errors import NothingToMerge
+    from fairbank.analysis.merge import merge_rows
+
+    manifest = closing.manifest
+    rows = {
+        node: json.loads(path.read_bytes())["rows"] for node, path in closing.outputs(MEASUREMENTS).items()
+    }
+    table = merge_rows(manifest.code.name, parameters=manifest.parameters, rows_by_site=rows)
+    made = [("table.csv", "text/csv", table.to_csv()), ("table.json", "application/json", table.to_json())]
+    # A job that measured only geometry has no mean to plot; its table stands alone.
+    with suppress(NothingToMerge):
+        made.append(("plot.svg", "image/svg+xml", table.to_svg()))
+    files = []
+    for name, media_type, text in made:
+        (folder / name).write_text(text, encoding="utf-8")
+        files.append(MergedFile(name, media_type, folder / name))
+    return files
+
+
+def _limit(closing: Closing, name: str) -> int:
+    return next(output.maximum_bytes for output in closing.manifest.outputs if output.name == name)
+
+
+def _samples(metrics: Path) -> int:
+    try:
+        value = json.loads(metrics.read_bytes())["n_train"]
+    except (ValueError, KeyError, TypeError):
+        return 0
+    return value if isinstance(value, int) and not isinstance(value, bool) else 0
+
+
+_MERGES: Mapping[str, Merge] = {"fedavg": average, "collect": collect}

@@ -1,0 +1,357 @@
+"""Rounds: take in what sites release, and close a round once, by one writer, in one transaction.
+
+Merging happens before that transaction and changes nothing by itself: the merged file is named by its digest, and the
+same updates always give the same bytes. A hub killed at any point therefore merges again and comes to the same end.
+"""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from fairbank import audit, events
+from fairbank.catalogue import blobs
+from fairbank.catalogue.context import Hub
+from fairbank.catalogue.uploads import ReleaseMeta
+from fairbank.clock import iso
+from fairbank.database import reading, writing
+from fairbank.errors import FairbankError
+from fairbank.federated_jobs.errors import JobNotFound, OutputRefused, RoundClosed
+from fairbank.federated_jobs.hub.merging import MODEL, Arrived, Closing, MergedFile, merge, unfit_sites
+from fairbank.federated_jobs.hub.progress import (
+    HUB_ACTOR,
+    active,
+    end_job,
+    ended,
+    fail_site,
+    manifest_of,
+    move_job,
+    move_site,
+    open_round,
+    sites_of,
+)
+from fairbank.federated_jobs.hub.store import (
+    JobRow,
+    LeaseRow,
+    ModelRow,
+    OutputRow,
+    RoundRow,
+    SiteRow,
+    UpdateRow,
+)
+from fairbank.federated_jobs.reasons import Reason
+from fairbank.federated_jobs.states import ACTIVE_SITES, JobEvent, RoundState, SiteEvent, SiteState
+from fairbank.ontology.outputs import DOOR_OF_OUTPUT
+from fairbank.ontology.signed_objects import Manifest
+
+log = logging.getLogger(__name__)
+
+
+class OutputReceiver:
+    """Takes the outputs of jobs (results, counts, updates) that nodes release."""
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+
+    def check(self, session: Session, meta: ReleaseMeta) -> None:
+        """Refuse an output before its bytes are taken.
+
+        Raises:
+            JobNotFound: if this node has no part in the job.
+            RoundClosed: if the round is not open, or the node no longer takes part.
+            OutputRefused: if the job declares no such output, or a smaller one.
+        """
+        job, _ = _open_place(session, meta)
+        _check_declared(manifest_of(job), meta)
+
+    def complete(self, session: Session, meta: ReleaseMeta, path: Path) -> None:
+        """Accept an output, once per job, round, site and output."""
+        hub = self._hub
+        job, site = _open_place(session, meta)
+        manifest = manifest_of(job)
+        _check_declared(manifest, meta)
+        place = (job.id, meta.round, meta.node, meta.output)
+        if session.get(UpdateRow, place) is not None:
+            return
+        session.add(
+            UpdateRow(
+                job=job.id,
+                round=meta.round,
+                node=meta.node,
+                output=meta.output,
+                digest=meta.digest,
+                door_class=meta.door_class.value,
+                size_bytes=meta.total_bytes,
+                path=str(path),
+                received=hub.clock.now(),
+            )
+        )
+        session.flush()
+        arrived = session.scalars(
+            select(UpdateRow.output).where(
+                UpdateRow.job == job.id, UpdateRow.round == meta.round, UpdateRow.node == meta.node
+            )
+        )
+        if {output.name for output in manifest.outputs} <= set(arrived):
+            move_site(hub, job, site, SiteEvent.RELEASE)
+            lease = session.get(LeaseRow, (job.id, meta.node, meta.round))
+            if lease is not None:
+                lease.open = False
+
+
+def close_ready(hub: Hub) -> int:
+    """Close every round that can be closed now; return how many were."""
+    with reading(hub.engine) as session:
+        ready = _ready(hub, session)
+    return sum(_close_or_fail(hub, job, number) for job, number in ready)
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    closing: Closing
+    base: Path | None
+    complete: bool
+    quorum: int
+
+
+def _ready(hub: Hub, session: Session) -> list[tuple[str, int]]:
+    now = hub.clock.now()
+    ready = []
+    rounds = session.scalars(
+        select(RoundRow).where(RoundRow.state == RoundState.OPEN.value).order_by(RoundRow.job, RoundRow.round)
+    )
+    for current in rounds:
+        sites = active(sites_of(session, current.job))
+        waiting = [site for site in sites if site.state != SiteState.RELEASED.value]
+        if not waiting or current.deadline <= now:
+            ready.append((current.job, current.round))
+    return ready
+
+
+def _close_or_fail(hub: Hub, job_id: str, number: int) -> bool:
+    try:
+        return _close(hub, job_id, number)
+    except FairbankError as err:
+        log.warning("round %d of job %s cannot be merged: %s", number, job_id, err.code)
+        with writing(hub.engine) as session:
+            job = session.get_one(JobRow, job_id)
+            if not ended(job):
+                end_job(hub, session, job, JobEvent.FAIL, reason=Reason.UPDATE_REFUSED)
+        hub.notifier.notify()
+        return True
+
+
+def _close(hub: Hub, job_id: str, number: int) -> bool:
+    with reading(hub.engine) as session:
+        plan = _plan(hub, session, job_id, number)
+    if plan is None:
+        return False
+    unfit = unfit_sites(plan.closing, plan.base)
+    if unfit:
+        _leave_out(hub, plan, unfit)
+        return True
+    if len({item.node for item in plan.closing.arrived}) < plan.quorum:
+        with writing(hub.engine) as session:
+            job = session.get_one(JobRow, job_id)
+            if not ended(job):
+                end_job(hub, session, job, JobEvent.FAIL, reason=Reason.QUORUM_NOT_MET)
+        hub.notifier.notify()
+        return True
+    with tempfile.TemporaryDirectory(dir=hub.blobs / "incoming", prefix="round-") as folder:
+        files = [_settled(hub, file) for file in merge(plan.closing, Path(folder))]
+    with writing(hub.engine) as session:
+        closed = _commit(hub, session, plan, files)
+    if closed:
+        hub.notifier.notify()
+    return closed
+
+
+def _plan(hub: Hub, session: Session, job_id: str, number: int) -> _Plan | None:
+    job, current = session.get(JobRow, job_id), session.get(RoundRow, (job_id, number))
+    if job is None or current is None or current.state != RoundState.OPEN.value or ended(job):
+        return None
+    sites = sites_of(session, job_id)
+    released = {site.node for site in active(sites) if site.state == SiteState.RELEASED.value}
+    rows = session.scalars(
+        select(UpdateRow)
+        .where(UpdateRow.job == job_id, UpdateRow.round == number, UpdateRow.node.in_(released))
+        .order_by(UpdateRow.node, UpdateRow.output)
+    )
+    arrived = tuple(Arrived(row.node, row.output, row.digest, Path(row.path)) for row in rows)
+    base = blobs.path_of(hub, current.global_digest) if current.global_digest else None
+    return _Plan(
+        closing=Closing(manifest_of(job), number, arrived),
+        base=base,
+        complete=len(released) == len(active(sites)),
+        quorum=job.quorum,
+    )
+
+
+def _leave_out(hub: Hub, plan: _Plan, nodes: list[str]) -> None:
+    with writing(hub.engine) as session:
+        job = session.get_one(JobRow, plan.closing.manifest.id)
+        for node in nodes:
+            site = session.get_one(SiteRow, (job.id, node))
+            if not ended(job) and SiteState(site.state) in ACTIVE_SITES:
+                fail_site(hub, session, job, site, reason=Reason.UPDATE_REFUSED)
+    hub.notifier.notify()
+
+
+@dataclass(frozen=True, slots=True)
+class _Settled:
+    name: str
+    media_type: str
+    digest: str
+    size_bytes: int
+
+
+def _settled(hub: Hub, file: MergedFile) -> _Settled:
+    from fairbank.signing import file_digest
+
+    digest, size = file_digest(file.path), file.path.stat().st_size
+    blobs.settle(hub, file.path, digest)
+    return _Settled(file.name, file.media_type, digest, size)
+
+
+def _commit(hub: Hub, session: Session, plan: _Plan, files: list[_Settled]) -> bool:
+    closing = plan.closing
+    job = session.get_one(JobRow, closing.manifest.id, with_for_update=True)
+    current = session.get_one(RoundRow, (job.id, closing.round))
+    fresh = _plan(hub, session, job.id, closing.round)
+    # Somebody else has closed it, or one more update came while this one was being merged: look again.
+    if fresh is None or fresh.closing.arrived != closing.arrived:
+        return False
+    now = hub.clock.now()
+    model = next((file for file in files if file.name == MODEL), None)
+    current.state = RoundState.CLOSED.value
+    current.closed = now
+    current.result_digest = model.digest if model else None
+    for file in files:
+        blobs.remember(hub, session, file.digest, media_type=file.media_type)
+        session.add(
+            OutputRow(
+                job=job.id,
+                round=closing.round,
+                name=file.name,
+                digest=file.digest,
+                media_type=file.media_type,
+                size_bytes=file.size_bytes,
+                created=now,
+            )
+        )
+    if not fresh.complete:
+        move_job(hub, job, JobEvent.DEGRADE)
+    session.flush()
+    audit.record(
+        session,
+        audit.HubAudit,
+        clock=hub.clock,
+        actor=HUB_ACTOR,
+        act="round.close",
+        target=job.id,
+        detail={
+            "round": closing.round,
+            "inputs": [item.digest for item in closing.arrived],
+            "outputs": [file.digest for file in files],
+        },
+    )
+    if closing.round < job.rounds:
+        open_round(hub, session, job, closing.round + 1, global_digest=model.digest if model else None)
+        return True
+    _complete(hub, session, job, closing, files)
+    return True
+
+
+def _complete(hub: Hub, session: Session, job: JobRow, closing: Closing, files: list[_Settled]) -> None:
+    for site in active(sites_of(session, job.id)):
+        if site.state != SiteState.RELEASED.value:
+            move_site(hub, job, site, SiteEvent.FAIL, reason=Reason.ROUND_DEADLINE)
+    end_job(hub, session, job, JobEvent.COMPLETE)
+    provenance = _provenance(session, job, closing)
+    for file in files:
+        is_model = file.name == MODEL
+        if is_model:
+            session.add(
+                ModelRow(
+                    digest=file.digest,
+                    job=job.id,
+                    round=closing.round,
+                    size_bytes=file.size_bytes,
+                    provenance=provenance,
+                    created=hub.clock.now(),
+                )
+            )
+        key = "model" if is_model else "result"
+        events.append(
+            session,
+            events.HubEvent,
+            clock=hub.clock,
+            kind=f"{key}.registered",
+            subject=file.digest,
+            detail={**provenance, key: file.digest, "name": file.name, "media_type": file.media_type},
+        )
+
+
+def _provenance(session: Session, job: JobRow, closing: Closing) -> dict[str, object]:
+    manifest = closing.manifest
+    took_part = set(session.scalars(select(UpdateRow.node).where(UpdateRow.job == job.id).distinct()))
+    used = [
+        dataset.iri
+        for dataset in manifest.datasets
+        if any(f"/datasets/{node}/" in dataset.iri for node in took_part)
+    ]
+    return {
+        "job": job.id,
+        "title": job.title,
+        "account": job.account,
+        "manifest": job.manifest_digest,
+        "visa": job.visa_digest,
+        "request": job.request_id,
+        "datasets": used,
+        "nodes": sorted(took_part),
+        "rounds": closing.round,
+        "code": manifest.code.model_dump(mode="json"),
+        "started": iso(job.started or job.created),
+        "ended": iso(job.ended or job.created),
+    }
+
+
+def _open_place(session: Session, meta: ReleaseMeta) -> tuple[JobRow, SiteRow]:
+    job = session.get(JobRow, meta.job) if meta.job else None
+    site = session.get(SiteRow, (meta.job, meta.node)) if job is not None else None
+    if job is None or site is None:
+        raise JobNotFound(
+            "This node has no part in such a job.",
+            why="Outputs are taken for jobs that the node approved.",
+            todo="The node keeps the output and drops the job.",
+        )
+    current = session.get(RoundRow, (job.id, meta.round))
+    is_open = current is not None and current.state == RoundState.OPEN.value
+    if ended(job) or not is_open or SiteState(site.state) not in ACTIVE_SITES:
+        raise RoundClosed(
+            f"Round {meta.round} of this job is not open for this site.",
+            why="It was closed without this site's output, or the job is over.",
+            todo="The node keeps the output and goes on with the next round, if there is one.",
+        )
+    return job, site
+
+
+def _check_declared(manifest: Manifest, meta: ReleaseMeta) -> None:
+    declared = next((output for output in manifest.outputs if output.name == meta.output), None)
+    if declared is None or DOOR_OF_OUTPUT[declared.output_class] is not meta.door_class:
+        raise OutputRefused(
+            f"The job declares no output {meta.output!r} of class {meta.door_class.value}.",
+            why="Only declared outputs are taken.",
+            todo="This node and the requester use different versions of the tool.",
+        ).because(Reason.OUTPUT_NOT_ALLOWED)
+    if meta.total_bytes > declared.maximum_bytes or meta.media_type != declared.media_type:
+        raise OutputRefused(
+            f"The output {meta.output!r} is larger than declared, or of another type.",
+            why=f"The manifest allows {declared.maximum_bytes} bytes of {declared.media_type}.",
+            todo="Draft the job with a larger limit.",
+        ).because(Reason.OUTPUT_NOT_ALLOWED)

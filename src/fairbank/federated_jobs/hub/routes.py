@@ -1,0 +1,251 @@
+"""The hub's routes of jobs: parse, call, answer; a node or a person that waits holds neither thread nor connection."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query
+from sqlalchemy.orm import Session
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from fairbank.catalogue import bodies
+from fairbank.catalogue.accounts import Account, Role, account
+from fairbank.catalogue.context import Hub
+from fairbank.catalogue.nodes import NodeIdentity, signed_node
+from fairbank.catalogue.uploads import MayRead, Reader, Receiver
+from fairbank.database import reading, writing
+from fairbank.federated_jobs.code import Tool, tools
+from fairbank.federated_jobs.errors import JobNotFound
+from fairbank.federated_jobs.hub import dispatch, leases, sites, views
+from fairbank.federated_jobs.hub.grants import GrantLookup, granted
+from fairbank.federated_jobs.hub.rounds import OutputReceiver, close_ready
+from fairbank.federated_jobs.hub.sweep import next_due, sweep
+from fairbank.federated_jobs.protocol import (
+    LONGEST_WAIT_S,
+    Claim,
+    JobView,
+    Lease,
+    Renew,
+    SiteStateReport,
+    Submitted,
+)
+from fairbank.federated_jobs.states import JobState
+from fairbank.ontology.outputs import DoorClass
+from fairbank.ontology.wire import Wire
+
+log = logging.getLogger(__name__)
+
+LONGEST_SLEEP_S = 30.0
+SHORTEST_SLEEP_S = 0.02
+AFTER_FAILURE_S = 1.0
+
+
+def router(hub: Hub, *, grants: GrantLookup = granted) -> APIRouter:
+    """Return all routes of jobs."""
+    routes = APIRouter(tags=["jobs"])
+    _node_routes(routes, hub)
+    _account_routes(routes, hub, grants)
+    return routes
+
+
+def receivers(hub: Hub) -> dict[DoorClass, Receiver]:
+    """Return who takes the releases of the classes that jobs return."""
+    taker = OutputReceiver(hub)
+    return {DoorClass.RESULT: taker, DoorClass.COUNT: taker, DoorClass.UPDATE: taker}
+
+
+def may_read(hub: Hub) -> list[MayRead]:
+    """Return the rules by which nodes read global models, and accounts their results."""
+
+    def allows(session: Session, reader: Reader, digest: str) -> bool:
+        if isinstance(reader, NodeIdentity):
+            return views.may_read_as_node(session, reader.name, digest)
+        return views.may_read_as_account(session, reader.name, digest)
+
+    return [allows]
+
+
+def background(hub: Hub) -> list[Callable[[], Awaitable[None]]]:
+    """Return the tasks that the application runs while it lives: closing rounds, lapsing leases, ending jobs."""
+
+    async def keep_going() -> None:
+        while True:
+            seen = hub.notifier.seen
+            try:
+                sleep_s = await run_in_threadpool(_do_what_is_due, hub)
+            except Exception:  # an outermost edge: one bad job must not stop all the others
+                log.exception("a job could not be taken further")
+                sleep_s = AFTER_FAILURE_S
+                await asyncio.sleep(AFTER_FAILURE_S)
+            await hub.notifier.wait(seen, sleep_s)
+
+    return [keep_going]
+
+
+def _do_what_is_due(hub: Hub) -> float:
+    while close_ready(hub) or sweep(hub):
+        hub.notifier.notify()
+    with reading(hub.engine) as session:
+        due = next_due(session)
+    if due is None:
+        return LONGEST_SLEEP_S
+    left_s = (due - hub.clock.now()) / timedelta(seconds=1)
+    return min(max(left_s, SHORTEST_SLEEP_S), LONGEST_SLEEP_S)
+
+
+def _node_routes(routes: APIRouter, hub: Hub) -> None:
+    # Dependencies are default values: an alias inside a function is unknown where the annotations are resolved.
+    node_of, body_of = Depends(signed_node(hub)), Depends(bodies.body())
+
+    @routes.post("/v1/nodes/{node}/claim")
+    async def claim_work(
+        node: str, request: Request, who: NodeIdentity = node_of, body: bytes = body_of
+    ) -> Response:
+        _same_node(node, who)
+        claim = Claim.parse(body)
+        lease = await _next_lease(hub, request, who.name, claim)
+        return Response(status_code=204) if lease is None else _json(lease)
+
+    @routes.put("/v1/leases/{lease_id}")
+    def renew_lease(lease_id: str, who: NodeIdentity = node_of, body: bytes = body_of) -> Response:
+        message = Renew.parse(body)
+        with writing(hub.engine) as session:
+            renewed = leases.renew(hub, session, lease_id, node=who.name, message=message)
+        return _json(renewed)
+
+    @routes.post("/v1/jobs/{job_id}/sites/{node}/state")
+    def report_state(job_id: str, node: str, who: NodeIdentity = node_of, body: bytes = body_of) -> Response:
+        _same_node(node, who)
+        message = SiteStateReport.parse(body)
+        with writing(hub.engine) as session:
+            state = sites.report(hub, session, job_id, node=who.name, message=message)
+        hub.notifier.notify()
+        return JSONResponse({"state": state.value})
+
+
+def _account_routes(routes: APIRouter, hub: Hub, grants: GrantLookup) -> None:
+    anybody, body_of = Depends(account(hub)), Depends(bodies.body())
+    researcher = Depends(account(hub, Role.RESEARCHER))
+
+    @routes.post("/v1/jobs", status_code=201)
+    def submit_job(who: Account = researcher, body: bytes = body_of) -> Response:
+        requester = dispatch.Requester(who.name, who.key_id)
+        with writing(hub.engine) as session:
+            job = dispatch.submit(hub, session, body, requester=requester, grants=grants)
+            answer = Submitted(id=job.id, state=JobState(job.state))
+        hub.notifier.notify()
+        return _json(answer, status=201)
+
+    @routes.get("/v1/jobs")
+    def list_jobs(who: Account = anybody) -> Response:
+        with reading(hub.engine) as session:
+            return _json(views.job_list(session, who.name))
+
+    @routes.get("/v1/jobs/{job_id}")
+    async def show_job(
+        job_id: str,
+        who: Account = anybody,
+        wait_s: Annotated[int, Query(ge=0, le=LONGEST_WAIT_S)] = 0,
+        seen: Annotated[int, Query(ge=0)] = 0,
+    ) -> Response:
+        return _json(await _changed_job(hub, job_id, who.name, wait_s=wait_s, seen=seen))
+
+    @routes.post("/v1/jobs/{job_id}/cancel")
+    def cancel_job(job_id: str, who: Account = anybody) -> Response:
+        with writing(hub.engine) as session:
+            job = dispatch.cancel(hub, session, job_id, account=who.name)
+            answer = Submitted(id=job.id, state=JobState(job.state))
+        hub.notifier.notify()
+        return _json(answer)
+
+    @routes.get("/v1/jobs/{job_id}/results")
+    def job_results(job_id: str, who: Account = anybody) -> Response:
+        with reading(hub.engine) as session:
+            return _json(views.results(session, views.job_of(session, job_id, who.name)))
+
+    @routes.get("/v1/models")
+    def list_models(who: Account = anybody) -> Response:
+        with reading(hub.engine) as session:
+            return _json(views.model_list(session, who.name))
+
+    @routes.get("/v1/models/{digest}")
+    def show_model(digest: str, who: Account = anybody) -> Response:
+        with reading(hub.engine) as session:
+            return _json(views.model_detail(session, digest, who.name))
+
+    @routes.get("/v1/tools")
+    def list_tools() -> Response:
+        return JSONResponse({"schema": "tools/1", "tools": [_tool(tool) for tool in tools()]})
+
+
+async def _next_lease(hub: Hub, request: Request, node: str, claim: Claim) -> Lease | None:
+    deadline = time.monotonic() + min(claim.max_wait_s, LONGEST_WAIT_S)
+    while True:
+        seen = hub.notifier.seen
+        if await run_in_threadpool(_anything, hub, node, claim):
+            # What is handed to a node that has gone would be lost until it claims again.
+            if await request.is_disconnected():
+                return None
+            lease = await run_in_threadpool(_lease, hub, node, claim)
+            if lease is not None:
+                return lease
+        left_s = deadline - time.monotonic()
+        if left_s <= 0:
+            return None
+        await hub.notifier.wait(seen, left_s)
+
+
+def _anything(hub: Hub, node: str, claim: Claim) -> bool:
+    with reading(hub.engine) as session:
+        return leases.waiting(session, node, claim, hub.clock.now())
+
+
+def _lease(hub: Hub, node: str, claim: Claim) -> Lease | None:
+    with writing(hub.engine) as session:
+        return leases.lease_next(hub, session, node, claim)
+
+
+async def _changed_job(hub: Hub, job_id: str, name: str, *, wait_s: int, seen: int) -> JobView:
+    deadline = time.monotonic() + wait_s
+    while True:
+        noticed = hub.notifier.seen
+        view = await run_in_threadpool(_view, hub, job_id, name)
+        left_s = deadline - time.monotonic()
+        if view.seen > seen or left_s <= 0:
+            return view
+        await hub.notifier.wait(noticed, left_s)
+
+
+def _view(hub: Hub, job_id: str, name: str) -> JobView:
+    with reading(hub.engine) as session:
+        return views.job_view(session, views.job_of(session, job_id, name))
+
+
+def _same_node(named: str, who: NodeIdentity) -> None:
+    if named != who.name:
+        raise JobNotFound(
+            "A node speaks only for itself.",
+            why=f"The request is signed by the node {who.name!r}.",
+            todo="Use the node's own name in the address.",
+        )
+
+
+def _tool(tool: Tool) -> dict[str, Any]:
+    return {
+        **tool.code().model_dump(mode="json"),
+        "title": tool.title,
+        "kind": tool.worker.value,
+        "parameters": tool.schema(),
+        "outputs": [output.model_dump(mode="json") for output in tool.outputs],
+    }
+
+
+def _json(body: Wire, *, status: int = 200) -> Response:
+    return Response(body.to_bytes(), status_code=status, media_type="application/json")

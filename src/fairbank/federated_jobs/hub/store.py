@@ -1,0 +1,145 @@
+"""The hub's tables of jobs: what was asked for, where it stands, what arrived, what came of it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary
+from sqlalchemy.orm import Mapped, mapped_column
+
+from fairbank.database import HubBase
+
+
+class JobRow(HubBase):
+    """One job: its three sealed objects, byte for byte, and its state.
+
+    `changes` grows with every change of the job or one of its sites; long-polls compare it.
+    """
+
+    __tablename__ = "jobs_jobs"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    account: Mapped[str] = mapped_column(index=True)
+    requester_key: Mapped[str]
+    title: Mapped[str]
+    manifest_digest: Mapped[str] = mapped_column(unique=True)
+    visa_id: Mapped[str] = mapped_column(index=True)
+    visa_digest: Mapped[str] = mapped_column(index=True)
+    request_id: Mapped[str]
+    manifest: Mapped[bytes] = mapped_column(LargeBinary)
+    visa: Mapped[bytes] = mapped_column(LargeBinary)
+    request: Mapped[bytes] = mapped_column(LargeBinary)
+    tool: Mapped[str]
+    state: Mapped[str] = mapped_column(index=True)
+    reason: Mapped[str]
+    round: Mapped[int] = mapped_column(default=0)
+    rounds: Mapped[int]
+    quorum: Mapped[int]
+    approval_deadline: Mapped[datetime]
+    expires: Mapped[datetime]
+    created: Mapped[datetime]
+    started: Mapped[datetime | None] = mapped_column(default=None)
+    ended: Mapped[datetime | None] = mapped_column(default=None)
+    changes: Mapped[int] = mapped_column(default=1)
+
+
+class SiteRow(HubBase):
+    """One job at one site; `delivered` once the site has said that it holds the objects for review."""
+
+    __tablename__ = "jobs_sites"
+    __table_args__ = (Index("ix_jobs_sites_work", "node", "state"),)
+
+    job: Mapped[str] = mapped_column(ForeignKey("jobs_jobs.id"), primary_key=True)
+    node: Mapped[str] = mapped_column(primary_key=True)
+    state: Mapped[str]
+    reason: Mapped[str]
+    delivered: Mapped[bool] = mapped_column(default=False)
+    approval_digest: Mapped[str | None] = mapped_column(default=None)
+    round: Mapped[int] = mapped_column(default=0)
+    since: Mapped[datetime]
+
+
+class LeaseRow(HubBase):
+    """The one lease of a piece of work; giving it out again replaces its id."""
+
+    __tablename__ = "jobs_leases"
+
+    job: Mapped[str] = mapped_column(ForeignKey("jobs_jobs.id"), primary_key=True)
+    node: Mapped[str] = mapped_column(primary_key=True)
+    round: Mapped[int] = mapped_column(primary_key=True)
+    id: Mapped[str] = mapped_column(unique=True)
+    kind: Mapped[str]
+    attempt: Mapped[int]
+    granted: Mapped[datetime]
+    expires: Mapped[datetime] = mapped_column(index=True)
+    open: Mapped[bool] = mapped_column(index=True)
+
+
+class RoundRow(HubBase):
+    """One round: the model that it starts from, and the one that it ends with."""
+
+    __tablename__ = "jobs_rounds"
+
+    job: Mapped[str] = mapped_column(ForeignKey("jobs_jobs.id"), primary_key=True)
+    round: Mapped[int] = mapped_column(primary_key=True)
+    state: Mapped[str] = mapped_column(index=True)
+    global_digest: Mapped[str | None] = mapped_column(default=None)
+    result_digest: Mapped[str | None] = mapped_column(default=None)
+    opened: Mapped[datetime]
+    deadline: Mapped[datetime]
+    closed: Mapped[datetime | None] = mapped_column(default=None)
+
+
+class UpdateRow(HubBase):
+    """One accepted output of one site in one round; its bytes are a blob."""
+
+    __tablename__ = "jobs_updates"
+
+    job: Mapped[str] = mapped_column(ForeignKey("jobs_jobs.id"), primary_key=True)
+    round: Mapped[int] = mapped_column(primary_key=True)
+    node: Mapped[str] = mapped_column(primary_key=True)
+    output: Mapped[str] = mapped_column(primary_key=True)
+    digest: Mapped[str] = mapped_column(index=True)
+    door_class: Mapped[str]
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    path: Mapped[str]
+    received: Mapped[datetime]
+
+
+class OutputRow(HubBase):
+    """One file that came of merging: a table, a plot, a model."""
+
+    __tablename__ = "jobs_outputs"
+
+    job: Mapped[str] = mapped_column(ForeignKey("jobs_jobs.id"), primary_key=True)
+    round: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(primary_key=True)
+    digest: Mapped[str] = mapped_column(index=True)
+    media_type: Mapped[str]
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    created: Mapped[datetime]
+
+
+class ModelRow(HubBase):
+    """One global model of the registry, with where it came from."""
+
+    __tablename__ = "jobs_models"
+
+    digest: Mapped[str] = mapped_column(primary_key=True)
+    job: Mapped[str] = mapped_column(ForeignKey("jobs_jobs.id"), primary_key=True)
+    round: Mapped[int]
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    provenance: Mapped[dict[str, Any]]
+    created: Mapped[datetime]
+
+
+class AnchorRow(HubBase):
+    """A head of a node's audit log, as the node stated it."""
+
+    __tablename__ = "jobs_anchors"
+
+    node: Mapped[str] = mapped_column(primary_key=True)
+    seq: Mapped[int] = mapped_column(primary_key=True)
+    hash: Mapped[str]
+    at: Mapped[datetime]

@@ -1,0 +1,217 @@
+"""What requesters see of jobs, results and models; every function only reads."""
+
+from __future__ import annotations
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from fairbank.clock import iso
+from fairbank.federated_jobs.errors import NotYetMerged
+from fairbank.federated_jobs.hub.dispatch import not_found
+from fairbank.federated_jobs.hub.progress import manifest_of, sites_of
+from fairbank.federated_jobs.hub.store import JobRow, ModelRow, OutputRow, RoundRow, SiteRow, UpdateRow
+from fairbank.federated_jobs.protocol import (
+    JobList,
+    JobSummary,
+    JobView,
+    ModelDetail,
+    ModelList,
+    ModelView,
+    Received,
+    ResultFile,
+    Results,
+    SiteView,
+)
+from fairbank.federated_jobs.reasons import Reason
+from fairbank.federated_jobs.states import ACTIVE_SITES, JobState, SiteState
+from fairbank.ontology.outputs import OutputClass
+from fairbank.ontology.signed_objects import Code
+
+
+def job_of(session: Session, job_id: str, account: str) -> JobRow:
+    """Return a job of an account.
+
+    Raises:
+        JobNotFound: if the account has no such job.
+    """
+    job = session.get(JobRow, job_id)
+    if job is None or job.account != account:
+        raise not_found()
+    return job
+
+
+def job_view(session: Session, job: JobRow) -> JobView:
+    """Return a job with the state of each of its sites."""
+    manifest = manifest_of(job)
+    return JobView(
+        id=job.id,
+        title=job.title,
+        state=JobState(job.state),
+        reason=Reason(job.reason),
+        manifest=job.manifest_digest,
+        visa=job.visa_digest,
+        code=manifest.code,
+        plan=manifest.plan.name,
+        round=job.round,
+        rounds=job.rounds,
+        quorum=job.quorum,
+        datasets=tuple(dataset.iri for dataset in manifest.datasets),
+        sites=tuple(_site_view(site) for site in sites_of(session, job.id)),
+        created=iso(job.created),
+        ended=iso(job.ended) if job.ended else None,
+        seen=job.changes,
+    )
+
+
+def job_list(session: Session, account: str, *, limit: int = 200) -> JobList:
+    """Return the jobs of an account, newest first."""
+    jobs = session.scalars(
+        select(JobRow)
+        .where(JobRow.account == account)
+        .order_by(JobRow.created.desc(), JobRow.id)
+        .limit(limit)
+    )
+    return JobList(
+        jobs=tuple(
+            JobSummary(
+                id=job.id,
+                title=job.title,
+                state=JobState(job.state),
+                reason=Reason(job.reason),
+                code=job.tool,
+                round=job.round,
+                rounds=job.rounds,
+                created=iso(job.created),
+            )
+            for job in jobs
+        )
+    )
+
+
+def results(session: Session, job: JobRow) -> Results:
+    """Return the merged files of a job and what each site released, in round and site order."""
+    manifest = manifest_of(job)
+    classes = {output.name: output.output_class for output in manifest.outputs}
+    files = session.scalars(
+        select(OutputRow).where(OutputRow.job == job.id).order_by(OutputRow.round, OutputRow.name)
+    )
+    updates = session.scalars(
+        select(UpdateRow)
+        .where(UpdateRow.job == job.id)
+        .order_by(UpdateRow.round, UpdateRow.node, UpdateRow.output)
+    )
+    return Results(
+        job=job.id,
+        state=JobState(job.state),
+        files=tuple(
+            ResultFile(
+                name=file.name,
+                media_type=file.media_type,
+                digest=file.digest,
+                size_bytes=file.size_bytes,
+                round=file.round,
+            )
+            for file in files
+        ),
+        received=tuple(
+            Received(
+                node=update.node,
+                round=update.round,
+                output=update.output,
+                output_class=classes.get(update.output, OutputClass.MEASUREMENTS),
+                size_bytes=update.size_bytes,
+                digest=update.digest,
+            )
+            for update in updates
+        ),
+    )
+
+
+def model_list(session: Session, account: str, *, limit: int = 200) -> ModelList:
+    """Return the models that came of an account's jobs, newest first."""
+    rows = session.execute(
+        select(ModelRow, JobRow)
+        .join(JobRow, JobRow.id == ModelRow.job)
+        .where(JobRow.account == account)
+        .order_by(ModelRow.created.desc(), ModelRow.digest)
+        .limit(limit)
+    )
+    return ModelList(models=tuple(_model_view(model, job) for model, job in rows))
+
+
+def model_detail(session: Session, digest: str, account: str) -> ModelDetail:
+    """Return one model of an account's jobs with its provenance.
+
+    Raises:
+        NotYetMerged: if there is none of that digest.
+    """
+    found = session.execute(
+        select(ModelRow, JobRow)
+        .join(JobRow, JobRow.id == ModelRow.job)
+        .where(ModelRow.digest == digest, JobRow.account == account)
+        .order_by(ModelRow.created)
+        .limit(1)
+    ).first()
+    if found is None:
+        raise NotYetMerged(
+            "There is no such model among those of your jobs.",
+            why="A model is registered when its job completes.",
+            todo="See 'fairbank model list'.",
+        )
+    model, job = found
+    return ModelDetail(
+        model=_model_view(model, job),
+        manifest=job.manifest_digest,
+        visa=job.visa_digest,
+        request=job.request_id,
+        started=iso(job.started or job.created),
+        ended=iso(model.created),
+    )
+
+
+def may_read_as_account(session: Session, account: str, digest: str) -> bool:
+    """Tell whether a blob is a merged result or model of one of an account's jobs; single updates are not."""
+    merged = (
+        select(OutputRow.digest)
+        .join(JobRow, JobRow.id == OutputRow.job)
+        .where(OutputRow.digest == digest, JobRow.account == account)
+    )
+    return session.scalars(merged.limit(1)).first() is not None
+
+
+def may_read_as_node(session: Session, node: str, digest: str) -> bool:
+    """Tell whether a blob is the global model of a round of a job that this node still takes part in."""
+    wanted = [state.value for state in ACTIVE_SITES]
+    rounds = (
+        select(RoundRow.job)
+        .join(SiteRow, SiteRow.job == RoundRow.job)
+        .where(RoundRow.global_digest == digest, SiteRow.node == node, SiteRow.state.in_(wanted))
+    )
+    return session.scalars(rounds.limit(1)).first() is not None
+
+
+def _site_view(site: SiteRow) -> SiteView:
+    return SiteView(
+        node=site.node,
+        state=SiteState(site.state),
+        reason=Reason(site.reason),
+        round=site.round,
+        since=iso(site.since),
+    )
+
+
+def _model_view(model: ModelRow, job: JobRow) -> ModelView:
+    provenance = model.provenance
+    return ModelView(
+        digest=model.digest,
+        job=job.id,
+        title=job.title,
+        code=Code.model_validate(provenance["code"]),
+        round=model.round,
+        rounds=job.rounds,
+        final=model.round == job.rounds,
+        size_bytes=model.size_bytes,
+        datasets=tuple(provenance["datasets"]),
+        nodes=tuple(provenance["nodes"]),
+        created=iso(model.created),
+    )

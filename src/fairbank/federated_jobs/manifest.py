@@ -1,0 +1,317 @@
+"""What makes a job lawful: request, visa and manifest follow from each other, each no wider than the one before.
+
+Hub and node judge by these same rules; the hub to answer early, the node because it trusts nobody else's judgement.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from hashlib import sha256
+
+from pydantic import JsonValue
+
+from fairbank.clock import Clock, iso, parse_iso
+from fairbank.errors import FairbankError
+from fairbank.federated_jobs.code import Tool, WorkerKind, tool_of
+from fairbank.federated_jobs.errors import BeyondVisa, ChainBroken, ManifestRefused, VisaRefused
+from fairbank.federated_jobs.reasons import Reason
+from fairbank.ontology.signed_objects import (
+    Manifest,
+    Output,
+    Plan,
+    PlanName,
+    Request,
+    Resources,
+    Selector,
+    Visa,
+    VisaDataset,
+    narrows,
+)
+from fairbank.signing import Sealed
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """Request, visa and manifest, each verified, each following from the one before."""
+
+    request: Request
+    visa: Visa
+    manifest: Manifest
+    sealed_request: Sealed
+    sealed_visa: Sealed
+    sealed_manifest: Sealed
+
+
+def open_chain(request: bytes, visa: bytes, manifest: bytes, *, hub_key: str) -> Chain:
+    """Verify three envelopes and that each names the digest and the key of the one before.
+
+    Args:
+        hub_key: the hub's root key; at a node the pinned one, never one that the hub sent.
+
+    Raises:
+        ChainBroken: naming the object at fault, with the reason for the hub.
+    """
+    with _blaming("visa", Reason.VISA_INVALID):
+        the_visa, sealed_visa = Visa.open(visa, trusted=[hub_key])
+    with _blaming("request", Reason.REQUEST_INVALID):
+        the_request, sealed_request = Request.open(request, trusted=[the_visa.requester_key])
+    with _blaming("manifest", Reason.MANIFEST_INVALID):
+        the_manifest, sealed_manifest = Manifest.open(manifest, trusted=[the_visa.requester_key])
+    links = (
+        ("request", Reason.REQUEST_INVALID, the_visa.request == sealed_request.digest),
+        ("request", Reason.REQUEST_INVALID, the_request.requester_key == the_visa.requester_key),
+        ("manifest", Reason.MANIFEST_INVALID, the_manifest.visa == sealed_visa.digest),
+        ("manifest", Reason.MANIFEST_INVALID, the_manifest.requester_key == the_visa.requester_key),
+    )
+    for name, reason, holds in links:
+        if not holds:
+            raise _broken(name).because(reason)
+    return Chain(the_request, the_visa, the_manifest, sealed_request, sealed_visa, sealed_manifest)
+
+
+def check_times(visa: Visa, now: datetime) -> None:
+    """Refuse a visa that is over or not yet valid.
+
+    Args:
+        now: by the clock of who judges; at a node the node's.
+
+    Raises:
+        VisaRefused: with the word `visa_expired`.
+    """
+    if parse_iso(visa.not_before) <= now < parse_iso(visa.expires):
+        return
+    over = now >= parse_iso(visa.expires)
+    raise VisaRefused(
+        f"The visa {'ended on ' + visa.expires if over else 'begins on ' + visa.not_before}.",
+        why="A visa is good only between its two dates.",
+        todo="Ask the access committee for a new one." if over else "Wait until then.",
+    ).because(Reason.VISA_EXPIRED)
+
+
+def check_visa_within_request(visa: Visa, request: Request) -> None:
+    """Refuse a visa that grants datasets or output classes that nobody asked for.
+
+    Raises:
+        VisaRefused: naming what goes beyond.
+    """
+    extra = {dataset.iri for dataset in visa.datasets} - set(request.datasets)
+    classes = set(visa.output_classes) - set(request.output_classes)
+    if extra or classes:
+        raise VisaRefused(
+            f"The visa grants {'a dataset' if extra else 'an output class'} that the request does not name.",
+            why="A committee may grant less than was asked for, never more.",
+            todo="Have the request decided anew.",
+        )
+
+
+def check_within_visa(manifest: Manifest, visa: Visa) -> None:
+    """Refuse a manifest that asks for more data, other outputs or other code than its visa grants.
+
+    A visa that names no tool and no family leaves the choice of tool to the sites.
+
+    Raises:
+        BeyondVisa: naming the first thing that goes beyond.
+    """
+    granted = {dataset.iri: dataset.selector for dataset in visa.datasets}
+    asked = [dataset.iri for dataset in manifest.datasets]
+    if len(set(asked)) != len(asked):
+        raise _beyond("It names a dataset twice.", "Each dataset occurs once.")
+    for dataset in manifest.datasets:
+        if dataset.iri not in granted:
+            raise _beyond(f"The dataset {dataset.iri} is not granted.", "Leave it out, or ask for it.")
+        if not narrows(dataset.selector, granted[dataset.iri]):
+            raise _beyond(
+                f"The selection from {dataset.iri} is wider than granted.",
+                "Select no more than the visa does.",
+            )
+    classes = {output.output_class for output in manifest.outputs} - set(visa.output_classes)
+    if classes:
+        words = ", ".join(sorted(classes))
+        raise _beyond(
+            f"The output class {words} is not granted.", "Ask for it in the access request."
+        ).because(Reason.OUTPUT_NOT_ALLOWED)
+    named = bool(visa.tool_digests or visa.tool_families)
+    allowed = manifest.code.digest in visa.tool_digests or manifest.code.family in visa.tool_families
+    if named and not allowed:
+        raise _beyond(f"The tool {manifest.code.name!r} is not granted.", "Use a tool that the visa names.")
+
+
+def check_code(manifest: Manifest) -> Tool:
+    """Refuse a manifest whose code, options, outputs or plan are not those of an installed tool; return the tool.
+
+    Raises:
+        CodeUnknown: if the installed code is another.
+        OptionRefused: if a parameter is unknown or out of range.
+        ManifestRefused: if outputs or plan do not fit the tool.
+    """
+    tool = tool_of(manifest.code)
+    tool.check_parameters(manifest.parameters)
+    known = {output.name: output for output in tool.outputs}
+    for output in manifest.outputs:
+        if output.name not in known or not _no_wider(output, known[output.name]):
+            raise ManifestRefused(
+                f"The output {output.name!r} is not one of the tool, or is wider than the tool allows.",
+                why="A manifest may leave out outputs and lower limits, nothing else.",
+                todo="Take the outputs from 'fairbank tool show'.",
+            ).because(Reason.OUTPUT_NOT_ALLOWED)
+    plan = manifest.plan
+    fits = _PLAN_OF[tool.worker] == (plan.name, plan.aggregator)
+    if not fits or (plan.name is PlanName.SINGLE_PASS and plan.rounds != 1):
+        raise ManifestRefused(
+            f"The plan {plan.name.value} with {plan.aggregator} does not fit the tool {tool.name!r}.",
+            why="Analyses run in a single pass of one round and are collected; training is aggregated.",
+            todo="Take the plan from 'fairbank tool show'.",
+        )
+    if plan.quorum > len(manifest.datasets):
+        raise ManifestRefused(
+            f"A quorum of {plan.quorum} is more than the {len(manifest.datasets)} datasets named.",
+            why="A quorum counts sites.",
+            todo="Lower the quorum.",
+        )
+    return tool
+
+
+def draft(
+    sealed_visa: Sealed,
+    tool: Tool,
+    parameters: Mapping[str, JsonValue],
+    *,
+    clock: Clock,
+    title: str,
+    datasets: Sequence[VisaDataset] | None = None,
+    rounds: int = 1,
+    quorum: int | None = None,
+    approval_within_s: int = 7 * 86_400,
+    round_deadline_s: int = 3600,
+    seed: str = "0",
+    resources: Resources | None = None,
+) -> Manifest:
+    """Return the manifest of a job under a visa, with every default written out.
+
+    It declares those of the tool's outputs that the visa grants; without metrics, all sites weigh the same.
+
+    Args:
+        datasets: what of the visa's datasets to use; all of them by default.
+        quorum: how many sites must deliver; all of them by default.
+
+    Raises:
+        OptionRefused: if a parameter is unknown or out of range.
+    """
+    visa = Visa.parse(dict(sealed_visa.payload))
+    chosen = tuple(datasets) if datasets is not None else visa.datasets
+    name, aggregator = _PLAN_OF[tool.worker]
+    outputs = tuple(output for output in tool.outputs if output.output_class in visa.output_classes)
+    now = clock.now()
+    plan = Plan.model_validate(
+        {
+            "name": name,
+            "aggregator": aggregator,
+            "rounds": rounds,
+            "quorum": quorum if quorum is not None else len(chosen),
+            "approval_deadline": iso(now + timedelta(seconds=approval_within_s)),
+            "round_deadline_s": round_deadline_s,
+        }
+    )
+    return Manifest(
+        id=clock.new_id(),
+        visa=sealed_visa.digest,
+        requester_key=visa.requester_key,
+        title=title,
+        datasets=chosen,
+        code=tool.code(),
+        parameters=tool.check_parameters(parameters),
+        outputs=outputs or tool.outputs,
+        plan=plan,
+        resources=resources or Resources(),
+        seed=seed,
+        created=iso(now),
+    )
+
+
+def dataset_iri(base_iri: str, node: str, dataset: str) -> str:
+    """Return the IRI of a node's dataset."""
+    return f"{base_iri}/datasets/{node}/{dataset}"
+
+
+def node_of(iri: str, base_iri: str) -> tuple[str, str] | None:
+    """Return (node, dataset) of a dataset IRI of this hub, or None.
+
+    >>> node_of("https://h.example/datasets/north/ct", "https://h.example")
+    ('north', 'ct')
+    """
+    prefix = f"{base_iri}/datasets/"
+    parts = iri.removeprefix(prefix).split("/")
+    if not iri.startswith(prefix) or len(parts) != 2 or not all(parts):
+        return None
+    return parts[0], parts[1]
+
+
+def datasets_at(manifest: Manifest, node: str, base_iri: str) -> dict[str, Selector]:
+    """Return the datasets of one node that a manifest names, with their selectors."""
+    found = ((node_of(dataset.iri, base_iri), dataset.selector) for dataset in manifest.datasets)
+    return {place[1]: selector for place, selector in found if place is not None and place[0] == node}
+
+
+def nodes_of(manifest: Manifest, base_iri: str) -> list[str]:
+    """Return the nodes that a manifest names, sorted.
+
+    Raises:
+        ManifestRefused: if a dataset is not one of this hub.
+    """
+    places = [node_of(dataset.iri, base_iri) for dataset in manifest.datasets]
+    if None in places:
+        raise ManifestRefused(
+            "The manifest names a dataset of another federation.",
+            why="A hub dispatches only to its own nodes.",
+            todo="Use the dataset addresses that this hub's catalogue shows.",
+        )
+    return sorted({place[0] for place in places if place is not None})
+
+
+def seed_for(manifest: Manifest, node: str, round_number: int) -> int:
+    """Return the seed of one site in one round: HKDF(job seed, site, round), 63 bits (RFC 5869)."""
+    from cryptography.hazmat.primitives.hashes import SHA256
+    from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+    salt = sha256(manifest.id.encode()).digest()
+    name = f"fairbank/seed/{node}/{round_number}".encode()
+    derived = HKDF(algorithm=SHA256(), length=8, salt=salt, info=name).derive(manifest.seed.encode())
+    return int.from_bytes(derived, "big") >> 1
+
+
+_PLAN_OF = {
+    WorkerKind.ANALYSIS: (PlanName.SINGLE_PASS, "collect"),
+    WorkerKind.TRAINING: (PlanName.AGGREGATION, "fedavg"),
+}
+
+
+def _no_wider(output: Output, limit: Output) -> bool:
+    return (
+        output.output_class is limit.output_class
+        and output.media_type == limit.media_type
+        and output.maximum_bytes <= limit.maximum_bytes
+        and output.minimum_count >= limit.minimum_count
+    )
+
+
+@contextmanager
+def _blaming(name: str, reason: Reason) -> Iterator[None]:
+    try:
+        yield
+    except FairbankError as err:
+        raise _broken(name, because=err.what).because(reason) from err
+
+
+def _broken(name: str, *, because: str = "") -> ChainBroken:
+    return ChainBroken(
+        f"The {name} of this job cannot be trusted. {because}".strip(),
+        why="Request, visa and manifest must be sealed by the right keys and name each other's digests.",
+        todo="Nothing has run. Ask the requester and the hub where it comes from.",
+    )
+
+
+def _beyond(what: str, todo: str) -> BeyondVisa:
+    return BeyondVisa(what, why="A job may ask only for what its visa grants.", todo=todo)

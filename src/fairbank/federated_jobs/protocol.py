@@ -1,0 +1,254 @@
+"""The bodies that hub and node exchange about jobs: claims, leases, states; and what a requester sees.
+
+What a node sends is a `ControlMessage`: only closed words, ids, digests, numbers and times. What it computes leaves
+through the release gate, never in one of these.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field
+
+from fairbank.federated_jobs.reasons import Reason
+from fairbank.federated_jobs.states import JobState, SiteState
+from fairbank.ontology.outputs import OutputClass
+from fairbank.ontology.signed_objects import Code, PlanName
+from fairbank.ontology.wire import DigestText, Id, Iri, Moment, Part, ShortText, Slug, Wire
+from fairbank.release.control import ControlMessage, ErrorCode
+
+LONGEST_WAIT_S = 60
+Seconds = Annotated[int, Field(ge=0, le=LONGEST_WAIT_S)]
+RoundNumber = Annotated[int, Field(ge=0, le=10_000)]
+Sequence = Annotated[int, Field(ge=0)]
+# DSSE envelopes travel as text, so that their exact bytes arrive.
+Envelope = Annotated[str, Field(min_length=2, max_length=2_000_000)]
+
+
+class LeaseKind(StrEnum):
+    """What a node is asked to do."""
+
+    REVIEW = "review"
+    ROUND = "round"
+    STOP = "stop"
+
+
+class LeaseWork(StrEnum):
+    """What a node is doing with a lease that it renews."""
+
+    WORKING = "working"
+    HOLDING = "holding"
+
+
+class Claim(ControlMessage):
+    """A node asks for one piece of work.
+
+    Attributes:
+        busy: jobs that this node keeps a worker or unfinished work for; the hub says which to stop.
+        holding: leases that the node is still working on; any other open lease of it is given out again.
+    """
+
+    schema_name = "claim/1"
+
+    max_wait_s: Seconds
+    audit_seq: Sequence
+    audit_hash: DigestText
+    busy: Annotated[tuple[Id, ...], Field(max_length=1000)] = ()
+    holding: Annotated[tuple[Id, ...], Field(max_length=1000)] = ()
+
+
+class Renew(ControlMessage):
+    """A node keeps a lease alive."""
+
+    schema_name = "renew/1"
+
+    state: LeaseWork
+
+
+class SiteStateReport(ControlMessage):
+    """A node tells where a job stands at its site.
+
+    Attributes:
+        approval_digest: names the approval, which itself stays at the site.
+        error: the code of what failed, and nothing about what it failed on.
+    """
+
+    schema_name = "site-state/1"
+
+    state: SiteState
+    reason: Reason
+    round: RoundNumber = 0
+    approval_digest: DigestText | None = None
+    error: ErrorCode | None = None
+
+
+class Lease(Wire):
+    """The hub's answer to a claim.
+
+    Attributes:
+        expires: when the lease lapses unless it is renewed.
+        request: the requester's sealed request (only `review`, as `visa` and `manifest`).
+        global_digest: the model that this round starts from; None if it starts from the job's seed.
+        round_deadline: after it the round may close without this site.
+        participants: sites that approved the job and have not dropped out.
+    """
+
+    schema_name = "lease/1"
+
+    id: Id
+    kind: LeaseKind
+    job: Id
+    round: RoundNumber = 0
+    reason: Reason = Reason.NONE
+    expires: Moment
+    request: Envelope | None = None
+    visa: Envelope | None = None
+    manifest: Envelope | None = None
+    global_digest: DigestText | None = None
+    round_deadline: Moment | None = None
+    participants: tuple[Slug, ...] = ()
+    hub_audit_seq: Sequence
+    hub_audit_hash: DigestText
+
+
+class Renewed(Wire):
+    """The answer to a renewal; `stop` tells the node to end this work now."""
+
+    schema_name = "renewed/1"
+
+    expires: Moment
+    stop: bool
+    reason: Reason = Reason.NONE
+
+
+class SiteView(Part):
+    """A job at one site, as its requester sees it."""
+
+    node: Slug
+    state: SiteState
+    reason: Reason
+    round: RoundNumber
+    since: Moment
+
+
+class JobView(Wire):
+    """A job, as its requester sees it; `seen` grows with every change and feeds the long-poll."""
+
+    schema_name = "job/1"
+
+    id: Id
+    title: ShortText
+    state: JobState
+    reason: Reason
+    manifest: DigestText
+    visa: DigestText
+    code: Code
+    plan: PlanName
+    round: RoundNumber
+    rounds: RoundNumber
+    quorum: int
+    datasets: tuple[Iri, ...]
+    sites: tuple[SiteView, ...]
+    created: Moment
+    ended: Moment | None = None
+    seen: int
+
+
+class JobSummary(Part):
+    """A job in a list."""
+
+    id: Id
+    title: ShortText
+    state: JobState
+    reason: Reason
+    code: ShortText
+    round: RoundNumber
+    rounds: RoundNumber
+    created: Moment
+
+
+class JobList(Wire):
+    """The jobs that an account may see, newest first."""
+
+    schema_name = "jobs/1"
+
+    jobs: tuple[JobSummary, ...]
+
+
+class Submitted(Wire):
+    """The answer to a submission."""
+
+    schema_name = "submitted/1"
+
+    id: Id
+    state: JobState
+
+
+class ResultFile(Part):
+    """One file that a job returned after merging."""
+
+    name: ShortText
+    media_type: ShortText
+    digest: DigestText
+    size_bytes: int
+    round: RoundNumber
+
+
+class Received(Part):
+    """What one site released for one round, by class and size."""
+
+    node: Slug
+    round: RoundNumber
+    output: Slug
+    output_class: OutputClass
+    size_bytes: int
+    digest: DigestText
+
+
+class Results(Wire):
+    """The merged results of a job, and what came from which site."""
+
+    schema_name = "results/1"
+
+    job: Id
+    state: JobState
+    files: tuple[ResultFile, ...]
+    received: tuple[Received, ...]
+
+
+class ModelView(Part):
+    """A global model of the registry."""
+
+    digest: DigestText
+    job: Id
+    title: ShortText
+    code: Code
+    round: RoundNumber
+    rounds: RoundNumber
+    final: bool
+    size_bytes: int
+    datasets: tuple[Iri, ...]
+    nodes: tuple[Slug, ...]
+    created: Moment
+
+
+class ModelList(Wire):
+    """The models that an account may see, newest first."""
+
+    schema_name = "models/1"
+
+    models: tuple[ModelView, ...]
+
+
+class ModelDetail(Wire):
+    """One model with its whole provenance."""
+
+    schema_name = "model/1"
+
+    model: ModelView
+    manifest: DigestText
+    visa: DigestText
+    request: Id
+    started: Moment
+    ended: Moment

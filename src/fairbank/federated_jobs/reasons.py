@@ -1,0 +1,44 @@
+"""Why a job or a site is in its state: the closed list of words that may leave a site."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """Why a job or a site is in its state; a closed list, so that nothing about a cohort slips out in words."""
+
+    NONE = "none"
+    REQUEST_INVALID = "request_invalid"
+    VISA_INVALID = "visa_invalid"
+    VISA_EXPIRED = "visa_expired"
+    MANIFEST_INVALID = "manifest_invalid"
+    REPLAYED = "replayed"
+    DATASET_NOT_HERE = "dataset_not_here"
+    OUTPUT_NOT_ALLOWED = "output_not_allowed"
+    CODE_UNKNOWN = "code_unknown"
+    CODE_CHANGED = "code_changed"
+    OPTION_REFUSED = "option_refused"
+    RUNS_SPENT = "runs_spent"
+    COHORT_INSUFFICIENT = "cohort_insufficient"
+    COHORT_CHANGED = "cohort_changed"
+    CURATOR_DECLINED = "curator_declined"
+    POLICY_DECLINED = "policy_declined"
+    APPROVAL_MISSING = "approval_missing"
+    APPROVAL_INVALID = "approval_invalid"
+    APPROVAL_EXPIRED = "approval_expired"
+    APPROVAL_WITHDRAWN = "approval_withdrawn"
+    APPROVAL_DEADLINE = "approval_deadline"
+    SANDBOX_UNAVAILABLE = "sandbox_unavailable"
+    WORKER_CRASHED = "worker_crashed"
+    OUT_OF_MEMORY = "out_of_memory"
+    TIMED_OUT = "timed_out"
+    CODE_FAILED = "code_failed"
+    GATE_REFUSED = "gate_refused"
+    OUTPUT_WITHHELD = "output_withheld"
+    UPDATE_REFUSED = "update_refused"
+    ROUND_DEADLINE = "round_deadline"
+    QUORUM_NOT_MET = "quorum_not_met"
+    JOB_CANCELLED = "job_cancelled"
+    GRANT_REVOKED = "grant_revoked"
+    NODE_FAULT = "node_fault"
