@@ -24,4 +24,6 @@ def show(ctx: typer.Context, format: FormatOption = Format.TABLE) -> None:
     Example: fairbank config show --format json
     """
     _, rows = explained(ctx)
-    show_rows([asdict(row) for row in rows], columns=("name", "value", "unit", "origin", "help"), format=format)
+    show_rows(
+        [asdict(row) for row in rows], columns=("name", "value", "unit", "origin", "help"), format=format
+    )

@@ -23,7 +23,9 @@ class Format(StrEnum):
 FormatOption = Annotated[Format, typer.Option("--format", help="How results are printed.")]
 
 
-def show_rows(rows: Iterable[Mapping[str, Any]], *, columns: Sequence[str], format: Format, empty: str = "Nothing.") -> None:
+def show_rows(
+    rows: Iterable[Mapping[str, Any]], *, columns: Sequence[str], format: Format, empty: str = "Nothing."
+) -> None:
     """Print rows, each a mapping of column to value."""
     listed = [{column: row.get(column) for column in columns} for row in rows]
     if format is Format.JSON:

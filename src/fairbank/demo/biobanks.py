@@ -71,8 +71,8 @@ BIOBANKS = (
 def fill_archives(root: Path) -> dict[str, int]:
     """Copy the bundled files into one archive folder per biobank; return how many each got.
 
-    The folders are `<root>/<biobank>/<project>/NNN.dcm`. The files are taken as they are, names, dates and all: the demo
-    shows what happens to them. Files that are not DICOM images or objects with a subject go to nobody.
+    The folders are `<root>/<biobank>/<project>/NNN.dcm`. The files are taken as they are, names, dates and all: the
+    demo shows what happens to them. Files that are not DICOM images or objects with a subject go to nobody.
 
     Raises:
         MissingExtra: if pydicom-data is not installed.
@@ -83,7 +83,9 @@ def fill_archives(root: Path) -> dict[str, int]:
     counts = {biobank.name: 0 for biobank in BIOBANKS}
     for path in bundled_files():
         try:
-            header = dcmread(path, stop_before_pixels=True, specific_tags=["Modality", "PatientID", "SeriesInstanceUID"])
+            header = dcmread(
+                path, stop_before_pixels=True, specific_tags=["Modality", "PatientID", "SeriesInstanceUID"]
+            )
         except (InvalidDicomError, OSError, ValueError, EOFError, AttributeError, NotImplementedError):
             continue
         if "SeriesInstanceUID" not in header or "PatientID" not in header:
@@ -114,7 +116,9 @@ def bundled_files() -> Iterator[Path]:
             raise MissingExtra.named("demo", needed_for="The demo")
         folder = Path(found.submodule_search_locations[0])
         files = (folder / "data" if package == "pydicom" else folder).rglob("*")
-        yield from sorted(path for path in files if path.is_file() and path.suffix not in (".py", ".pyc", ".json"))
+        yield from sorted(
+            path for path in files if path.is_file() and path.suffix not in (".py", ".pyc", ".json")
+        )
 
 
 def _home_of(modality: str) -> Biobank:

@@ -53,7 +53,13 @@ class HubApi:
     """
 
     def __init__(
-        self, base_url: str, *, clock: Clock, home: Path, authority: Path | None = None, token: str | None = None
+        self,
+        base_url: str,
+        *,
+        clock: Clock,
+        home: Path,
+        authority: Path | None = None,
+        token: str | None = None,
     ) -> None:
         import ssl
 
@@ -65,7 +71,9 @@ class HubApi:
         self.base_url = base_url.rstrip("/")
         self.clock = clock
         self.home = home
-        self._client = httpx.Client(base_url=self.base_url, verify=verify, timeout=httpx.Timeout(60.0, connect=10.0))
+        self._client = httpx.Client(
+            base_url=self.base_url, verify=verify, timeout=httpx.Timeout(60.0, connect=10.0)
+        )
         self._token = token
 
     @classmethod
@@ -92,7 +100,22 @@ class HubApi:
 
     def whoami(self) -> dict[str, Any]:
         """Return the account, its roles and its registered key."""
-        return self.get("/v1/whoami", signed_in=True)
+        answer: dict[str, Any] = self.get("/v1/whoami", signed_in=True)
+        return answer
+
+    def register_key(self) -> str:
+        """Tell the hub the requester's public key, with a proof that it is held here; return its id."""
+        from fairbank.catalogue.accounts import AccountKey
+        from fairbank.clock import iso
+
+        who, key = self.whoami(), self.key()
+        if who.get("key") != key.key_id:
+            hub = str(self.get("/v1/hub")["base_iri"])
+            proof = AccountKey(
+                account=str(who["account"]), key=key.key_id, hub=hub, created=iso(self.clock.now())
+            )
+            self.post("/v1/accounts/key", proof.seal(key), signed_in=True)
+        return key.key_id
 
     def key(self) -> SigningKey:
         """Return the requester's key, making it on first use."""
@@ -106,7 +129,9 @@ class HubApi:
     def get(self, path: str, *, signed_in: bool = False, **parameters: Any) -> Any:
         """GET a JSON resource."""
         given = {key: value for key, value in parameters.items() if value is not None}
-        answer = self._send("GET", path, signed_in=signed_in, params=given, headers={"Accept": "application/json"})
+        answer = self._send(
+            "GET", path, signed_in=signed_in, params=given, headers={"Accept": "application/json"}
+        )
         return answer.json()
 
     def post(self, path: str, body: Mapping[str, Any] | bytes, *, signed_in: bool = False) -> dict[str, Any]:
@@ -120,7 +145,9 @@ class HubApi:
     def sparql(self, query: str, *, accept: str = "application/sparql-results+json") -> bytes:
         """Send a SPARQL query and return the answer's bytes in the asked format."""
         headers = {"Content-Type": "application/sparql-query", "Accept": accept}
-        return self._send("POST", "/sparql", content=query.encode(), headers=headers, optional_token=True).content
+        return self._send(
+            "POST", "/sparql", content=query.encode(), headers=headers, optional_token=True
+        ).content
 
     def download(self, digest: str, to: Path) -> Path:
         """Fetch a blob to a new file and check its digest.
@@ -131,7 +158,9 @@ class HubApi:
         content = self._send("GET", f"/v1/blobs/{digest}", signed_in=True).content
         if sha256_digest(content) != digest:
             raise WrongBytes(
-                f"The file that came is not {digest}.", why="Its bytes were changed on the way.", todo="Try again."
+                f"The file that came is not {digest}.",
+                why="Its bytes were changed on the way.",
+                todo="Try again.",
             )
         temporary = to.with_name(to.name + ".part")
         temporary.write_bytes(content)
@@ -150,14 +179,22 @@ class HubApi:
                 return
 
     def _send(
-        self, method: str, path: str, *, signed_in: bool = False, optional_token: bool = False, **arguments: Any
+        self,
+        method: str,
+        path: str,
+        *,
+        signed_in: bool = False,
+        optional_token: bool = False,
+        **arguments: Any,
     ) -> httpx.Response:
         import httpx
 
         headers = dict(arguments.pop("headers", {}))
         if signed_in and self._token is None:
             raise NotLoggedIn(
-                "You are not logged in.", why="This act needs an account of the hub.", todo="Run 'fairbank login NAME'."
+                "You are not logged in.",
+                why="This act needs an account of the hub.",
+                todo="Run 'fairbank login NAME'.",
             )
         if self._token is not None and (signed_in or optional_token):
             headers["Authorization"] = f"Bearer {self._token}"

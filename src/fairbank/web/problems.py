@@ -98,7 +98,9 @@ async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if error.status_code == 404:
         problem: FairbankError = NoSuchPage(
-            "There is nothing at this address.", why="It was never there, or it is not visible to you.", todo="Check it."
+            "There is nothing at this address.",
+            why="It was never there, or it is not visible to you.",
+            todo="Check it.",
         )
     elif error.status_code == 405:
         problem = NoSuchPage(f"This address does not take {request.method}.", todo="See /openapi.json.")
@@ -109,11 +111,14 @@ async def _http_error(request: Request, error: Exception) -> Response:
 
 async def _unexpected(request: Request, error: Exception) -> Response:
     # The type only: a message might quote what somebody sent.
-    log.error("unexpected %s at %s %s", type(error).__name__, request.method, request.url.path, exc_info=error)
+    log.error(
+        "unexpected %s at %s %s", type(error).__name__, request.method, request.url.path, exc_info=error
+    )
     return answer(
         request,
         Unexpected(
-            "The hub failed unexpectedly.", why="This is a fault of the hub, not of your request.", todo="Try again; "
-            "if it happens again, tell the hub's operator when it happened."
+            "The hub failed unexpectedly.",
+            why="This is a fault of the hub, not of your request.",
+            todo="Try again; if it happens again, tell the hub's operator when it happened.",
         ),
     )

@@ -1,0 +1,252 @@
+"""`fairbank hub`: set up and run the hub; invite nodes, add accounts. These act on the hub in the home folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from fairbank.cli import prompts
+from fairbank.cli.errors import PortInUse
+from fairbank.cli.output import Format, FormatOption, say, show_fields, show_rows
+from fairbank.cli.session import CLOCK, hub, settings
+
+if TYPE_CHECKING:
+    from fairbank.catalogue.accounts import Role
+    from fairbank.catalogue.context import Hub
+
+app = typer.Typer(no_args_is_help=True, help="Set up and run the hub; invite nodes, add accounts.")
+OPERATOR = "operator"
+
+
+@app.command()
+def init(
+    ctx: typer.Context,
+    public_base_iri: Annotated[str, typer.Option(help="Base of all IRIs; it can never change.")],
+    format: FormatOption = Format.TABLE,
+) -> None:
+    """Make a hub in the home folder: its root key and its database.
+
+    Example: fairbank --home /srv/hub hub init --public-base-iri https://hub.example.org
+    """
+    from fairbank.catalogue.context import init_hub
+
+    made = init_hub(settings(ctx), CLOCK, public_base_iri=public_base_iri)
+    show_fields(_described(made), format=format)
+
+
+@app.command()
+def show(ctx: typer.Context, format: FormatOption = Format.TABLE) -> None:
+    """Show the hub's base IRI and the fingerprint of its root key.
+
+    Example: fairbank hub show
+    """
+    show_fields(_described(hub(ctx)), format=format)
+
+
+@app.command()
+def run(ctx: typer.Context) -> None:
+    """Run the hub until interrupted.
+
+    Example: fairbank --set hub_port=8470 hub run
+    """
+    import errno
+    import socket
+
+    import uvicorn
+
+    from fairbank.web.hub_app import create_app
+
+    opened = hub(ctx)
+    given = opened.settings
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((given.hub_host, given.hub_port))
+    except OSError as err:
+        if err.errno not in (errno.EADDRINUSE, errno.EACCES, errno.EADDRNOTAVAIL):
+            raise
+        raise PortInUse(
+            f"The hub cannot listen at {given.hub_host}:{given.hub_port}.",
+            why=f"{err.strerror}: another process has the port, or it is not for you.",
+            todo="Stop the other process, or choose another port: fairbank --set hub_port=PORT hub run.",
+        ) from err
+    port = listener.getsockname()[1]
+    say(f"The hub listens at {'https' if given.hub_certificate else 'http'}://{given.hub_host}:{port}")
+    config = uvicorn.Config(
+        create_app(opened),
+        log_level="warning",
+        access_log=False,
+        ssl_certfile=given.hub_certificate or None,
+        ssl_keyfile=given.hub_private_key or None,
+        timeout_graceful_shutdown=3,
+        proxy_headers=False,
+    )
+    uvicorn.Server(config).run(sockets=[listener])
+
+
+@app.command()
+def invite(
+    ctx: typer.Context,
+    node: Annotated[str | None, typer.Option(help="The only name that may enrol with it.")] = None,
+    format: FormatOption = Format.TABLE,
+) -> None:
+    """Make a one-time token with which a node can enrol.
+
+    Example: fairbank hub invite --node northfield
+    """
+    from fairbank.catalogue import nodes
+    from fairbank.database import writing
+
+    opened = hub(ctx)
+    with writing(opened.engine) as session:
+        token = nodes.invite(session, opened, actor=OPERATOR, node=node)
+    show_fields(
+        {
+            "token": token,
+            "node": node or "any name",
+            "days": nodes.INVITATION_DAYS,
+            "hub key": opened.key.public.fingerprint,
+        },
+        format=format,
+    )
+
+
+@app.command()
+def nodes(ctx: typer.Context, format: FormatOption = Format.TABLE) -> None:
+    """List the nodes that have enrolled.
+
+    Example: fairbank hub nodes
+    """
+    from dataclasses import asdict
+
+    from fairbank.catalogue import nodes as registry
+    from fairbank.database import reading
+
+    with reading(hub(ctx).engine) as session:
+        rows = [asdict(entry) for entry in registry.listing(session)]
+    show_rows(rows, columns=("name", "title", "datasets", "enrolled", "last_seen", "key_id"), format=format)
+
+
+@app.command("shut-out")
+def shut_out(ctx: typer.Context, node: Annotated[str, typer.Argument(help="Name of the node.")]) -> None:
+    """Stop accepting anything from a node; what it published stays.
+
+    Example: fairbank hub shut-out northfield
+    """
+    from fairbank.catalogue import nodes as registry
+    from fairbank.database import writing
+
+    opened = hub(ctx)
+    with writing(opened.engine) as session:
+        registry.shut_out(session, opened, node=node, actor=OPERATOR)
+    say(f"{node} is shut out.")
+
+
+@app.command("add-account")
+def add_account(
+    ctx: typer.Context,
+    name: Annotated[str, typer.Argument(help="Name of the account.")],
+    role: Annotated[list[str], typer.Option(help="researcher, committee or admin; may be repeated.")],
+    organisation: Annotated[str, typer.Option(help="Where the person works.")] = "not stated",
+    password_file: Annotated[Path | None, typer.Option(help="File of mode 0600 with the password.")] = None,
+) -> None:
+    """Make an account.
+
+    Example: fairbank hub add-account ada --role researcher --organisation "University of Example"
+    """
+    from fairbank.catalogue.accounts import create_account
+    from fairbank.database import writing
+
+    opened = hub(ctx)
+    word = prompts.password(password_file, confirm=True)
+    with writing(opened.engine) as session:
+        made = create_account(
+            session,
+            opened,
+            name=name,
+            password=word,
+            roles=_roles(role),
+            organisation=organisation,
+            actor=OPERATOR,
+        )
+    say(f"The account {made.name} is there.")
+
+
+@app.command()
+def accounts(ctx: typer.Context, format: FormatOption = Format.TABLE) -> None:
+    """List the accounts.
+
+    Example: fairbank hub accounts
+    """
+    from fairbank.catalogue.accounts import accounts as listing
+    from fairbank.database import reading
+
+    with reading(hub(ctx).engine) as session:
+        rows = [
+            {
+                "name": one.name,
+                "roles": sorted(one.roles),
+                "organisation": one.organisation,
+                "key": one.key_id,
+            }
+            for one in listing(session)
+        ]
+    show_rows(rows, columns=("name", "roles", "organisation", "key"), format=format)
+
+
+@app.command("set-password")
+def set_password(
+    ctx: typer.Context,
+    name: Annotated[str, typer.Argument(help="Name of the account.")],
+    password_file: Annotated[Path | None, typer.Option(help="File of mode 0600 with the password.")] = None,
+) -> None:
+    """Give an account a new password; its tokens stop working.
+
+    Example: fairbank hub set-password ada
+    """
+    from fairbank.catalogue.accounts import set_password as change
+    from fairbank.database import writing
+
+    opened = hub(ctx)
+    word = prompts.password(password_file, confirm=True)
+    with writing(opened.engine) as session:
+        change(session, opened, name=name, password=word, actor=OPERATOR)
+    say(f"{name} has a new password.")
+
+
+@app.command("disable-account")
+def disable_account(
+    ctx: typer.Context, name: Annotated[str, typer.Argument(help="Name of the account.")]
+) -> None:
+    """Close an account; its tokens stop working at once.
+
+    Example: fairbank hub disable-account ada
+    """
+    from fairbank.catalogue.accounts import disable
+    from fairbank.database import writing
+
+    opened = hub(ctx)
+    with writing(opened.engine) as session:
+        disable(session, opened, name=name, actor=OPERATOR)
+    say(f"The account {name} is closed.")
+
+
+def _roles(words: list[str]) -> list[Role]:
+    from fairbank.catalogue.accounts import Role
+
+    known = [role.value for role in Role]
+    for word in words:
+        if word not in known:
+            raise typer.BadParameter(f"{word!r} is not a role; the roles are {', '.join(known)}")
+    return [Role(word) for word in words]
+
+
+def _described(opened: Hub) -> dict[str, object]:
+    return {
+        "base IRI": opened.base_iri,
+        "key": opened.key.key_id,
+        "fingerprint": opened.key.public.fingerprint,
+        "home": str(opened.settings.home),
+    }
