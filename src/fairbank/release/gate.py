@@ -1,0 +1,313 @@
+"""The release gate: rules that judge an output by its bytes. What no rule allows does not leave.
+
+Each class of the door has its own check. A check that cannot read the content refuses it; an error in a check stops the
+staging, so that the gate fails closed. The gate reads the very file that will be sent.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from fairbank.errors import FairbankError
+from fairbank.ontology.counts import Count, CountKind
+from fairbank.ontology.outputs import DOOR_OF_OUTPUT, DoorClass
+from fairbank.ontology.record import UNKNOWN, DatasetRecord
+from fairbank.ontology.vocabulary import (
+    MANUFACTURERS,
+    MODALITIES,
+    OTHER_MANUFACTURER,
+    THICKNESS_BANDS,
+    body_part,
+)
+from fairbank.release import disclosure, tensors
+from fairbank.release.candidates import Candidate, Column, ColumnKind
+from fairbank.release.control import ControlMessage, ErrorReport
+from fairbank.signing import LARGEST_INTEGER
+
+_NEEDS_LIMITS: Final = frozenset({DoorClass.COUNT, DoorClass.RESULT, DoorClass.UPDATE})
+_LARGEST_JSON_BYTES: Final = 256 << 20
+# A UID has a root of two arcs and more (PS3.5, section 9); four arcs tell it from a version number.
+_UID = re.compile(r"(?<![\d.])[0-2](?:\.(?:0|[1-9]\d*)){4,}(?![\d.])")
+_DATE = re.compile(
+    r"(?<!\d)(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?!\d)|(?<!\d)\d{4}-\d\d-\d\d(?!\d)"
+)
+_PATH = re.compile(r"[/\\]|(?:^|\s)~")
+_ROW_ID = re.compile(r"[A-Za-z0-9_-]{1,80}")
+_VALUE = re.compile(r"[A-Za-z0-9<>=+.,() -]{1,60}")
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What the node asks of everything that leaves.
+
+    Attributes:
+        node: this node's name.
+        key_id: this node's key, which seals its records.
+        k: smallest count of subjects.
+        maximum_bytes: largest output.
+    """
+
+    node: str
+    key_id: str
+    k: int
+    maximum_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the gate says; `reasons` is empty exactly when the output may leave."""
+
+    reasons: tuple[str, ...]
+    checks: tuple[str, ...]
+
+    @property
+    def allowed(self) -> bool:
+        """Tell whether the output may leave."""
+        return not self.reasons
+
+
+def judge(candidate: Candidate, path: Path, policy: Policy) -> Verdict:
+    """Judge an output by the file that would be sent.
+
+    Args:
+        candidate: what it claims to be.
+        path: its bytes, in a place that only the node can write.
+        policy: the node's own limits, which no manifest can widen.
+    """
+    checks: tuple[tuple[str, Callable[[Candidate, Path, Policy], list[str]]], ...] = (
+        ("size", _size),
+        ("declared", _declared),
+        ("subjects", _subjects),
+        (f"content:{candidate.door_class.value}", _CONTENT[candidate.door_class]),
+    )
+    made: list[str] = []
+    for name, check in checks:
+        made.append(name)
+        reasons = check(candidate, path, policy)
+        if reasons:
+            return Verdict(tuple(reasons), tuple(made))
+    return Verdict((), tuple(made))
+
+
+def judge_control(message: ControlMessage) -> Verdict:
+    """Judge a control message by the bytes that would be sent: they must say no more than its class declares."""
+    body = message.to_bytes()
+    numbers = list(_numbers_in(json.loads(body)))
+    if any(isinstance(each, float) and not math.isfinite(each) for each in numbers):
+        return Verdict(("A number of the message is not finite.",), ("control",))
+    if any(abs(each) > LARGEST_INTEGER for each in numbers):
+        return Verdict(("A number of the message is too large to be a count or a duration.",), ("control",))
+    if type(message).parse(body) != message:
+        return Verdict(("The message does not say what its class declares.",), ("control",))
+    return Verdict((), ("control",))
+
+
+def record_of(path: Path, policy: Policy) -> DatasetRecord:
+    """Return the record in a file, sealed by this node.
+
+    Raises:
+        FairbankError: if it is not one.
+    """
+    return DatasetRecord.open(path.read_bytes(), trusted=[policy.key_id])[0]
+
+
+def _size(candidate: Candidate, path: Path, policy: Policy) -> list[str]:
+    size = path.stat().st_size
+    if size == 0:
+        return ["The output is empty."]
+    limit = policy.maximum_bytes
+    if candidate.limits is not None:
+        limit = min(limit, candidate.limits.maximum_bytes)
+    return [f"The output has {size} bytes; {limit} are allowed."] if size > limit else []
+
+
+def _declared(candidate: Candidate, path: Path, policy: Policy) -> list[str]:
+    limits = candidate.limits
+    if limits is None:
+        return ["The manifest does not declare this output."] if candidate.door_class in _NEEDS_LIMITS else []
+    if candidate.job is None:
+        return ["The output belongs to no job."]
+    if candidate.output != limits.name or candidate.media_type != limits.media_type:
+        return ["The output has another name or type than the manifest declares."]
+    if DOOR_OF_OUTPUT[limits.output_class] is not candidate.door_class:
+        return ["The output is of another class than the manifest declares."]
+    return []
+
+
+def _subjects(candidate: Candidate, path: Path, policy: Policy) -> list[str]:
+    if candidate.door_class not in _NEEDS_LIMITS:
+        return []
+    if candidate.subjects is None:
+        return ["Nobody said on how many subjects the output was computed."]
+    # The message leaves no count: it says that there are too few, not how many.
+    if candidate.subjects < _smallest(candidate, policy):
+        return [f"The output was computed on fewer than {_smallest(candidate, policy)} subjects."]
+    return []
+
+
+def _smallest(candidate: Candidate, policy: Policy) -> int:
+    return max(policy.k, candidate.limits.minimum_count if candidate.limits else 1)
+
+
+def _record(candidate: Candidate, path: Path, policy: Policy) -> list[str]:
+    try:
+        record = record_of(path, policy)
+    except FairbankError as err:
+        return [f"The record cannot be read: {err.what}"]
+    if record.node != policy.node:
+        return ["The record names another node."]
+    if candidate.output != f"record-{record.dataset}":
+        return ["The record is of another dataset than its name says."]
+    reasons = disclosure.faults(record, policy.k)
+    if any(not _is_cell_of_words(cell) for cell in record.cube):
+        reasons.append("A cell of the record holds words that are not of the vocabulary.")
+    if any(not _VALUE.fullmatch(row.value) or _identifies(row.value) for row in record.distributions):
+        reasons.append("A row of a distribution holds free text.")
+    prose = (record.title, record.description, record.publisher, *record.keywords)
+    if any(_UID.search(text) for text in prose):
+        reasons.append("A text of the record holds what looks like a DICOM identifier.")
+    return reasons
+
+
+def _is_cell_of_words(cell: Any) -> bool:
+    return (
+        (cell.modality in MODALITIES or cell.modality == UNKNOWN)
+        and (cell.body_part == UNKNOWN or body_part(cell.body_part) == cell.body_part)
+        and cell.manufacturer in (*MANUFACTURERS, OTHER_MANUFACTURER, UNKNOWN)
+        and cell.slice_thickness in THICKNESS_BANDS
+    )
+
+
+def _count(candidate: Candidate, path: Path, policy: Policy) -> list[str]:
+    """Check a table of counts: `{"schema": "counts/1", "counts": [{"group": [words], "count": Count}]}`."""
+    parsed = _json(path)
+    if not isinstance(parsed, dict) or set(parsed) != {"schema", "counts"} or parsed["schema"] != "counts/1":
+        return ["The output is not a table of counts."]
+    rows = parsed["counts"]
+    if not isinstance(rows, list) or not rows:
+        return ["The output is not a table of counts."]
+    smallest = _smallest(candidate, policy)
+    for number, row in enumerate(rows, start=1):
+        if not isinstance(row, dict) or set(row) != {"group", "count"} or not isinstance(row["group"], list):
+            return [f"Row {number} is not a group and its count."]
+        if not all(_is_word(word) for word in row["group"]):
+            return [f"Row {number} names its group by more than words."]
+        try:
+            count = Count.model_validate(row["count"])
+        except ValueError:
+            return [f"Row {number} holds no count."]
+        if count.kind is CountKind.EXACT and (count.value or 0) < smallest:
+            return [f"Row {number} holds an exact count below {smallest}."]
+    return []
+
+
+def _result(candidate: Candidate, path: Path, policy: Policy) -> list[str]:
+    """Check rows: `{"schema": "rows/1", "tool": …, "version": …, "rows": [{column: value}]}`."""
+    if candidate.columns is None:
+        return ["Nobody said which columns the result may have."]
+    parsed = _json(path)
+    if not isinstance(parsed, dict) or set(parsed) != {"schema", "tool", "version", "rows"}:
+        return ["The result is not a table of rows."]
+    if parsed["schema"] != "rows/1" or not all(_is_word(parsed[key]) for key in ("tool", "version")):
+        return ["The result is not a table of rows."]
+    rows, smallest = parsed["rows"], _smallest(candidate, policy)
+    if not isinstance(rows, list) or len(rows) < smallest:
+        return [f"The result has fewer than {smallest} rows."]
+    columns = {column.name: column for column in candidate.columns}
+    for number, row in enumerate(rows, start=1):
+        if not isinstance(row, dict) or set(row) != set(columns):
+            return [f"Row {number} has other columns than the approved code declares."]
+        for name, value in row.items():
+            if not _fits(columns[name], value):
+                return [f"Row {number} holds something in column {name!r} that may not leave."]
+    return []
+
+
+def _fits(column: Column, value: Any) -> bool:
+    if value is None:
+        return column.kind is not ColumnKind.ROW_ID
+    if isinstance(value, bool):
+        return False
+    match column.kind:
+        case ColumnKind.NUMBER:
+            return isinstance(value, int | float) and math.isfinite(value)
+        case ColumnKind.INTEGER:
+            return isinstance(value, int) and abs(value) <= LARGEST_INTEGER
+        case ColumnKind.WORD:
+            return isinstance(value, str) and value in column.words and not _identifies(value)
+        case ColumnKind.ROW_ID:
+            return isinstance(value, str) and bool(_ROW_ID.fullmatch(value)) and not _identifies(value)
+
+
+def _update(candidate: Candidate, path: Path, policy: Policy) -> list[str]:
+    return tensors.problems(path, candidate.tensors)
+
+
+def _error(candidate: Candidate, path: Path, policy: Policy) -> list[str]:
+    if path.stat().st_size > 200:
+        return ["An error report is a code and nothing else."]
+    try:
+        ErrorReport.parse(path.read_bytes())
+    except FairbankError:
+        return ["An error report is a code and nothing else."]
+    return []
+
+
+def _control(candidate: Candidate, path: Path, policy: Policy) -> list[str]:
+    return ["A control message is sent at once and never staged."]
+
+
+_CONTENT: Final[dict[DoorClass, Callable[[Candidate, Path, Policy], list[str]]]] = {
+    DoorClass.CONTROL: _control,
+    DoorClass.RECORD: _record,
+    DoorClass.COUNT: _count,
+    DoorClass.RESULT: _result,
+    DoorClass.UPDATE: _update,
+    DoorClass.ERROR: _error,
+}
+
+
+def _json(path: Path) -> Any:
+    if path.stat().st_size > _LARGEST_JSON_BYTES:
+        return None
+    try:
+        return json.loads(path.read_bytes(), object_pairs_hook=_no_twins, parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _no_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a key occurs twice")
+    return found
+
+
+def _no_constant(text: str) -> float:
+    raise ValueError(f"{text} is not a number")
+
+
+def _is_word(value: Any) -> bool:
+    return isinstance(value, str) and bool(_VALUE.fullmatch(value)) and not _identifies(value)
+
+
+def _identifies(text: str) -> bool:
+    """Tell whether a text looks like a UID, a date or a path."""
+    return bool(_UID.search(text) or _DATE.search(text) or _PATH.search(text))
+
+
+def _numbers_in(value: Any) -> Iterator[int | float]:
+    if isinstance(value, dict):
+        for inner in value.values():
+            yield from _numbers_in(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _numbers_in(inner)
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        yield value

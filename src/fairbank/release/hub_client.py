@@ -1,0 +1,342 @@
+"""The node's connection to the hub: signed requests, retries, resumable downloads.
+
+The node only dials out. `deliver` is for this room alone: a body leaves through the outbox or not at all.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+from fairbank.clock import Clock
+from fairbank.errors import FairbankError
+from fairbank.http_signatures import signature_headers
+from fairbank.release.errors import (
+    BadAnswer,
+    DownloadDamaged,
+    HubUnreachable,
+    KeyNotEnrolled,
+    NodeClockOff,
+    NotEnrolled,
+)
+from fairbank.signing import SigningKey, file_digest
+
+if TYPE_CHECKING:
+    import httpx
+
+    from fairbank.release.node import Node
+
+_RETRIED: Final = frozenset({429, 500, 502, 503, 504})
+_CLOCK_OFF: Final = "FB-CORE-015"
+_LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+@dataclass(frozen=True, slots=True)
+class Retries:
+    """How often and how fast a request is tried again: exponential waits with full jitter.
+
+    Args:
+        attempts: most tries of one request, the first included.
+        first_s: upper bound of the first wait; each next bound is double.
+        longest_s: upper bound of any wait.
+    """
+
+    attempts: int = 6
+    first_s: float = 0.2
+    longest_s: float = 10.0
+
+    def wait_s(self, tried: int, draw: float) -> float:
+        """Return the wait after `tried` failures for a draw from [0, 1)."""
+        return draw * min(self.longest_s, self.first_s * 2.0 ** (tried - 1))
+
+
+class HubClient:
+    """Signs every request with the node's key and tries again when the hub or the way to it fails.
+
+    One client may be shared by threads.
+
+    Args:
+        base_url: the hub's address.
+        key: the node's key.
+        clock: the node's clock; signatures carry its time.
+        authority: PEM file of the authority to trust for TLS; None uses the system's.
+        retries: how often to try again.
+        transport: another transport, for tests.
+        sleep: how to wait, for tests.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        key: SigningKey,
+        clock: Clock,
+        authority: Path | None = None,
+        retries: Retries | None = None,
+        transport: httpx.BaseTransport | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        import ssl
+
+        import httpx
+
+        verify: ssl.SSLContext | bool = True
+        if authority is not None:
+            verify = ssl.create_default_context(cafile=str(authority))
+        self.base_url = base_url.rstrip("/")
+        self._key = key
+        self._clock = clock
+        self._retries = retries or Retries()
+        self._sleep = sleep
+        # Jitter spreads retries; it protects nothing, so an ordinary generator will do.
+        self._jitter = random.Random(os.urandom(8))  # noqa: S311
+        self._client = httpx.Client(
+            verify=verify,
+            transport=transport,
+            timeout=httpx.Timeout(60.0, connect=10.0),
+            trust_env=urlsplit(self.base_url).hostname not in _LOOPBACK,
+            headers={"Accept": "application/json", "User-Agent": "fairbank-node"},
+        )
+
+    @classmethod
+    def of(cls, node: Node) -> HubClient:
+        """Return the client of an enrolled node.
+
+        Raises:
+            NotEnrolled: if the node has not enrolled.
+        """
+        if node.enrolment is None:
+            raise NotEnrolled(
+                "This node has not enrolled with a hub, so nothing can be sent.",
+                why="Until then it works for rehearsal: what is staged waits in the outbox.",
+                todo="Run 'fairbank node enrol' with the token of the hub's administrator.",
+            )
+        authority = Path(node.settings.hub_authority) if node.settings.hub_authority else None
+        return cls(node.enrolment.hub_url, key=node.key, clock=node.clock, authority=authority)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+    def get(self, path: str, *, timeout_s: float = 60.0, **parameters: str | int) -> dict[str, Any]:
+        """GET a JSON object.
+
+        Raises:
+            HubUnreachable: if the hub does not answer.
+            RemoteError: if it refuses.
+        """
+        return self.json_of(self.deliver("GET", path, parameters=parameters, timeout_s=timeout_s))
+
+    def download(self, digest: str, to: Path) -> Path:
+        """Fetch `GET /v1/blobs/{digest}` into a file, resuming after a drop, and return the file.
+
+        What was fetched before lies beside it as `….part`; the file itself appears only whole and checked.
+
+        Raises:
+            DownloadDamaged: if the bytes do not have the digest.
+            HubUnreachable: if the hub stops answering.
+        """
+        part = to.with_name(to.name + ".part")
+        part.parent.mkdir(parents=True, exist_ok=True)
+        failed = 0
+        while True:
+            have = part.stat().st_size if part.exists() else 0
+            problem = self._fetch_part(f"/v1/blobs/{digest}", part, have)
+            if problem is None:
+                break
+            # Progress starts the count anew: a slow, shaky line still gets there.
+            failed = 1 if part.exists() and part.stat().st_size > have else failed + 1
+            if failed >= self._retries.attempts:
+                raise self._unreachable() from problem
+            self._pause(failed)
+        if file_digest(part) != digest:
+            part.unlink()
+            raise DownloadDamaged(
+                f"The file {digest} came with other bytes.",
+                why="The bytes do not have the digest that names them.",
+                todo="Try again; if it stays so, tell the hub's administrator.",
+            )
+        with part.open("rb") as opened:
+            os.fsync(opened.fileno())
+        return part.replace(to)
+
+    def deliver(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: bytes = b"",
+        content_type: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        parameters: Mapping[str, str | int] | None = None,
+        timeout_s: float = 60.0,
+        once: bool = False,
+    ) -> httpx.Response:
+        """Send one signed request and return the answer of a hub that accepted it; only this room calls it with a body.
+
+        Args:
+            once: do not try again after the request may have arrived.
+
+        Raises:
+            HubUnreachable: if the hub does not answer, or answers only that it is overloaded or broken.
+            RemoteError: if it refuses; NodeClockOff and KeyNotEnrolled where the node itself is at fault.
+        """
+        import httpx
+
+        failed = 0
+        while True:
+            try:
+                response = self._client.send(
+                    self._request(method, path, body, content_type, headers, parameters, timeout_s)
+                )
+            except httpx.TransportError as err:
+                failed += 1
+                unsent = isinstance(err, httpx.ConnectError | httpx.ConnectTimeout)
+                if failed >= self._retries.attempts or (once and not unsent):
+                    raise self._unreachable() from err
+                self._pause(failed)
+                continue
+            if response.status_code not in _RETRIED:
+                return self._accepted(response)
+            failed += 1
+            if failed >= self._retries.attempts:
+                return self._accepted(response)
+            self._pause(failed, response.headers.get("Retry-After", ""))
+
+    def json_of(self, response: httpx.Response) -> dict[str, Any]:
+        """Return the JSON object of an answer, empty for an answer without a body.
+
+        Raises:
+            BadAnswer: if it is not a JSON object.
+        """
+        if not response.content:
+            return {}
+        try:
+            answer = response.json()
+        except ValueError as err:
+            raise self._bad_answer() from err
+        if not isinstance(answer, dict):
+            raise self._bad_answer()
+        return answer
+
+    def _request(
+        self,
+        method: str,
+        path: str,
+        body: bytes,
+        content_type: str | None,
+        headers: Mapping[str, str] | None,
+        parameters: Mapping[str, str | int] | None,
+        timeout_s: float,
+    ) -> httpx.Request:
+        import httpx
+
+        request = self._client.build_request(
+            method,
+            self.base_url + path,
+            content=body or None,
+            headers=dict(headers or {}),
+            params=dict(parameters) if parameters else None,
+            timeout=httpx.Timeout(timeout_s, connect=10.0),
+        )
+        # Each try is signed anew: a signature is good once and for a minute.
+        request.headers.update(
+            signature_headers(
+                method,
+                str(request.url),
+                body=body,
+                key=self._key,
+                clock=self._clock,
+                content_type=content_type,
+            )
+        )
+        return request
+
+    def _accepted(self, response: httpx.Response) -> httpx.Response:
+        if response.status_code < 400:
+            return response
+        raise self._refusal(response)
+
+    def _refusal(self, response: httpx.Response) -> FairbankError:
+        problem = self._problem(response)
+        words = f"{problem.get('title', '')} {problem.get('detail', '')}".strip()
+        if problem.get("code") == _CLOCK_OFF:
+            return NodeClockOff(
+                "The hub refuses this node's requests because the clocks differ.",
+                why=words,
+                todo="Set this machine's clock by NTP (and the hub's), then try again; nothing is lost.",
+            )
+        if response.status_code == 401:
+            return KeyNotEnrolled(
+                f"The hub does not accept this node's key {self._key.public.fingerprint}.",
+                why=words or "It is not the key that a node of this name enrolled with.",
+                todo="Check that keys/node.pem is the one this node enrolled with, or enrol again.",
+            )
+        if not problem and response.status_code in _RETRIED:
+            return self._unreachable()
+        if not problem:
+            return BadAnswer(
+                f"The hub answered {response.status_code} without saying why.",
+                why="A proxy may have answered in its place.",
+                todo="Check the address of the hub, and what stands between.",
+            )
+        return FairbankError.from_problem(problem)
+
+    def _problem(self, response: httpx.Response) -> dict[str, object]:
+        if "json" not in response.headers.get("Content-Type", ""):
+            return {}
+        try:
+            parsed = response.json()
+        except ValueError:
+            return {}
+        return parsed if isinstance(parsed, dict) else {}
+
+    def _fetch_part(self, path: str, part: Path, have: int) -> Exception | None:
+        import httpx
+
+        headers = {"Accept": "*/*", **({"Range": f"bytes={have}-"} if have else {})}
+        request = self._request("GET", path, b"", None, headers, None, 60.0)
+        try:
+            response = self._client.send(request, stream=True)
+            try:
+                if response.status_code == 416:
+                    return None
+                if response.status_code in _RETRIED:
+                    return self._unreachable()
+                if response.status_code >= 400:
+                    response.read()
+                    raise self._refusal(response)
+                with part.open("ab" if response.status_code == 206 else "wb") as opened:
+                    for block in response.iter_bytes(1 << 20):
+                        opened.write(block)
+            finally:
+                response.close()
+        except httpx.TransportError as err:
+            return err
+        return None
+
+    def _pause(self, failed: int, retry_after: str = "") -> None:
+        wait_s = self._retries.wait_s(failed, self._jitter.random())
+        if retry_after.isdigit():
+            wait_s = min(max(wait_s, float(retry_after)), self._retries.longest_s)
+        self._sleep(wait_s)
+
+    def _unreachable(self) -> HubUnreachable:
+        return HubUnreachable(
+            f"The hub at {self.base_url} does not answer.",
+            why="It is down, its address is wrong, or something between blocks the way.",
+            todo="Check the address and the network; what is staged stays in the outbox and is sent later.",
+        )
+
+    def _bad_answer(self) -> BadAnswer:
+        return BadAnswer(
+            f"What answers at {self.base_url} does not speak fairbank's protocol.",
+            why="The answer is not a JSON object.",
+            todo="Check the address of the hub, and what stands between.",
+        )

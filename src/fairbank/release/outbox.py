@@ -1,0 +1,425 @@
+"""The outbox: the only way by which a body leaves the node.
+
+Staging puts verdict, bytes and ledger line in place in one transaction, the caller's; sending follows later and may be
+repeated, also after `kill -9`, with exactly those bytes. A release is unique per job, round, site and output: the same
+bytes again are the same release, other bytes are a conflict.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from fairbank import audit, events
+from fairbank.audit import NodeAudit
+from fairbank.database import reading, writing
+from fairbank.errors import FairbankError, RemoteError
+from fairbank.events import NodeEvent
+from fairbank.ontology.outputs import DoorClass
+from fairbank.release import gate, ledger
+from fairbank.release.candidates import Candidate
+from fairbank.release.control import ControlMessage
+from fairbank.release.errors import (
+    GateRefused,
+    HubUnreachable,
+    NotEnrolled,
+    ReleaseConflict,
+    ReleaseStateError,
+    UnknownRelease,
+)
+from fairbank.release.gate import Policy, Verdict
+from fairbank.release.ledger import EntryState
+from fairbank.release.node import Node
+from fairbank.release.outbox_files import digest_and_size, keep, stored
+from fairbank.release.releases import MOVES, Release, ReleaseState, release_of
+from fairbank.release.store import LedgerRow, ReleaseRow
+from fairbank.release.uploads import upload
+from fairbank.signing import Digest
+
+if TYPE_CHECKING:
+    from fairbank.release.hub_client import HubClient
+
+_JSON: Final = "application/json"
+
+
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """How the sending of one waiting release went; `error` is None if it has left."""
+
+    release: Release
+    error: FairbankError | None
+
+
+class Outbox:
+    """Stages and sends what leaves the node; without a client it only stages (rehearsal)."""
+
+    def __init__(self, node: Node, client: HubClient | None = None) -> None:
+        self._node = node
+        self._client = client
+
+    # -- control messages ------------------------------------------------------------------------------------------
+
+    def control(
+        self,
+        method: str,
+        path: str,
+        message: ControlMessage,
+        *,
+        timeout_s: float = 60.0,
+        once: bool = False,
+    ) -> dict[str, Any]:
+        """Send a control message at once, note it in the ledger, and return the JSON answer, `{}` for none.
+
+        Args:
+            timeout_s: longest wait for the answer; a long-poll needs more than it asks for.
+            once: do not try again after the request may have arrived.
+
+        Raises:
+            GateRefused: if the message says more than its class declares.
+            HubUnreachable: if the hub does not answer.
+            RemoteError: if it refuses.
+        """
+        client = self._connected()
+        verdict = gate.judge_control(message)
+        if not verdict.allowed:
+            raise _refused(f"{method} {path}", verdict)
+        body = message.to_bytes()
+        with writing(self._node.engine) as session:
+            seq = ledger.note(
+                session,
+                clock=self._node.clock,
+                door_class=DoorClass.CONTROL,
+                name=f"{method} {path}",
+                destination=client.base_url,
+                body=body,
+            )
+        try:
+            response = client.deliver(
+                method, path, body=body, content_type=_JSON, timeout_s=timeout_s, once=once
+            )
+        except HubUnreachable:
+            with writing(self._node.engine) as session:
+                ledger.mark_undelivered(session, seq)
+            raise
+        except FairbankError:
+            # The hub refused it, so it has it.
+            with writing(self._node.engine) as session:
+                ledger.mark_sent(session, seq, clock=self._node.clock)
+            raise
+        with writing(self._node.engine) as session:
+            ledger.mark_sent(session, seq, clock=self._node.clock)
+        return client.json_of(response)
+
+    # -- staging ---------------------------------------------------------------------------------------------------
+
+    def stage(self, session: Session, candidate: Candidate, *, hold: bool = False) -> Release:
+        """Judge an output and put it in the outbox, in the caller's writing transaction.
+
+        The bytes are on disk before the transaction commits; the release exists only if it does. Staging the same bytes
+        again returns the release that is there.
+
+        Args:
+            hold: let it wait until the curator has approved it.
+
+        Raises:
+            GateRefused: if the gate does not let it leave; the caller's transaction should not go on.
+            ReleaseConflict: if other bytes were staged for this job, round, site and output.
+        """
+        path, digest = keep(candidate.content, self._node.outbox_path, name=self._node.clock.new_id())
+        round_ = candidate.round
+        if candidate.door_class is DoorClass.RECORD and round_ == 0:
+            with suppress(FairbankError):
+                round_ = gate.record_of(path, self._policy()).version
+        found = self._find(session, candidate, round_)
+        if found is not None:
+            return self._same(found, digest)
+        verdict = gate.judge(candidate, path, self._policy())
+        if not verdict.allowed:
+            raise _refused(candidate.output, verdict)
+        row = ReleaseRow(
+            id=self._node.clock.new_id(),
+            door_class=candidate.door_class.value,
+            job=candidate.job or "",
+            round=round_,
+            site=self._node.name,
+            output=candidate.output,
+            media_type=candidate.media_type,
+            digest=digest,
+            size_bytes=path.stat().st_size,
+            verdict={"allowed": True, "checks": list(verdict.checks)},
+            state=(ReleaseState.HELD if hold else ReleaseState.READY).value,
+            staged=self._node.clock.now(),
+            sent=None,
+            attempts=0,
+            problem=None,
+        )
+        session.add(row)
+        self._debit(session, row, EntryState.PENDING, ())
+        self._log(session, "release.stage", row, actor=self._node.key.key_id)
+        session.flush()
+        return release_of(row)
+
+    def note_refusal(self, session: Session, candidate: Candidate, verdict: Verdict) -> None:
+        """Note in the ledger, in the caller's transaction, that the gate refused an output; its bytes are not kept."""
+        digest, size = digest_and_size(candidate.content)
+        row = LedgerRow(
+            release=None,
+            door_class=candidate.door_class.value,
+            name=candidate.output,
+            job=candidate.job or "",
+            round=candidate.round,
+            destination="",
+            media_type=candidate.media_type,
+            digest=digest,
+            size_bytes=size,
+            body=None,
+            state=EntryState.REFUSED.value,
+            reasons=list(verdict.reasons),
+            noted=self._node.clock.now(),
+            left=None,
+        )
+        session.add(row)
+        audit.record(
+            session,
+            NodeAudit,
+            clock=self._node.clock,
+            actor=self._node.key.key_id,
+            act="release.refuse",
+            target=digest,
+            detail={"class": row.door_class, "output": row.name, "reasons": list(verdict.reasons)},
+        )
+
+    # -- the curator's say -----------------------------------------------------------------------------------------
+
+    def approve(self, session: Session, release_id: str, *, by: str) -> Release:
+        """Let a held release leave, in the caller's transaction; `by` is the curator's name or key."""
+        return self._move(session, release_id, ReleaseState.READY, act="release.approve", by=by)
+
+    def withhold(self, session: Session, release_id: str, *, by: str) -> Release:
+        """Keep a release back for good, in the caller's transaction; `by` is the curator's name or key."""
+        return self._move(session, release_id, ReleaseState.WITHHELD, act="release.withhold", by=by)
+
+    # -- sending ---------------------------------------------------------------------------------------------------
+
+    def send(self, release_id: str) -> dict[str, Any]:
+        """Send a staged release, resuming where a broken upload stopped, and return the hub's answer.
+
+        Sending what has been sent does nothing.
+
+        Raises:
+            ReleaseStateError: if it is held or withheld.
+            ReleaseConflict: if the hub has other bytes for this job, round, node and output.
+            HubUnreachable: if the hub does not answer; the release stays in the outbox.
+        """
+        client = self._connected()
+        release, attempts = self._begin(release_id)
+        if release.state is ReleaseState.SENT:
+            return {"state": "complete"}
+        path = stored(self._node.outbox_path, release.digest)
+        try:
+            chunk = self._node.settings.jobs_chunk_bytes
+            answer = upload(client, release, path, chunk_bytes=chunk, first_time=attempts == 0)
+        except FairbankError as err:
+            self._failed(release_id, err)
+            raise
+        self._complete(release_id)
+        return answer
+
+    def send_pending(self) -> list[Sending]:
+        """Send everything that is ready, oldest first; an unreachable hub ends the round, other errors do not."""
+        done: list[Sending] = []
+        for release in self.pending():
+            try:
+                self.send(release.id)
+            except (HubUnreachable, NotEnrolled) as err:
+                done.append(Sending(release, err))
+                break
+            except FairbankError as err:
+                done.append(Sending(release, err))
+                continue
+            done.append(Sending(self.release(release.id), None))
+        return done
+
+    def pending(self, *, state: ReleaseState = ReleaseState.READY) -> list[Release]:
+        """Return the releases in a state, oldest first."""
+        with reading(self._node.engine) as session:
+            rows = session.scalars(
+                select(ReleaseRow)
+                .where(ReleaseRow.state == state.value)
+                .order_by(ReleaseRow.staged, ReleaseRow.id)
+            )
+            return [release_of(row) for row in rows]
+
+    def release(self, release_id: str) -> Release:
+        """Return one release.
+
+        Raises:
+            UnknownRelease: if there is none of this id.
+        """
+        with reading(self._node.engine) as session:
+            return release_of(_row(session, release_id))
+
+    # -- inside ----------------------------------------------------------------------------------------------------
+
+    def _policy(self) -> Policy:
+        settings = self._node.settings
+        return Policy(
+            self._node.name,
+            self._node.key.key_id,
+            settings.release_minimum_count,
+            settings.release_maximum_bytes,
+        )
+
+    def _connected(self) -> HubClient:
+        if self._client is None:
+            raise NotEnrolled(
+                "This outbox has no connection, so nothing can be sent.",
+                why="The node is rehearsing, or has not enrolled with a hub.",
+                todo="Run 'fairbank node enrol' with the token of the hub's administrator.",
+            )
+        return self._client
+
+    def _find(self, session: Session, candidate: Candidate, round_: int) -> ReleaseRow | None:
+        return session.scalar(
+            select(ReleaseRow).where(
+                ReleaseRow.job == (candidate.job or ""),
+                ReleaseRow.round == round_,
+                ReleaseRow.site == self._node.name,
+                ReleaseRow.output == candidate.output,
+            )
+        )
+
+    def _same(self, found: ReleaseRow, digest: Digest) -> Release:
+        if found.digest == digest:
+            return release_of(found)
+        raise ReleaseConflict(
+            f"Other bytes have been staged as {found.output!r} of this job and round.",
+            why="A release is unique per job, round, site and output, so that nothing is released twice.",
+            todo="Send what is staged, or start a new job.",
+        )
+
+    def _debit(self, session: Session, row: ReleaseRow, state: EntryState, reasons: tuple[str, ...]) -> None:
+        enrolment = self._node.enrolment
+        session.add(
+            LedgerRow(
+                release=row.id,
+                door_class=row.door_class,
+                name=row.output,
+                job=row.job,
+                round=row.round,
+                destination=enrolment.hub_url if enrolment else "",
+                media_type=row.media_type,
+                digest=row.digest,
+                size_bytes=row.size_bytes,
+                body=None,
+                state=state.value,
+                reasons=list(reasons),
+                noted=row.staged,
+                left=None,
+            )
+        )
+
+    def _log(self, session: Session, act: str, row: ReleaseRow, *, actor: str) -> None:
+        audit.record(
+            session,
+            NodeAudit,
+            clock=self._node.clock,
+            actor=actor,
+            act=act,
+            target=row.digest,
+            detail={
+                "release": row.id,
+                "class": row.door_class,
+                "output": row.output,
+                "job": row.job,
+                "round": row.round,
+                "bytes": row.size_bytes,
+            },
+        )
+
+    def _move(self, session: Session, release_id: str, to: ReleaseState, *, act: str, by: str) -> Release:
+        row = _row(session, release_id)
+        here = ReleaseState(row.state)
+        if to not in MOVES[here]:
+            raise ReleaseStateError(
+                f"This release is {here.value}, so it cannot become {to.value}.",
+                why="What has left cannot be called back, and what was kept back stays so.",
+                todo="Look at it with 'fairbank node outbox'.",
+            )
+        row.state = to.value
+        if to is ReleaseState.WITHHELD:
+            entry = session.scalars(select(LedgerRow).where(LedgerRow.release == release_id)).one()
+            entry.state = EntryState.WITHHELD.value
+        self._log(session, act, row, actor=by)
+        self._announce(session, f"release.{to.value}", row)
+        return release_of(row)
+
+    def _announce(self, session: Session, kind: str, row: ReleaseRow) -> None:
+        detail = {
+            "class": row.door_class,
+            "job": row.job,
+            "round": row.round,
+            "output": row.output,
+            "digest": row.digest,
+        }
+        events.append(session, NodeEvent, clock=self._node.clock, kind=kind, subject=row.id, detail=detail)
+
+    def _begin(self, release_id: str) -> tuple[Release, int]:
+        with writing(self._node.engine) as session:
+            row = _row(session, release_id)
+            state = ReleaseState(row.state)
+            if state not in (ReleaseState.READY, ReleaseState.SENT):
+                raise ReleaseStateError(
+                    f"This release is {state.value}, so it is not sent.",
+                    why="The curator has not approved it, or keeps it back.",
+                    todo="Look at it with 'fairbank node outbox'.",
+                )
+            before = row.attempts
+            if state is ReleaseState.READY:
+                row.attempts += 1
+            return release_of(row), before
+
+    def _complete(self, release_id: str) -> None:
+        with writing(self._node.engine) as session:
+            row = _row(session, release_id)
+            if row.state == ReleaseState.SENT.value:
+                return
+            row.state = ReleaseState.SENT.value
+            row.sent = self._node.clock.now()
+            row.problem = None
+            entry = session.scalars(select(LedgerRow).where(LedgerRow.release == release_id)).one()
+            entry.state = EntryState.SENT.value
+            entry.left = row.sent
+            if self._client is not None:
+                entry.destination = self._client.base_url
+            self._log(session, "release.send", row, actor=self._node.key.key_id)
+            self._announce(session, "release.sent", row)
+
+    def _failed(self, release_id: str, err: FairbankError) -> None:
+        with writing(self._node.engine) as session:
+            row = _row(session, release_id)
+            row.problem = err.remote_code if isinstance(err, RemoteError) else err.code
+
+
+def _row(session: Session, release_id: str) -> ReleaseRow:
+    row = session.get(ReleaseRow, release_id)
+    if row is None:
+        raise UnknownRelease(
+            "There is no release of this id in the outbox.",
+            why="Nothing was staged under it at this node.",
+            todo="List what is there with 'fairbank node outbox'.",
+        )
+    return row
+
+
+def _refused(name: str, verdict: Verdict) -> GateRefused:
+    return GateRefused(
+        f"The release gate does not let {name!r} leave.",
+        verdict=verdict,
+        why=" ".join(verdict.reasons),
+        todo="Nothing was sent. Correct what made the output, or ask for more subjects.",
+    )

@@ -1,0 +1,109 @@
+"""The outbox folder: bytes under their digest, mode 0600, on disk for good before anybody relies on them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from fairbank.release.errors import ReleaseBytesLost
+from fairbank.signing import Digest, file_digest
+
+_BLOCK: Final = 1 << 20
+_ARRIVING: Final = "arriving-"
+
+
+def keep(content: bytes | Path, folder: Path, *, name: str) -> tuple[Path, Digest]:
+    """Copy content into the folder under its digest and return where it lies.
+
+    Args:
+        content: the bytes, or a file; a link is refused.
+        folder: the outbox folder, made if it is not there (mode 0700).
+        name: a name that no other copy under way has.
+    """
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    arriving = folder / f"{_ARRIVING}{name}"
+    digest = hashlib.sha256()
+    handle = os.open(arriving, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    with os.fdopen(handle, "wb") as opened:
+        for block in _blocks(content):
+            digest.update(block)
+            opened.write(block)
+        opened.flush()
+        os.fsync(opened.fileno())
+    path = arriving.replace(folder / digest.hexdigest())
+    _sync_folder(folder)
+    return path, Digest(f"sha256:{digest.hexdigest()}")
+
+
+def stored(folder: Path, digest: str) -> Path:
+    """Return the file that holds the bytes of a digest, after checking it.
+
+    Raises:
+        ReleaseBytesLost: if the file is missing or was changed.
+    """
+    path = folder / digest.removeprefix("sha256:")
+    try:
+        found = file_digest(path)
+    except FileNotFoundError as err:
+        raise lost("a release", "Its file is not in the outbox folder.") from err
+    if found != digest:
+        raise lost("a release", "Its file in the outbox folder was changed after the gate had judged it.")
+    return path
+
+
+def sweep(folder: Path, *, in_use: frozenset[str]) -> int:
+    """Remove what an interrupted staging left behind, and return how many files.
+
+    Call it only while nothing is being staged.
+
+    Args:
+        folder: the outbox folder.
+        in_use: the digests of all releases.
+    """
+    removed = 0
+    kept = {digest.removeprefix("sha256:") for digest in in_use}
+    for path in folder.glob("*") if folder.is_dir() else ():
+        if path.is_file() and path.name not in kept:
+            path.unlink()
+            removed += 1
+    return removed
+
+
+def digest_and_size(content: bytes | Path) -> tuple[Digest, int]:
+    """Return the digest and the number of bytes of some content."""
+    digest, size = hashlib.sha256(), 0
+    for block in _blocks(content):
+        digest.update(block)
+        size += len(block)
+    return Digest(f"sha256:{digest.hexdigest()}"), size
+
+
+def lost(name: str, why: str) -> ReleaseBytesLost:
+    """Return the error that says why some bytes cannot be shown or sent."""
+    return ReleaseBytesLost(
+        f"The bytes of {name} cannot be shown or sent.",
+        why=why,
+        todo="Restore the outbox folder from its backup; nothing else is sent in their place.",
+    )
+
+
+def _blocks(content: bytes | Path) -> Iterator[bytes]:
+    if isinstance(content, bytes):
+        yield content
+        return
+    # Never through a link: a worker could point one at a file of the node.
+    handle = os.open(content, os.O_RDONLY | os.O_NOFOLLOW)
+    with os.fdopen(handle, "rb") as opened:
+        while block := opened.read(_BLOCK):
+            yield block
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

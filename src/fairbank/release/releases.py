@@ -1,0 +1,63 @@
+"""A release: an output that has passed the gate, and the states it goes through."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+from fairbank.ontology.outputs import DoorClass
+from fairbank.release.store import ReleaseRow
+from fairbank.signing import Digest
+
+
+class ReleaseState(StrEnum):
+    """Where a release stands: it waits for the curator, it may be sent, it was sent, or it was kept back."""
+
+    HELD = "held"
+    READY = "ready"
+    SENT = "sent"
+    WITHHELD = "withheld"
+
+
+MOVES: Final[dict[ReleaseState, frozenset[ReleaseState]]] = {
+    ReleaseState.HELD: frozenset({ReleaseState.READY, ReleaseState.WITHHELD}),
+    ReleaseState.READY: frozenset({ReleaseState.SENT, ReleaseState.WITHHELD}),
+    ReleaseState.SENT: frozenset(),
+    ReleaseState.WITHHELD: frozenset(),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """An output that has passed the gate."""
+
+    id: str
+    door_class: DoorClass
+    job: str | None
+    round: int
+    output: str
+    media_type: str
+    digest: Digest
+    size_bytes: int
+    state: ReleaseState
+    staged: datetime
+    sent: datetime | None
+
+
+def release_of(row: ReleaseRow) -> Release:
+    """Return the release that a row holds."""
+    return Release(
+        id=row.id,
+        door_class=DoorClass(row.door_class),
+        job=row.job or None,
+        round=row.round,
+        output=row.output,
+        media_type=row.media_type,
+        digest=Digest(row.digest),
+        size_bytes=row.size_bytes,
+        state=ReleaseState(row.state),
+        staged=row.staged,
+        sent=row.sent,
+    )

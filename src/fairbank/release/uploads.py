@@ -1,0 +1,118 @@
+"""Resumable upload: a release goes to the hub in pieces, and after a drop goes on where the hub says it stopped."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from fairbank.errors import RemoteError
+from fairbank.release.errors import BadAnswer, HubUnreachable, ReleaseConflict
+from fairbank.release.releases import Release
+
+if TYPE_CHECKING:
+    import httpx
+
+    from fairbank.release.hub_client import HubClient
+
+_BYTES: Final = "application/octet-stream"
+_MOST_STALLS: Final = 5
+_PIECE_TIMEOUT_S: Final = 300.0
+
+
+def upload(
+    client: HubClient, release: Release, path: Path, *, chunk_bytes: int, first_time: bool
+) -> dict[str, Any]:
+    """Send the bytes of a release until the hub has them all, and return its answer.
+
+    Args:
+        client: the connection.
+        release: what is sent.
+        path: its bytes, already checked against its digest.
+        chunk_bytes: largest piece.
+        first_time: nothing of it was sent before, so the hub need not be asked where to start.
+
+    Raises:
+        ReleaseConflict: if the hub has other bytes for this job, round, node and output.
+        HubUnreachable: if the hub does not answer.
+    """
+    at = 0 if first_time else _offset(client, release)
+    stalls = 0
+    with path.open("rb") as opened:
+        while True:
+            opened.seek(at)
+            piece = opened.read(chunk_bytes)
+            # A piece may have arrived though its answer did not, so it is never sent blindly again: the hub is asked.
+            try:
+                response = client.deliver(
+                    "PUT",
+                    f"/v1/releases/{release.id}",
+                    body=piece,
+                    content_type=_BYTES,
+                    headers=_headers(release, at, len(piece)),
+                    timeout_s=_PIECE_TIMEOUT_S,
+                    once=True,
+                )
+            except (HubUnreachable, RemoteError) as err:
+                stalls += 1
+                if stalls > _MOST_STALLS:
+                    raise
+                at = _after(client, release, at, err)
+                continue
+            stalls = 0
+            if response.status_code == 200:
+                return client.json_of(response)
+            at = _next_offset(response, at + len(piece))
+            if at >= release.size_bytes:
+                raise BadAnswer(
+                    "The hub has all bytes of a release, but does not say that it is complete.",
+                    why="Its answer is not part of the protocol.",
+                    todo="Check the version of the hub; the release stays in the outbox.",
+                )
+
+
+def _headers(release: Release, at: int, length: int) -> dict[str, str]:
+    headers = {
+        "Fairbank-Class": release.door_class.value,
+        "Fairbank-Digest": release.digest,
+        "Fairbank-Output": release.output,
+        "Fairbank-Round": str(release.round),
+        "Fairbank-Media-Type": release.media_type,
+        "Content-Range": f"bytes {at}-{at + length - 1}/{release.size_bytes}",
+    }
+    if release.job is not None:
+        headers["Fairbank-Job"] = release.job
+    return headers
+
+
+def _after(client: HubClient, release: Release, at: int, err: HubUnreachable | RemoteError) -> int:
+    """Return where to go on after a drop, or after a refusal that is about the offset; other refusals stand."""
+    if isinstance(err, HubUnreachable):
+        return _offset(client, release)
+    if err.status not in (409, 416):
+        raise err
+    there = _offset(client, release)
+    if there != at:
+        return there
+    if err.status == 409:
+        raise ReleaseConflict(
+            f"The hub has other bytes for the output {release.output!r} of this job and round.",
+            why=err.what,
+            todo="Nothing was replaced. Check whether this node's database was restored from an old backup.",
+        ) from err
+    raise err
+
+
+def _offset(client: HubClient, release: Release) -> int:
+    """Return how many bytes of a release the hub has; all of them counts as none, to hear its answer again."""
+    try:
+        response = client.deliver("HEAD", f"/v1/releases/{release.id}")
+    except BadAnswer:
+        # An answer to HEAD has no body, so a 404 comes without its reason: the hub has seen nothing of it yet.
+        return 0
+    offset = _next_offset(response, 0)
+    return 0 if offset >= release.size_bytes else offset
+
+
+def _next_offset(response: httpx.Response, otherwise: int) -> int:
+    text = response.headers.get("Upload-Offset", "")
+    return int(text) if text.isdigit() else otherwise
