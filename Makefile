@@ -58,13 +58,13 @@ clean: ## remove what was built, but not .venv
 
 $(DEV_STAMP): $(BASE_STAMP) pyproject.toml constraints.txt
 	@echo "setup: fairbank with everything for development"
-	@$(PIP) install --quiet -c constraints.txt -e '.[dev]'
+	@$(PIP) install -qq -c constraints.txt -e '.[dev]'
 	@touch $(DEMO_STAMP) $@
 
 # The packages of `dev` include those of `demo`: whoever has set up for development need not install again.
 $(DEMO_STAMP): $(BASE_STAMP) pyproject.toml constraints.txt
 	@echo "setup: fairbank with its demonstration"
-	@$(PIP) install --quiet -c constraints.txt -e '.[demo]'
+	@$(PIP) install -qq -c constraints.txt -e '.[demo]'
 	@touch $@
 
 # torch first and alone: the version that is named is the build that is taken, whatever else asks for torch.
@@ -72,8 +72,8 @@ $(BASE_STAMP): constraints.txt tools/system_packages.sh
 	@python=$$(tools/system_packages.sh); \
 	  test -x $(BIN)/python || { echo "setup: $(VENV) by $$python"; "$$python" -m venv $(VENV); }
 	@echo "setup: pip and torch (about a minute)"
-	@$(PIP) install --quiet --upgrade pip
-	@$(PIP) install --quiet -c constraints.txt torch==2.13.0
+	@$(PIP) install -qq --upgrade pip
+	@$(PIP) install -qq -c constraints.txt torch==2.13.0
 	@touch $@
 
 system: ## install bubblewrap where it is missing (Debian, as root)
