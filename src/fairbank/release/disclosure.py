@@ -64,12 +64,14 @@ def withheld_rows(values: Sequence[int], *, k: int, withheld: frozenset[int] = f
 
 
 def suppress_record(record: DatasetRecord, k: int) -> DatasetRecord:
-    """Return a record in which every count may leave; counts that are not exact stay as they are.
+    """Return a record in which every count may leave; one that was suppressed for this k already stays as it is.
 
     Args:
         record: a record with exact counts.
         k: smallest count of subjects that may leave.
     """
+    if any(count.kind is CountKind.BELOW_K for count in _counts(record)) and not faults(record, k):
+        return record
     if _value(record.totals.subjects) < k:
         return _all_withheld(record, k)
     cells, rows = _withheld(record, k)

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 _RETRIED: Final = frozenset({429, 500, 502, 503, 504})
 _CLOCK_OFF: Final = "FB-CORE-015"
+# The hub does not know the key (catalogue), or the signature does not verify (http_signatures).
+_KEY_REFUSED: Final = frozenset({"FB-CAT-012", "FB-CORE-014"})
 _LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -193,7 +195,15 @@ class HubClient:
         while True:
             try:
                 response = self._client.send(
-                    self._request(method, path, body, content_type, headers, parameters, timeout_s)
+                    self._request(
+                        method,
+                        path,
+                        body=body,
+                        content_type=content_type,
+                        headers=headers,
+                        parameters=parameters,
+                        timeout_s=timeout_s,
+                    )
                 )
             except httpx.TransportError as err:
                 failed += 1
@@ -229,11 +239,12 @@ class HubClient:
         self,
         method: str,
         path: str,
-        body: bytes,
-        content_type: str | None,
-        headers: Mapping[str, str] | None,
-        parameters: Mapping[str, str | int] | None,
-        timeout_s: float,
+        *,
+        body: bytes = b"",
+        content_type: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        parameters: Mapping[str, str | int] | None = None,
+        timeout_s: float = 60.0,
     ) -> httpx.Request:
         import httpx
 
@@ -272,7 +283,7 @@ class HubClient:
                 why=words,
                 todo="Set this machine's clock by NTP (and the hub's), then try again; nothing is lost.",
             )
-        if response.status_code == 401:
+        if response.status_code == 401 or problem.get("code") in _KEY_REFUSED:
             return KeyNotEnrolled(
                 f"The hub does not accept this node's key {self._key.public.fingerprint}.",
                 why=words or "It is not the key that a node of this name enrolled with.",
@@ -301,7 +312,7 @@ class HubClient:
         import httpx
 
         headers = {"Accept": "*/*", **({"Range": f"bytes={have}-"} if have else {})}
-        request = self._request("GET", path, b"", None, headers, None, 60.0)
+        request = self._request("GET", path, headers=headers)
         try:
             response = self._client.send(request, stream=True)
             try:

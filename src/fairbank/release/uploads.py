@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from fairbank.release.hub_client import HubClient
 
-_BYTES: Final = "application/octet-stream"
+_REPLAYED: Final = "FB-CORE-016"
 _MOST_STALLS: Final = 5
 _PIECE_TIMEOUT_S: Final = 300.0
 
@@ -35,10 +35,12 @@ def upload(
         ReleaseConflict: if the hub has other bytes for this job, round, node and output.
         HubUnreachable: if the hub does not answer.
     """
-    at = 0 if first_time else _offset(client, release)
+    at: int | None = 0 if first_time else _offset(client, release)
     stalls = 0
     with path.open("rb") as opened:
         while True:
+            if at is None:
+                return {"state": "complete"}
             opened.seek(at)
             piece = opened.read(chunk_bytes)
             # A piece may have arrived though its answer did not, so it is never sent blindly again: the hub is asked.
@@ -47,7 +49,7 @@ def upload(
                     "PUT",
                     f"/v1/releases/{release.id}",
                     body=piece,
-                    content_type=_BYTES,
+                    content_type=release.media_type,
                     headers=_headers(release, at, len(piece)),
                     timeout_s=_PIECE_TIMEOUT_S,
                     once=True,
@@ -76,7 +78,6 @@ def _headers(release: Release, at: int, length: int) -> dict[str, str]:
         "Fairbank-Digest": release.digest,
         "Fairbank-Output": release.output,
         "Fairbank-Round": str(release.round),
-        "Fairbank-Media-Type": release.media_type,
         "Content-Range": f"bytes {at}-{at + length - 1}/{release.size_bytes}",
     }
     if release.job is not None:
@@ -84,9 +85,9 @@ def _headers(release: Release, at: int, length: int) -> dict[str, str]:
     return headers
 
 
-def _after(client: HubClient, release: Release, at: int, err: HubUnreachable | RemoteError) -> int:
+def _after(client: HubClient, release: Release, at: int, err: HubUnreachable | RemoteError) -> int | None:
     """Return where to go on after a drop, or after a refusal that is about the offset; other refusals stand."""
-    if isinstance(err, HubUnreachable):
+    if isinstance(err, HubUnreachable) or err.remote_code == _REPLAYED:
         return _offset(client, release)
     if err.status not in (409, 416):
         raise err
@@ -102,13 +103,18 @@ def _after(client: HubClient, release: Release, at: int, err: HubUnreachable | R
     raise err
 
 
-def _offset(client: HubClient, release: Release) -> int:
-    """Return how many bytes of a release the hub has; all of them counts as none, to hear its answer again."""
+def _offset(client: HubClient, release: Release) -> int | None:
+    """Return how many bytes of a release the hub has, None if it has them all and has let them take effect."""
     try:
         response = client.deliver("HEAD", f"/v1/releases/{release.id}")
-    except BadAnswer:
+    except (BadAnswer, RemoteError) as err:
         # An answer to HEAD has no body, so a 404 comes without its reason: the hub has seen nothing of it yet.
+        if isinstance(err, RemoteError) and err.status != 404:
+            raise
         return 0
+    if response.headers.get("Upload-State") == "complete":
+        return None
+    # All bytes without the end: the hub is asked to finish by sending the first piece again.
     offset = _next_offset(response, 0)
     return 0 if offset >= release.size_bytes else offset
 
