@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import shutil
 import socket
 import threading
@@ -14,7 +15,10 @@ import pytest
 import uvicorn
 from pydicom.data import get_testdata_file
 
+from fairbank.clock import FixedClock
 from fairbank.harvest.xnat_standin.app import create_app
+from fairbank.release.node import Node, init_node
+from fairbank.settings import Settings
 
 # Real DICOM that pydicom ships in its wheel: several patients, modalities and a study of several series.
 FILES = {
@@ -77,3 +81,19 @@ def dicom_root(tmp_path: Path) -> Path:
 def archive_url(dicom_root: Path) -> Iterator[str]:
     with served(create_app(dicom_root)) as url:
         yield url
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Node:
+    settings = dataclasses.replace(
+        Settings(), home=tmp_path / "home", release_minimum_count=2, harvest_requests_per_s=1000
+    )
+    return init_node(settings, FixedClock(), name="biobank-a")
+
+
+@pytest.fixture
+def secret_file(tmp_path: Path) -> Path:
+    path = tmp_path / "password"
+    path.write_text("reader\n")
+    path.chmod(0o600)
+    return path

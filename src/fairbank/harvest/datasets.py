@@ -1,0 +1,218 @@
+"""Datasets as a curator defines them at the node, and the archives that the node reads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from fairbank import audit
+from fairbank.audit import NodeAudit
+from fairbank.database import reading, writing
+from fairbank.harvest.errors import BadDefinition, UnknownDataset, UnknownSource
+from fairbank.harvest.folder import FolderSource
+from fairbank.harvest.secret_files import read_secret
+from fairbank.harvest.sources import ImageSource, SourceKind
+from fairbank.harvest.store import DatasetRow, SourceRow
+from fairbank.harvest.xnat import XnatSource
+from fairbank.ontology.counts import Count
+from fairbank.ontology.record import (
+    AccessRights,
+    Activity,
+    ActivityKind,
+    CollectionKind,
+    DatasetRecord,
+    Totals,
+)
+from fairbank.ontology.wire import moment
+from fairbank.release.node import Node
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What a curator says of a dataset; the counts come from the index."""
+
+    title: str
+    description: str
+    collection_kind: CollectionKind
+    data_use: tuple[str, ...] = ()
+    keywords: tuple[str, ...] = ()
+    publisher: str | None = None
+    contact: str | None = None
+    licence: str | None = None
+    access_rights: AccessRights = AccessRights.NON_PUBLIC
+
+
+def add_source(
+    node: Node,
+    name: str,
+    *,
+    kind: SourceKind,
+    location: str,
+    user: str = "",
+    secret_file: Path | None = None,
+) -> None:
+    """Remember an archive under a name of the node's own; a source of the same name is replaced.
+
+    Args:
+        node: the node.
+        name: what messages and reports call the archive.
+        kind: what it is.
+        location: address of an XNAT, or path of a folder.
+        user: the archive's user; XNAT only.
+        secret_file: file of mode 0600 with that user's password; XNAT only.
+
+    Raises:
+        BadDefinition: if something is missing for this kind.
+        UnsafeSecret: if the password file is missing, empty, or readable by others.
+    """
+    if kind is SourceKind.XNAT:
+        if not location.startswith(("https://", "http://")) or not user or secret_file is None:
+            raise BadDefinition(
+                f"The XNAT archive {name!r} is not completely described.",
+                why="It needs an address (https://…), a user, and a file with that user's password.",
+                todo="Give all three; the password file has mode 0600.",
+            )
+        read_secret(secret_file)
+    row = SourceRow(
+        name=name,
+        kind=kind.value,
+        location=location if kind is SourceKind.XNAT else str(Path(location).absolute()),
+        user=user,
+        secret_file=str(secret_file.absolute()) if secret_file else "",
+        created=node.clock.now(),
+    )
+    with writing(node.engine) as session:
+        session.merge(row)
+        _audit(node, session, "source.add", name)
+
+
+def sources(node: Node) -> list[SourceRow]:
+    """Return all sources of the node, sorted by name."""
+    with reading(node.engine) as session:
+        return list(session.scalars(select(SourceRow).order_by(SourceRow.name)))
+
+
+def open_source(node: Node, name: str) -> ImageSource:
+    """Return a source, ready to be read; close it after use.
+
+    Raises:
+        UnknownSource: if none has this name.
+        UnsafeSecret: if its password file can no longer be used.
+    """
+    with reading(node.engine) as session:
+        row = session.get(SourceRow, name)
+    if row is None:
+        known = ", ".join(source.name for source in sources(node)) or "none"
+        raise UnknownSource(
+            f"This node has no source {name[:80]!r}.",
+            why=f"Its sources are: {known}.",
+            todo="Check the spelling, or add the source first.",
+        )
+    if row.kind == SourceKind.FOLDER.value:
+        return FolderSource(Path(row.location), name=row.name)
+    return XnatSource(
+        row.location,
+        row.user,
+        read_secret(Path(row.secret_file)),
+        name=row.name,
+        timeout_s=node.settings.harvest_timeout_s,
+        requests_per_s=node.settings.harvest_requests_per_s,
+    )
+
+
+def define_dataset(node: Node, slug: str, *, project: str, description: Description) -> None:
+    """Define a dataset over a project of the research store, or change how an existing one is described.
+
+    Raises:
+        BadDefinition: if a word cannot stand in a record (an unknown data-use code, a name with blanks, …).
+    """
+    _check(node, slug, description)
+    now = node.clock.now()
+    with writing(node.engine) as session:
+        row = session.get(DatasetRow, slug)
+        if row is None:
+            row = DatasetRow(slug=slug, version=0, published_digest=None, created=now)
+            session.add(row)
+        row.project = project
+        row.title, row.description = description.title, description.description
+        row.keywords, row.data_use = list(description.keywords), list(description.data_use)
+        row.publisher = description.publisher or node.name
+        row.contact, row.licence = description.contact, description.licence
+        row.access_rights = description.access_rights.value
+        row.collection_kind = description.collection_kind.value
+        row.updated = now
+        _audit(node, session, "dataset.define", slug)
+
+
+def datasets(node: Node) -> Sequence[DatasetRow]:
+    """Return all datasets of the node, sorted by name."""
+    with reading(node.engine) as session:
+        return list(session.scalars(select(DatasetRow).order_by(DatasetRow.slug)))
+
+
+def dataset_of(session: Session, slug: str) -> DatasetRow:
+    """Return a dataset.
+
+    Raises:
+        UnknownDataset: if none has this name.
+    """
+    row = session.get(DatasetRow, slug)
+    if row is None:
+        known = ", ".join(session.scalars(select(DatasetRow.slug).order_by(DatasetRow.slug))) or "none"
+        raise UnknownDataset(
+            f"This node has no dataset {slug[:80]!r}.",
+            why=f"Its datasets are: {known}.",
+            todo="Check the spelling, or define the dataset first.",
+        )
+    return row
+
+
+def _check(node: Node, slug: str, description: Description) -> None:
+    """Refuse now what the record would refuse later."""
+    now = moment(node.clock.now())
+    none = Count.exact(0)
+    try:
+        DatasetRecord(
+            node=node.name,
+            dataset=slug,
+            version=1,
+            title=description.title,
+            description=description.description,
+            keywords=description.keywords,
+            publisher=description.publisher or node.name,
+            contact=description.contact,
+            licence=description.licence,
+            access_rights=description.access_rights,
+            collection_kind=description.collection_kind,
+            data_use=description.data_use,
+            minimum_count=1,
+            totals=Totals(subjects=none, studies=none, series=none, instances=none),
+            cube=(),
+            provenance=(
+                Activity(
+                    kind=ActivityKind.HARVEST,
+                    tool="fairbank",
+                    tool_version="0",
+                    agent=node.name,
+                    started=now,
+                    ended=now,
+                ),
+            ),
+            created=now,
+        )
+    except ValidationError as err:
+        fields = sorted({str(fault["loc"][0]) for fault in err.errors() if fault["loc"]})
+        raise BadDefinition(
+            f"The dataset cannot be described like this: {', '.join(fields)}.",
+            why="Names are a to z, 0 to 9 and hyphens; data use is DUO codes such as DUO:0000007; texts are not empty.",
+            todo="Correct what is named, and define the dataset again.",
+        ) from err
+
+
+def _audit(node: Node, session: Session, act: str, target: str) -> None:
+    audit.record(session, NodeAudit, clock=node.clock, actor=node.key.key_id, act=act, target=target)

@@ -1,0 +1,181 @@
+"""Reading headers: what the index needs of one file, without its pixels."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pydicom
+from pydicom.dataset import Dataset
+from pydicom.errors import InvalidDicomError
+
+from fairbank.harvest.errors import UnreadableHeader
+
+_TAGS = [
+    "SOPInstanceUID",
+    "SOPClassUID",
+    "SeriesInstanceUID",
+    "StudyInstanceUID",
+    "PatientID",
+    "Modality",
+    "BodyPartExamined",
+    "Manufacturer",
+    "SliceThickness",
+    "SpacingBetweenSlices",
+    "PixelSpacing",
+    "Rows",
+    "Columns",
+    "NumberOfFrames",
+    "ImageOrientationPatient",
+    "ImagePositionPatient",
+    "InstanceNumber",
+    "EchoTime",
+    "AcquisitionTime",
+    "AcquisitionNumber",
+    "TemporalPositionIdentifier",
+    "TriggerTime",
+    "DiffusionBValue",
+    "ImageType",
+    "ConvolutionKernel",
+    "BurnedInAnnotation",
+    "LossyImageCompression",
+    "SharedFunctionalGroupsSequence",
+    "PerFrameFunctionalGroupsSequence",
+]
+# What may tell two images at one place apart (rule 3 of quality.py).
+_VARIANTS = (
+    "EchoTime",
+    "AcquisitionTime",
+    "AcquisitionNumber",
+    "TemporalPositionIdentifier",
+    "TriggerTime",
+    "DiffusionBValue",
+    "ImageType",
+    "ConvolutionKernel",
+)
+
+Vector = tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceHeader:
+    """What the header of one file says; lengths in millimetres, None where it says nothing usable."""
+
+    path: Path
+    sop_uid: str
+    sop_class: str
+    series_uid: str
+    study_uid: str
+    subject: str
+    modality: str
+    body_part: str
+    manufacturer: str
+    slice_thickness: float | None
+    spacing_between: float | None
+    pixel_spacing: Vector
+    rows: int | None
+    columns: int | None
+    frames: int
+    orientation: Vector
+    position: Vector
+    variant: str
+    instance_number: int | None
+    burned_in: str
+    lossy: str
+
+    @property
+    def is_multiframe(self) -> bool:
+        """Tell whether one file holds several frames, so that its geometry is not in the top level."""
+        return self.frames > 1
+
+
+def read_header(path: Path) -> InstanceHeader:
+    """Read the header of a file, up to its pixels.
+
+    Raises:
+        UnreadableHeader: if it is not DICOM, cut off in its header, or without its UIDs.
+    """
+    try:
+        dataset = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=_TAGS)
+        header = _header(path, dataset)
+    except (InvalidDicomError, OSError, ValueError, TypeError, AttributeError, KeyError, EOFError) as err:
+        raise _unreadable() from err
+    if not (header.sop_uid and header.series_uid and header.study_uid):
+        raise _unreadable()
+    return header
+
+
+def _header(path: Path, dataset: Dataset) -> InstanceHeader:
+    measures = _measures(dataset)
+    thickness = _number(dataset.get("SliceThickness"))
+    return InstanceHeader(
+        path=path,
+        sop_uid=_text(dataset, "SOPInstanceUID"),
+        sop_class=_text(dataset, "SOPClassUID"),
+        series_uid=_text(dataset, "SeriesInstanceUID"),
+        study_uid=_text(dataset, "StudyInstanceUID"),
+        subject=_text(dataset, "PatientID"),
+        modality=_text(dataset, "Modality"),
+        body_part=_text(dataset, "BodyPartExamined"),
+        manufacturer=_text(dataset, "Manufacturer"),
+        slice_thickness=thickness if thickness is not None else _number(measures.get("SliceThickness")),
+        spacing_between=_number(dataset.get("SpacingBetweenSlices")),
+        pixel_spacing=_vector(dataset.get("PixelSpacing") or measures.get("PixelSpacing"), 2),
+        rows=_whole(dataset.get("Rows")),
+        columns=_whole(dataset.get("Columns")),
+        frames=_whole(dataset.get("NumberOfFrames")) or 1,
+        orientation=_vector(dataset.get("ImageOrientationPatient"), 6),
+        position=_vector(dataset.get("ImagePositionPatient"), 3),
+        variant="|".join(_text(dataset, keyword) for keyword in _VARIANTS),
+        instance_number=_whole(dataset.get("InstanceNumber")),
+        burned_in=_text(dataset, "BurnedInAnnotation").upper(),
+        lossy=_text(dataset, "LossyImageCompression"),
+    )
+
+
+def _measures(dataset: Dataset) -> Dataset:
+    """Return the pixel measures of an enhanced multi-frame image (DICOM PS3.3, C.7.6.16.2.1), or an empty dataset."""
+    for keyword in ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"):
+        groups = dataset.get(keyword) or []
+        if groups and (measures := groups[0].get("PixelMeasuresSequence")):
+            found: Dataset = measures[0]
+            return found
+    return Dataset()
+
+
+def _text(dataset: Dataset, keyword: str) -> str:
+    value = dataset.get(keyword)
+    return "" if value is None else str(value).strip()
+
+
+def _number(value: Any) -> float | None:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _whole(value: Any) -> int | None:
+    number = _number(value)
+    return int(number) if number is not None else None
+
+
+def _vector(value: Any, length: int) -> Vector:
+    """Return a vector of the wanted length, or an empty one if any part is missing."""
+    try:
+        parts = [_number(part) for part in value]
+    except TypeError:
+        return ()
+    usable = tuple(part for part in parts if part is not None)
+    return usable if len(usable) == len(parts) == length else ()
+
+
+def _unreadable() -> UnreadableHeader:
+    return UnreadableHeader(
+        "The header of a file cannot be read.",
+        why="It is not DICOM, it is cut off, or it lacks its identifiers.",
+        todo="Look at the file by its reference; the other files are not affected.",
+    )

@@ -1,0 +1,308 @@
+"""The local index: one row per series of the research store, and the choice of a cohort from it.
+
+A row is made anew only when the files of its series have changed; a series that has gone is marked missing, never
+silently forgotten. Nothing of the index leaves the node but counts in a record.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from itertools import groupby
+from pathlib import Path
+
+from sqlalchemy import select as sql_select
+from sqlalchemy.orm import Session
+
+from fairbank import __version__
+from fairbank.clock import iso
+from fairbank.database import reading, writing
+from fairbank.deid.facts import FactSheet
+from fairbank.deid.outcomes import Status
+from fairbank.deid.research_store import ResearchStore
+from fairbank.deid.store import facts_of
+from fairbank.harvest.datasets import dataset_of
+from fairbank.harvest.errors import NotInSource, UnreadableHeader
+from fairbank.harvest.headers import InstanceHeader, read_header
+from fairbank.harvest.reports import ItemResult, Progress, ProgressCallback, RunKind, RunReport, RunState
+from fairbank.harvest.series import Aspect, Assessment, SeriesFacts, describe, group_series
+from fairbank.harvest.store import RunRow, SeriesRow
+from fairbank.ontology._body_parts import BODY_PARTS
+from fairbank.ontology.record import UNKNOWN, HowKnown
+from fairbank.ontology.signed_objects import Pick, Selector, Unit
+from fairbank.release.node import Node
+from fairbank.signing import file_digest
+
+SOFTWARE = f"fairbank {__version__}"
+LIVE = "live"
+MISSING = "missing"
+_PAGE = 50
+_TERM_OF_CODE = {code: term for term, (code, _) in sorted(BODY_PARTS.items(), reverse=True)}
+
+
+@dataclass(frozen=True, slots=True)
+class IndexedSeries:
+    """One series of a cohort; every id is a pseudonym."""
+
+    series_uid: str
+    study_uid: str
+    subject: str
+    modality: str
+    directory: Path
+    instances: int
+    content_digest: str
+
+
+def select(session: Session, dataset: str, selector: Selector) -> list[IndexedSeries]:
+    """Return the series of a dataset that a selector takes, sorted by series UID.
+
+    Raises:
+        UnknownDataset: if there is no such dataset.
+    """
+    query = sql_select(SeriesRow).where(
+        SeriesRow.project == dataset_of(session, dataset).project,
+        SeriesRow.state == LIVE,
+        SeriesRow.instances >= selector.minimum_instances,
+    )
+    for column, words in (
+        (SeriesRow.modality, selector.modality),
+        (SeriesRow.body_part, selector.body_part),
+        (SeriesRow.manufacturer, selector.manufacturer),
+    ):
+        if words:
+            query = query.where(column.in_(words))
+    chosen = [_indexed(row) for row in session.scalars(query.order_by(SeriesRow.series_uid))]
+    return _picked(chosen, selector)
+
+
+def index_store(node: Node, dataset: str, *, progress: ProgressCallback | None = None) -> RunReport:
+    """Bring the index of a dataset up to date with the research store.
+
+    Raises:
+        UnknownDataset: if there is no such dataset.
+        NotInSource: if the store's folder of an indexed project has gone: an unmounted disk is no withdrawal.
+    """
+    with reading(node.engine) as session:
+        project = dataset_of(session, dataset).project
+        known = {row.series_uid: row for row in _rows(session, project)}
+        facts = facts_of(session, project)
+    root = node.settings.store_path
+    if not (root / project).is_dir() and any(row.state == LIVE for row in known.values()):
+        raise NotInSource(
+            f"The research store has no folder of the project {project!r}.",
+            why="It was indexed before; a whole project does not vanish by itself.",
+            todo="Check that the store's disk is mounted and 'node_store' names it.",
+        )
+    run = _begin(node, project)
+    indexing = _Indexing(project, run.id, node.clock.now(), facts, known)
+    folders = list(_series_folders(ResearchStore(root), project)) if (root / project).is_dir() else []
+    results: list[ItemResult] = []
+    for start in range(0, len(folders), _PAGE):
+        with writing(node.engine) as session:
+            for folder, paths in folders[start : start + _PAGE]:
+                results.append(indexing.take(session, len(results) + 1, folder, paths))
+                if progress is not None:
+                    progress(Progress(len(results), len(folders), results[-1]))
+    return _end(node, run, indexing, results)
+
+
+def runs(session: Session, project: str) -> list[RunRow]:
+    """Return the runs of a project, oldest first."""
+    return list(session.scalars(sql_select(RunRow).where(RunRow.project == project).order_by(RunRow.started)))
+
+
+def live_series(session: Session, dataset: str) -> list[SeriesRow]:
+    """Return the rows of all series that a dataset has at present, sorted by series UID."""
+    project = dataset_of(session, dataset).project
+    return [row for row in _rows(session, project) if row.state == LIVE]
+
+
+def quality_of(row: SeriesRow) -> dict[Aspect, Assessment]:
+    """Return what is known of a series' quality."""
+    found = {}
+    for aspect in Aspect:
+        known = row.quality.get(aspect.value, {})
+        how = known.get("how_known")
+        found[aspect] = Assessment(
+            assessed=bool(known.get("assessed")),
+            affected=bool(known.get("affected")),
+            how_known=HowKnown(how) if how else None,
+        )
+    return found
+
+
+@dataclass(slots=True)
+class _Indexing:
+    """One run over a project's folders."""
+
+    project: str
+    run: str
+    now: datetime
+    facts: dict[str, FactSheet]
+    known: dict[str, SeriesRow]
+    _seen: set[str] | None = None
+
+    @property
+    def seen(self) -> set[str]:
+        if self._seen is None:
+            self._seen = set()
+        return self._seen
+
+    def take(self, session: Session, number: int, folder: Path, paths: list[Path]) -> ItemResult:
+        reference = f"series #{number}"
+        token = _stat_token(paths)
+        row = self.known.get(folder.name)
+        if row is not None and row.stat_token == token and row.directory == str(folder):
+            self.seen.add(row.series_uid)
+            session.merge(self._with_facts(row))
+            return ItemResult(reference, Status.NOT_NEEDED, {"unchanged": len(paths)})
+        headers, unreadable = _readable(paths)
+        for series_uid, of_series in group_series(headers).items():
+            self.seen.add(series_uid)
+            # A series with an unreadable file gets no token, so that the next run looks at it again.
+            row = self._row(describe(of_series), of_series, folder, "" if unreadable else token)
+            session.merge(row)
+        files = {"ok": len(headers)} | ({"unreadable": unreadable} if unreadable else {})
+        if not headers:
+            return ItemResult(reference, Status.ERROR, files, UnreadableHeader.code)
+        return ItemResult(reference, Status.ERROR if unreadable else Status.OK, files)
+
+    def _row(self, facts: SeriesFacts, headers: list[InstanceHeader], folder: Path, token: str) -> SeriesRow:
+        known = self.known.get(facts.series_uid)
+        row = SeriesRow(
+            project=self.project,
+            series_uid=facts.series_uid,
+            study_uid=facts.study_uid,
+            subject=facts.subject,
+            directory=str(folder),
+            stat_token=token,
+            content_digest=_content_digest(headers),
+            modality=facts.modality,
+            body_part=facts.body_part,
+            body_part_known=HowKnown.HEADER.value if facts.body_part != UNKNOWN else None,
+            manufacturer=facts.manufacturer,
+            manufacturer_raw=facts.manufacturer_raw,
+            slice_thickness_mm=facts.slice_thickness_mm,
+            slice_thickness=facts.slice_thickness,
+            spacing_mm=facts.spacing_mm,
+            rows=facts.rows,
+            columns=facts.columns,
+            instances=facts.instances,
+            frames=facts.frames,
+            quality=_as_json(facts.quality, at=self.now),
+        )
+        if known is not None:
+            row.id = known.id
+        return self._with_facts(row)
+
+    def _with_facts(self, row: SeriesRow) -> SeriesRow:
+        """Add what the fact sheet knows and cleaning has taken from the headers."""
+        sheet = self.facts.get(row.series_uid)
+        row.sex = sheet.sex.value if sheet else UNKNOWN
+        row.age_band = sheet.age_band if sheet else UNKNOWN
+        row.contrast = sheet.contrast.value if sheet else UNKNOWN
+        # Dates in the store may be shifted; only the sheet knows the true year.
+        row.acquisition_year = sheet.acquisition_year if sheet else None
+        if row.body_part == UNKNOWN and sheet and sheet.body_region_code in _TERM_OF_CODE:
+            row.body_part = _TERM_OF_CODE[sheet.body_region_code]
+            row.body_part_known = sheet.body_region_known.value
+        row.state, row.run, row.seen = LIVE, self.run, self.now
+        return row
+
+
+def _picked(series: list[IndexedSeries], selector: Selector) -> list[IndexedSeries]:
+    if selector.pick is Pick.ALL or selector.unit is Unit.SERIES:
+        return series
+    unit: Callable[[IndexedSeries], str] = (
+        (lambda one: one.study_uid) if selector.unit is Unit.STUDY else (lambda one: one.subject)
+    )
+    picked = [
+        max(group, key=lambda one: (one.instances, one.series_uid))
+        for _, group in groupby(sorted(series, key=unit), key=unit)
+    ]
+    return sorted(picked, key=lambda one: one.series_uid)
+
+
+def _indexed(row: SeriesRow) -> IndexedSeries:
+    return IndexedSeries(
+        row.series_uid,
+        row.study_uid,
+        row.subject,
+        row.modality,
+        Path(row.directory),
+        row.instances,
+        row.content_digest,
+    )
+
+
+def _rows(session: Session, project: str) -> Iterable[SeriesRow]:
+    query = sql_select(SeriesRow).where(SeriesRow.project == project).order_by(SeriesRow.series_uid)
+    return session.scalars(query).all()
+
+
+def _series_folders(store: ResearchStore, project: str) -> Iterator[tuple[Path, list[Path]]]:
+    for folder, paths in groupby(store.files(project), key=lambda path: path.parent):
+        yield folder, list(paths)
+
+
+def _readable(paths: list[Path]) -> tuple[list[InstanceHeader], int]:
+    headers = []
+    for path in paths:
+        try:
+            headers.append(read_header(path))
+        except UnreadableHeader:
+            continue
+    return headers, len(paths) - len(headers)
+
+
+def _stat_token(paths: list[Path]) -> str:
+    stats = [(path.name, path.stat()) for path in sorted(paths)]
+    lines = [f"{name}\0{status.st_size}\0{status.st_mtime_ns}" for name, status in stats]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def _content_digest(headers: list[InstanceHeader]) -> str:
+    lines = sorted(f"{header.sop_uid} {file_digest(header.path)}" for header in headers)
+    return "sha256:" + hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def _as_json(quality: dict[Aspect, Assessment], *, at: datetime) -> dict[str, object]:
+    marks = {"at": iso(at), "tool": SOFTWARE}
+    return {aspect.value: json.loads(json.dumps(asdict(known))) | marks for aspect, known in quality.items()}
+
+
+def _begin(node: Node, project: str) -> RunRow:
+    run = RunRow(
+        id=node.clock.new_id(),
+        kind=RunKind.INDEX.value,
+        source="research store",
+        source_kind="research-store",
+        source_version="-",
+        container=project,
+        project=project,
+        state=RunState.RUNNING.value,
+        software=SOFTWARE,
+        profile="",
+        started=node.clock.now(),
+        ended=None,
+        counts={},
+    )
+    with writing(node.engine) as session:
+        session.add(run)
+    return run
+
+
+def _end(node: Node, run: RunRow, indexing: _Indexing, results: list[ItemResult]) -> RunReport:
+    gone = [uid for uid, row in indexing.known.items() if row.state == LIVE and uid not in indexing.seen]
+    ended = node.clock.now()
+    report = RunReport(run.id, RunKind.INDEX, run.started, ended, tuple(results), len(gone))
+    with writing(node.engine) as session:
+        for row in _rows(session, indexing.project):
+            if row.series_uid in gone:
+                row.state = MISSING
+        kept = session.get_one(RunRow, run.id)
+        kept.state, kept.ended, kept.counts = RunState.FINISHED.value, ended, report.counts()
+    return report

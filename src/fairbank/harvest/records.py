@@ -1,0 +1,299 @@
+"""From the index to the record: exact counts at the node, suppressed and sealed before anything is staged to leave."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy.orm import Session
+
+from fairbank import __version__
+from fairbank.database import reading, writing
+from fairbank.deid import _e1_1 as table
+from fairbank.deid.profiles import Profile
+from fairbank.harvest.datasets import dataset_of
+from fairbank.harvest.errors import NothingToPublish
+from fairbank.harvest.index import live_series, quality_of, runs
+from fairbank.harvest.reports import RunKind, RunState
+from fairbank.harvest.series import Aspect
+from fairbank.harvest.sources import SourceKind
+from fairbank.harvest.store import RunRow, SeriesRow
+from fairbank.ontology.counts import Count
+from fairbank.ontology.outputs import DoorClass
+from fairbank.ontology.record import (
+    UNKNOWN,
+    AccessRights,
+    Activity,
+    ActivityKind,
+    CollectionKind,
+    DatasetRecord,
+    Distribution,
+    HowKnown,
+    Quality,
+    Stratum,
+    Totals,
+)
+from fairbank.ontology.wire import moment
+from fairbank.release.candidates import Candidate
+from fairbank.release.disclosure import suppress_record
+from fairbank.release.node import Node
+from fairbank.release.outbox import Outbox
+from fairbank.release.releases import Release
+from fairbank.signing import sha256_digest
+
+MEDIA_TYPE = "application/vnd.fairbank.record.v1+json"
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """What publishing a dataset sends, or would send: the record before and after suppression, and its release."""
+
+    exact: DatasetRecord
+    record: DatasetRecord
+    envelope: bytes
+    release: Release | None
+
+    @property
+    def rehearsed(self) -> bool:
+        """Tell whether nothing was staged."""
+        return self.release is None
+
+
+def build(session: Session, node: Node, dataset: str) -> DatasetRecord:
+    """Return the record of a dataset with exact counts, which must not leave like this.
+
+    Raises:
+        UnknownDataset: if there is no such dataset.
+        NothingToPublish: if the index holds no series of it.
+    """
+    row = dataset_of(session, dataset)
+    series = live_series(session, dataset)
+    if not series:
+        raise NothingToPublish(
+            f"The dataset {dataset!r} has no series in the index.",
+            why="A record without images describes nothing.",
+            todo="Pull its images and index the research store first; look at the quarantine if files were held.",
+        )
+    k = node.settings.release_minimum_count
+    first_year, last_year = _years(series, k)
+    return DatasetRecord(
+        node=node.name,
+        dataset=dataset,
+        version=row.version + 1,
+        title=row.title,
+        description=row.description,
+        keywords=tuple(row.keywords),
+        publisher=row.publisher,
+        contact=row.contact,
+        licence=row.licence,
+        access_rights=AccessRights(row.access_rights),
+        collection_kind=CollectionKind(row.collection_kind),
+        data_use=tuple(row.data_use),
+        minimum_count=k,
+        totals=_totals(series),
+        cube=_cube(series),
+        distributions=_distributions(series),
+        acquired_from=first_year,
+        acquired_to=last_year,
+        provenance=_provenance(runs(session, row.project), agent=row.publisher),
+        quality=_quality(series),
+        created=moment(node.clock.now()),
+    )
+
+
+def preview(node: Node, dataset: str) -> Publication:
+    """Return what publishing would stage, without staging it."""
+    with reading(node.engine) as session:
+        exact = build(session, node, dataset)
+    record = suppress_record(exact, exact.minimum_count)
+    return Publication(exact, record, record.seal(node.key), None)
+
+
+def publish(node: Node, dataset: str) -> Publication:
+    """Suppress, seal and stage the record of a dataset; sending is the outbox's own step, and needs enrolment.
+
+    Raises:
+        UnknownDataset: if there is no such dataset.
+        NothingToPublish: if the index holds no series of it.
+        GateRefused: if the gate does not let the record leave.
+    """
+    with writing(node.engine) as session:
+        exact = build(session, node, dataset)
+        record = suppress_record(exact, exact.minimum_count)
+        envelope = record.seal(node.key)
+        candidate = Candidate(
+            door_class=DoorClass.RECORD,
+            output=f"record-{dataset}",
+            content=envelope,
+            media_type=MEDIA_TYPE,
+            round=record.version,
+        )
+        release = Outbox(node).stage(session, candidate)
+        row = dataset_of(session, dataset)
+        row.version, row.published_digest = record.version, sha256_digest(envelope)
+    return Publication(exact, record, envelope, release)
+
+
+def _totals(series: Sequence[SeriesRow]) -> Totals:
+    return Totals(
+        subjects=_different(series, lambda row: row.subject),
+        studies=_different(series, lambda row: row.study_uid),
+        series=Count.exact(len(series)),
+        instances=Count.exact(sum(row.instances for row in series)),
+    )
+
+
+def _cube(series: Sequence[SeriesRow]) -> tuple[Stratum, ...]:
+    cells: dict[tuple[str, str, str, str], list[SeriesRow]] = defaultdict(list)
+    for row in series:
+        cells[row.modality, row.body_part, row.manufacturer, row.slice_thickness].append(row)
+    return tuple(
+        Stratum(
+            modality=modality,
+            body_part=body_part,
+            manufacturer=manufacturer,
+            slice_thickness=thickness,
+            series=Count.exact(len(rows)),
+            studies=_different(rows, lambda row: row.study_uid),
+            subjects=_different(rows, lambda row: row.subject),
+        )
+        for (modality, body_part, manufacturer, thickness), rows in sorted(cells.items())
+    )
+
+
+def _distributions(series: Sequence[SeriesRow]) -> tuple[Distribution, ...]:
+    attributes: tuple[tuple[str, Callable[[SeriesRow], str]], ...] = (
+        ("sex", lambda row: row.sex),
+        ("age-band", lambda row: row.age_band),
+        ("acquisition-year", lambda row: str(row.acquisition_year or UNKNOWN)),
+    )
+    found = []
+    for attribute, value_of in attributes:
+        subjects: dict[str, set[str]] = defaultdict(set)
+        for row in series:
+            subjects[value_of(row)].add(row.subject)
+        found += [
+            Distribution(
+                attribute=attribute,
+                value=value,
+                how_known=HowKnown.HEADER,
+                subjects=Count.exact(len(subjects[value])),
+            )
+            for value in sorted(subjects, key=_age_order)
+        ]
+    return tuple(found)
+
+
+def _age_order(value: str) -> tuple[int, str]:
+    """Sort bands by their lower end, and `unknown` last."""
+    digits = value.partition("-")[0].rstrip("+")
+    return (int(digits), value) if digits.isdigit() else (10_000, value)
+
+
+def _years(series: Sequence[SeriesRow], k: int) -> tuple[int | None, int | None]:
+    """Return the first and last year with at least k subjects: an outlying year would tell about few people."""
+    subjects: dict[int, set[str]] = defaultdict(set)
+    for row in series:
+        if row.acquisition_year is not None:
+            subjects[row.acquisition_year].add(row.subject)
+    years = [year for year, of_year in subjects.items() if len(of_year) >= k]
+    return (min(years), max(years)) if years else (None, None)
+
+
+def _provenance(of_project: Sequence[RunRow], *, agent: str) -> tuple[Activity, ...]:
+    pulls = [run for run in of_project if run.kind == RunKind.PULL.value and run.ended is not None]
+    indexings = [run for run in of_project if run.kind == RunKind.INDEX.value and _finished(run)]
+    activities = []
+    for (kind, version), group in _grouped(pulls, lambda run: (run.source_kind, run.source_version)):
+        words = SourceKind(kind).words
+        activities.append(
+            _activity(ActivityKind.ACQUISITION, group, agent, tool=words, version=version, source=words)
+        )
+    for (profile, software), group in _grouped(pulls, lambda run: (run.profile, run.software)):
+        activities.append(
+            _activity(
+                ActivityKind.DEIDENTIFICATION,
+                group,
+                agent,
+                tool="fairbank deid",
+                version=software.removeprefix("fairbank "),
+                profile=Profile(profile),
+            )
+        )
+    if indexings:
+        activities.append(
+            _activity(
+                ActivityKind.HARVEST, indexings[-1:], agent, tool="fairbank harvest", version=__version__
+            )
+        )
+    return tuple(activities)
+
+
+def _finished(run: RunRow) -> bool:
+    return run.state == RunState.FINISHED.value
+
+
+def _activity(
+    kind: ActivityKind,
+    group: Sequence[RunRow],
+    agent: str,
+    *,
+    tool: str,
+    version: str,
+    source: str | None = None,
+    profile: Profile | None = None,
+) -> Activity:
+    return Activity(
+        kind=kind,
+        tool=tool,
+        tool_version=version,
+        profile=f"DICOM PS3.15 {table.EDITION}, profile {profile.value}" if profile else None,
+        profile_digest=profile_digest(profile) if profile else None,
+        source_system=source,
+        agent=agent,
+        started=moment(min(run.started for run in group)),
+        ended=moment(max(run.ended or run.started for run in group)),
+    )
+
+
+def profile_digest(profile: Profile) -> str:
+    """Return the digest that names a profile exactly: its options and the table that they act on."""
+    options = ",".join(sorted(option.value for option in profile.options))
+    text = f"{profile.value}\n{options}\n{table.EDITION}\n{table.TABLE_SHA256}"
+    return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+
+
+def _quality(series: Sequence[SeriesRow]) -> tuple[Quality, ...]:
+    known = [quality_of(row) for row in series]
+    found = []
+    for aspect in Aspect:
+        assessed = [each[aspect] for each in known if each[aspect].assessed]
+        if not assessed:
+            found.append(Quality(aspect=aspect.value, assessed=False))
+            continue
+        newest = max(str(row.quality[aspect.value]["at"]) for row in series)
+        found.append(
+            Quality(
+                aspect=aspect.value,
+                assessed=True,
+                how_known=assessed[0].how_known,
+                at=newest,
+                series_affected=Count.exact(sum(each.affected for each in assessed)),
+            )
+        )
+    return tuple(found)
+
+
+def _different(rows: Iterable[SeriesRow], value_of: Callable[[SeriesRow], str]) -> Count:
+    return Count.exact(len({value_of(row) for row in rows}))
+
+
+def _grouped(
+    of_project: Sequence[RunRow], key: Callable[[RunRow], tuple[str, str]]
+) -> list[tuple[tuple[str, str], list[RunRow]]]:
+    groups: dict[tuple[str, str], list[RunRow]] = defaultdict(list)
+    for run in of_project:
+        groups[key(run)].append(run)
+    return sorted(groups.items())
