@@ -177,9 +177,6 @@ def _file_system(plan: SandboxPlan) -> Iterator[str]:
         yield from _gpu_devices()
     # Without a user namespace /dev belongs to root; with one it would be memory that no limit counts.
     yield from ("--remount-ro", "/dev")
-    if plan.has(Protection.PRIVATE_ROOT):
-        size = str(plan.policy.temporary_bytes)
-        yield from ("--size", size, "--perms", "1777", "--tmpfs", "/tmp")  # noqa: S108
     if plan.has(Protection.EMPTY_RUN):
         yield from ("--perms", "0755", "--tmpfs", "/run", "--remount-ro", "/run")
     else:
@@ -201,6 +198,9 @@ def _selected_root(plan: SandboxPlan) -> Iterator[str]:
     interpreter = plan.interpreter
     folders = [f for f in (*interpreter.folders, interpreter.source) if not f.is_relative_to("/usr")]
     wanted = [f for f in folders if not any(f != other and f.is_relative_to(other) for other in folders)]
+    # /tmp comes first: the interpreter may live below the host's.
+    size = str(plan.policy.temporary_bytes)
+    yield from ("--size", size, "--perms", "1777", "--tmpfs", "/tmp")  # noqa: S108
     # bubblewrap makes missing parents for root alone, and the job's uid could not pass through them.
     yield from _parents([*wanted, Path("/etc/x"), Path("/job/x")])
     yield from ("--ro-bind", "/usr", "/usr")
@@ -217,6 +217,8 @@ def _parents(folders: list[Path]) -> Iterator[str]:
     for folder in folders:
         made.update(dict.fromkeys(reversed(tuple(folder.parents)[:-1])))
     for parent in made:
+        if str(parent) == "/tmp":  # noqa: S108
+            continue
         yield from ("--perms", "0755", "--dir", str(parent))
 
 

@@ -117,8 +117,8 @@ def make_job_group(policy: SandboxPolicy, tree: CgroupTree) -> JobGroup:
     both = _version_2(policy, tree, name)
     if both is not None:
         return JobGroup(folders=(both,), memory=both, pids=both)
-    memory = _version_1(tree.own_folder("memory"), name, _memory_v1(policy))
-    pids = _version_1(tree.own_folder("pids"), name, [("pids.max", _tasks(policy))])
+    memory = _limited_group(tree.own_folder("memory"), name, _memory_v1(policy))
+    pids = _limited_group(tree.own_folder("pids"), name, [("pids.max", _tasks(policy))])
     return JobGroup(folders=tuple(f for f in (memory, pids) if f is not None), memory=memory, pids=pids)
 
 
@@ -140,20 +140,25 @@ def _version_2(policy: SandboxPolicy, tree: CgroupTree, name: str) -> Path | Non
     # A group with processes cannot hand controllers to children; a node under systemd therefore runs in a leaf
     # of the group that was delegated to it (DelegateSubgroup=node).
     parent = own.parent if own.name == DELEGATED_LEAF else own
-    with suppress(OSError):
-        (parent / "cgroup.subtree_control").write_text("+memory +pids")
-    handed = (_lines(parent / "cgroup.subtree_control") or [""])[0].split()
-    if not {"memory", "pids"} <= set(handed):
-        return None
+    control = parent / "cgroup.subtree_control"
+    if not _hands_out_both(control):
+        with suppress(OSError):
+            control.write_text("+memory +pids")
+        if not _hands_out_both(control):
+            return None
     limits = [
         ("memory.max", str(policy.memory_bytes)),
         ("memory.swap.max", "0"),
         ("pids.max", _tasks(policy)),
     ]
-    return _version_1(parent, name, limits)
+    return _limited_group(parent, name, limits)
 
 
-def _version_1(parent: Path | None, name: str, limits: list[tuple[str, str]]) -> Path | None:
+def _hands_out_both(control: Path) -> bool:
+    return {"memory", "pids"} <= set((_lines(control) or [""])[0].split())
+
+
+def _limited_group(parent: Path | None, name: str, limits: list[tuple[str, str]]) -> Path | None:
     if parent is None:
         return None
     folder = parent / name

@@ -1,0 +1,198 @@
+"""Merge the rows of several sites into one table, a summary per site, and a plot; runs at the hub, sees no image."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean, pstdev
+
+from fairbank.analysis.contract import Column, ColumnType, Contract, Row, RowStatus, Value
+from fairbank.analysis.errors import NothingToMerge, RowsRefused
+from fairbank.analysis.tool import tool_named, tool_parameters
+from fairbank.charts.boxes import Group, box_plot
+
+SUMMARY_DIGITS = 6
+SITE = "site"
+
+
+@dataclass(frozen=True, slots=True)
+class SiteSummary:
+    """One numeric column at one site, for one modality.
+
+    Args:
+        n: number of series with a value.
+        mean, sd: over these series, population standard deviation.
+    """
+
+    site: str
+    modality: str
+    column: str
+    n: int
+    mean: float
+    sd: float
+
+
+@dataclass(frozen=True, slots=True)
+class MergedTable:
+    """The rows of all sites.
+
+    Args:
+        columns: the contract's columns; a first column names the site.
+        rows: sorted by site, then as the site sent them.
+        statuses: number of rows per site and status.
+    """
+
+    tool: str
+    version: str
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+    summaries: tuple[SiteSummary, ...]
+    statuses: dict[str, dict[str, int]]
+
+    @property
+    def sites(self) -> tuple[str, ...]:
+        """Return the sites, sorted."""
+        return tuple(sorted(self.statuses))
+
+    @property
+    def header(self) -> tuple[str, ...]:
+        """Return the column names of the merged table."""
+        return (SITE, *(column.name for column in self.columns))
+
+    def to_csv(self) -> str:
+        """Return the table as CSV (RFC 4180), empty cells where a value is missing."""
+        text = io.StringIO()
+        writer = csv.writer(text)
+        writer.writerow(self.header)
+        writer.writerows([row[name] for name in self.header] for row in self.rows)
+        return text.getvalue()
+
+    def to_json(self) -> str:
+        """Return table, summaries and column meanings as JSON."""
+        merged = {
+            "schema": "merged-table/1",
+            "tool": self.tool,
+            "version": self.version,
+            "columns": [
+                {"name": c.name, "type": c.type.value, "unit": c.unit, "meaning": c.meaning}
+                for c in self.columns
+            ],
+            "statuses": self.statuses,
+            "summaries": [_summary_json(summary) for summary in self.summaries],
+            "rows": [dict(row) for row in self.rows],
+        }
+        return json.dumps(merged, allow_nan=False, indent=1) + "\n"
+
+    def to_svg(self, column: str = "mean") -> str:
+        """Return a box plot of one numeric column by site and modality.
+
+        Raises:
+            NothingToMerge: if the table has no such column of numbers.
+        """
+        found = next((c for c in self.columns if c.name == column and c.type in _NUMERIC), None)
+        if found is None:
+            raise NothingToMerge(
+                f"The merged table has no column of numbers named {column!r}.",
+                why="Only numbers can be plotted.",
+                todo=f"Choose one of: {', '.join(c.name for c in self.columns if c.type in _NUMERIC)}.",
+            )
+        groups = [
+            Group(f"{site} · {modality}", tuple(_values(rows, column)))
+            for (site, modality), rows in _by_site_and_modality(self.rows).items()
+        ]
+        unit = f", {found.unit}" if found.unit not in (None, "1") else ""
+        return box_plot(
+            [group for group in groups if group.values],
+            title=f"{self.tool}: {column} per series",
+            axis=f"{found.meaning.rstrip('.')}{unit}",
+        )
+
+
+def merge_rows(
+    tool: str, *, parameters: Mapping[str, object], rows_by_site: Mapping[str, Sequence[Row]]
+) -> MergedTable:
+    """Merge the rows of all sites; the order in which they arrived does not matter.
+
+    Raises:
+        NothingToMerge: if no site sent rows.
+        RowsRefused: if a site's rows break the tool's contract or name a series twice.
+    """
+    if not rows_by_site:
+        raise NothingToMerge(
+            "There are no results to merge.", why="No site released any.", todo="Wait for the sites' release."
+        )
+    known = tool_named(tool)
+    contract: Contract = known.contract(tool_parameters(tool, parameters))
+    merged: list[Row] = []
+    for site in sorted(rows_by_site):
+        contract.check(rows_by_site[site])
+        _check_unique(rows_by_site[site])
+        merged += [{SITE: site, **{name: row[name] for name in contract.names}} for row in rows_by_site[site]]
+    return MergedTable(
+        tool=tool,
+        version=known.version,
+        columns=contract.columns,
+        rows=tuple(merged),
+        summaries=tuple(_summaries(merged, contract)),
+        statuses={
+            site: {s.value: sum(row["status"] == s.value for row in rows) for s in RowStatus}
+            for site, rows in sorted(rows_by_site.items())
+        },
+    )
+
+
+_NUMERIC = (ColumnType.NUMBER, ColumnType.INTEGER)
+
+
+def _summaries(rows: Sequence[Row], contract: Contract) -> list[SiteSummary]:
+    numeric = [column.name for column in contract.columns if column.type in _NUMERIC]
+    found = []
+    for (site, modality), group in _by_site_and_modality(rows).items():
+        for name in numeric:
+            values = _values(group, name)
+            if values:
+                found.append(
+                    SiteSummary(
+                        site, modality, name, len(values), _rounded(fmean(values)), _rounded(pstdev(values))
+                    )
+                )
+    return found
+
+
+def _by_site_and_modality(rows: Sequence[Row]) -> dict[tuple[str, str], list[Row]]:
+    groups: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        groups.setdefault((str(row[SITE]), str(row.get("modality") or "unknown")), []).append(row)
+    return dict(sorted(groups.items()))
+
+
+def _values(rows: Sequence[Row], name: str) -> list[float]:
+    return [float(value) for row in rows if isinstance(value := row[name], int | float)]
+
+
+def _check_unique(rows: Sequence[Row]) -> None:
+    names = [row["row"] for row in rows]
+    if len(set(names)) != len(names):
+        raise RowsRefused(
+            "A site's result names a series twice.",
+            why="Each series has one row.",
+            todo="The tool at this site must be the approved version.",
+        )
+
+
+def _summary_json(summary: SiteSummary) -> dict[str, Value]:
+    return {
+        "site": summary.site,
+        "modality": summary.modality,
+        "column": summary.column,
+        "n": summary.n,
+        "mean": summary.mean,
+        "sd": summary.sd,
+    }
+
+
+def _rounded(value: float) -> float:
+    return float(f"{value:.{SUMMARY_DIGITS - 1}e}")
