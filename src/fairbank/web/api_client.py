@@ -169,12 +169,12 @@ class HubApi:
 
     def watch_job(self, job: str, *, wait_s: int = 20) -> Iterator[dict[str, Any]]:
         """Yield a job's state, first now, then at each change, until it has ended (long-poll)."""
-        seen: Any = None
+        seen: int | None = None
         while True:
             state = self.get(f"/v1/jobs/{job}", signed_in=True, wait_s=wait_s, seen=seen)
-            if state.get("version") != seen:
+            if state["seen"] != seen:
                 yield state
-            seen = state.get("version")
+            seen = state["seen"]
             if state["state"] not in ("running", "degraded"):
                 return
 

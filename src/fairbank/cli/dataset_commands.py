@@ -1,0 +1,106 @@
+"""`fairbank dataset`: define a node's datasets; list and show the datasets of the hub."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from fairbank.cli.output import Format, FormatOption, say, show_fields, show_rows
+from fairbank.cli.session import api, node
+
+app = typer.Typer(
+    no_args_is_help=True, help="Define a node's datasets; list and show the datasets of the hub."
+)
+
+
+@app.command()
+def define(
+    ctx: typer.Context,
+    name: Annotated[str, typer.Argument(help="Name of the dataset: a to z, 0 to 9 and hyphens.")],
+    project: Annotated[str, typer.Option(help="Project of the research store.")],
+    title: Annotated[str, typer.Option(help="Title for readers.")],
+    description: Annotated[str, typer.Option(help="What the collection is.")],
+    kind: Annotated[str, typer.Option(help="trial, clinical, screening, population or test.")] = "clinical",
+    data_use: Annotated[
+        list[str] | None, typer.Option(help="DUO code, such as DUO:0000042; may be repeated.")
+    ] = None,
+    keyword: Annotated[list[str] | None, typer.Option(help="Keyword; may be repeated.")] = None,
+    publisher: Annotated[
+        str | None, typer.Option(help="Who publishes it; the node's name by default.")
+    ] = None,
+    contact: Annotated[str | None, typer.Option(help="Address for questions.")] = None,
+    licence: Annotated[str | None, typer.Option(help="Licence, as an IRI or a name.")] = None,
+) -> None:
+    """Define a dataset of this node, or change how it is described.
+
+    Example: fairbank dataset define ct --project thorax --title CT --description "Chest CT" --data-use DUO:0000042
+    """
+    from fairbank.harvest.datasets import Description, define_dataset
+    from fairbank.ontology.record import CollectionKind
+
+    kinds = [one.value for one in CollectionKind]
+    if kind not in kinds:
+        raise typer.BadParameter(f"{kind!r} is not one of {', '.join(kinds)}")
+    said = Description(
+        title=title,
+        description=description,
+        collection_kind=CollectionKind(kind),
+        data_use=tuple(data_use or ()),
+        keywords=tuple(keyword or ()),
+        publisher=publisher,
+        contact=contact,
+        licence=licence,
+    )
+    define_dataset(node(ctx), name, project=project, description=said)
+    say(f"The dataset {name} is defined. Next: fairbank harvest index {name}")
+
+
+@app.command()
+def local(ctx: typer.Context, format: FormatOption = Format.TABLE) -> None:
+    """List the datasets that this node has defined.
+
+    Example: fairbank dataset local
+    """
+    from fairbank.harvest.datasets import datasets
+
+    rows = [
+        {"name": row.slug, "project": row.project, "version": row.version, "title": row.title}
+        for row in datasets(node(ctx))
+    ]
+    show_rows(rows, columns=("name", "project", "version", "title"), format=format, empty="No dataset yet.")
+
+
+@app.command("list")
+def list_datasets(ctx: typer.Context, format: FormatOption = Format.TABLE) -> None:
+    """List the datasets of the hub.
+
+    Example: fairbank dataset list --format json
+    """
+    answer = api(ctx).get("/datasets")
+    columns = ("iri", "title", "subjects", "studies", "series", "version")
+    show_rows(answer["datasets"], columns=columns, format=format, empty="The catalogue is empty.")
+
+
+@app.command()
+def show(
+    ctx: typer.Context,
+    dataset: Annotated[str, typer.Argument(help="IRI of the dataset, or NODE/NAME.")],
+    format: FormatOption = Format.TABLE,
+) -> None:
+    """Show a dataset of the hub: what it holds, from where, and how it may be used.
+
+    Example: fairbank dataset show northfield/northfield-ct
+    """
+    path = dataset.partition("/datasets/")[2] or dataset
+    answer: dict[str, Any] = api(ctx).get(f"/datasets/{path}")
+    if format is Format.TABLE:
+        answer = {
+            key: value
+            for key, value in answer.items()
+            if not isinstance(value, (list, dict)) or key in _SHORT
+        }
+    show_fields(answer, format=format)
+
+
+_SHORT = ("keywords", "data_use", "totals")

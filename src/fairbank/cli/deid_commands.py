@@ -1,0 +1,154 @@
+"""`fairbank deid`: de-identify files, look at what was cleaned and what is held, withdraw a subject."""
+
+from __future__ import annotations
+
+import getpass
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from fairbank.cli.output import Format, FormatOption, say, show_fields, show_rows
+from fairbank.cli.session import CLOCK, node
+
+if TYPE_CHECKING:
+    from fairbank.deid.pipeline import Site
+    from fairbank.release.node import Node
+
+app = typer.Typer(
+    no_args_is_help=True, help="De-identify collections; see what was cleaned and what is held."
+)
+_PROJECT = typer.Argument(help="Project of the research store.")
+
+
+@app.command()
+def run(
+    ctx: typer.Context,
+    folder: Annotated[Path, typer.Argument(help="Folder of DICOM files.")],
+    project: Annotated[str, typer.Option(help="Project of the research store that they go to.")],
+    profile: Annotated[str, typer.Option(help="basic or research.")] = "research",
+    format: FormatOption = Format.TABLE,
+) -> None:
+    """De-identify a folder of DICOM files into the research store.
+
+    Example: fairbank deid run /data/incoming --project thorax
+    """
+    from fairbank.deid.cleaning import Order
+    from fairbank.deid.pipeline import deidentify, summarise
+    from fairbank.deid.profiles import Profile
+    from fairbank.deid.source_files import files_under
+
+    opened = node(ctx)
+    words = [one.value for one in Profile]
+    if profile not in words:
+        raise typer.BadParameter(f"{profile!r} is not one of {', '.join(words)}")
+    order = Order(project=project, profile=Profile(profile))
+    outcomes = deidentify(
+        files_under(folder),
+        order,
+        site=_site(opened),
+        agent=getpass.getuser(),
+        workers=opened.settings.deid_workers,
+    )
+    summary = summarise(outcomes)
+    fields: dict[str, object] = {
+        f"files {status.value}": count for status, count in summary.by_status.items()
+    }
+    fields |= {f"held: {reason.value}": count for reason, count in summary.by_reason.items()}
+    show_fields(fields or {"files": 0}, format=format)
+    if summary.failed:
+        raise typer.Exit(1)
+
+
+@app.command()
+def status(
+    ctx: typer.Context, project: Annotated[str, _PROJECT], format: FormatOption = Format.TABLE
+) -> None:
+    """Count a project's files by what became of them.
+
+    Example: fairbank deid status thorax
+    """
+    from sqlalchemy import select
+
+    from fairbank.database import reading
+    from fairbank.deid.store import ItemRow
+
+    with reading(node(ctx).engine) as session:
+        counted = Counter(
+            session.execute(
+                select(ItemRow.status, ItemRow.reason, ItemRow.profile).where(ItemRow.project == project)
+            ).tuples()
+        )
+    rows = [
+        {"status": status, "reason": reason, "profile": profile, "files": count}
+        for (status, reason, profile), count in sorted(counted.items(), key=lambda item: -item[1])
+    ]
+    show_rows(
+        rows,
+        columns=("status", "reason", "profile", "files"),
+        format=format,
+        empty="Nothing was cleaned yet.",
+    )
+
+
+@app.command()
+def quarantine(
+    ctx: typer.Context, project: Annotated[str, _PROJECT], format: FormatOption = Format.TABLE
+) -> None:
+    """List what is held, and why; names are neutral.
+
+    Example: fairbank deid quarantine thorax
+    """
+    from fairbank.database import reading
+    from fairbank.deid.store import quarantined
+
+    with reading(node(ctx).engine) as session:
+        rows = [
+            {"name": row.quarantine, "status": row.status, "reason": row.reason, "at": row.finished_at}
+            for row in quarantined(session, project)
+        ]
+    show_rows(rows, columns=("name", "status", "reason", "at"), format=format, empty="Nothing is held.")
+
+
+@app.command()
+def facts(ctx: typer.Context, project: Annotated[str, _PROJECT], format: FormatOption = Format.TABLE) -> None:
+    """Show the coded facts taken before cleaning; they stay at this node.
+
+    Example: fairbank deid facts thorax --format csv
+    """
+    from dataclasses import asdict
+
+    from fairbank.database import reading
+    from fairbank.deid.store import facts_of
+
+    with reading(node(ctx).engine) as session:
+        rows = [asdict(sheet) for sheet in facts_of(session, project).values()]
+    columns = ("series_uid", "modality", "sex", "age_band", "contrast", "kernel_class", "acquisition_year")
+    show_rows(rows, columns=columns, format=format, empty="No facts yet.")
+
+
+@app.command()
+def withdraw(
+    ctx: typer.Context,
+    project: Annotated[str, _PROJECT],
+    pseudonym: Annotated[str, typer.Argument(help="The subject's pseudonym in this project.")],
+) -> None:
+    """Withdraw a subject: erase the salt, the files and the facts in every project. This cannot be undone.
+
+    Example: fairbank deid withdraw thorax K7Q2M4X6B3N5P8R1
+    """
+    from fairbank.deid.withdrawal import withdraw_pseudonym
+
+    gone = withdraw_pseudonym(project, pseudonym, site=_site(node(ctx)))
+    say(f"Withdrawn: {gone.files} files and {gone.items} entries in {len(gone.known)} projects.")
+
+
+def _site(opened: Node) -> Site:
+    from fairbank.deid.identity import IdentityStore
+    from fairbank.deid.pipeline import Site
+    from fairbank.deid.research_store import ResearchStore
+    from fairbank.harvest.runs import IDENTITY_FILE
+
+    identity = IdentityStore.open_or_create(opened.settings.home / IDENTITY_FILE, clock=CLOCK)
+    return Site(identity, ResearchStore(opened.settings.store_path), opened.engine, CLOCK)

@@ -1,0 +1,193 @@
+"""`fairbank harvest`: connect an archive, pull it through de-identification, index, publish what may leave."""
+
+from __future__ import annotations
+
+import getpass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from fairbank.cli.output import Format, FormatOption, say, show_fields, show_rows
+from fairbank.cli.progress import bar
+from fairbank.cli.session import node
+
+if TYPE_CHECKING:
+    from fairbank.harvest.reports import RunReport
+
+app = typer.Typer(no_args_is_help=True, help="Connect an archive, index its series, publish what may leave.")
+_DATASET = typer.Argument(help="Name of the dataset.")
+
+
+@app.command("add-source")
+def add_source(
+    ctx: typer.Context,
+    name: Annotated[str, typer.Argument(help="What you call the archive.")],
+    location: Annotated[str, typer.Argument(help="Address of an XNAT, or path of a folder of DICOM files.")],
+    user: Annotated[str, typer.Option(help="User of the XNAT.")] = "",
+    password_file: Annotated[
+        Path | None, typer.Option(help="File of mode 0600 with that user's password.")
+    ] = None,
+) -> None:
+    """Remember an archive; an address starting with http is an XNAT, anything else a folder.
+
+    Example: fairbank harvest add-source archive https://xnat.example.org --user reader --password-file xnat.secret
+    """
+    from fairbank.harvest.datasets import add_source as add
+    from fairbank.harvest.sources import SourceKind
+
+    kind = SourceKind.XNAT if location.startswith(("http://", "https://")) else SourceKind.FOLDER
+    add(node(ctx), name, kind=kind, location=location, user=user, secret_file=password_file)
+    say(f"The source {name} ({kind.value}) is remembered. Try it: fairbank harvest check {name}")
+
+
+@app.command()
+def sources(ctx: typer.Context, format: FormatOption = Format.TABLE) -> None:
+    """List the archives that the node reads.
+
+    Example: fairbank harvest sources
+    """
+    from fairbank.harvest.datasets import sources as listing
+
+    rows = [{"name": row.name, "kind": row.kind, "location": row.location} for row in listing(node(ctx))]
+    show_rows(
+        rows, columns=("name", "kind", "location"), format=format, empty="No source yet: harvest add-source."
+    )
+
+
+@app.command()
+def check(
+    ctx: typer.Context,
+    source: Annotated[str, typer.Argument(help="Name of the source.")],
+    format: FormatOption = Format.TABLE,
+) -> None:
+    """Try an archive, and list the projects that it shows.
+
+    Example: fairbank harvest check archive
+    """
+    import contextlib
+
+    from fairbank.harvest.datasets import open_source
+
+    with contextlib.closing(open_source(node(ctx), source)) as opened:
+        version = opened.check().version
+        rows = [{"project": found.id, "title": found.title} for found in opened.list_containers()]
+    say(f"{source} answers: {version}")
+    show_rows(rows, columns=("project", "title"), format=format, empty="It shows no project to this user.")
+
+
+@app.command()
+def pull(
+    ctx: typer.Context,
+    source: Annotated[str, typer.Argument(help="Name of the source.")],
+    container: Annotated[str, typer.Argument(help="Project of the archive, or subfolder.")],
+    project: Annotated[
+        str | None, typer.Option(help="Project of the research store; the same name by default.")
+    ] = None,
+    profile: Annotated[str, typer.Option(help="basic or research.")] = "research",
+    trust_pixels: Annotated[
+        str, typer.Option(help="strict, ultrasound or reviewed: what is believed of pixels that say nothing.")
+    ] = "strict",
+    format: FormatOption = Format.TABLE,
+) -> None:
+    """De-identify what is new in an archive's project into the research store.
+
+    Example: fairbank harvest pull archive THORAX
+    """
+    from fairbank.deid.admission import PixelTrust
+    from fairbank.deid.profiles import Profile
+    from fairbank.harvest.runs import PullOrder
+    from fairbank.harvest.runs import pull as run
+
+    order = PullOrder(
+        source=source,
+        container=container,
+        project=project or container.lower(),
+        agent=getpass.getuser(),
+        profile=Profile(_word(profile, [one.value for one in Profile])),
+        trust=PixelTrust(_word(trust_pixels, [one.value for one in PixelTrust])),
+    )
+    with bar(f"Pulling {container}") as progress:
+        report = run(node(ctx), order, progress=progress)
+    _show_report(report, format)
+
+
+@app.command()
+def index(ctx: typer.Context, dataset: Annotated[str, _DATASET], format: FormatOption = Format.TABLE) -> None:
+    """Bring a dataset's index up to date with the research store.
+
+    Example: fairbank harvest index northfield-ct
+    """
+    from fairbank.harvest.index import index_store
+
+    with bar(f"Indexing {dataset}") as progress:
+        report = index_store(node(ctx), dataset, progress=progress)
+    _show_report(report, format)
+
+
+@app.command()
+def preview(ctx: typer.Context, dataset: Annotated[str, _DATASET]) -> None:
+    """Print exactly the record that would leave; nothing is staged.
+
+    Example: fairbank harvest preview northfield-ct
+    """
+    import json
+    import sys
+
+    from fairbank.harvest.records import preview as look
+
+    sys.stdout.write(
+        json.dumps(look(node(ctx), dataset).record.payload(), indent=2, ensure_ascii=False) + "\n"
+    )
+
+
+@app.command()
+def publish(
+    ctx: typer.Context, dataset: Annotated[str, _DATASET], format: FormatOption = Format.TABLE
+) -> None:
+    """Put a dataset's record into the outbox, and send it if the node has enrolled.
+
+    Example: fairbank harvest publish northfield-ct
+    """
+    from fairbank.harvest.records import publish as stage
+    from fairbank.release.hub_client import HubClient
+    from fairbank.release.outbox import Outbox
+
+    opened = node(ctx)
+    made = stage(opened, dataset)
+    release = made.release
+    assert release is not None
+    if opened.enrolment is None:
+        say("This node has not enrolled: the record waits in the outbox (fairbank node outbox).")
+    else:
+        Outbox(opened, HubClient.of(opened)).send(release.id)
+    show_fields(
+        {
+            "dataset": dataset,
+            "version": made.record.version,
+            "bytes": release.size_bytes,
+            "digest": release.digest,
+            "sent": opened.enrolment is not None,
+            "subjects": made.record.totals.subjects.model_dump(mode="json", exclude_none=True),
+            "series": made.record.totals.series.model_dump(mode="json", exclude_none=True),
+            "cells": len(made.record.cube),
+        },
+        format=format,
+    )
+
+
+def _word(given: str, known: list[str]) -> str:
+    if given not in known:
+        raise typer.BadParameter(f"{given!r} is not one of {', '.join(known)}")
+    return given
+
+
+def _show_report(report: RunReport, format: Format) -> None:
+    fields: dict[str, object] = {"run": report.id}
+    fields |= {f"series {status}": count for status, count in report.items.items()}
+    fields |= {f"files {word}": count for word, count in report.files.items()}
+    fields["missing since last time"] = report.missing
+    fields["complete"] = report.complete
+    show_fields(fields, format=format)
+    if report.failed:
+        raise typer.Exit(1)
