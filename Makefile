@@ -37,10 +37,12 @@ test-long: $(DEV_STAMP) ## run all the tests, the kill-point and fuzz suites too
 	@$(BIN)/python -m pytest -q -n $(JOBS) $(ARGS) $(TESTS)
 
 check: $(DEV_STAMP) ## check format, lint, types and the directions of imports
-	@echo "check: format"  && $(BIN)/ruff format --check --quiet .
-	@echo "check: lint"    && $(BIN)/ruff check --quiet .
-	@echo "check: types"   && $(BIN)/mypy
-	@echo "check: imports" && $(BIN)/lint-imports --no-logo
+	@status=0; \
+	echo "check: format";  $(BIN)/ruff format --check --quiet . || status=1; \
+	echo "check: lint";    $(BIN)/ruff check --quiet . || status=1; \
+	echo "check: types";   $(BIN)/mypy || status=1; \
+	echo "check: imports"; $(BIN)/lint-imports --no-logo || status=1; \
+	exit $$status
 
 format: $(DEV_STAMP) ## write the files in the house's format
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix --quiet .

@@ -1,6 +1,6 @@
 """What every test may use: a clock that stands still, a fresh database, a free port.
 
-Tests that need something this machine lacks are left out by name, not skipped one by one: the head of the report says
+Tests that need something this machine lacks are left out by name, not skipped one by one: the end of the report says
 which and why.
 """
 
@@ -29,13 +29,11 @@ _NEEDS = {"data": "FAIRBANK_DATA", "postgres": "FAIRBANK_TEST_POSTGRES"}
 _DATABASES = ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
 
 
-def pytest_report_header() -> list[str]:
-    """Say which tests are left out."""
-    return [
-        f"left out: tests marked {mark!r} ({variable} is unset)"
-        for mark, variable in _NEEDS.items()
-        if not os.environ.get(variable)
-    ]
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say which tests were left out."""
+    for mark, variable in _NEEDS.items():
+        if not os.environ.get(variable):
+            terminalreporter.write_line(f"left out: tests marked {mark!r} ({variable} is unset)")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
