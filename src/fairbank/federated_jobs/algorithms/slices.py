@@ -17,6 +17,8 @@ from fairbank.federated_jobs.algorithms.parameters import SliceAutoencoderParame
 from fairbank.federated_jobs.node.errors import NothingToTrainOn
 
 LOW_PERCENT, HIGH_PERCENT = 1.0, 99.0
+# Label maps and the like: pixels that are no grey values.
+NOT_PICTURES = ("SEG", "PR", "KO", "SR")
 Slice = NDArray[np.float32]
 
 
@@ -79,9 +81,12 @@ def pooled(stacks: Sequence[SliceStacks]) -> SliceStacks:
 
 def _slices(series: StagedSeries, parameters: SliceAutoencoderParameters) -> list[Slice]:
     try:
+        headers = read_headers(series.files)
+        if headers[0].modality in NOT_PICTURES:
+            return []
         frames = [
             _normalised(values, kept)
-            for header in _evenly(read_headers(series.files), parameters.max_slices_per_series)
+            for header in _evenly(headers, parameters.max_slices_per_series)
             for values, kept in grey_frames(header)
         ]
     except SeriesImpossible:
