@@ -6,6 +6,8 @@ import importlib
 import importlib.util
 import pkgutil
 import re
+import subprocess
+import sys
 from collections import Counter
 from functools import cache
 from pathlib import Path
@@ -69,12 +71,29 @@ def test_the_page_of_settings_is_what_the_code_says() -> None:
     assert written == tool.settings_page(), "run: make docs"
 
 
-def test_each_decision_has_a_number_and_is_in_the_index() -> None:
-    folder = DOCS / "decisions"
-    index = (folder / "0000-index.md").read_text(encoding="utf-8")
-    pages = sorted(path.name for path in folder.glob("*.md"))
-    assert all(re.match(r"\d{4}-[a-z0-9-]+\.md$", name) for name in pages)
-    assert [name for name in pages if name != "0000-index.md" and name not in index] == []
+@pytest.mark.parametrize("page", sorted((DOCS / "decisions").glob("*.md")), ids=lambda page: page.stem)
+def test_a_decision_has_a_number_of_its_own_and_a_title(page: Path) -> None:
+    number = page.name[:4]
+    assert re.match(r"\d{4}-[a-z0-9-]+\.md$", page.name)
+    assert [other.name for other in page.parent.glob(f"{number}-*.md")] == [page.name]
+    assert page.read_text(encoding="utf-8").startswith("# ")
+
+
+def test_every_page_has_a_place_in_the_menu() -> None:
+    menu = (REPOSITORY / "tools" / "docs_menu.py").read_text(encoding="utf-8")
+    assert [
+        folder.name for folder in DOCS.iterdir() if folder.is_dir() and f'"{folder.name}"' not in menu
+    ] == []
+
+
+def test_the_documentation_builds_and_needs_no_other_host(tmp_path: Path) -> None:
+    build = subprocess.run(
+        [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path / "site")],
+        cwd=REPOSITORY, capture_output=True, text=True,
+    )  # fmt: skip
+    assert build.returncode == 0, build.stderr[-3000:]
+    page = (tmp_path / "site" / "index.html").read_text(encoding="utf-8")
+    assert re.findall(r"<(?:script|link|img)[^>]+(?:src|href)=\"https?://[^\"]+\"", page) == []
 
 
 def test_links_between_pages_lead_somewhere() -> None:
