@@ -86,7 +86,7 @@ class UnknownNode(CatalogueError):
     """A request is signed with a key that no enrolled node has."""
 
     code = "FB-CAT-012"
-    kind = Kind.FORBIDDEN
+    kind = Kind.UNAUTHENTICATED
 
 
 class BodyTooLarge(CatalogueError):

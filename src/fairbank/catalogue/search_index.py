@@ -11,7 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.engine import Engine
 from sqlalchemy.orm import Session
 
-TABLE = "catalogue_search"
+TABLE = "catalogue_search_fts"
 # Weights of title, keywords, facets and description in the ranking (bm25; the larger, the more it counts).
 _WEIGHTS = "0.0, 8.0, 4.0, 2.0, 1.0"
 _WORD = re.compile(r"\w+", re.UNICODE)

@@ -1,0 +1,315 @@
+"""The RDF description of a dataset, a node, a model or a result, made from its SQL rows.
+
+Each description is one named graph, and all its subjects lie under one IRI, so graphs are disjoint and their union
+counts no triple twice. IRIs are derived from what they name and there are no blank nodes: making it again gives the
+same graph.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from pyoxigraph import Literal, NamedNode, Quad
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from fairbank.catalogue.store import (
+    ActivityRow,
+    ArtefactRow,
+    DatasetRow,
+    DistributionRow,
+    NodeRow,
+    StratumRow,
+    VersionRow,
+)
+from fairbank.clock import iso
+from fairbank.ontology import terms, vocabulary
+from fairbank.ontology.counts import CountKind
+from fairbank.ontology.record import UNKNOWN, ActivityKind
+
+_INTEGER = NamedNode(terms.XSD + "integer")
+_YEAR = NamedNode(terms.XSD + "gYear")
+_MOMENT = NamedNode(terms.XSD + "dateTime")
+_BOOLEAN = NamedNode(terms.XSD + "boolean")
+_ACTIVITY_CLASS = {
+    ActivityKind.ACQUISITION.value: terms.ACQUISITION,
+    ActivityKind.DEIDENTIFICATION.value: terms.DEIDENTIFICATION,
+    ActivityKind.HARVEST.value: terms.HARVEST,
+}
+_MEASURES = (
+    ("series", terms.SERIES_COUNT, terms.SERIES_BELOW),
+    ("studies", terms.STUDY_COUNT, terms.STUDY_BELOW),
+    ("subjects", terms.SUBJECT_COUNT, terms.SUBJECT_BELOW),
+    ("instances", terms.INSTANCE_COUNT, terms.INSTANCE_BELOW),
+)
+
+
+class _Graph:
+    """Collects the quads of one named graph."""
+
+    def __init__(self, graph: str) -> None:
+        self._graph = NamedNode(graph)
+        self.quads: list[Quad] = []
+
+    def add(self, subject: str, predicate: str, value: NamedNode | Literal | None) -> None:
+        if value is not None:
+            self.quads.append(Quad(NamedNode(subject), NamedNode(predicate), value, self._graph))
+
+    def link(self, subject: str, predicate: str, *targets: str | None) -> None:
+        for target in targets:
+            if target is not None:
+                self.add(subject, predicate, NamedNode(target))
+
+    def text(self, subject: str, predicate: str, *values: str | None) -> None:
+        for value in values:
+            if value is not None:
+                self.add(subject, predicate, Literal(value))
+
+    def number(self, subject: str, predicate: str, value: int | None) -> None:
+        if value is not None:
+            self.add(subject, predicate, Literal(str(value), datatype=_INTEGER))
+
+    def count(self, subject: str, measure: str, value: int | None, *, below: int | None) -> None:
+        """Write an exact count, or the k that a withheld one is below; other unknowns are left out."""
+        _, exact, withheld = next(each for each in _MEASURES if each[0] == measure)
+        self.number(subject, exact, value)
+        self.number(subject, withheld, below)
+
+
+def dataset_quads(session: Session, row: DatasetRow) -> list[Quad]:
+    """Return the whole description of a dataset: DCAT, provenance, imaging cube, distributions, quality."""
+    graph = _Graph(row.graph)
+    _dataset(graph, row)
+    signer = session.scalar(
+        select(VersionRow.signer).where(VersionRow.iri == row.iri, VersionRow.version == row.version)
+    )
+    graph.text(row.iri, terms.SIGNED_BY, signer)
+    strata = session.scalars(
+        select(StratumRow)
+        .where(StratumRow.iri == row.iri)
+        .order_by(
+            StratumRow.modality, StratumRow.body_part, StratumRow.manufacturer, StratumRow.slice_thickness
+        )
+    )
+    _cube(graph, row, strata)
+    _distributions(graph, row, session.scalars(select(DistributionRow).where(DistributionRow.iri == row.iri)))
+    activities = session.scalars(
+        select(ActivityRow).where(ActivityRow.iri == row.iri).order_by(ActivityRow.place)
+    )
+    _provenance(graph, row, list(activities))
+    _quality(graph, row)
+    return graph.quads
+
+
+def node_quads(base_iri: str, row: NodeRow) -> list[Quad]:
+    """Return the description of a node, the publisher of datasets."""
+    graph = _Graph(node_graph(base_iri, row.name))
+    iri = node_iri(base_iri, row.name)
+    graph.link(iri, terms.TYPE, terms.NODE, terms.FOAF + "Organization", terms.PROV + "Organization")
+    graph.text(iri, terms.FOAF + "name", row.title)
+    graph.text(iri, terms.DCT + "identifier", row.name)
+    return graph.quads
+
+
+def artefact_quads(base_iri: str, row: ArtefactRow) -> list[Quad]:
+    """Return the provenance of a model or result: what it was made from, by which code, where, under which visa."""
+    detail, iri = row.detail, row.iri
+    graph = _Graph(row.graph)
+    is_model = row.kind == "model"
+    activity = f"{iri}#generation"
+    graph.link(iri, terms.TYPE, terms.PROV + "Entity", terms.MODEL if is_model else terms.RESULT)
+    graph.text(iri, terms.DIGEST, _text(detail, "model_digest", "result_digest", "digest"))
+    graph.text(iri, terms.LABEL, _text(detail, "title"))
+    graph.link(iri, terms.PROV + "wasGeneratedBy", activity)
+    graph.link(activity, terms.TYPE, terms.PROV + "Activity", terms.TRAINING if is_model else terms.ANALYSIS)
+    for dataset in sorted(detail.get("datasets", [])):
+        graph.link(activity, terms.PROV + "used", dataset)
+        graph.link(iri, terms.PROV + "wasDerivedFrom", dataset)
+    for node in sorted(detail.get("nodes", [])):
+        graph.link(activity, terms.PROV + "wasAssociatedWith", node_iri(base_iri, node))
+    if job := _text(detail, "job", "job_id"):
+        graph.text(activity, terms.DCT + "identifier", job)
+    graph.text(activity, terms.MANIFEST_DIGEST, _text(detail, "manifest", "manifest_digest"))
+    graph.text(activity, terms.VISA_DIGEST, _text(detail, "visa", "visa_digest"))
+    code = detail.get("code") or {}
+    graph.text(activity, terms.CODE_NAME, code.get("name"))
+    graph.text(activity, terms.CODE_VERSION, code.get("version"))
+    graph.text(activity, terms.CODE_DIGEST, code.get("digest"))
+    rounds = detail.get("rounds")
+    graph.number(activity, terms.ROUNDS, rounds if isinstance(rounds, int) else None)
+    for predicate, word in (("startedAtTime", "started"), ("endedAtTime", "ended")):
+        if moment := _text(detail, word):
+            graph.add(activity, terms.PROV + predicate, Literal(moment, datatype=_MOMENT))
+    return graph.quads
+
+
+def node_iri(base_iri: str, node: str) -> str:
+    """Return the IRI of a node."""
+    return f"{base_iri}/nodes/{node}"
+
+
+def node_graph(base_iri: str, node: str) -> str:
+    """Return the named graph of a node's description."""
+    return f"{base_iri}/graphs/nodes/{node}"
+
+
+def _dataset(graph: _Graph, row: DatasetRow) -> None:
+    iri, base = row.iri, row.iri.rsplit("/datasets/", 1)[0]
+    graph.link(iri, terms.TYPE, terms.DCAT + "Dataset", terms.PROV + "Entity")
+    graph.text(iri, terms.DCT + "title", row.title)
+    graph.text(iri, terms.DCT + "description", row.description)
+    graph.text(iri, terms.DCT + "identifier", f"{row.node}/{row.dataset}")
+    graph.text(iri, terms.DCAT + "keyword", *dict.fromkeys(row.keywords))
+    graph.text(iri, terms.DCAT + "version", str(row.version))
+    graph.number(iri, terms.RECORD_VERSION, row.version)
+    graph.text(iri, terms.RECORD_DIGEST, row.digest)
+    graph.add(iri, terms.DCT + "issued", Literal(iso(row.first_published), datatype=_MOMENT))
+    graph.add(iri, terms.DCT + "modified", Literal(iso(row.created), datatype=_MOMENT))
+    graph.link(iri, terms.DCT + "accessRights", terms.access_right(row.access_rights))
+    graph.link(iri, terms.DATA_USE, *(terms.data_use(code) for code in dict.fromkeys(row.data_use)))
+    graph.text(iri, terms.COLLECTION_KIND, row.collection_kind)
+    graph.number(iri, terms.MINIMUM_COUNT, row.minimum_count)
+    publisher = f"{iri}#publisher"
+    graph.link(iri, terms.DCT + "publisher", publisher)
+    graph.link(publisher, terms.TYPE, terms.FOAF + "Agent")
+    graph.text(publisher, terms.FOAF + "name", row.publisher)
+    # The node is described in its own graph: twice would count it twice.
+    graph.link(iri, terms.PROV + "wasAttributedTo", node_iri(base, row.node))
+    if row.licence is not None:
+        _licence(graph, iri, row.licence)
+    if row.contact is not None:
+        contact = f"{iri}#contact"
+        graph.link(iri, terms.DCAT + "contactPoint", contact)
+        graph.link(contact, terms.TYPE, terms.VCARD + "Kind")
+        graph.text(contact, terms.VCARD + "fn", row.contact)
+    _acquired(graph, row)
+    _distribution(graph, row)
+    for measure, _, _ in _MEASURES:
+        _wire_count(graph, iri, measure, row.totals.get(measure))
+
+
+def _licence(graph: _Graph, iri: str, licence: str) -> None:
+    if licence.startswith(("http://", "https://")):
+        graph.link(iri, terms.DCT + "license", licence)
+    else:
+        document = f"{iri}#licence"
+        graph.link(iri, terms.DCT + "license", document)
+        graph.link(document, terms.TYPE, terms.DCT + "LicenseDocument")
+        graph.text(document, terms.LABEL, licence)
+
+
+def _acquired(graph: _Graph, row: DatasetRow) -> None:
+    if row.acquired_from is None and row.acquired_to is None:
+        return
+    period = f"{row.iri}#acquired"
+    graph.link(row.iri, terms.DCT + "temporal", period)
+    graph.link(period, terms.TYPE, terms.DCT + "PeriodOfTime")
+    for year, predicate, own in (
+        (row.acquired_from, "startDate", terms.ACQUIRED_FROM),
+        (row.acquired_to, "endDate", terms.ACQUIRED_TO),
+    ):
+        if year is not None:
+            graph.add(period, terms.DCAT + predicate, Literal(f"{year:04d}", datatype=_YEAR))
+            graph.number(row.iri, own, year)
+
+
+def _distribution(graph: _Graph, row: DatasetRow) -> None:
+    in_situ = f"{row.iri}#in-situ"
+    graph.link(row.iri, terms.DCAT + "distribution", in_situ)
+    graph.link(in_situ, terms.TYPE, terms.DCAT + "Distribution")
+    graph.text(in_situ, terms.DCT + "title", "Processing at the biobank")
+    graph.text(in_situ, terms.DCT + "rights", "IN_SITU_PROCESSING")
+    graph.link(in_situ, terms.DCAT + "accessURL", row.iri)
+
+
+def _cube(graph: _Graph, row: DatasetRow, strata: Iterable[StratumRow]) -> None:
+    cube = f"{row.iri}#cube"
+    graph.link(row.iri, terms.HAS_CUBE, cube)
+    graph.link(cube, terms.TYPE, terms.QB + "DataSet", terms.CUBE)
+    for cell in strata:
+        axes = (cell.modality, cell.body_part, cell.manufacturer, cell.slice_thickness)
+        stratum = f"{row.iri}#stratum-{_name(axes)}"
+        graph.link(stratum, terms.TYPE, terms.QB + "Observation", terms.STRATUM)
+        graph.link(stratum, terms.QB + "dataSet", cube)
+        graph.link(stratum, terms.OF_DATASET, row.iri)
+        graph.text(stratum, terms.MODALITY, cell.modality)
+        graph.text(stratum, terms.BODY_PART, cell.body_part)
+        graph.text(stratum, terms.MANUFACTURER, cell.manufacturer)
+        graph.text(stratum, terms.SLICE_THICKNESS, cell.slice_thickness)
+        if cell.modality in vocabulary.MODALITIES and cell.modality != UNKNOWN:
+            graph.link(stratum, terms.MODALITY_CODE, terms.dicom_code(cell.modality))
+        coded = vocabulary.coded_body_part(cell.body_part)
+        graph.link(stratum, terms.BODY_PART_CODE, coded.iri if coded else None)
+        for measure in ("series", "studies", "subjects"):
+            withheld = getattr(cell, f"{measure}_status") == CountKind.BELOW_K.value
+            below = row.minimum_count if withheld else None
+            graph.count(stratum, measure, getattr(cell, measure), below=below)
+
+
+def _distributions(graph: _Graph, row: DatasetRow, rows: Iterable[DistributionRow]) -> None:
+    for each in rows:
+        iri = f"{row.iri}#distribution-{_name((each.attribute, each.value))}"
+        graph.link(row.iri, terms.HAS_DISTRIBUTION_ROW, iri)
+        graph.link(iri, terms.TYPE, terms.DISTRIBUTION_ROW)
+        graph.text(iri, terms.ATTRIBUTE, each.attribute)
+        graph.text(iri, terms.ATTRIBUTE_VALUE, each.value)
+        graph.text(iri, terms.HOW_KNOWN, each.how_known)
+        below = row.minimum_count if each.subjects_status == CountKind.BELOW_K.value else None
+        graph.count(iri, "subjects", each.subjects, below=below)
+
+
+def _provenance(graph: _Graph, row: DatasetRow, activities: list[ActivityRow]) -> None:
+    previous: str | None = None
+    for each in activities:
+        iri = f"{row.iri}#activity-{each.place + 1}"
+        agent = f"{iri}-tool"
+        graph.link(iri, terms.TYPE, terms.PROV + "Activity", _ACTIVITY_CLASS[each.kind])
+        graph.add(iri, terms.PROV + "startedAtTime", Literal(iso(each.started), datatype=_MOMENT))
+        graph.add(iri, terms.PROV + "endedAtTime", Literal(iso(each.ended), datatype=_MOMENT))
+        graph.link(iri, terms.PROV + "wasAssociatedWith", agent)
+        graph.link(iri, terms.PROV + "wasInformedBy", previous)
+        graph.link(agent, terms.TYPE, terms.PROV + "SoftwareAgent")
+        graph.text(agent, terms.FOAF + "name", f"{each.tool} {each.tool_version}")
+        graph.text(iri, terms.TOOL, each.tool)
+        graph.text(iri, terms.TOOL_VERSION, each.tool_version)
+        graph.text(iri, terms.PROFILE, each.profile)
+        graph.text(iri, terms.PROFILE_DIGEST, each.profile_digest)
+        graph.text(iri, terms.SOURCE_SYSTEM, each.source_system)
+        graph.text(iri, terms.DCT + "creator", each.agent)
+        graph.link(row.iri, terms.PROV + "wasGeneratedBy", iri)
+        previous = iri
+
+
+def _quality(graph: _Graph, row: DatasetRow) -> None:
+    for each in row.quality:
+        iri = f"{row.iri}#quality-{each['aspect']}"
+        graph.link(row.iri, terms.QUALITY, iri)
+        graph.link(iri, terms.TYPE, terms.QUALITY_ASPECT)
+        graph.text(iri, terms.LABEL, each["aspect"])
+        graph.add(iri, terms.ASSESSED, Literal(str(each["assessed"]).lower(), datatype=_BOOLEAN))
+        graph.text(iri, terms.HOW_KNOWN, each.get("how_known"))
+        affected = each.get("series_affected") or {}
+        graph.number(iri, terms.SERIES_AFFECTED, affected.get("value"))
+        graph.number(iri, terms.SERIES_BELOW, affected.get("k"))
+
+
+def _wire_count(graph: _Graph, iri: str, measure: str, count: dict[str, Any] | None) -> None:
+    if count is not None:
+        graph.count(iri, measure, count.get("value"), below=count.get("k"))
+
+
+def _name(parts: tuple[str, ...]) -> str:
+    return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:16]
+
+
+def _text(detail: dict[str, Any], *names: str) -> str | None:
+    return next(_strings(detail, names), None)
+
+
+def _strings(detail: dict[str, Any], names: tuple[str, ...]) -> Iterator[str]:
+    for name in names:
+        value = detail.get(name)
+        if isinstance(value, str) and value:
+            yield value

@@ -1,0 +1,61 @@
+"""Choosing a format by the Accept header (RFC 9110, section 12.5.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+ROW_FORMATS = (
+    "application/sparql-results+json",
+    "application/sparql-results+xml",
+    "text/csv",
+    "text/tab-separated-values",
+)
+GRAPH_FORMATS = ("text/turtle", "application/n-triples", "application/ld+json", "application/rdf+xml")
+JSON = "application/json"
+_ALIASES = {"application/xml": "application/sparql-results+xml", "application/x-turtle": "text/turtle"}
+
+
+def choose(accept: str | None, offered: Sequence[str]) -> str | None:
+    """Return the offered media type that the caller likes best; the first offered wins a tie; None if none will do.
+
+    >>> choose("text/turtle;q=0.5, application/ld+json", GRAPH_FORMATS), choose(None, GRAPH_FORMATS)
+    ('application/ld+json', 'text/turtle')
+    """
+    if not accept or not accept.strip():
+        return offered[0]
+    wishes = [_wish(part) for part in accept.split(",")[:50]]
+    best: tuple[float, str | None] = (0.0, None)
+    for media_type in offered:
+        quality = _quality(media_type, wishes)
+        if quality > best[0]:
+            best = (quality, media_type)
+    return best[1]
+
+
+def row_format(accept: str | None) -> str | None:
+    """Return the format of SELECT and ASK answers; plain JSON means the JSON results format."""
+    chosen = choose(accept, (*ROW_FORMATS, JSON))
+    return ROW_FORMATS[0] if chosen == JSON else chosen
+
+
+def graph_format(accept: str | None) -> str | None:
+    """Return the format of a graph."""
+    return choose(accept, GRAPH_FORMATS)
+
+
+def _wish(part: str) -> tuple[str, float]:
+    media_type, *parameters = (piece.strip().lower() for piece in part.split(";"))
+    quality = next((text[2:] for text in parameters if text.startswith("q=")), "1")
+    try:
+        return _ALIASES.get(media_type, media_type), min(max(float(quality), 0.0), 1.0)
+    except ValueError:
+        return media_type, 0.0
+
+
+def _quality(media_type: str, wishes: list[tuple[str, float]]) -> float:
+    ranges = (media_type, media_type.partition("/")[0] + "/*", "*/*")
+    for wanted in ranges:
+        found = [quality for wish, quality in wishes if wish == wanted]
+        if found:
+            return max(found)
+    return 0.0

@@ -1,0 +1,234 @@
+"""The one writer of the RDF view: takes events, rewrites the graphs they touch, publishes a snapshot.
+
+Order: graphs, snapshot, then "taken" in SQL. A crash between these repeats work that gives the same graphs again. The
+snapshot is hard links to immutable files, and a symbolic link is swapped to it; readers never see the writer's folder.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import logging
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from pyoxigraph import NamedNode, Quad, Store
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from fairbank import events
+from fairbank.catalogue import description
+from fairbank.catalogue.context import Hub
+from fairbank.catalogue.query_pool import CURRENT
+from fairbank.catalogue.store import ArtefactDatasetRow, ArtefactRow, DatasetRow, NodeRow
+from fairbank.database import reading, writing
+from fairbank.events import HubEvent
+
+log = logging.getLogger("fairbank.catalogue")
+CONSUMER = "catalogue.projector"
+# A worker may still read a snapshot that was replaced; it lets go of it with its next query.
+_KEPT_SNAPSHOTS = 3
+_RETRY_S = 5.0
+_ARTEFACT_EVENTS = {"model.registered": "model", "result.registered": "result"}
+
+
+class Projector:
+    """Writes the RDF view of one hub; only one may be open at a time, over all processes."""
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+        self._store: Store | None = None
+        self._lock: int | None = None
+
+    def open(self) -> bool:
+        """Become the writer; tell whether no other process is. A view that is missing is rebuilt."""
+        if self._store is not None:
+            return True
+        handle = os.open(self._hub.rdf / "writer.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(handle)
+            return False
+        self._lock = handle
+        self._store = Store(str(self._hub.rdf / "live"))
+        if not (self._hub.rdf / CURRENT).exists():
+            self.rebuild()
+        return True
+
+    def close(self) -> None:
+        """Stop being the writer."""
+        self._store = None
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def project(self) -> int:
+        """Take all waiting events, publish a snapshot if there were any, and return how many."""
+        store = self._writer()
+        total = 0
+        while True:
+            with writing(self._hub.engine) as session:
+                waiting = [
+                    (event.seq, event.kind, event.subject)
+                    for event in events.pending(session, HubEvent, CONSUMER)
+                ]
+                if waiting:
+                    _enter_artefacts(session, self._hub, after=waiting[0][0], until=waiting[-1][0])
+            if not waiting:
+                return total
+            with reading(self._hub.engine) as session:
+                for graph in sorted(self._touched(session, waiting)):
+                    _replace(store, graph, self._quads(session, graph))
+            self._publish(waiting[-1][0])
+            with writing(self._hub.engine) as session:
+                events.taken(session, HubEvent, CONSUMER, waiting[-1][0])
+            total += len(waiting)
+
+    def rebuild(self) -> None:
+        """Make the whole view anew from SQL and publish it."""
+        store = self._writer()
+        with writing(self._hub.engine) as session:
+            newest = session.scalar(select(HubEvent.seq).order_by(HubEvent.seq.desc()).limit(1)) or 0
+            _enter_artefacts(session, self._hub, after=0, until=newest)
+        with reading(self._hub.engine) as session:
+            store.clear()
+            store.bulk_extend(
+                quad for graph in _all_graphs(session, self._hub) for quad in self._quads(session, graph)
+            )
+        self._publish(newest)
+        with writing(self._hub.engine) as session:
+            events.taken(session, HubEvent, CONSUMER, newest)
+
+    def _writer(self) -> Store:
+        if self._store is None:
+            raise RuntimeError("the projector is not open")
+        return self._store
+
+    def _touched(self, session: Session, waiting: list[tuple[int, str, str]]) -> set[str]:
+        graphs: set[str] = set()
+        for _, kind, subject in waiting:
+            if kind.startswith("dataset."):
+                row = session.get(DatasetRow, subject)
+                graphs.update([row.graph] if row is not None else [])
+            elif kind.startswith("node."):
+                graphs.add(description.node_graph(self._hub.base_iri, subject))
+            elif kind in _ARTEFACT_EVENTS:
+                graphs.add(_artefact_graph(self._hub, _ARTEFACT_EVENTS[kind], subject))
+        return graphs
+
+    def _quads(self, session: Session, graph: str) -> list[Quad]:
+        dataset = session.scalar(select(DatasetRow).where(DatasetRow.graph == graph))
+        if dataset is not None:
+            return description.dataset_quads(session, dataset)
+        artefact = session.scalar(select(ArtefactRow).where(ArtefactRow.graph == graph))
+        if artefact is not None:
+            return description.artefact_quads(self._hub.base_iri, artefact)
+        node = session.get(NodeRow, graph.rsplit("/", 1)[1])
+        return description.node_quads(self._hub.base_iri, node) if node is not None else []
+
+    def _publish(self, seq: int) -> None:
+        store = self._writer()
+        store.flush()
+        snapshots = self._hub.rdf / "snapshots"
+        snapshots.mkdir(mode=0o700, exist_ok=True)
+        # Named by an id of its own: after a rebuild the same event number may come again.
+        name = f"{seq:012d}-{self._hub.clock.new_id()}"
+        while (snapshots / name).exists():
+            name = f"{seq:012d}-{self._hub.clock.new_id()}"
+        store.backup(str(snapshots / name))
+        link = self._hub.rdf / f"{CURRENT}.new"
+        link.unlink(missing_ok=True)
+        link.symlink_to(Path("snapshots") / name)
+        link.replace(self._hub.rdf / CURRENT)
+        _remove_old(snapshots, keep=name)
+
+
+async def run(hub: Hub) -> None:
+    """Project events as they come, until cancelled; the application's lifespan starts this."""
+    projector = Projector(hub)
+    try:
+        while True:
+            seen = hub.notifier.seen
+            try:
+                mine = await asyncio.to_thread(projector.open)
+                if mine:
+                    await asyncio.to_thread(projector.project)
+            except Exception:
+                # The view can always be made again from SQL; the hub goes on serving the last snapshot meanwhile.
+                log.exception("the RDF view could not be brought up to date")
+                mine = False
+            await hub.notifier.wait(seen, _RETRY_S)
+            if not mine:
+                await asyncio.sleep(_RETRY_S)
+    finally:
+        projector.close()
+
+
+def _replace(store: Store, graph: str, quads: list[Quad]) -> None:
+    # Deletions and additions by difference: what did not change is not written.
+    name = NamedNode(graph)
+    before, after = set(store.quads_for_pattern(None, None, None, name)), set(quads)
+    for quad in before - after:
+        store.remove(quad)
+    if fresh := after - before:
+        store.extend(fresh)
+
+
+def _enter_artefacts(session: Session, hub: Hub, *, after: int, until: int) -> None:
+    rows = session.scalars(
+        select(HubEvent)
+        .where(HubEvent.seq >= after, HubEvent.seq <= until, HubEvent.kind.in_(_ARTEFACT_EVENTS))
+        .order_by(HubEvent.seq)
+    )
+    for event in rows:
+        kind = _ARTEFACT_EVENTS[event.kind]
+        iri = artefact_iri(hub, kind, event.subject)
+        if session.get(ArtefactRow, iri) is not None:
+            continue
+        session.add(
+            ArtefactRow(
+                iri=iri,
+                graph=_artefact_graph(hub, kind, event.subject),
+                kind=kind,
+                detail=_detail(event),
+                registered=event.at,
+            )
+        )
+        session.flush()
+        for dataset in sorted(set(event.detail.get("datasets", []))):
+            session.add(ArtefactDatasetRow(iri=iri, dataset=dataset))
+
+
+def _detail(event: HubEvent) -> dict[str, Any]:
+    return {"digest": event.subject, **event.detail}
+
+
+def artefact_iri(hub: Hub, kind: str, digest: str) -> str:
+    """Return the IRI of a model or result, by its digest."""
+    return f"{hub.base_iri}/{kind}s/{digest}"
+
+
+def _artefact_graph(hub: Hub, kind: str, digest: str) -> str:
+    return f"{hub.base_iri}/graphs/{kind}s/{digest}"
+
+
+def _all_graphs(session: Session, hub: Hub) -> list[str]:
+    nodes = session.scalars(select(NodeRow.name))
+    return sorted(
+        [
+            *session.scalars(select(DatasetRow.graph)),
+            *session.scalars(select(ArtefactRow.graph)),
+            *(description.node_graph(hub.base_iri, name) for name in nodes),
+        ]
+    )
+
+
+def _remove_old(snapshots: Path, *, keep: str) -> None:
+    others = sorted(
+        (path for path in snapshots.iterdir() if path.name != keep), key=lambda path: path.stat().st_mtime_ns
+    )
+    for path in others[: -(_KEPT_SNAPSHOTS - 1)]:
+        shutil.rmtree(path, ignore_errors=True)

@@ -1,0 +1,290 @@
+"""Finding datasets: facets over the imaging cube, ranked text, and one dataset in full; all from SQL.
+
+Subjects do not add up: one may be in many cells and at several sites. So a total over several datasets is what is certain
+at each of them, added up, and says that it is not de-duplicated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pyoxigraph import RdfFormat, serialize
+from sqlalchemy import ColumnElement, case, func, select
+from sqlalchemy.orm import Session
+
+from fairbank.catalogue.accounts import Account
+from fairbank.catalogue.description import dataset_quads
+from fairbank.catalogue.errors import DatasetNotFound
+from fairbank.catalogue.search_index import ranked
+from fairbank.catalogue.store import ActivityRow, DatasetRow, DistributionRow, StratumRow, VersionRow
+from fairbank.catalogue.visibility import visible
+from fairbank.clock import iso
+from fairbank.ontology.counts import CountKind
+from fairbank.ontology.terms import PREFIXES
+
+AXES = ("modality", "body_part", "manufacturer", "slice_thickness")
+MEASURES = ("subjects", "studies", "series")
+LARGEST_PAGE = 500
+_BELOW = CountKind.BELOW_K.value
+
+
+@dataclass(frozen=True, slots=True)
+class Criteria:
+    """What is looked for: each list holds alternatives, an empty one means any."""
+
+    words: str = ""
+    axes: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    nodes: tuple[str, ...] = ()
+    limit: int = 50
+    offset: int = 0
+
+
+def search(session: Session, criteria: Criteria, who: Account | None) -> dict[str, Any]:
+    """Return the page of datasets that match, best first, with facets and totals over all that match."""
+    by_rank = ranked(session, criteria.words) if criteria.words.strip() else None
+    rows = _matching(session, criteria, who, by_rank)
+    page = rows[criteria.offset : criteria.offset + min(criteria.limit, LARGEST_PAGE)]
+    selected = any(criteria.axes.values())
+    certain = _from_cells(session, criteria, rows) if selected else _from_totals(rows)
+    return {
+        "schema": "search/1",
+        "count": len(rows),
+        "offset": criteria.offset,
+        "datasets": [
+            {**summary(row), "matching": certain.get(row.iri)} if selected else summary(row) for row in page
+        ],
+        "facets": _facets(session, criteria, who, by_rank),
+        "totals": _totals(certain.values()),
+    }
+
+
+def listing(session: Session, who: Account | None) -> list[dict[str, Any]]:
+    """Return all datasets that a caller may see, by node and name."""
+    rows = session.scalars(
+        select(DatasetRow).where(visible(who)).order_by(DatasetRow.node, DatasetRow.dataset)
+    )
+    return [summary(row) for row in rows]
+
+
+def find(session: Session, iri: str, who: Account | None) -> DatasetRow:
+    """Return a dataset that a caller may see.
+
+    Raises:
+        DatasetNotFound: if there is none, or the caller may not see it.
+    """
+    row = session.scalar(select(DatasetRow).where(DatasetRow.iri == iri, visible(who)))
+    if row is None:
+        raise DatasetNotFound(
+            "There is no such dataset, or you may not see it.",
+            why="Which of the two is not told.",
+            todo="See 'fairbank catalogue search' for what there is.",
+        )
+    return row
+
+
+def summary(row: DatasetRow) -> dict[str, Any]:
+    """Return a dataset in a few lines."""
+    return {
+        "iri": row.iri,
+        "node": row.node,
+        "dataset": row.dataset,
+        "version": row.version,
+        "title": row.title,
+        "publisher": row.publisher,
+        "collection_kind": row.collection_kind,
+        "access_rights": row.access_rights,
+        "data_use": row.data_use,
+        "licence": row.licence,
+        "minimum_count": row.minimum_count,
+        "totals": row.totals,
+        "published": iso(row.published),
+        "visibility": row.visibility,
+    }
+
+
+def in_full(session: Session, row: DatasetRow) -> dict[str, Any]:
+    """Return everything that is published about a dataset."""
+    strata = session.scalars(
+        select(StratumRow)
+        .where(StratumRow.iri == row.iri)
+        .order_by(*(getattr(StratumRow, axis) for axis in AXES))
+    )
+    distributions = session.scalars(
+        select(DistributionRow).where(DistributionRow.iri == row.iri).order_by(DistributionRow.id)
+    )
+    activities = session.scalars(
+        select(ActivityRow).where(ActivityRow.iri == row.iri).order_by(ActivityRow.place)
+    )
+    signer = session.scalar(
+        select(VersionRow.signer).where(VersionRow.iri == row.iri, VersionRow.version == row.version)
+    )
+    return {
+        "schema": "dataset/1",
+        **summary(row),
+        "description": row.description,
+        "keywords": row.keywords,
+        "contact": row.contact,
+        "acquired_from": row.acquired_from,
+        "acquired_to": row.acquired_to,
+        "digest": row.digest,
+        "signed_by": signer,
+        "cube": [_cell(cell, row.minimum_count) for cell in strata],
+        "distributions": [_distribution(each, row.minimum_count) for each in distributions],
+        "provenance": [_activity(each) for each in activities],
+        "quality": row.quality,
+    }
+
+
+def as_rdf(session: Session, row: DatasetRow, media_type: str) -> bytes:
+    """Return a dataset's description as RDF, the same triples that SPARQL sees."""
+    prefixes = PREFIXES if media_type == "text/turtle" else None
+    triples = (quad.triple for quad in dataset_quads(session, row))
+    content = serialize(triples, format=RdfFormat.from_media_type(media_type), prefixes=prefixes)
+    return content or b""
+
+
+def envelope(session: Session, row: DatasetRow) -> bytes:
+    """Return the newest record exactly as its node sealed it."""
+    return session.get_one(VersionRow, (row.iri, row.version)).envelope
+
+
+def _matching(
+    session: Session, criteria: Criteria, who: Account | None, by_rank: list[str] | None
+) -> list[DatasetRow]:
+    statement = select(DatasetRow).where(visible(who)).order_by(DatasetRow.title, DatasetRow.iri)
+    if criteria.nodes:
+        statement = statement.where(DatasetRow.node.in_(criteria.nodes))
+    conditions = _cell_conditions(criteria)
+    if conditions:
+        statement = statement.where(DatasetRow.iri.in_(select(StratumRow.iri).where(*conditions)))
+    rows = list(session.scalars(statement))
+    if by_rank is None:
+        return rows
+    found = {row.iri: row for row in rows}
+    return [found[iri] for iri in by_rank if iri in found]
+
+
+def _cell_conditions(criteria: Criteria, *, without: str = "") -> list[ColumnElement[bool]]:
+    return [
+        getattr(StratumRow, axis).in_(values)
+        for axis, values in criteria.axes.items()
+        if values and axis != without
+    ]
+
+
+def _facets(
+    session: Session, criteria: Criteria, who: Account | None, by_rank: list[str] | None
+) -> dict[str, list[dict[str, Any]]]:
+    facets: dict[str, list[dict[str, Any]]] = {}
+    wanted = set(by_rank) if by_rank is not None else None
+    for axis in (*AXES, "node"):
+        column: Any = DatasetRow.node if axis == "node" else getattr(StratumRow, axis)
+        # Its own choice is left out, so that the alternatives to it stay on offer.
+        statement = (
+            select(column, StratumRow.iri)
+            .join(DatasetRow, DatasetRow.iri == StratumRow.iri)
+            .where(visible(who), *_cell_conditions(criteria, without=axis))
+            .distinct()
+        )
+        if criteria.nodes and axis != "node":
+            statement = statement.where(DatasetRow.node.in_(criteria.nodes))
+        counts: dict[str, int] = {}
+        for value, iri in session.execute(statement).tuples():
+            if wanted is None or iri in wanted:
+                counts[value] = counts.get(value, 0) + 1
+        ordered = sorted(counts.items(), key=lambda each: (-each[1], each[0]))
+        facets[axis] = [{"value": value, "datasets": number} for value, number in ordered]
+    return facets
+
+
+def _from_totals(rows: Sequence[DatasetRow]) -> dict[str, dict[str, Any]]:
+    certain: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        counts = {measure: row.totals.get(measure, {}) for measure in MEASURES}
+        certain[row.iri] = {
+            **{measure: count.get("value", 0) for measure, count in counts.items()},
+            "suppressed": {measure: int("k" in count) for measure, count in counts.items()},
+        }
+    return certain
+
+
+def _from_cells(
+    session: Session, criteria: Criteria, rows: Sequence[DatasetRow]
+) -> dict[str, dict[str, Any]]:
+    # A series is in one cell, so series add up; a study or subject may be in several: the largest cell is certain.
+    statement = (
+        select(
+            StratumRow.iri,
+            func.coalesce(func.sum(StratumRow.series), 0),
+            func.coalesce(func.max(StratumRow.studies), 0),
+            func.coalesce(func.max(StratumRow.subjects), 0),
+            *(
+                func.sum(case((getattr(StratumRow, f"{measure}_status") == _BELOW, 1), else_=0))
+                for measure in MEASURES
+            ),
+        )
+        .where(*_cell_conditions(criteria))
+        .group_by(StratumRow.iri)
+    )
+    wanted = {row.iri for row in rows}
+    return {
+        iri: {
+            "series": int(series),
+            "studies": int(studies),
+            "subjects": int(subjects),
+            "suppressed": dict(zip(MEASURES, map(int, suppressed), strict=True)),
+        }
+        for iri, series, studies, subjects, *suppressed in session.execute(statement).tuples()
+        if iri in wanted
+    }
+
+
+def _totals(certain: Iterable[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    each = list(certain)
+    totals: dict[str, dict[str, Any]] = {}
+    for measure in MEASURES:
+        at_least = sum(one[measure] for one in each)
+        cells = sum(one["suppressed"][measure] for one in each)
+        totals[measure] = {
+            "at_least": at_least,
+            "suppressed_cells": cells,
+            "text": f"at least {at_least}; {cells} cells suppressed; not de-duplicated across sites",
+        }
+    return totals
+
+
+def _cell(cell: StratumRow, k: int) -> dict[str, Any]:
+    counts = {name: _count(cell, name, k) for name in ("series", "studies", "subjects")}
+    return {**{axis: getattr(cell, axis) for axis in AXES}, **counts}
+
+
+def _distribution(row: DistributionRow, k: int) -> dict[str, Any]:
+    return {
+        "attribute": row.attribute,
+        "value": row.value,
+        "how_known": row.how_known,
+        "subjects": _count(row, "subjects", k),
+    }
+
+
+def _count(row: Any, measure: str, k: int) -> dict[str, Any]:
+    kind, value = getattr(row, f"{measure}_status"), getattr(row, measure)
+    if value is not None:
+        return {"kind": kind, "value": value}
+    return {"kind": kind, "k": k} if kind == _BELOW else {"kind": kind}
+
+
+def _activity(row: ActivityRow) -> dict[str, Any]:
+    return {
+        "kind": row.kind,
+        "tool": row.tool,
+        "tool_version": row.tool_version,
+        "profile": row.profile,
+        "profile_digest": row.profile_digest,
+        "source_system": row.source_system,
+        "agent": row.agent,
+        "started": iso(row.started),
+        "ended": iso(row.ended),
+    }

@@ -1,0 +1,123 @@
+"""The SPARQL 1.1 Protocol, queries only (https://www.w3.org/TR/sparql11-protocol/)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import parse_qs
+
+from fairbank.catalogue import negotiation, query_text
+from fairbank.catalogue.accounts import Account
+from fairbank.catalogue.context import Hub
+from fairbank.catalogue.errors import NotAcceptable, QueryForbidden, QueryMalformed
+from fairbank.catalogue.query_pool import Answer, Question
+from fairbank.catalogue.visibility import visible_graphs
+from fairbank.database import reading
+
+FORM = "application/x-www-form-urlencoded"
+QUERY = "application/sparql-query"
+UPDATE = "application/sparql-update"
+_MOST_FIELDS = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """One request of the protocol: the query and the graphs its parameters name."""
+
+    query: str
+    default_graphs: tuple[str, ...] = ()
+    named_graphs: tuple[str, ...] = ()
+
+
+def ask(hub: Hub, asking: Asking, *, who: Account | None, accept: str | None) -> Answer:
+    """Answer a query over the graphs that the caller may see.
+
+    Raises:
+        QueryForbidden, QueryMalformed, QueryTimeout, QueryTooBig, QueryBusy, NotAcceptable: see their pages.
+    """
+    asked = query_text.check(asking.query)
+    row_format, graph_format = negotiation.row_format(accept), negotiation.graph_format(accept)
+    if row_format is None and graph_format is None:
+        raise NotAcceptable(
+            "None of the formats that you accept is offered.",
+            why="Rows come as JSON, XML, CSV or TSV; graphs as Turtle, N-Triples, JSON-LD or RDF/XML.",
+            todo="Accept one of these.",
+        )
+    # Graphs named by the protocol win over those in the text (SPARQL 1.1 Protocol, section 2.1.4).
+    by_protocol = bool(asking.default_graphs or asking.named_graphs)
+    with reading(hub.engine) as session:
+        graphs = visible_graphs(session, hub.base_iri, who)
+    return hub.queries.ask(
+        Question(
+            query=asking.query,
+            visible=graphs,
+            default_graphs=asking.default_graphs if by_protocol else asked.default_graphs,
+            named_graphs=asking.named_graphs if by_protocol else asked.named_graphs,
+            row_format=row_format,
+            graph_format=graph_format,
+        )
+    )
+
+
+def from_get(query_string: bytes) -> Asking:
+    """Read a GET request's parameters."""
+    return _asking(_fields(query_string))
+
+
+def from_post(query_string: bytes, content_type: str, body: bytes) -> Asking:
+    """Read a POST request: a form, or the query itself with its graphs in the address."""
+    media_type = content_type.partition(";")[0].strip().lower()
+    if media_type == UPDATE:
+        raise _no_updates()
+    if media_type == FORM:
+        return _asking(_fields(body))
+    if media_type != QUERY:
+        raise QueryMalformed(
+            f"A query cannot be sent as {media_type or 'a body without a media type'}.",
+            why="The SPARQL 1.1 Protocol knows two ways to POST a query.",
+            todo=f"Send it as {QUERY}, or as the field 'query' of a form ({FORM}).",
+        )
+    return _asking({**_fields(query_string), "query": [_utf8(body)]})
+
+
+def _asking(fields: Mapping[str, list[str]]) -> Asking:
+    if "update" in fields:
+        raise _no_updates()
+    queries = fields.get("query", [])
+    if len(queries) != 1 or not queries[0].strip():
+        raise QueryMalformed(
+            "There is no query." if not any(queries) else "There is more than one query.",
+            why="A request asks exactly one.",
+            todo="Send it in the parameter 'query'.",
+        )
+    return Asking(
+        queries[0], tuple(fields.get("default-graph-uri", [])), tuple(fields.get("named-graph-uri", []))
+    )
+
+
+def _fields(encoded: bytes) -> dict[str, list[str]]:
+    try:
+        return parse_qs(
+            encoded.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=_MOST_FIELDS
+        )
+    except ValueError as err:
+        raise _not_utf8() from err
+
+
+def _utf8(body: bytes) -> str:
+    try:
+        return body.decode("utf-8")
+    except UnicodeDecodeError as err:
+        raise _not_utf8() from err
+
+
+def _not_utf8() -> QueryMalformed:
+    return QueryMalformed("The query is not UTF-8.", why="SPARQL is Unicode.", todo="Send it as UTF-8.")
+
+
+def _no_updates() -> QueryForbidden:
+    return QueryForbidden(
+        "This endpoint takes no updates.",
+        why="The RDF view is made from the records that nodes publish; nobody writes to it directly.",
+        todo="Publish a new version of the record at its node.",
+    )
