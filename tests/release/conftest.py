@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -12,8 +13,8 @@ import httpx
 import pytest
 
 from fairbank.clock import FixedClock
-from fairbank.http_signatures import verify_request
 from fairbank.errors import FairbankError
+from fairbank.http_signatures import verify_request
 from fairbank.ontology.counts import Count
 from fairbank.ontology.record import (
     CollectionKind,
@@ -70,7 +71,9 @@ class FakeHub:
     def answer(self, request: httpx.Request) -> httpx.Response:
         body = request.read()
         path = request.url.path
-        signed = verify_request(request.method, str(request.url), request.headers, body=body, clock=self.clock)
+        signed = verify_request(
+            request.method, str(request.url), request.headers, body=body, clock=self.clock
+        )
         assert signed.nonce not in self.nonces, "a nonce was used twice"
         self.nonces.add(signed.nonce)
         if body:
@@ -79,7 +82,7 @@ class FakeHub:
             return httpx.Response(200, json={"schema": "hub/1", "key": self.key.key_id, "base_iri": BASE})
         if path == "/v1/enrolments":
             self.known.add(signed.key_id)
-            node = __import__("json").loads(body)["node"]
+            node = json.loads(body)["node"]
             return httpx.Response(200, json={
                 "schema": "enrolled/1", "node": node, "hub_key": self.key.key_id, "base_iri": BASE})  # fmt: skip
         if signed.key_id not in self.known:
@@ -140,7 +143,9 @@ class FakeHub:
 
     @staticmethod
     def status(code: int, **headers: str) -> Fault:
-        return lambda request: httpx.Response(code, headers={k.replace("_", "-"): v for k, v in headers.items()})
+        return lambda request: httpx.Response(
+            code, headers={k.replace("_", "-"): v for k, v in headers.items()}
+        )
 
 
 @pytest.fixture

@@ -61,7 +61,12 @@ def test_nothing_is_withheld_when_everything_is_large(make_record: Make) -> None
 def test_a_dataset_below_k_shows_no_number_at_all(make_record: Make) -> None:
     record = make_record([("CT", "CHEST", 90, 40, 9)], subjects=9, sex={"F": 5, "M": 4})
     kept = suppress_record(record, 10)
-    counts = [kept.totals.subjects, kept.totals.instances, kept.cube[0].series, kept.distributions[0].subjects]
+    counts = [
+        kept.totals.subjects,
+        kept.totals.instances,
+        kept.cube[0].series,
+        kept.distributions[0].subjects,
+    ]
     assert {count.kind for count in counts} == {BELOW}
 
 
@@ -78,7 +83,13 @@ def test_nobody_counts_as_somebody() -> None:
 
 @pytest.mark.parametrize(
     ("values", "withheld"),
-    [([50, 12, 3], {1, 2}), ([50, 12, 10], set()), ([12, 3], {0, 1}), ([20, 6, 7], {1, 2}), ([50, 4, 5], {0, 1, 2})],
+    [
+        ([50, 12, 3], {1, 2}),
+        ([50, 12, 10], set()),
+        ([12, 3], {0, 1}),
+        ([20, 6, 7], {1, 2}),
+        ([50, 4, 5], {0, 1, 2}),
+    ],
 )
 def test_rows_of_a_distribution_protect_each_other(values: list[int], withheld: set[int]) -> None:
     assert withheld_rows(values, k=10) == withheld
@@ -101,7 +112,9 @@ def test_a_row_that_equals_one_cell_is_withheld_with_it(make_record: Make) -> No
     assert [str(row.subjects) for row in kept.distributions] == kinds(kept) == ["30", "<10", "<10"]
 
 
-@pytest.mark.parametrize(("affected", "shown"), [(0, "<10"), (9, "<10"), (10, "10"), (95, "<10"), (100, "100")])
+@pytest.mark.parametrize(
+    ("affected", "shown"), [(0, "<10"), (9, "<10"), (10, "10"), (95, "<10"), (100, "100")]
+)
 def test_series_with_a_fault_are_not_counted_when_few_are_or_few_are_not(
     make_record: Make, affected: int, shown: str
 ) -> None:
@@ -122,7 +135,9 @@ def test_the_gate_finds_a_lone_withheld_row(make_record: Make) -> None:
     record = make_record([("CT", "CHEST", 90, 40, 30)], subjects=30, sex={"F": 20, "M": 10})
     rows = (record.distributions[0], record.distributions[1].model_copy(update={"subjects": Count.below(10)}))
     tampered = record.model_copy(update={"minimum_count": 10, "distributions": rows})
-    assert faults(tampered, 10) == ["A withheld row of the distribution 'sex' can be worked out from the total."]
+    assert faults(tampered, 10) == [
+        "A withheld row of the distribution 'sex' can be worked out from the total."
+    ]
 
 
 def test_the_gate_finds_an_exact_count_below_k(make_record: Make) -> None:
@@ -132,9 +147,7 @@ def test_the_gate_finds_an_exact_count_below_k(make_record: Make) -> None:
 
 def test_the_gate_refuses_a_record_made_for_a_smaller_k(make_record: Make) -> None:
     record = suppress_record(make_record([("CT", "CHEST", 90, 40, 30)], subjects=30), 2)
-    assert faults(record, 10) == [
-        "The record was made for a smallest count of 2, below the node's."
-    ]
+    assert faults(record, 10) == ["The record was made for a smallest count of 2, below the node's."]
 
 
 # -- properties: records counted from made-up series, judged with knowledge that no reader has -------------------
@@ -160,7 +173,9 @@ def counted(series: list[tuple[int, int, str, str]]) -> DatasetRecord:
 
     people = {each[0] for each in series}
     sexes = {value: sum(1 for person in people if person % 3 == place) for place, value in enumerate("FMO")}
-    modalities = {word: len({each[0] for each in series if each[2] == word}) for word in ("CT", "MR", "PT", "MG")}
+    modalities = {
+        word: len({each[0] for each in series if each[2] == word}) for word in ("CT", "MR", "PT", "MG")
+    }
     rows = [("sex", value, count) for value, count in sexes.items() if count]
     rows += [("modality", value, count) for value, count in modalities.items() if count]
     return DatasetRecord(

@@ -311,7 +311,10 @@ class HubClient:
     def _fetch_part(self, path: str, part: Path, have: int) -> Exception | None:
         import httpx
 
-        headers = {"Accept": "*/*", **({"Range": f"bytes={have}-"} if have else {})}
+        # A range counts the bytes as they lie there, so no encoding on the way.
+        headers = {"Accept": "*/*", "Accept-Encoding": "identity"}
+        if have:
+            headers["Range"] = f"bytes={have}-"
         request = self._request("GET", path, headers=headers)
         try:
             response = self._client.send(request, stream=True)
@@ -324,7 +327,7 @@ class HubClient:
                     response.read()
                     raise self._refusal(response)
                 with part.open("ab" if response.status_code == 206 else "wb") as opened:
-                    for block in response.iter_bytes(1 << 20):
+                    for block in response.iter_bytes():
                         opened.write(block)
             finally:
                 response.close()
