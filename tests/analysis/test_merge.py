@@ -1,0 +1,105 @@
+"""Merging the rows of several sites."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pydicom
+import pytest
+
+from fairbank.analysis.contract import Row
+from fairbank.analysis.errors import NothingToMerge, RowsRefused
+from fairbank.analysis.merge import MergedTable, merge_rows
+from fairbank.analysis.staged import StagedSeries
+from fairbank.analysis.tool import tool_named, tool_parameters
+
+FILES = Path(pydicom.__file__).parent / "data/test_files"
+TOOL = "intensity-geometry"
+
+
+@pytest.fixture(scope="module")
+def rows_by_site() -> dict[str, list[Row]]:
+    parameters = tool_parameters(TOOL, {})
+    names = {"b": ("CT_small.dcm", "MR_small.dcm"), "a": ("MR_small.dcm", "MR_small_RLE.dcm", "reportsi.dcm")}
+    return {
+        site: list(
+            tool_named(TOOL).measure(
+                [StagedSeries(f"u{i}", "s", (FILES / name,)) for i, name in enumerate(files)], parameters
+            )
+        )
+        for site, files in names.items()
+    }
+
+
+@pytest.fixture
+def merged(rows_by_site: dict[str, list[Row]]) -> MergedTable:
+    return merge_rows(TOOL, parameters={}, rows_by_site=rows_by_site)
+
+
+def test_all_rows_are_in_the_table_with_their_site(merged: MergedTable) -> None:
+    table = list(csv.DictReader(io.StringIO(merged.to_csv())))
+    assert [(row["site"], row["row"]) for row in table] == [
+        ("a", "u0"),
+        ("a", "u1"),
+        ("a", "u2"),
+        ("b", "u0"),
+        ("b", "u1"),
+    ]
+    assert table[2]["mean"] == ""
+    assert tuple(table[0]) == merged.header
+
+
+def test_the_order_of_sites_does_not_change_a_byte(rows_by_site: dict[str, list[Row]]) -> None:
+    other = dict(reversed(rows_by_site.items()))
+    one, two = (merge_rows(TOOL, parameters={}, rows_by_site=rows) for rows in (rows_by_site, other))
+    assert (one.to_csv(), one.to_json(), one.to_svg()) == (two.to_csv(), two.to_json(), two.to_svg())
+
+
+def test_a_summary_counts_values_by_site_and_modality(merged: MergedTable) -> None:
+    found = {(s.site, s.modality): s for s in merged.summaries if s.column == "mean"}
+    assert {key: summary.n for key, summary in found.items()} == {
+        ("a", "MR"): 2,
+        ("b", "CT"): 1,
+        ("b", "MR"): 1,
+    }
+    a_mr = found[("a", "MR")]
+    values = [row["mean"] for row in merged.rows if row["site"] == "a" and row["mean"] is not None]
+    assert a_mr.mean == pytest.approx(sum(values) / 2)
+    assert found[("b", "CT")].sd == 0.0
+
+
+def test_statuses_are_counted(merged: MergedTable) -> None:
+    assert merged.statuses == {
+        "a": {"ok": 2, "impossible": 1, "error": 0},
+        "b": {"ok": 2, "impossible": 0, "error": 0},
+    }
+    assert json.loads(merged.to_json())["statuses"] == merged.statuses
+
+
+def test_the_plot_has_a_row_per_site_and_modality(merged: MergedTable) -> None:
+    picture = ElementTree.fromstring(merged.to_svg())
+    labels = [e.text for e in picture.iter("{http://www.w3.org/2000/svg}text") if e.get("class") == "group"]
+    assert labels == ["a · MR (n = 2)", "b · CT (n = 1)", "b · MR (n = 1)"]
+
+
+def test_only_numbers_can_be_plotted(merged: MergedTable) -> None:
+    with pytest.raises(NothingToMerge, match="orientation"):
+        merged.to_svg("orientation")
+
+
+def test_rows_that_break_the_contract_are_refused(rows_by_site: dict[str, list[Row]]) -> None:
+    twice = {**rows_by_site, "a": [rows_by_site["a"][0]] * 2}
+    with pytest.raises(RowsRefused, match="twice"):
+        merge_rows(TOOL, parameters={}, rows_by_site=twice)
+    foreign = {"a": [{**rows_by_site["a"][0], "PatientName": "DOE"}]}
+    with pytest.raises(RowsRefused):
+        merge_rows(TOOL, parameters={}, rows_by_site=foreign)
+
+
+def test_nothing_to_merge_is_told() -> None:
+    with pytest.raises(NothingToMerge):
+        merge_rows(TOOL, parameters={}, rows_by_site={})
