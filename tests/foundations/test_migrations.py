@@ -85,6 +85,7 @@ def test_a_history_is_one_line_with_dated_names(history: migrations.History) -> 
 
     script = ScriptDirectory.from_config(migrations.configuration(history))
     assert len(script.get_heads()) <= 1
+    assert script.get_current_head() == migrations.newest(history)
     for step in script.walk_revisions():
         assert Path(step.path).name[:10].replace("_", "").isdigit(), step.path
         assert not step.is_merge_point
@@ -111,6 +112,29 @@ def test_a_base_that_is_up_to_date_is_left_alone(engine: Engine) -> None:
     before = sorted(inspect(engine).get_table_names())
     migrations.upgrade(engine, "hub")
     assert sorted(inspect(engine).get_table_names()) == before
+
+
+def test_a_second_step_follows_the_first(engine: Engine, tool: ModuleType, own_history: Path) -> None:
+    tool.write_step("hub", "first tables")
+    first = migrations.newest("hub")
+    migrations.upgrade(engine, "hub")
+    tool.write_step("hub", "nothing new")
+    second = migrations.newest("hub")
+    assert second != first
+    migrations.upgrade(engine, "hub")
+    assert migrations.current(engine) == second
+    migrations.downgrade(engine, "hub")
+    assert migrations.current(engine) == first
+
+
+def test_a_base_that_is_up_to_date_is_not_locked(engine: Engine, tool: ModuleType, own_history: Path) -> None:
+    """A command starts while another process is writing."""
+    tool.write_step("hub", "first tables")
+    migrations.upgrade(engine, "hub")
+    other = connect(engine.url.render_as_string(hide_password=False))
+    with migrations._alone(engine):
+        migrations.upgrade(other, "hub")
+    other.dispose()
 
 
 def test_a_base_of_a_newer_fairbank_is_refused(engine: Engine, tool: ModuleType, own_history: Path) -> None:

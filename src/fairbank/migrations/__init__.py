@@ -11,12 +11,13 @@ FairbankError
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from sqlalchemy import MetaData, text
+from sqlalchemy import MetaData, inspect, text
 from sqlalchemy.engine import Connection, Engine
 
 from fairbank.database import DatabaseError, HubBase, NodeBase
@@ -35,6 +36,8 @@ _STORES: dict[History, tuple[str, ...]] = {
 }
 # Any constant does: it names the lock that keeps two processes from migrating one PostgreSQL database at once.
 _POSTGRES_LOCK = 0x6661_6972
+_REVISION = re.compile(r"""^revision = ["'](\w+)["']""", re.M)
+_DOWN_REVISION = re.compile(r"""^down_revision = ["'](\w+)["']""", re.M)
 
 
 class MigrationError(DatabaseError):
@@ -52,6 +55,9 @@ def upgrade(engine: Engine, history: History) -> None:
     if not has_versions(history):
         metadata(history).create_all(engine)
         return
+    # Nearly always it is there, and every command asks: neither a lock nor Alembic's import is spent on that.
+    if _version_of(engine) == newest(history):
+        return
     _apply(engine, history, lambda config: _command("upgrade")(config, "head"))
 
 
@@ -66,17 +72,15 @@ def downgrade(engine: Engine, history: History, *, steps: int = 1) -> None:
 
 def current(engine: Engine) -> str | None:
     """Return the version that a database is at, or None for a database without a history."""
-    from alembic.migration import MigrationContext
-
-    with engine.connect() as connection:
-        return MigrationContext.configure(connection).get_current_revision()
+    return _version_of(engine)
 
 
 def newest(history: History) -> str | None:
-    """Return the newest version of a history."""
-    from alembic.script import ScriptDirectory
-
-    return ScriptDirectory.from_config(configuration(history)).get_current_head()
+    """Return the newest version of a history: the one that no other follows."""
+    steps = [path.read_text(encoding="utf-8") for path in (_HERE / history / "versions").glob("*.py")]
+    made = {found[1] for step in steps if (found := _REVISION.search(step))}
+    followed = {found[1] for step in steps if (found := _DOWN_REVISION.search(step))}
+    return next(iter(made - followed), None)
 
 
 def has_versions(history: History) -> bool:
@@ -108,6 +112,13 @@ def configuration(history: History) -> Config:
     config.set_main_option("timezone", "UTC")
     config.attributes["history"] = history
     return config
+
+
+def _version_of(engine: Engine) -> str | None:
+    with engine.connect() as connection:
+        if not inspect(connection).has_table("alembic_version"):
+            return None
+        return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
 
 
 def _command(name: str) -> Callable[[Config, str], None]:
