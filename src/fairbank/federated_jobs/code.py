@@ -22,7 +22,6 @@ from fairbank.signing import Digest
 MIB = 1 << 20
 # What a tool's outputs are called.
 UPDATE = "update"
-METRICS = "metrics"
 MEASUREMENTS = "measurements"
 
 
@@ -180,12 +179,6 @@ _TRAINING_OUTPUTS = (
         output_class=OutputClass.MODEL_UPDATE,
         media_type="application/vnd.safetensors",
         maximum_bytes=1024 * MIB,
-    ),
-    Output(
-        name=METRICS,
-        output_class=OutputClass.COUNT,
-        media_type="application/json",
-        maximum_bytes=64 * 1024,
     ),
 )
 

@@ -14,6 +14,8 @@
     ├── RoundClosed                  FB-JOBS-023
     ├── OutputRefused                FB-JOBS-024
     ├── NotYetMerged                 FB-JOBS-025
+    ├── NotesUnreadable              FB-JOBS-026
+    ├── RuleRefused                  FB-JOBS-027
     └── SiteRefusal                  FB-JOBS-040
         ├── ChainBroken              FB-JOBS-041
         ├── Replayed                 FB-JOBS-042
@@ -138,6 +140,21 @@ class NotYetMerged(JobsError):
 
     code = "FB-JOBS-025"
     kind = Kind.NOT_FOUND
+
+
+class NotesUnreadable(JobsError):
+    """A model update has no header that can be read."""
+
+    code = "FB-JOBS-026"
+    kind = Kind.REFUSED
+    reason = Reason.UPDATE_REFUSED
+
+
+class RuleRefused(JobsError):
+    """A rule of automatic approval cannot be made, or does not exist."""
+
+    code = "FB-JOBS-027"
+    kind = Kind.MISUSE
 
 
 class SiteRefusal(JobsError):

@@ -191,8 +191,6 @@ def draft(
 ) -> Manifest:
     """Return the manifest of a job under a visa, with every default written out.
 
-    It declares those of the tool's outputs that the visa grants; without metrics, all sites weigh the same.
-
     Args:
         datasets: what of the visa's datasets to use; all of them by default.
         quorum: how many sites must deliver; all of them by default.
@@ -203,7 +201,6 @@ def draft(
     visa = Visa.parse(dict(sealed_visa.payload))
     chosen = tuple(datasets) if datasets is not None else visa.datasets
     name, aggregator = _PLAN_OF[tool.worker]
-    outputs = tuple(output for output in tool.outputs if output.output_class in visa.output_classes)
     now = clock.now()
     plan = Plan.model_validate(
         {
@@ -223,7 +220,7 @@ def draft(
         datasets=chosen,
         code=tool.code(),
         parameters=tool.check_parameters(parameters),
-        outputs=outputs or tool.outputs,
+        outputs=tool.outputs,
         plan=plan,
         resources=resources or Resources(),
         seed=seed,

@@ -87,7 +87,8 @@ class Lease(Wire):
     """The hub's answer to a claim.
 
     Attributes:
-        expires: when the lease lapses unless it is renewed.
+        expires: when the lease lapses unless it is renewed, by the hub's clock.
+        lease_s: how long a renewal lasts, seconds.
         request: the requester's sealed request (only `review`, as `visa` and `manifest`).
         global_digest: the model that this round starts from; None if it starts from the job's seed.
         round_deadline: after it the round may close without this site.
@@ -102,6 +103,7 @@ class Lease(Wire):
     round: RoundNumber = 0
     reason: Reason = Reason.NONE
     expires: Moment
+    lease_s: Annotated[int, Field(ge=0)] = 0
     request: Envelope | None = None
     visa: Envelope | None = None
     manifest: Envelope | None = None

@@ -50,10 +50,10 @@ def lease_next(hub: Hub, session: Session, node: str, claim: Claim) -> Lease | N
     _anchor(hub, session, node, claim)
     lease = _grant(hub, session, site, kind)
     if kind is LeaseKind.REVIEW:
-        return _review_lease(session, job, lease)
+        return _review_lease(hub, session, job, lease)
     if site.state == SiteState.QUEUED.value:
         move_site(hub, job, site, SiteEvent.LEASE)
-    return _round_lease(session, job, lease)
+    return _round_lease(hub, session, job, lease)
 
 
 def renew(hub: Hub, session: Session, lease_id: str, *, node: str, message: Renew) -> Renewed:
@@ -153,13 +153,14 @@ def _grant(hub: Hub, session: Session, site: SiteRow, kind: LeaseKind) -> LeaseR
     return lease
 
 
-def _review_lease(session: Session, job: JobRow, lease: LeaseRow) -> Lease:
+def _review_lease(hub: Hub, session: Session, job: JobRow, lease: LeaseRow) -> Lease:
     head = audit.head(session, audit.HubAudit)
     return Lease(
         id=lease.id,
         kind=LeaseKind.REVIEW,
         job=job.id,
         expires=iso(lease.expires),
+        lease_s=hub.settings.jobs_lease_s,
         request=job.request.decode(),
         visa=job.visa.decode(),
         manifest=job.manifest.decode(),
@@ -168,7 +169,7 @@ def _review_lease(session: Session, job: JobRow, lease: LeaseRow) -> Lease:
     )
 
 
-def _round_lease(session: Session, job: JobRow, lease: LeaseRow) -> Lease:
+def _round_lease(hub: Hub, session: Session, job: JobRow, lease: LeaseRow) -> Lease:
     head = audit.head(session, audit.HubAudit)
     current = session.get_one(RoundRow, (job.id, lease.round))
     return Lease(
@@ -177,6 +178,7 @@ def _round_lease(session: Session, job: JobRow, lease: LeaseRow) -> Lease:
         job=job.id,
         round=lease.round,
         expires=iso(lease.expires),
+        lease_s=hub.settings.jobs_lease_s,
         global_digest=current.global_digest,
         round_deadline=iso(current.deadline),
         participants=tuple(site.node for site in active(sites_of(session, job.id))),

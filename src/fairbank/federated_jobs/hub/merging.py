@@ -11,10 +11,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from fairbank.federated_jobs.code import MEASUREMENTS, METRICS, UPDATE
+from fairbank.federated_jobs.code import MEASUREMENTS, UPDATE
+from fairbank.federated_jobs.update_notes import N_TRAIN, notes_of
 from fairbank.ontology.signed_objects import Manifest
 
 MODEL = "model"
+METRICS = "metrics"
 MODEL_TYPE = "application/vnd.safetensors"
 
 
@@ -89,24 +91,24 @@ def unfit_sites(closing: Closing, base: Path | None) -> list[str]:
 def average(closing: Closing, folder: Path) -> list[MergedFile]:
     """Average the sites' models, weighted by training samples.
 
-    Where the job does not return sample counts, every site weighs the same.
+    Where a site does not tell how many, all sites weigh the same.
     """
     from fairbank.federated_jobs.aggregation import FedAvg, SiteUpdate
 
-    updates, metrics = closing.outputs(UPDATE), closing.outputs(METRICS)
-    samples = {node: _samples(path) for node, path in metrics.items()}
-    if any(samples.get(node, 0) < 1 for node in updates):
+    updates = closing.outputs(UPDATE)
+    notes = {node: notes_of(path) for node, path in updates.items()}
+    samples = {node: int(note.get(N_TRAIN, 0)) for node, note in notes.items()}
+    if any(count < 1 for count in samples.values()):
         samples = dict.fromkeys(updates, 1)
     target = folder / f"{MODEL}.safetensors"
     parts = [SiteUpdate(node, path, samples[node]) for node, path in updates.items()]
     FedAvg().reduce(parts, into=target, max_bytes=_limit(closing, UPDATE))
     files = [MergedFile(MODEL, MODEL_TYPE, target)]
-    if metrics:
-        table = folder / f"{METRICS}.json"
-        rows = {node: json.loads(path.read_bytes()) for node, path in metrics.items()}
-        body = {"schema": "round-metrics/1", "round": closing.round, "sites": rows}
-        table.write_text(json.dumps(body, sort_keys=True))
-        files.append(MergedFile(METRICS, "application/json", table))
+    if any(notes.values()):
+        metrics = folder / "metrics.json"
+        body = {"schema": "round-metrics/1", "round": closing.round, "sites": notes}
+        metrics.write_text(json.dumps(body, sort_keys=True))
+        files.append(MergedFile(METRICS, "application/json", metrics))
     return files
 
 
@@ -133,14 +135,6 @@ def collect(closing: Closing, folder: Path) -> list[MergedFile]:
 
 def _limit(closing: Closing, name: str) -> int:
     return next(output.maximum_bytes for output in closing.manifest.outputs if output.name == name)
-
-
-def _samples(metrics: Path) -> int:
-    try:
-        value = json.loads(metrics.read_bytes())["n_train"]
-    except (ValueError, KeyError, TypeError):
-        return 0
-    return value if isinstance(value, int) and not isinstance(value, bool) else 0
 
 
 _MERGES: Mapping[str, Merge] = {"fedavg": average, "collect": collect}

@@ -349,9 +349,9 @@ def _check_declared(manifest: Manifest, meta: ReleaseMeta) -> None:
             why="Only declared outputs are taken.",
             todo="This node and the requester use different versions of the tool.",
         ).because(Reason.OUTPUT_NOT_ALLOWED)
-    if meta.total_bytes > declared.maximum_bytes or meta.media_type != declared.media_type:
+    if meta.total_bytes > declared.maximum_bytes:
         raise OutputRefused(
-            f"The output {meta.output!r} is larger than declared, or of another type.",
-            why=f"The manifest allows {declared.maximum_bytes} bytes of {declared.media_type}.",
+            f"The output {meta.output!r} has {meta.total_bytes} bytes.",
+            why=f"The manifest allows {declared.maximum_bytes}.",
             todo="Draft the job with a larger limit.",
         ).because(Reason.OUTPUT_NOT_ALLOWED)

@@ -54,6 +54,9 @@ def report(hub: Hub, session: Session, job_id: str, *, node: str, message: SiteS
         return state
     if event is SiteEvent.FAIL and state is SiteState.PENDING_REVIEW:
         event = SiteEvent.REJECT
+    # An approval that is taken back, or ends, in the middle of the work is a loss like any other.
+    if event in (SiteEvent.REJECT, SiteEvent.LAPSE) and state in WORKING_SITES | {SiteState.RELEASED}:
+        event = SiteEvent.FAIL
     was_active = state in ACTIVE_SITES
     move_site(hub, job, site, event, reason=message.reason)
     site.delivered = True

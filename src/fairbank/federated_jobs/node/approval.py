@@ -1,0 +1,415 @@
+"""What a site decides about jobs, and the proof that it did: default deny, sealed with the site's own key.
+
+A job that is brought here is judged first by the rules that need no person: the four objects must follow from each
+other, by the pinned hub key and this node's clock, and the code installed here must be the code that is named. Then a
+person, or a rule that a person pinned, decides.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from fairbank import audit, events
+from fairbank.clock import iso, parse_iso
+from fairbank.database import writing
+from fairbank.errors import FairbankError
+from fairbank.federated_jobs.code import Tool
+from fairbank.federated_jobs.errors import (
+    ApprovalOver,
+    ChainBroken,
+    JobsError,
+    NotApproved,
+    NotForThisSite,
+    Replayed,
+    RunsSpent,
+    SiteRefusal,
+)
+from fairbank.federated_jobs.manifest import (
+    Chain,
+    check_code,
+    check_times,
+    check_visa_within_request,
+    check_within_visa,
+    datasets_at,
+    open_chain,
+)
+from fairbank.federated_jobs.node.cohort import (
+    Cohort,
+    CohortSource,
+    draw,
+    freeze,
+    harvest_index,
+    recheck,
+    smallest,
+)
+from fairbank.federated_jobs.node.rules import rule_for
+from fairbank.federated_jobs.node.site_keys import KEY_FILE, site_key, site_public_key
+from fairbank.federated_jobs.node.store import ApprovalRow, CohortRow, ReviewRow
+from fairbank.federated_jobs.protocol import Lease
+from fairbank.federated_jobs.reasons import Reason
+from fairbank.federated_jobs.states import SiteState
+from fairbank.ontology.signed_objects import Selector, SiteApproval
+from fairbank.release.errors import NotEnrolled
+from fairbank.release.node import Enrolment, Node
+from fairbank.signing import KeyFileError, SigningKey
+
+_OPEN = (SiteState.PENDING_REVIEW.value, SiteState.APPROVED.value)
+
+
+@dataclass(frozen=True, slots=True)
+class Authorised:
+    """A job that may run here now: its objects, tool, approval and cohort, all checked just now."""
+
+    chain: Chain
+    tool: Tool
+    approval: ApprovalRow
+    cohort: Cohort
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """What a person says when approving.
+
+    Attributes:
+        by: who it is, for the site's own records.
+        expires: until when; the visa's end by default.
+        hold_outputs: keep each output until a person has looked at it.
+    """
+
+    by: str
+    expires: datetime | None = None
+    hold_outputs: bool = False
+    rule: str | None = None
+
+
+def receive(node: Node, lease: Lease, *, source: CohortSource = harvest_index) -> ReviewRow:
+    """Judge a job that the hub brought, write it down, and approve it if a pinned rule says so.
+
+    A job that fails a check is written down as rejected, with its reason; nothing is raised for that.
+    """
+    if lease.request is None or lease.visa is None or lease.manifest is None:
+        raise ChainBroken("The hub brought a job without its signed objects.", todo="Update the hub.")
+    request, visa, manifest = lease.request.encode(), lease.visa.encode(), lease.manifest.encode()
+    with writing(node.engine) as session:
+        known = session.get(ReviewRow, lease.job)
+        if known is not None:
+            _again(known, manifest)
+            return known
+        row = ReviewRow(
+            job=lease.job,
+            title="",
+            tool="",
+            requester_key="",
+            request=request,
+            visa=visa,
+            manifest=manifest,
+            state=SiteState.PENDING_REVIEW.value,
+            reason=Reason.NONE.value,
+            received=node.clock.now(),
+        )
+        rule = None
+        try:
+            chain, _ = _judge(node, session, row, source)
+            row.title, row.tool = chain.manifest.title, chain.manifest.code.name
+            row.requester_key = chain.visa.requester_key
+            row.manifest_digest = chain.sealed_manifest.digest
+            row.visa_digest = chain.sealed_visa.digest
+            rule = _rule(node, session, chain)
+        except JobsError as err:
+            _refuse(row, err, at=node.clock.now())
+        session.add(row)
+        session.flush()
+        _log(node, session, row, act="review.receive", by=node.key.key_id)
+    if rule is not None:
+        _approve_by_rule(node, row.job, rule, source)
+    return row
+
+
+def approve(
+    node: Node,
+    job: str,
+    consent: Consent,
+    *,
+    passphrase: str | None = None,
+    source: CohortSource = harvest_index,
+) -> SiteApproval:
+    """Seal this site's consent to a job with the site's key and freeze its cohort.
+
+    Raises:
+        NotApproved: if no such job waits for a decision.
+        JobsError: if it fails a check now.
+        KeyFileError: if the site's key is locked.
+    """
+    key = site_key(node.settings, passphrase=passphrase)
+    with writing(node.engine) as session:
+        row = _waiting(session, job)
+        chain, cohort = _judge(node, session, row, source)
+        now, visa_ends = node.clock.now(), parse_iso(chain.visa.expires)
+        if now >= parse_iso(chain.manifest.plan.approval_deadline):
+            raise ApprovalOver(
+                "The date until which this job can be approved has passed.",
+                why="The requester set it.",
+                todo="The requester can submit the job anew.",
+            ).because(Reason.APPROVAL_DEADLINE)
+        approval = SiteApproval(
+            id=node.clock.new_id(),
+            node=node.name,
+            request=chain.sealed_request.digest,
+            visa=chain.sealed_visa.digest,
+            manifest=chain.sealed_manifest.digest,
+            cohort_digest=cohort.digest,
+            cohort_size=len(cohort.members),
+            approved_by=consent.by,
+            maximum_runs=1,
+            expires=iso(min(consent.expires or visa_ends, visa_ends)),
+            created=iso(now),
+        )
+        _store(session, row, approval, key, consent=consent)
+        freeze(session, job, cohort)
+        _decide(row, SiteState.APPROVED, Reason.NONE, by=consent.by, at=now)
+        _log(node, session, row, act="job.approve", by=consent.by)
+    return approval
+
+
+def reject(node: Node, job: str, *, by: str) -> None:
+    """Say no to a job that waits for a decision.
+
+    Raises:
+        NotApproved: if no such job waits.
+    """
+    with writing(node.engine) as session:
+        row = _waiting(session, job)
+        _decide(row, SiteState.REJECTED, Reason.CURATOR_DECLINED, by=by, at=node.clock.now())
+        row.ended = True
+        _log(node, session, row, act="job.reject", by=by)
+
+
+def withdraw(node: Node, job: str, *, by: str) -> None:
+    """Take an approval back; a round that is under way is stopped at the next renewal or claim.
+
+    Raises:
+        NotApproved: if this site has not approved the job, or it is over.
+    """
+    with writing(node.engine) as session:
+        row, approval = session.get(ReviewRow, job), session.get(ApprovalRow, job)
+        if row is None or approval is None or row.ended:
+            raise _not_approved()
+        approval.withdrawn = node.clock.now()
+        _decide(row, SiteState.REJECTED, Reason.APPROVAL_WITHDRAWN, by=by, at=node.clock.now())
+        row.ended = True
+        _log(node, session, row, act="job.withdraw", by=by)
+
+
+def authorise(node: Node, session: Session, job: str, *, source: CohortSource = harvest_index) -> Authorised:
+    """Check everything again before a round: all four signed objects, both clocks' ends, the code, the cohort.
+
+    Raises:
+        NotApproved: if nobody here approved the job, or the approval was taken back.
+        ApprovalOver: if it has ended, or its runs are used up.
+        JobsError: if anything else does not hold any more.
+    """
+    row, approval = session.get(ReviewRow, job), session.get(ApprovalRow, job)
+    if row is None or approval is None:
+        raise _not_approved()
+    if approval.withdrawn is not None or row.state != SiteState.APPROVED.value or row.ended:
+        raise _not_approved().because(
+            Reason.APPROVAL_WITHDRAWN if approval.withdrawn else Reason.APPROVAL_MISSING
+        )
+    chain, tool = _checked(node, row)
+    consent = _consent(node, approval)
+    named = (consent.node, consent.request, consent.visa, consent.manifest)
+    digests = (chain.sealed_request.digest, chain.sealed_visa.digest, chain.sealed_manifest.digest)
+    if named != (node.name, *digests) or approval.digest == "":
+        raise _approval_broken("It is for another job, or another site.")
+    if node.clock.now() >= parse_iso(consent.expires):
+        raise ApprovalOver(
+            f"This site's approval ended on {consent.expires}.",
+            why="An approval is good until its end.",
+            todo="The requester can submit the job anew.",
+        )
+    if approval.runs > consent.maximum_runs:
+        raise ApprovalOver("All runs that this site approved have been used.").because(Reason.RUNS_SPENT)
+    _check_frozen(node, session, approval, consent)
+    cohort = recheck(node, session, source, approval, at_least=smallest(node, chain.manifest))
+    return Authorised(chain, tool, approval, cohort)
+
+
+def _judge(node: Node, session: Session, row: ReviewRow, source: CohortSource) -> tuple[Chain, Cohort]:
+    chain, _ = _checked(node, row)
+    if chain.manifest.id != row.job:
+        raise ChainBroken(
+            "The hub brought a manifest under the id of another job.", why="A manifest names its own job."
+        )
+    used = (
+        select(func.count())
+        .select_from(ReviewRow)
+        .where(
+            ReviewRow.visa_digest == chain.sealed_visa.digest,
+            ReviewRow.job != row.job,
+            ReviewRow.job.in_(select(ApprovalRow.job)),
+        )
+    )
+    if (session.scalar(used) or 0) >= chain.visa.maximum_runs:
+        raise RunsSpent(
+            f"This site has approved all {chain.visa.maximum_runs} runs of this visa.",
+            why="The committee granted that many.",
+        )
+    cohort = draw(
+        node,
+        session,
+        source,
+        _datasets(node, chain),
+        at_least=smallest(node, chain.manifest),
+    )
+    return chain, cohort
+
+
+def _checked(node: Node, row: ReviewRow) -> tuple[Chain, Tool]:
+    """Check what needs neither cohort nor approval: objects, ends, bounds, code, and that this site is meant."""
+    enrolment = _enrolment(node)
+    chain = open_chain(row.request, row.visa, row.manifest, hub_key=enrolment.hub_key)
+    check_times(chain.visa, node.clock.now())
+    check_visa_within_request(chain.visa, chain.request)
+    check_within_visa(chain.manifest, chain.visa)
+    tool = check_code(chain.manifest)
+    _datasets(node, chain)
+    return chain, tool
+
+
+def _datasets(node: Node, chain: Chain) -> dict[str, Selector]:
+    datasets = datasets_at(chain.manifest, node.name, _enrolment(node).public_base_iri)
+    if not datasets:
+        raise NotForThisSite(
+            "The job names no dataset of this site.", why="The hub sent it to the wrong node.", todo=""
+        )
+    return datasets
+
+
+def _rule(node: Node, session: Session, chain: Chain) -> str | None:
+    return rule_for(
+        session,
+        requester_key=chain.visa.requester_key,
+        code=chain.manifest.code,
+        datasets=list(_datasets(node, chain)),
+        now=node.clock.now(),
+    )
+
+
+def _approve_by_rule(node: Node, job: str, rule: str, source: CohortSource) -> None:
+    # A key with a passphrase cannot be used without its person: the job then waits for one.
+    try:
+        approve(node, job, Consent(by=f"rule {rule}", rule=rule), source=source)
+    except KeyFileError:
+        return
+
+
+def _store(
+    session: Session, row: ReviewRow, approval: SiteApproval, key: SigningKey, *, consent: Consent
+) -> None:
+    envelope = approval.seal(key)
+    _, sealed = SiteApproval.open(envelope, trusted=[key.key_id])
+    session.add(
+        ApprovalRow(
+            job=row.job,
+            envelope=envelope,
+            digest=sealed.digest,
+            site_key=key.key_id,
+            cohort_digest=approval.cohort_digest,
+            hold_outputs=consent.hold_outputs,
+            rule=consent.rule,
+        )
+    )
+    session.flush()
+
+
+def _consent(node: Node, approval: ApprovalRow) -> SiteApproval:
+    pinned = site_public_key(node.settings)
+    try:
+        return SiteApproval.open(approval.envelope, trusted=[pinned] if pinned else [])[0]
+    except FairbankError as err:
+        raise _approval_broken(err.what) from err
+
+
+def _check_frozen(node: Node, session: Session, approval: ApprovalRow, consent: SiteApproval) -> None:
+    """Refuse a cohort list that grew: the approved number of series is sealed with the approval."""
+    rows = session.scalar(select(func.count()).select_from(CohortRow).where(CohortRow.job == approval.job))
+    if (rows or 0) > consent.cohort_size:
+        raise _approval_broken("Series were added to the cohort after it was approved.").because(
+            Reason.COHORT_CHANGED
+        )
+
+
+def _waiting(session: Session, job: str) -> ReviewRow:
+    row = session.get(ReviewRow, job)
+    if row is None or row.state != SiteState.PENDING_REVIEW.value or row.ended:
+        raise NotApproved(
+            "No such job waits for a decision at this site.",
+            why="It was decided already, or was never brought here.",
+            todo="List the jobs that wait: fairbank node reviews.",
+        )
+    return row
+
+
+def _again(known: ReviewRow, manifest: bytes) -> None:
+    """Treat a job that is brought again: the same open one is told again, anything else is refused."""
+    if known.manifest == manifest and known.state in _OPEN and not known.ended:
+        known.reported = False
+        return
+    if known.manifest == manifest and known.state == SiteState.REJECTED.value:
+        known.reported = False
+        return
+    raise Replayed(
+        "A job that this site has dealt with was brought again.",
+        why="A manifest runs once; under its id nothing else is accepted.",
+        todo="The requester drafts a new job.",
+    )
+
+
+def _refuse(row: ReviewRow, err: JobsError, *, at: datetime) -> None:
+    _decide(row, SiteState.REJECTED, err.reason, by="checks", at=at)
+    row.error = err.code
+    row.ended = True
+
+
+def _decide(row: ReviewRow, state: SiteState, reason: Reason, *, by: str, at: datetime) -> None:
+    row.state, row.reason = state.value, reason.value
+    row.decided, row.decided_by = at, by
+    row.reported = False
+
+
+def _enrolment(node: Node) -> Enrolment:
+    if node.enrolment is None:
+        raise NotEnrolled(
+            "This node has not enrolled with a hub, so it can judge no job.",
+            why="Visas count only under the hub key that was pinned at enrolment.",
+            todo="Run 'fairbank node enrol'.",
+        )
+    return node.enrolment
+
+
+def _not_approved() -> NotApproved:
+    return NotApproved(
+        "Nobody at this site has approved this job, or the approval was taken back.",
+        why="A site runs nothing without its own approval.",
+        todo="Decide on it: fairbank node reviews.",
+    )
+
+
+def _approval_broken(why: str) -> SiteRefusal:
+    return ChainBroken(
+        "This site's approval of the job cannot be trusted.",
+        why=why,
+        todo=f"Compare the node's database and its {KEY_FILE} with their backups.",
+    ).because(Reason.APPROVAL_INVALID)
+
+
+def _log(node: Node, session: Session, row: ReviewRow, *, act: str, by: str) -> None:
+    detail = {"state": row.state, "reason": row.reason, "manifest": row.manifest_digest or ""}
+    audit.record(session, audit.NodeAudit, clock=node.clock, actor=by, act=act, target=row.job, detail=detail)
+    events.append(
+        session, events.NodeEvent, clock=node.clock, kind="job.decided", subject=row.job, detail=detail
+    )

@@ -1,0 +1,230 @@
+"""The cohort of a job: frozen when the job is approved, checked again before every run, never told to anybody.
+
+New series never enter. Series that have gone, or whose content has changed, leave it; while enough subjects remain, the
+node seals that and goes on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Protocol
+
+from pydantic import Field
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from fairbank import audit
+from fairbank.clock import iso
+from fairbank.errors import FairbankError
+from fairbank.federated_jobs.errors import CohortInsufficient, NotForThisSite
+from fairbank.federated_jobs.node.site_keys import cohort_secret
+from fairbank.federated_jobs.node.store import ApprovalRow, CohortRow, ShrinkageRow
+from fairbank.ontology.signed_objects import Manifest, Selector, SignedObject
+from fairbank.ontology.wire import DigestText, Id, Moment
+from fairbank.release.node import Node
+
+_HMAC = r"^hmac-sha256:[0-9a-f]{64}$"
+
+
+class Series(Protocol):
+    """What a cohort needs of an indexed series."""
+
+    @property
+    def series_uid(self) -> str:
+        """Return the series' pseudonymous UID."""
+        ...
+
+    @property
+    def subject(self) -> str:
+        """Return the subject's pseudonym."""
+        ...
+
+    @property
+    def content_digest(self) -> str:
+        """Return the digest of the series' content."""
+        ...
+
+    @property
+    def directory(self) -> Path:
+        """Return the folder of the series' files."""
+        ...
+
+
+class CohortSource(Protocol):
+    """Selects series of a dataset of this site; the index of `harvest` is one."""
+
+    def __call__(self, session: Session, dataset: str, selector: Selector, /) -> Sequence[Series]:
+        """Return the series that a selector takes."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One series of a cohort."""
+
+    dataset: str
+    series_uid: str
+    subject: str
+    content_digest: str
+    directory: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Cohort:
+    """The series that a job may use now, sorted; and their keyed digest."""
+
+    members: tuple[Member, ...]
+    digest: str
+
+    @property
+    def subjects(self) -> int:
+        """Return the number of different subjects."""
+        return len({member.subject for member in self.members})
+
+
+class CohortShrunk(SignedObject):
+    """The node's word that an approved cohort became smaller; sealed with the node's key, it stays at the site."""
+
+    schema_name = "cohort-shrunk/1"
+    kind = "cohort-shrunk"
+
+    job: Id
+    approval: DigestText
+    before: Annotated[str, Field(pattern=_HMAC)]
+    after: Annotated[str, Field(pattern=_HMAC)]
+    size: Annotated[int, Field(ge=1)]
+    created: Moment
+
+
+def harvest_index(session: Session, dataset: str, selector: Selector, /) -> Sequence[Series]:
+    """Select from the local index."""
+    from fairbank.harvest.index import select as from_index
+
+    return from_index(session, dataset, selector)
+
+
+def smallest(node: Node, manifest: Manifest) -> int:
+    """Return how many subjects a cohort needs: the site's k, or what the job's outputs ask for if that is more."""
+    return max(node.settings.release_minimum_count, *(output.minimum_count for output in manifest.outputs))
+
+
+def draw(
+    node: Node,
+    session: Session,
+    source: CohortSource,
+    datasets: Mapping[str, Selector],
+    *,
+    at_least: int,
+) -> Cohort:
+    """Select the cohort of a job that has not been approved yet.
+
+    Raises:
+        NotForThisSite: if a dataset is not one of this site.
+        CohortInsufficient: if too few subjects match; how many is not told.
+    """
+    members: list[Member] = []
+    for dataset in sorted(datasets):
+        members += _members(session, source, dataset, datasets[dataset])
+    return _enough(_cohort(node, members), at_least)
+
+
+def freeze(session: Session, job: str, cohort: Cohort) -> None:
+    """Write down the cohort of an approved job."""
+    for member in cohort.members:
+        session.add(
+            CohortRow(
+                job=job,
+                dataset=member.dataset,
+                series_uid=member.series_uid,
+                subject=member.subject,
+                content_digest=member.content_digest,
+            )
+        )
+
+
+def recheck(
+    node: Node, session: Session, source: CohortSource, approval: ApprovalRow, *, at_least: int
+) -> Cohort:
+    """Return what is left of a frozen cohort, sealing it if it shrank.
+
+    Raises:
+        CohortInsufficient: if too few subjects are left.
+    """
+    frozen = list(
+        session.scalars(select(CohortRow).where(CohortRow.job == approval.job, CohortRow.gone.is_(None)))
+    )
+    there: dict[tuple[str, str], Member] = {}
+    for dataset in sorted({row.dataset for row in frozen}):
+        # The widest selector: what was chosen was frozen, so only presence and content are asked for now.
+        for member in _members(session, source, dataset, Selector()):
+            there[dataset, member.series_uid] = member
+    left = []
+    for row in frozen:
+        found = there.get((row.dataset, row.series_uid))
+        if found is None or found.content_digest != row.content_digest:
+            row.gone = node.clock.now()
+        else:
+            left.append(found)
+    cohort = _enough(_cohort(node, left), at_least)
+    if cohort.digest != approval.cohort_digest:
+        _seal_shrinkage(node, session, approval, cohort)
+    return cohort
+
+
+def _members(session: Session, source: CohortSource, dataset: str, selector: Selector) -> list[Member]:
+    try:
+        found = source(session, dataset, selector)
+    except FairbankError as err:
+        raise NotForThisSite(
+            f"There is no dataset {dataset!r} to select from at this site.", why=err.what, todo=err.todo
+        ) from err
+    return [
+        Member(dataset, series.series_uid, series.subject, series.content_digest, Path(series.directory))
+        for series in found
+    ]
+
+
+def _cohort(node: Node, members: Iterable[Member]) -> Cohort:
+    ordered = sorted(members, key=lambda member: (member.dataset, member.series_uid))
+    keyed = hmac.new(cohort_secret(node.settings), b"fairbank/cohort/1\n", hashlib.sha256)
+    for member in ordered:
+        keyed.update(f"{member.dataset}\0{member.series_uid}\0{member.content_digest}\n".encode())
+    return Cohort(tuple(ordered), f"hmac-sha256:{keyed.hexdigest()}")
+
+
+def _enough(cohort: Cohort, at_least: int) -> Cohort:
+    if cohort.subjects >= at_least:
+        return cohort
+    raise CohortInsufficient(
+        f"Fewer than {at_least} subjects of this site match the job.",
+        why="Nothing may leave a site that was computed on fewer.",
+        todo="The requester can widen the selection; the site's own limit is release_minimum_count.",
+    )
+
+
+def _seal_shrinkage(node: Node, session: Session, approval: ApprovalRow, cohort: Cohort) -> None:
+    shrunk = CohortShrunk(
+        job=approval.job,
+        approval=approval.digest,
+        before=approval.cohort_digest,
+        after=cohort.digest,
+        size=len(cohort.members),
+        created=iso(node.clock.now()),
+    )
+    envelope = shrunk.seal(node.key)
+    _, sealed = CohortShrunk.open(envelope, trusted=[node.key.key_id])
+    session.add(ShrinkageRow(digest=sealed.digest, job=approval.job, envelope=envelope, at=node.clock.now()))
+    approval.cohort_digest = cohort.digest
+    audit.record(
+        session,
+        audit.NodeAudit,
+        clock=node.clock,
+        actor=node.key.key_id,
+        act="cohort.shrink",
+        target=approval.job,
+        detail={"shrinkage": sealed.digest},
+    )

@@ -1,0 +1,62 @@
+"""Outputs that wait for the site's people: look, then let go or keep back.
+
+Only jobs that were approved with `hold_outputs` wait; all others leave when the gate has passed them.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import select
+
+from fairbank.database import writing
+from fairbank.federated_jobs.errors import NotApproved
+from fairbank.federated_jobs.node.store import ReviewRow, WorkRow
+from fairbank.federated_jobs.reasons import Reason
+from fairbank.federated_jobs.states import SiteState
+from fairbank.release.node import Node
+from fairbank.release.outbox import Outbox
+from fairbank.release.releases import Release, ReleaseState
+
+
+def held(outbox: Outbox) -> list[Release]:
+    """Return the outputs of jobs that wait for a decision, oldest first."""
+    return [release for release in outbox.pending(state=ReleaseState.HELD) if release.job is not None]
+
+
+def let_go(node: Node, outbox: Outbox, job: str, *, by: str) -> list[Release]:
+    """Let the held outputs of a job leave; the agent, or `Outbox.send`, sends them.
+
+    Raises:
+        NotApproved: if nothing of this job waits.
+    """
+    waiting = _of(outbox, job)
+    with writing(node.engine) as session:
+        return [outbox.approve(session, release.id, by=by) for release in waiting]
+
+
+def keep_back(node: Node, outbox: Outbox, job: str, *, by: str) -> None:
+    """Keep the held outputs of a job back for good; this site then drops out of the job.
+
+    Raises:
+        NotApproved: if nothing of this job waits.
+    """
+    waiting = _of(outbox, job)
+    with writing(node.engine) as session:
+        for release in waiting:
+            outbox.withhold(session, release.id, by=by)
+        for work in session.scalars(select(WorkRow).where(WorkRow.job == job, WorkRow.finished.is_(None))):
+            work.finished = node.clock.now()
+        row = session.get_one(ReviewRow, job)
+        row.state, row.reason = SiteState.WITHHELD.value, Reason.OUTPUT_WITHHELD.value
+        row.decided, row.decided_by = node.clock.now(), by
+        row.ended, row.reported = True, False
+
+
+def _of(outbox: Outbox, job: str) -> list[Release]:
+    waiting = [release for release in held(outbox) if release.job == job]
+    if not waiting:
+        raise NotApproved(
+            "No output of this job waits for a decision at this site.",
+            why="It was decided already, or the job does not hold its outputs.",
+            todo="List what waits: fairbank node outputs.",
+        )
+    return waiting

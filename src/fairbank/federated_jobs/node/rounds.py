@@ -1,0 +1,279 @@
+"""One round at a site: authorised anew, computed in the worker, through the gate, and out; safe to be killed anywhere.
+
+Until its outputs are staged a round can be computed again from files. Staging writes verdicts, bytes and the mark that
+the round is done in one transaction; from then on it is never computed again, only sent again.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from fairbank.database import reading, writing
+from fairbank.errors import FairbankError, RemoteError
+from fairbank.federated_jobs.errors import JobsError, RoundClosed, SiteRefusal
+from fairbank.federated_jobs.node.approval import Authorised, authorise
+from fairbank.federated_jobs.node.cohort import CohortSource
+from fairbank.federated_jobs.node.errors import (
+    SandboxError,
+    SiteJobError,
+    WorkerCancelled,
+    WorkerCrashed,
+    WorkerOutOfMemory,
+    WorkerTimedOut,
+)
+from fairbank.federated_jobs.node.inputs import series_to_stage
+from fairbank.federated_jobs.node.runner import Product, RoundTask, Runner, job_folder
+from fairbank.federated_jobs.node.store import ApprovalRow, ReviewRow, WorkRow
+from fairbank.federated_jobs.reasons import Reason
+from fairbank.federated_jobs.states import SiteState
+from fairbank.ontology.outputs import DOOR_OF_OUTPUT
+from fairbank.release.candidates import Candidate
+from fairbank.release.errors import GateRefused, HubUnreachable, ReleaseStateError
+from fairbank.release.hub_client import HubClient
+from fairbank.release.node import Node
+from fairbank.release.outbox import Outbox
+from fairbank.release.releases import ReleaseState
+
+log = logging.getLogger(__name__)
+
+TAKEN = "taken"
+STAGED = "staged"
+GIVEN_UP = "given_up"
+CRASHES_FORGIVEN = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What a round needs of the node around it."""
+
+    node: Node
+    client: HubClient
+    outbox: Outbox
+    runner: Runner
+    source: CohortSource
+
+
+@dataclass(frozen=True, slots=True)
+class RoundOrder:
+    """Which round the hub asked for."""
+
+    job: str
+    round: int
+    lease: str
+    global_digest: str | None
+
+
+def take(session: Session, order: RoundOrder, *, site: Site) -> None:
+    """Write a round down, in the caller's transaction, before anything is done for it."""
+    row = session.get(WorkRow, (order.job, order.round))
+    if row is None:
+        session.add(
+            WorkRow(
+                job=order.job,
+                round=order.round,
+                lease=order.lease,
+                global_digest=order.global_digest,
+                state=TAKEN,
+                releases=[],
+                taken=site.node.clock.now(),
+            )
+        )
+        return
+    row.lease = order.lease
+
+
+def work(site: Site, job: str, number: int) -> SiteState:
+    """Bring one round to its end and return the site's state after it; computing it again only if it is not staged.
+
+    Raises:
+        HubUnreachable: if the hub does not answer; what is staged waits.
+        WorkerCancelled: if the job was stopped meanwhile.
+    """
+    with reading(site.node.engine) as session:
+        row = session.get_one(WorkRow, (job, number))
+    if row.state == GIVEN_UP:
+        return SiteState.FAILED
+    if row.state == TAKEN:
+        try:
+            _compute(site, row)
+        except (HubUnreachable, WorkerCancelled):
+            raise
+        except FairbankError as err:
+            return _give_up(site, row, err)
+    return deliver(site, job, number)
+
+
+def deliver(site: Site, job: str, number: int) -> SiteState:
+    """Send what a round has staged; a held output waits for the site's people.
+
+    Raises:
+        HubUnreachable: if the hub does not answer.
+    """
+    with reading(site.node.engine) as session:
+        row = session.get_one(WorkRow, (job, number))
+    for release_id in [str(each) for each in row.releases]:
+        state = site.outbox.release(release_id).state
+        if state is ReleaseState.HELD:
+            return SiteState.OUTPUT_REVIEW
+        if state is ReleaseState.WITHHELD:
+            return SiteState.WITHHELD
+        try:
+            site.outbox.send(release_id)
+        except ReleaseStateError:
+            return SiteState.OUTPUT_REVIEW
+        except RemoteError as err:
+            return _refused_by_hub(site, row, release_id, err)
+    return SiteState.RELEASED
+
+
+def unfinished(session: Session) -> list[tuple[str, int]]:
+    """Return the rounds that were taken and not staged, of jobs that go on, oldest first."""
+    rows = session.scalars(
+        select(WorkRow)
+        .join(ReviewRow, ReviewRow.job == WorkRow.job)
+        .where(WorkRow.state == TAKEN, ReviewRow.ended.is_(False))
+        .order_by(WorkRow.taken, WorkRow.round)
+    )
+    return [(row.job, row.round) for row in rows]
+
+
+def _compute(site: Site, row: WorkRow) -> None:
+    with writing(site.node.engine) as session:
+        authorised = authorise(site.node, session, row.job, source=site.source)
+        previous = _last_released(session, row)
+    model = _global_model(site, row)
+    task = _task(site, row, authorised, previous=previous, model=model)
+    products = _run(site, task)
+    with writing(site.node.engine) as session:
+        fresh = session.get_one(WorkRow, (row.job, row.round))
+        approval = session.get_one(ApprovalRow, row.job)
+        # A withdrawal may have come while the worker computed: what it made does not leave then.
+        if approval.withdrawn is not None:
+            raise SiteRefusal("The approval was taken back.").because(Reason.APPROVAL_WITHDRAWN)
+        releases = [
+            site.outbox.stage(session, _candidate(task, product, authorised), hold=approval.hold_outputs)
+            for product in products
+        ]
+        fresh.releases = [release.id for release in releases]
+        fresh.state = STAGED
+        approval.runs = 1
+    for product in products:
+        product.path.unlink(missing_ok=True)
+
+
+def _run(site: Site, task: RoundTask) -> list[Product]:
+    crashes = 0
+    while True:
+        try:
+            return site.runner.run(task)
+        except WorkerCrashed:
+            crashes += 1
+            if crashes > CRASHES_FORGIVEN:
+                raise
+            log.warning(
+                "the worker of job %s crashed; round %d is computed again", task.manifest.id, task.round
+            )
+
+
+def _task(
+    site: Site, row: WorkRow, authorised: Authorised, *, previous: int, model: Path | None
+) -> RoundTask:
+    return RoundTask(
+        manifest=authorised.chain.manifest,
+        tool=authorised.tool,
+        site=site.node.name,
+        series=series_to_stage(site.node, row.job, authorised.cohort),
+        cohort_digest=authorised.cohort.digest,
+        round=row.round,
+        previous_round=previous,
+        global_model=model,
+        folder=job_folder(site.node, row.job) / "products",
+    )
+
+
+def _global_model(site: Site, row: WorkRow) -> Path | None:
+    if row.global_digest is None:
+        return None
+    folder = job_folder(site.node, row.job) / "models"
+    target = folder / f"{row.global_digest.removeprefix('sha256:')}.safetensors"
+    if not target.exists():
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for old in folder.glob("*.safetensors"):
+            old.unlink()
+        site.client.download(row.global_digest, target)
+    return target
+
+
+def _candidate(task: RoundTask, product: Product, authorised: Authorised) -> Candidate:
+    limits = next((each for each in task.manifest.outputs if each.name == product.output), None)
+    if limits is None:
+        raise JobsError(f"The job declares no output {product.output!r}.").because(Reason.OUTPUT_NOT_ALLOWED)
+    return Candidate(
+        door_class=DOOR_OF_OUTPUT[limits.output_class],
+        output=product.output,
+        content=product.path,
+        media_type=limits.media_type,
+        job=task.manifest.id,
+        round=task.round,
+        limits=limits,
+        subjects=authorised.cohort.subjects,
+        columns=product.columns,
+    )
+
+
+def _last_released(session: Session, row: WorkRow) -> int:
+    last = session.scalar(
+        select(func.max(WorkRow.round)).where(
+            WorkRow.job == row.job, WorkRow.round < row.round, WorkRow.state == STAGED
+        )
+    )
+    return int(last or 0)
+
+
+def _give_up(site: Site, row: WorkRow, err: FairbankError) -> SiteState:
+    """Write down that this site drops out of a job, and why; the hub is told the word and the code only."""
+    state = SiteState.WITHHELD if isinstance(err, GateRefused) else SiteState.FAILED
+    log.warning("round %d of job %s is given up: %s %s", row.round, row.job, err.code, err.what)
+    with writing(site.node.engine) as session:
+        fresh = session.get_one(WorkRow, (row.job, row.round))
+        review = session.get_one(ReviewRow, row.job)
+        fresh.state = GIVEN_UP
+        fresh.finished = site.node.clock.now()
+        if not review.ended:
+            review.state, review.reason = state.value, reason_of(err).value
+            review.error = err.code
+            review.ended, review.reported = True, False
+    site.runner.forget(row.job)
+    return state
+
+
+def _refused_by_hub(site: Site, row: WorkRow, release_id: str, err: RemoteError) -> SiteState:
+    """Keep back what the hub will never take: the round was closed without this site, or the job is over."""
+    with writing(site.node.engine) as session:
+        site.outbox.withhold(session, release_id, by="the hub's answer")
+        session.get_one(WorkRow, (row.job, row.round)).finished = site.node.clock.now()
+    log.warning("the hub does not take round %d of job %s: %s", row.round, row.job, err.remote_code)
+    return SiteState.QUEUED if err.remote_code == RoundClosed.code else SiteState.WITHHELD
+
+
+def reason_of(err: FairbankError) -> Reason:
+    """Return the word that the hub is told for a failure."""
+    for kind, reason in _REASONS:
+        if isinstance(err, kind):
+            return reason
+    return err.reason if isinstance(err, JobsError) else Reason.NODE_FAULT
+
+
+_REASONS: tuple[tuple[type[FairbankError], Reason], ...] = (
+    (GateRefused, Reason.GATE_REFUSED),
+    (SandboxError, Reason.SANDBOX_UNAVAILABLE),
+    (WorkerOutOfMemory, Reason.OUT_OF_MEMORY),
+    (WorkerTimedOut, Reason.TIMED_OUT),
+    (WorkerCrashed, Reason.WORKER_CRASHED),
+    (SiteJobError, Reason.CODE_FAILED),
+)

@@ -1,0 +1,248 @@
+"""What runs the code of a job at a site: the interface, and the one that confines it in a sandboxed worker."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, Protocol
+
+from fairbank.federated_jobs.code import MEASUREMENTS, UPDATE, Tool, WorkerKind
+from fairbank.federated_jobs.node.sandbox_staging import SeriesToStage
+from fairbank.federated_jobs.update_notes import N_HELDOUT, N_TRAIN, annotate
+from fairbank.ontology.signed_objects import Manifest
+from fairbank.release.candidates import Column, ColumnKind
+from fairbank.release.node import Node
+
+if TYPE_CHECKING:
+    from fairbank.federated_jobs.node.sandbox_policy import SandboxPolicy
+    from fairbank.federated_jobs.node.worker_client import JobWorker, RoundOutcome
+
+FOLDER = "jobs"
+KEY_FILE = "node.pem"
+
+
+@dataclass(frozen=True, slots=True)
+class RoundTask:
+    """One round of one job at this site, checked and authorised.
+
+    Attributes:
+        series: the staged form of the cohort, in its order.
+        cohort_digest: names the cohort; another digest means other inputs.
+        previous_round: the last round that this site released, 0 for none.
+        global_model: the model to start from; None for the initial one.
+        folder: where the products go; the node's own.
+    """
+
+    manifest: Manifest
+    tool: Tool
+    site: str
+    series: Sequence[SeriesToStage]
+    cohort_digest: str
+    round: int
+    previous_round: int
+    global_model: Path | None
+    folder: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """One output of a round, before the gate; `columns` are what the rows of a result may hold."""
+
+    output: str
+    path: Path
+    columns: tuple[Column, ...] | None = None
+
+
+class Runner(Protocol):
+    """Runs rounds; one job has one place of its own that lives from round to round."""
+
+    def run(self, task: RoundTask) -> list[Product]:
+        """Compute one round.
+
+        Raises:
+            SiteJobError: if the sandbox, the worker or the code fails.
+        """
+        ...
+
+    def jobs(self) -> list[str]:
+        """Return the jobs that something is kept for."""
+        ...
+
+    def cancel(self, job: str) -> None:
+        """End what a job computes now; callable from any thread."""
+        ...
+
+    def forget(self, job: str) -> None:
+        """End a job and remove all that was kept for it."""
+        ...
+
+    def close(self) -> None:
+        """End everything that computes, keeping what later rounds need."""
+        ...
+
+
+class ConfinedRunner:
+    """Runs each job in one sandboxed worker process that is kept from round to round."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._workers: dict[str, JobWorker] = {}
+        self._cohorts: dict[str, str] = {}
+        self._lock = Lock()
+
+    def run(self, task: RoundTask) -> list[Product]:
+        """Compute one round in the job's worker, starting it where there is none."""
+        from fairbank.federated_jobs.node.errors import WorkerError
+
+        worker = self._worker(task)
+        task.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        step = self._analyse if task.tool.worker is WorkerKind.ANALYSIS else self._train
+        try:
+            return [step(worker, task)]
+        except WorkerError:
+            # Whatever state it is in, the next attempt starts from files in a process of its own.
+            self._end(task.manifest.id)
+            raise
+
+    def jobs(self) -> list[str]:
+        """Return the jobs that have a worker."""
+        with self._lock:
+            return sorted(self._workers)
+
+    def cancel(self, job: str) -> None:
+        """End a job's worker at once."""
+        with self._lock:
+            worker = self._workers.get(job)
+        if worker is not None:
+            worker.cancel()
+
+    def forget(self, job: str) -> None:
+        """End a job's worker and remove its folder."""
+        self._end(job)
+        shutil.rmtree(job_folder(self._node, job), ignore_errors=True)
+
+    def close(self) -> None:
+        """End all workers."""
+        for job in self.jobs():
+            self._end(job)
+
+    def _worker(self, task: RoundTask) -> JobWorker:
+        job = task.manifest.id
+        with self._lock:
+            worker = self._workers.get(job)
+        if worker is not None and self._cohorts.get(job) == task.cohort_digest:
+            return worker
+        self._end(job)
+        worker = self._start(task)
+        with self._lock:
+            self._workers[job] = worker
+            self._cohorts[job] = task.cohort_digest
+        try:
+            self._prepare(worker, task)
+        except BaseException:
+            self._end(job)
+            raise
+        return worker
+
+    def _start(self, task: RoundTask) -> JobWorker:
+        from fairbank.federated_jobs.node.sandbox import Sandbox
+        from fairbank.federated_jobs.node.sandbox_policy import JobFolder
+        from fairbank.federated_jobs.node.sandbox_staging import stage_series
+        from fairbank.federated_jobs.node.worker_client import JobWorker
+        from fairbank.federated_jobs.node.worker_protocol import JobKind
+
+        settings = self._node.settings
+        folder = JobFolder(job_folder(self._node, task.manifest.id) / "worker")
+        stage_series(task.series, folder)
+        sandbox = Sandbox(
+            _policy(self._node, task.manifest),
+            node_key=settings.keys_path / KEY_FILE,
+            hidden=(settings.home,),
+        )
+        kind = JobKind.ANALYSIS if task.tool.worker is WorkerKind.ANALYSIS else JobKind.TRAINING
+        return JobWorker.start(sandbox, folder, kind=kind)
+
+    def _prepare(self, worker: JobWorker, task: RoundTask) -> None:
+        manifest = task.manifest
+        parameters = task.tool.check_parameters(manifest.parameters)
+        if task.tool.worker is WorkerKind.ANALYSIS:
+            worker.prepare_analysis(manifest.code.name, digest=manifest.code.digest, parameters=parameters)
+            return
+        worker.prepare_training(
+            manifest.code.name,
+            digest=manifest.code.digest,
+            parameters=parameters,
+            job_seed=manifest.seed,
+            site=task.site,
+        )
+
+    def _analyse(self, worker: JobWorker, task: RoundTask) -> Product:
+        from fairbank.analysis.tool import tool_named, tool_parameters
+
+        manifest = task.manifest
+        target = task.folder / f"{MEASUREMENTS}.json"
+        worker.analyse(
+            to=target, max_bytes=_limit(manifest, MEASUREMENTS), timeout_s=manifest.resources.wall_s
+        )
+        contract = tool_named(manifest.code.name).contract(
+            tool_parameters(manifest.code.name, manifest.parameters)
+        )
+        columns = tuple(
+            Column(column.name, ColumnKind(column.type.value), column.words) for column in contract.columns
+        )
+        return Product(MEASUREMENTS, target, columns)
+
+    def _train(self, worker: JobWorker, task: RoundTask) -> Product:
+        manifest = task.manifest
+        raw = task.folder / f"{UPDATE}.raw"
+        outcome = worker.train_round(
+            task.round,
+            task.global_model,
+            to=raw,
+            max_bytes=_limit(manifest, UPDATE),
+            timeout_s=manifest.resources.wall_s,
+            previous_round=task.previous_round,
+        )
+        target = annotate(raw, _notes(outcome), to=task.folder / f"{UPDATE}.safetensors")
+        raw.unlink()
+        return Product(UPDATE, target)
+
+    def _end(self, job: str) -> None:
+        with self._lock:
+            worker = self._workers.pop(job, None)
+            self._cohorts.pop(job, None)
+        if worker is not None:
+            with suppress(OSError):
+                worker.close()
+
+
+def job_folder(node: Node, job: str) -> Path:
+    """Return the folder of a job at this node."""
+    return node.settings.home / FOLDER / job
+
+
+def _policy(node: Node, manifest: Manifest) -> SandboxPolicy:
+    from fairbank.federated_jobs.node.sandbox_policy import SandboxMode, SandboxPolicy
+
+    settings, wanted = node.settings, manifest.resources
+    return SandboxPolicy(
+        mode=SandboxMode(settings.sandbox_mode),
+        memory_bytes=min(settings.sandbox_memory_bytes, wanted.memory_bytes),
+        max_processes=min(settings.sandbox_processes, wanted.processes),
+        cpu_threads=settings.sandbox_threads,
+        gpu=wanted.gpus > 0,
+    )
+
+
+def _limit(manifest: Manifest, name: str) -> int:
+    return next(output.maximum_bytes for output in manifest.outputs if output.name == name)
+
+
+def _notes(outcome: RoundOutcome) -> dict[str, int | float]:
+    before = {f"before_{name}": value for name, value in outcome.before.items()}
+    after = {f"after_{name}": value for name, value in outcome.after.items()}
+    return {N_TRAIN: outcome.n_train, N_HELDOUT: outcome.n_heldout, **before, **after}

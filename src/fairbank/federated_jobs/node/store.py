@@ -1,0 +1,118 @@
+"""The node's tables of jobs: what is to be decided, what was approved, who is in the cohort, how far the work is."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ForeignKey, LargeBinary
+from sqlalchemy.orm import Mapped, mapped_column
+
+from fairbank.database import NodeBase
+
+
+class ReviewRow(NodeBase):
+    """A job that was brought to this site: its three sealed objects, byte for byte, and what the site said.
+
+    `reported` tells whether the hub knows of the present state.
+    """
+
+    __tablename__ = "jobs_reviews"
+
+    job: Mapped[str] = mapped_column(primary_key=True)
+    title: Mapped[str]
+    tool: Mapped[str]
+    requester_key: Mapped[str]
+    manifest_digest: Mapped[str | None] = mapped_column(unique=True)
+    visa_digest: Mapped[str | None] = mapped_column(index=True)
+    request: Mapped[bytes] = mapped_column(LargeBinary)
+    visa: Mapped[bytes] = mapped_column(LargeBinary)
+    manifest: Mapped[bytes] = mapped_column(LargeBinary)
+    state: Mapped[str] = mapped_column(index=True)
+    reason: Mapped[str]
+    error: Mapped[str | None] = mapped_column(default=None)
+    reported: Mapped[bool] = mapped_column(default=False)
+    ended: Mapped[bool] = mapped_column(default=False)
+    received: Mapped[datetime]
+    decided: Mapped[datetime | None] = mapped_column(default=None)
+    decided_by: Mapped[str | None] = mapped_column(default=None)
+
+
+class ApprovalRow(NodeBase):
+    """A site's consent to a job: the envelope that its people's key sealed, and what has been used of it."""
+
+    __tablename__ = "jobs_approvals"
+
+    job: Mapped[str] = mapped_column(ForeignKey("jobs_reviews.job"), primary_key=True)
+    envelope: Mapped[bytes] = mapped_column(LargeBinary)
+    digest: Mapped[str]
+    site_key: Mapped[str]
+    cohort_digest: Mapped[str]
+    runs: Mapped[int] = mapped_column(default=0)
+    hold_outputs: Mapped[bool] = mapped_column(default=False)
+    rule: Mapped[str | None] = mapped_column(default=None)
+    withdrawn: Mapped[datetime | None] = mapped_column(default=None)
+
+
+class CohortRow(NodeBase):
+    """One series of a job's frozen cohort; it never leaves this table."""
+
+    __tablename__ = "jobs_cohort"
+
+    job: Mapped[str] = mapped_column(ForeignKey("jobs_reviews.job"), primary_key=True)
+    dataset: Mapped[str] = mapped_column(primary_key=True)
+    series_uid: Mapped[str] = mapped_column(primary_key=True)
+    subject: Mapped[str]
+    content_digest: Mapped[str]
+    gone: Mapped[datetime | None] = mapped_column(default=None)
+
+
+class ShrinkageRow(NodeBase):
+    """A cohort that became smaller after it was approved, sealed with the node's key."""
+
+    __tablename__ = "jobs_shrinkages"
+
+    digest: Mapped[str] = mapped_column(primary_key=True)
+    job: Mapped[str] = mapped_column(ForeignKey("jobs_reviews.job"), index=True)
+    envelope: Mapped[bytes] = mapped_column(LargeBinary)
+    at: Mapped[datetime]
+
+
+class WorkRow(NodeBase):
+    """One round of one job at this site; `releases` are in the outbox once it is staged."""
+
+    __tablename__ = "jobs_work"
+
+    job: Mapped[str] = mapped_column(ForeignKey("jobs_reviews.job"), primary_key=True)
+    round: Mapped[int] = mapped_column(primary_key=True)
+    lease: Mapped[str]
+    global_digest: Mapped[str | None] = mapped_column(default=None)
+    state: Mapped[str] = mapped_column(index=True)
+    releases: Mapped[list[Any]]
+    taken: Mapped[datetime]
+    finished: Mapped[datetime | None] = mapped_column(default=None)
+
+
+class RuleRow(NodeBase):
+    """A rule under which this site approves by itself: pinned requester and code, one dataset."""
+
+    __tablename__ = "jobs_rules"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    requester_key: Mapped[str] = mapped_column(index=True)
+    code_digest: Mapped[str | None] = mapped_column(default=None)
+    code_family: Mapped[str | None] = mapped_column(default=None)
+    dataset: Mapped[str]
+    made_by: Mapped[str]
+    created: Mapped[datetime]
+    expires: Mapped[datetime]
+
+
+class AnchorRow(NodeBase):
+    """A head of the hub's audit log, as the hub stated it."""
+
+    __tablename__ = "jobs_anchors"
+
+    seq: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    hash: Mapped[str]
+    at: Mapped[datetime]

@@ -1,0 +1,92 @@
+"""Numbers that travel with a model update: sample counts and held-out metrics, in the metadata of the safetensors file.
+
+The release gate allows numbers there and no text. Equal weights and equal notes give equal bytes, whatever wrote them.
+
+Source: safetensors, README, section "Format": 8 bytes of little-endian header length, JSON header, tensors.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from fairbank.federated_jobs.errors import NotesUnreadable
+
+N_TRAIN = "n_train"
+N_HELDOUT = "n_heldout"
+_METADATA = "__metadata__"
+_LARGEST_HEADER_BYTES = 8 << 20
+_ALIGNMENT = 8
+
+
+def annotate(update: Path, notes: Mapping[str, int | float], *, to: Path) -> Path:
+    """Copy an update to a new file with notes in place of whatever metadata it had.
+
+    Args:
+        notes: finite numbers by name.
+
+    Raises:
+        NotesUnreadable: if the update is not a safetensors file.
+    """
+    header, start = _header(update)
+    header.pop(_METADATA, None)
+    words = {name: _word(notes[name]) for name in sorted(notes)}
+    ordered = {_METADATA: words, **{name: header[name] for name in sorted(header)}}
+    body = json.dumps(ordered, separators=(",", ":"), ensure_ascii=False).encode()
+    body += b" " * (-len(body) % _ALIGNMENT)
+    with update.open("rb") as source, to.open("wb") as target:
+        target.write(len(body).to_bytes(8, "little"))
+        target.write(body)
+        source.seek(start)
+        shutil.copyfileobj(source, target, 1 << 20)
+    return to
+
+
+def notes_of(update: Path) -> dict[str, float]:
+    """Return the notes of an update; what is not a finite number is left out.
+
+    Raises:
+        NotesUnreadable: if the update is not a safetensors file.
+    """
+    metadata = _header(update)[0].get(_METADATA, {})
+    notes = {}
+    for name, word in metadata.items() if isinstance(metadata, dict) else ():
+        try:
+            number = float(word)
+        except (TypeError, ValueError):
+            continue
+        if math.isfinite(number):
+            notes[str(name)] = number
+    return notes
+
+
+def _word(number: int | float) -> str:
+    if not math.isfinite(number):
+        raise ValueError("a note is a finite number")
+    return repr(number)
+
+
+def _header(update: Path) -> tuple[dict[str, Any], int]:
+    with update.open("rb") as opened:
+        length = int.from_bytes(opened.read(8), "little")
+        if not 2 <= length <= _LARGEST_HEADER_BYTES:
+            raise _unreadable()
+        try:
+            header = json.loads(opened.read(length))
+        except ValueError as err:
+            raise _unreadable() from err
+    if not isinstance(header, dict):
+        raise _unreadable()
+    return header, 8 + length
+
+
+def _unreadable() -> NotesUnreadable:
+    return NotesUnreadable(
+        "A model update has no readable header.",
+        why="It is not a safetensors file.",
+        todo="Both sides must run the same version of the algorithm.",
+    )
