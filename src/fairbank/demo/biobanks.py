@@ -26,6 +26,7 @@ class Biobank:
         name: the node's name.
         project: the project in its archive.
         modalities: DICOM modalities whose files it holds; None holds what no other biobank takes.
+        reviewed_project: the project of files whose pixels a person has looked at for burned-in text, if it has one.
     """
 
     name: str
@@ -35,8 +36,20 @@ class Biobank:
     dataset_title: str
     description: str
     modalities: frozenset[str] | None
+    reviewed_project: str | None = None
 
 
+# Ultrasound frames of the bundled files that were looked at and show no name, number or date. The others do show some
+# (hospital, examination number, date): they stay where strict rules put them, in quarantine.
+LOOKED_AT = frozenset(
+    {
+        "ExplVR_BigEnd.dcm",
+        "color-pl.dcm",
+        "color-px.dcm",
+        "examples_ybr_color.dcm",
+        "color3d_jpeg_baseline.dcm",
+    }
+)
 BIOBANKS = (
     Biobank(
         "northfield",
@@ -64,6 +77,7 @@ BIOBANKS = (
         "Southvale mixed collection",
         "Radiography, ultrasound, radiotherapy objects and what else a department keeps; a demonstration collection.",
         None,
+        "SONOGRAPHY",
     ),
 )
 
@@ -91,7 +105,8 @@ def fill_archives(root: Path) -> dict[str, int]:
         if "SeriesInstanceUID" not in header or "PatientID" not in header:
             continue
         biobank = _home_of(str(header.get("Modality", "")))
-        folder = root / biobank.name / biobank.project
+        reviewed = biobank.reviewed_project if path.name in LOOKED_AT else None
+        folder = root / biobank.name / (reviewed or biobank.project)
         folder.mkdir(parents=True, exist_ok=True)
         counts[biobank.name] += 1
         shutil.copyfile(path, folder / f"{counts[biobank.name]:03}.dcm")
