@@ -1,0 +1,257 @@
+"""The coded fact sheet of a series: what a catalogue is asked for and cleaning takes away, recorded before cleaning.
+
+It stays at the node. Everything in it is a code, a band or a year; each fact that can be known in more than one way
+says how. Where a file was de-identified elsewhere, the facts come from what is left, and the sheet says so.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, fields, replace
+from datetime import datetime
+from enum import StrEnum
+
+from pydicom.dataset import Dataset
+
+from fairbank.deid.body_regions import Region, region_in_text, region_of_term
+from fairbank.deid.dates import OLDEST_AGE_YEARS, age_years, parse_da
+from fairbank.deid.elements import items_of, text_of, words_of
+
+BAND_YEARS = 5
+_SERIES_TEXTS = (0x0008103E, 0x00181030)
+_STUDY_TEXTS = (0x00081030,)
+_DATE_TAGS = (0x00080022, 0x00080021, 0x00080020, 0x00080023)
+
+
+class Sex(StrEnum):
+    """Patient's Sex (0010,0040)."""
+
+    FEMALE = "F"
+    MALE = "M"
+    OTHER = "O"
+    UNKNOWN = "unknown"
+
+
+class Contrast(StrEnum):
+    """Whether a contrast agent was given."""
+
+    YES = "yes"
+    NO = "no"
+    UNKNOWN = "unknown"
+
+
+class RespiratoryPhase(StrEnum):
+    """The phase of breathing."""
+
+    INSPIRATION = "inspiration"
+    EXPIRATION = "expiration"
+    FREE = "free-breathing"
+    UNKNOWN = "unknown"
+
+
+class KernelClass(StrEnum):
+    """How a CT reconstruction kernel treats edges."""
+
+    SHARP = "sharp"
+    SOFT = "soft"
+    UNKNOWN = "unknown"
+
+
+class HowKnown(StrEnum):
+    """Where a fact comes from: a coded attribute, words of a descriptor, or nowhere."""
+
+    HEADER = "header"
+    COMPUTED = "computed"
+    NOT_KNOWN = "not-known"
+
+
+@dataclass(frozen=True, slots=True)
+class FactSheet:
+    """Facts of one series, under its pseudonymous UID.
+
+    `age_band` is "0-4" … "85-89", "90+" or "unknown"; `body_region_code` is SNOMED CT; `acquisition_year` is the
+    original year. `deidentified_before` tells that the source had been de-identified elsewhere.
+    """
+
+    series_uid: str
+    subject: str
+    modality: str
+    sex: Sex
+    age_band: str
+    body_region_code: str | None
+    body_region: str | None
+    body_region_known: HowKnown
+    contrast: Contrast
+    respiratory_phase: RespiratoryPhase
+    kernel_class: KernelClass
+    acquisition_year: int | None
+    deidentified_before: bool
+    recorded_by: str
+    recorded_at: datetime
+    tool: str
+
+    def merged(self, other: FactSheet) -> FactSheet:
+        """Return this sheet with its unknown facts filled in from another file of the same series."""
+        gaps: dict[str, object] = {
+            field.name: getattr(other, field.name)
+            for field in fields(self)
+            if getattr(self, field.name) in (None, "unknown", "")
+        }
+        if self.body_region_code is None:
+            gaps["body_region_known"] = other.body_region_known
+        return replace(self, **gaps)  # type: ignore[arg-type]  # the names are this class's own fields
+
+
+@dataclass(frozen=True, slots=True)
+class Recorder:
+    """Who records facts, when and with what."""
+
+    agent: str
+    at: datetime
+    tool: str
+
+
+def fact_sheet(dataset: Dataset, *, series_uid: str, subject: str, recorder: Recorder) -> FactSheet:
+    """Return the facts of a file's series, read from the dataset as it came in."""
+    region, known = _body_region(dataset)
+    return FactSheet(
+        series_uid=series_uid,
+        subject=subject,
+        modality=_modality(dataset),
+        sex=_sex(dataset),
+        age_band=_age_band(dataset),
+        body_region_code=region.code if region else None,
+        body_region=region.meaning if region else None,
+        body_region_known=known,
+        contrast=_contrast(dataset),
+        respiratory_phase=_respiratory_phase(dataset),
+        kernel_class=kernel_class(text_of(dataset, 0x00181210)),
+        acquisition_year=_year(dataset),
+        deidentified_before=words_of(dataset, 0x00120062) == "YES",
+        recorded_by=recorder.agent,
+        recorded_at=recorder.at,
+        tool=recorder.tool,
+    )
+
+
+def age_band(years: float) -> str:
+    """Return the five-year band of an age; 90 and more are one band.
+
+    >>> age_band(62.3), age_band(4.99), age_band(93)
+    ('60-64', '0-4', '90+')
+    """
+    if years >= OLDEST_AGE_YEARS:
+        return f"{OLDEST_AGE_YEARS}+"
+    low = int(years // BAND_YEARS) * BAND_YEARS
+    return f"{low}-{low + BAND_YEARS - 1}"
+
+
+def kernel_class(kernel: str) -> KernelClass:
+    r"""Return whether a reconstruction kernel is sharp or soft, by the makers' naming.
+
+    Siemens letters with a sharpness number (B30f, Br40, Bl57: 50 and more is sharp), GE names, Canon FC numbers
+    (FC01-FC29 soft, FC30 and more sharp), Philips letters.
+
+    >>> [kernel_class(name).value for name in ("B30f", r"Bl57d\3", "LUNG", "FC08", "X9")]
+    ['soft', 'sharp', 'sharp', 'soft', 'unknown']
+    """
+    name = kernel.split("\\")[0].strip().upper()
+    if name in _SHARP_NAMES:
+        return KernelClass.SHARP
+    if name in _SOFT_NAMES:
+        return KernelClass.SOFT
+    siemens = re.fullmatch(r"[BHIJUTQ][RLVFCP]?(\d{2})[A-Z]?", name)
+    if siemens is not None:
+        return KernelClass.SHARP if int(siemens[1]) >= _SIEMENS_SHARP_FROM else KernelClass.SOFT
+    canon = re.fullmatch(r"FC(\d{2})", name)
+    if canon is not None:
+        return KernelClass.SHARP if int(canon[1]) >= _CANON_SHARP_FROM else KernelClass.SOFT
+    return KernelClass.UNKNOWN
+
+
+_SIEMENS_SHARP_FROM = 50
+_CANON_SHARP_FROM = 30
+_SHARP_NAMES = frozenset(
+    {"LUNG", "BONE", "BONEPLUS", "EDGE", "ULTRA", "DETAIL", "SHARP", "D", "L", "YC", "YD", "E"}
+)
+_SOFT_NAMES = frozenset({"STANDARD", "SOFT", "SMOOTH", "STD", "A", "B", "C", "UA", "UB"})
+_INSPIRATION = re.compile(r"\b(insp|inspiration|inspiratory|einatmung)\b", re.IGNORECASE)
+_EXPIRATION = re.compile(r"\b(exp|expiration|expiratory|ausatmung)\b", re.IGNORECASE)
+_FREE = re.compile(r"\bfree[ _-]?breathing\b", re.IGNORECASE)
+# Defined terms of Modality (0008,0060), DICOM PS3.3, section C.7.3.1.1.1.
+_MODALITY_LIST = """
+ANN AR ASMT AU BDUS BI BMD CFM CR CT CTPROTOCOL DG DMS DOC DX ECG EEG EMG EOG EPS ES FID GM HC HD IO IOL IVOCT IVUS KER
+KO LEN LS M3D MG MR NM OAM OCT OP OPM OPT OPTBSV OPTENF OPV OSS OT PA PLAN POS PR PT PX REG RESP RF RG RTDOSE RTIMAGE
+RTINTENT RTPLAN RTRAD RTRECORD RTSEGANN RTSTRUCT RWV SEG SM SMR SR SRF STAIN TEXTUREMAP TG US VA XA XAPROTOCOL XC
+"""
+_MODALITIES = frozenset(_MODALITY_LIST.split())
+_NO_AGENT = frozenset({"NO", "NONE", "N", "WITHOUT", "WO", "NATIVE", "NATIV"})
+
+
+def _modality(dataset: Dataset) -> str:
+    modality = words_of(dataset, 0x00080060)
+    return modality if modality in _MODALITIES else "unknown"
+
+
+def _sex(dataset: Dataset) -> Sex:
+    value = words_of(dataset, 0x00100040)
+    return Sex(value) if value in ("F", "M", "O") else Sex.UNKNOWN
+
+
+def _age_band(dataset: Dataset) -> str:
+    stated = age_years(text_of(dataset, 0x00101010))
+    if stated:
+        return age_band(stated)
+    birth, study = parse_da(text_of(dataset, 0x00100030)), parse_da(text_of(dataset, 0x00080020))
+    if birth is None or study is None or study < birth:
+        return "unknown"
+    had_birthday = (study.month, study.day) >= (birth.month, birth.day)
+    return age_band(study.year - birth.year - (not had_birthday))
+
+
+def _body_region(dataset: Dataset) -> tuple[Region | None, HowKnown]:
+    stated = region_of_term(text_of(dataset, 0x00180015)) or _anatomic_region(dataset)
+    if stated is not None:
+        return stated, HowKnown.HEADER
+    for tags in (_SERIES_TEXTS, _STUDY_TEXTS):
+        guessed = region_in_text(" ".join(text_of(dataset, tag).replace("_", " ") for tag in tags))
+        if guessed is not None:
+            return guessed, HowKnown.COMPUTED
+    return None, HowKnown.NOT_KNOWN
+
+
+def _anatomic_region(dataset: Dataset) -> Region | None:
+    for item in items_of(dataset, 0x00082218):
+        region = region_of_term(text_of(item, 0x00080104))
+        if region is not None:
+            return region
+    return None
+
+
+def _contrast(dataset: Dataset) -> Contrast:
+    agent = words_of(dataset, 0x00180010)
+    if agent in _NO_AGENT:
+        return Contrast.NO
+    return Contrast.YES if agent or items_of(dataset, 0x00180012) else Contrast.UNKNOWN
+
+
+def _respiratory_phase(dataset: Dataset) -> RespiratoryPhase:
+    text = " ".join(text_of(dataset, tag).replace("_", " ") for tag in _SERIES_TEXTS)
+    found = [
+        phase
+        for pattern, phase in (
+            (_INSPIRATION, RespiratoryPhase.INSPIRATION),
+            (_EXPIRATION, RespiratoryPhase.EXPIRATION),
+            (_FREE, RespiratoryPhase.FREE),
+        )
+        if pattern.search(text)
+    ]
+    return found[0] if len(found) == 1 else RespiratoryPhase.UNKNOWN
+
+
+def _year(dataset: Dataset) -> int | None:
+    for tag in _DATE_TAGS:
+        day = parse_da(text_of(dataset, tag)[:10])
+        if day is not None:
+            return day.year
+    return None

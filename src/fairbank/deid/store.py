@@ -1,0 +1,149 @@
+"""What the node's database remembers of de-identification: items done or held, and fact sheets. No identifier.
+
+Items are found by a keyed digest of the source file, so the same file is known again without its name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import fields
+from datetime import datetime
+
+from sqlalchemy import delete, func, select
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from fairbank.database import NodeBase
+from fairbank.deid.facts import Contrast, FactSheet, HowKnown, KernelClass, RespiratoryPhase, Sex
+from fairbank.deid.outcomes import Status
+
+_QUARANTINE_DIGITS = 6
+
+
+class ItemRow(NodeBase):
+    """One source file that was cleaned or held."""
+
+    __tablename__ = "deid_items"
+
+    project: Mapped[str] = mapped_column(primary_key=True)
+    item_key: Mapped[str] = mapped_column(primary_key=True)
+    profile: Mapped[str]
+    tool: Mapped[str]
+    status: Mapped[str] = mapped_column(index=True)
+    reason: Mapped[str | None]
+    quarantine: Mapped[str | None]
+    subject: Mapped[str | None] = mapped_column(index=True)
+    study_uid: Mapped[str | None]
+    series_uid: Mapped[str | None]
+    sop_uid: Mapped[str | None] = mapped_column(index=True)
+    path: Mapped[str | None]
+    output_key: Mapped[str | None] = mapped_column(index=True)
+    key_epoch: Mapped[int | None]
+    agent: Mapped[str]
+    finished_at: Mapped[datetime]
+
+
+class FactRow(NodeBase):
+    """The fact sheet of one series of a project."""
+
+    __tablename__ = "deid_facts"
+
+    project: Mapped[str] = mapped_column(primary_key=True)
+    series_uid: Mapped[str] = mapped_column(primary_key=True)
+    subject: Mapped[str] = mapped_column(index=True)
+    modality: Mapped[str]
+    sex: Mapped[str]
+    age_band: Mapped[str]
+    body_region_code: Mapped[str | None]
+    body_region: Mapped[str | None]
+    body_region_known: Mapped[str]
+    contrast: Mapped[str]
+    respiratory_phase: Mapped[str]
+    kernel_class: Mapped[str]
+    acquisition_year: Mapped[int | None]
+    deidentified_before: Mapped[bool]
+    recorded_by: Mapped[str]
+    recorded_at: Mapped[datetime]
+    tool: Mapped[str]
+
+
+_FACT_FIELDS = tuple(field.name for field in fields(FactSheet))
+_WORDS = {
+    "sex": Sex,
+    "body_region_known": HowKnown,
+    "contrast": Contrast,
+    "respiratory_phase": RespiratoryPhase,
+    "kernel_class": KernelClass,
+}
+
+
+def item_of(session: Session, project: str, item_key: str) -> ItemRow | None:
+    """Return what is remembered of a source file in a project."""
+    return session.get(ItemRow, (project, item_key))
+
+
+def is_own_output(session: Session, key: str) -> bool:
+    """Return whether a file's keyed digest is that of a file which this node has written."""
+    found = session.execute(select(ItemRow.item_key).where(ItemRow.output_key == key).limit(1))
+    return found.first() is not None
+
+
+def maker_of(session: Session, project: str, sop_uid: str) -> str | None:
+    """Return the item from which an instance of the research store was made."""
+    query = select(ItemRow.item_key).where(
+        ItemRow.project == project, ItemRow.sop_uid == sop_uid, ItemRow.status == Status.OK.value
+    )
+    return session.execute(query.limit(1)).scalar()
+
+
+def record_item(session: Session, row: ItemRow) -> None:
+    """Remember an item; what was remembered of the same file is replaced."""
+    session.merge(row)
+
+
+def next_quarantine_name(session: Session, project: str) -> str:
+    """Return the next neutral name of a held file, `q-000001` and on."""
+    last = session.execute(select(func.max(ItemRow.quarantine)).where(ItemRow.project == project)).scalar()
+    number = 1 + (int(last.removeprefix("q-")) if last else 0)
+    return f"q-{number:0{_QUARANTINE_DIGITS}d}"
+
+
+def quarantined(session: Session, project: str) -> list[ItemRow]:
+    """Return the held files of a project in the order in which they were held."""
+    query = select(ItemRow).where(ItemRow.project == project, ItemRow.quarantine.is_not(None))
+    return list(session.scalars(query.order_by(ItemRow.quarantine)))
+
+
+def record_facts(session: Session, project: str, sheet: FactSheet) -> None:
+    """Keep a series' facts; those known already stay, unknown ones are filled in."""
+    row = session.get(FactRow, (project, sheet.series_uid))
+    kept = sheet if row is None else _sheet_of(row).merged(sheet)
+    if row is None or kept != _sheet_of(row):
+        values = {name: getattr(kept, name) for name in _FACT_FIELDS}
+        values.update({name: values[name].value for name in _WORDS})
+        session.merge(FactRow(project=project, **values))
+
+
+def facts_of(
+    session: Session, project: str, series_uids: Collection[str] | None = None
+) -> dict[str, FactSheet]:
+    """Return the fact sheets of a project by pseudonymous series UID; of some series only, if they are named."""
+    query = select(FactRow).where(FactRow.project == project).order_by(FactRow.series_uid)
+    sheets = {row.series_uid: _sheet_of(row) for row in session.scalars(query)}
+    return sheets if series_uids is None else {uid: sheets[uid] for uid in series_uids if uid in sheets}
+
+
+def delete_subject(session: Session, project: str, subject: str) -> int:
+    """Delete the items and facts of a subject; return the number of items."""
+    session.execute(delete(FactRow).where(FactRow.project == project, FactRow.subject == subject))
+    gone = session.execute(
+        delete(ItemRow)
+        .where(ItemRow.project == project, ItemRow.subject == subject)
+        .returning(ItemRow.item_key)
+    )
+    return len(gone.all())
+
+
+def _sheet_of(row: FactRow) -> FactSheet:
+    values = {name: getattr(row, name) for name in _FACT_FIELDS}
+    values.update({name: word(values[name]) for name, word in _WORDS.items()})
+    return FactSheet(**values)
