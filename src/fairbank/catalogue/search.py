@@ -1,7 +1,7 @@
 """Finding datasets: facets over the imaging cube, ranked text, and one dataset in full; all from SQL.
 
-Subjects do not add up: one may be in many cells and at several sites. So a total over several datasets is what is certain
-at each of them, added up, and says that it is not de-duplicated.
+Subjects do not add up: one may be in many cells and at several sites. So a total over several datasets is what is
+certain at each of them, added up, and says that it is not de-duplicated.
 """
 
 from __future__ import annotations

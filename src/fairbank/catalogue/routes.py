@@ -1,0 +1,353 @@
+"""The catalogue's routes: parse, call, answer. Bodies are read once and parsed by their schema."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from fastapi import APIRouter, Depends, Query
+from sqlalchemy import select
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+import fairbank
+from fairbank import audit
+from fairbank.catalogue import (
+    access,
+    access_routes,
+    accounts,
+    bodies,
+    negotiation,
+    nodes,
+    projector,
+    records,
+    search,
+    sparql,
+)
+from fairbank.catalogue.accounts import Account, Role
+from fairbank.catalogue.context import Hub
+from fairbank.catalogue.errors import NotAcceptable, UnknownNode
+from fairbank.catalogue.nodes import NodeIdentity
+from fairbank.catalogue.wire import Invitation, VisibilityChange
+from fairbank.clock import iso
+from fairbank.database import reading, writing
+from fairbank.ontology.record import DatasetRecord
+from fairbank.signing import payload_type
+
+log = logging.getLogger("fairbank.catalogue")
+SEALED_RECORD = payload_type(DatasetRecord.kind)
+_SWEEP_S = 15.0
+_AUDIT_PAGE = 1_000
+
+
+def router(hub: Hub) -> APIRouter:
+    """Return all routes of the catalogue but those of uploads, which the assembly adds with its receivers."""
+    routes = APIRouter()
+    for part in (_hub_routes, _node_routes, _account_routes, _dataset_routes, _query_routes, _audit_routes):
+        routes.include_router(part(hub))
+    routes.include_router(access_routes.router(hub))
+    return routes
+
+
+def background(hub: Hub) -> list[Callable[[], Awaitable[None]]]:
+    """Return what has to run beside the routes: the notifier's poll, the projector, the end of grants by the clock."""
+
+    async def project() -> None:
+        await projector.run(hub)
+
+    async def sweep() -> None:
+        try:
+            while True:
+                try:
+                    await asyncio.to_thread(access.expire_due, hub)
+                except Exception:
+                    # Whether a visa holds is asked of the clock as well, so a missed sweep gives nobody more time.
+                    log.exception("grants that are due could not be ended")
+                await asyncio.sleep(_SWEEP_S)
+        finally:
+            hub.queries.close()
+
+    return [hub.notifier.poll, project, sweep]
+
+
+def _hub_routes(hub: Hub) -> APIRouter:
+    routes = APIRouter(tags=["hub"])
+
+    @routes.get("/healthz")
+    def healthz() -> dict[str, str]:
+        with reading(hub.engine) as session:
+            audit.head(session, audit.HubAudit)
+        return {"status": "ok"}
+
+    @routes.get("/v1/hub")
+    def about() -> dict[str, Any]:
+        return {
+            "schema": "hub/1",
+            "version": fairbank.__version__,
+            "base_iri": hub.base_iri,
+            "key": hub.key.key_id,
+            "fingerprint": hub.key.public.fingerprint,
+            "protocol": [1],
+            "chunk_bytes": hub.settings.jobs_chunk_bytes,
+            "time": iso(hub.clock.now()),
+        }
+
+    return routes
+
+
+def _node_routes(hub: Hub) -> APIRouter:
+    routes = APIRouter(tags=["nodes"])
+    message: bytes = Depends(bodies.body())
+    admin: Account = Depends(accounts.account(hub, Role.ADMIN))
+    signed: NodeIdentity = Depends(nodes.signed_node(hub, limit_bytes=bodies.MESSAGE_BYTES))
+
+    @routes.post("/v1/invitations", status_code=201)
+    def invite(content: bytes = message, who: Account = admin) -> dict[str, Any]:
+        wish = Invitation.parse(content)
+        with writing(hub.engine) as session:
+            token = nodes.invite(session, hub, actor=who.name, node=wish.node)
+        return {"schema": "invited/1", "token": token, "days": nodes.INVITATION_DAYS}
+
+    @routes.post("/v1/enrolments", status_code=201)
+    def enrol(request: Request, content: bytes = message) -> dict[str, Any]:
+        wish = nodes.Enrolment.parse(content)
+        signature = nodes.verify_signature(hub, request, content)
+        if signature.key_id != wish.key:
+            raise UnknownNode(
+                "The enrolment is signed with another key than it names.",
+                why="The signature proves that the node holds the key it enrols with.",
+                todo="Enrol from the node itself.",
+            )
+        with writing(hub.engine) as session:
+            nodes.remember_nonce(session, signature, now=hub.clock.now())
+        return nodes.enrol(hub, wish).payload()
+
+    @routes.get("/v1/nodes")
+    @routes.get("/nodes", include_in_schema=False)
+    def listing() -> list[dict[str, Any]]:
+        with reading(hub.engine) as session:
+            return [
+                {
+                    "name": node.name,
+                    "title": node.title,
+                    "key": node.key_id,
+                    "datasets": node.datasets,
+                    "enrolled": iso(node.enrolled),
+                    "last_seen": iso(node.last_seen),
+                }
+                for node in nodes.listing(session)
+            ]
+
+    @routes.delete("/v1/nodes/{node}", status_code=204)
+    def shut_out(node: str, who: Account = admin) -> Response:
+        with writing(hub.engine) as session:
+            nodes.shut_out(session, hub, node=node, actor=who.name)
+        hub.notifier.notify()
+        return Response(status_code=204)
+
+    @routes.put("/v1/datasets/{dataset}/visibility")
+    def show_or_hide(dataset: str, content: bytes = message, node: NodeIdentity = signed) -> dict[str, Any]:
+        change = VisibilityChange.parse(content)
+        iri = records.dataset_iri(hub, node.name, dataset)
+        return _set_visibility(hub, iri, change, actor=node.key_id)
+
+    return routes
+
+
+def _account_routes(hub: Hub) -> APIRouter:
+    routes = APIRouter(tags=["accounts"])
+    message: bytes = Depends(bodies.body(64 * 1024))
+    admin: Account = Depends(accounts.account(hub, Role.ADMIN))
+    anybody: Account = Depends(accounts.account(hub))
+
+    @routes.post("/v1/login")
+    def login(request: Request, content: bytes = message) -> dict[str, Any]:
+        wish = accounts.Login.parse(content)
+        origin = request.client.host if request.client else "unknown"
+        issued = accounts.login(hub, name=wish.name, password=wish.password, origin=origin)
+        return {
+            "schema": "token/1",
+            "token": issued.token,
+            "account": issued.account.name,
+            "roles": sorted(issued.account.roles),
+            "expires": iso(issued.expires),
+        }
+
+    @routes.post("/v1/logout", status_code=204)
+    def logout(request: Request, who: Account = anybody) -> Response:
+        accounts.logout(hub, request.headers["authorization"].partition(" ")[2].strip())
+        return Response(status_code=204)
+
+    @routes.get("/v1/whoami")
+    def whoami(who: Account = anybody) -> dict[str, Any]:
+        return _account(who)
+
+    @routes.post("/v1/accounts", status_code=201)
+    def create(content: bytes = message, who: Account = admin) -> dict[str, Any]:
+        wish = accounts.NewAccount.parse(content)
+        with writing(hub.engine) as session:
+            made = accounts.create_account(
+                session,
+                hub,
+                name=wish.name,
+                password=wish.password,
+                roles=wish.roles,
+                organisation=wish.organisation,
+                actor=who.name,
+            )
+        return _account(made)
+
+    @routes.get("/v1/accounts")
+    def listing(who: Account = admin) -> list[dict[str, Any]]:
+        with reading(hub.engine) as session:
+            return [_account(each) for each in accounts.accounts(session)]
+
+    @routes.post("/v1/accounts/key")
+    def register_key(content: bytes = message, who: Account = anybody) -> dict[str, Any]:
+        key = accounts.register_key(hub, who, content)
+        return {"schema": "account-key/1", "account": who.name, "key": key}
+
+    return routes
+
+
+def _dataset_routes(hub: Hub) -> APIRouter:
+    routes = APIRouter(tags=["catalogue"])
+    message: bytes = Depends(bodies.body())
+    anyone: Account | None = Depends(accounts.anyone(hub))
+    admin: Account = Depends(accounts.account(hub, Role.ADMIN))
+    several = Query(default_factory=list)
+
+    @routes.get("/datasets")
+    def listing(who: Any = anyone) -> list[dict[str, Any]]:
+        with reading(hub.engine) as session:
+            return search.listing(session, who)
+
+    @routes.get("/datasets/{node}/{dataset}")
+    def dataset(node: str, dataset: str, request: Request, who: Any = anyone) -> Response:
+        with reading(hub.engine) as session:
+            row = search.find(session, records.dataset_iri(hub, node, dataset), who)
+            offered = (negotiation.JSON, *negotiation.GRAPH_FORMATS, SEALED_RECORD)
+            chosen = negotiation.choose(request.headers.get("accept"), offered)
+            if chosen is None:
+                raise NotAcceptable(
+                    "None of the formats that you accept is offered.",
+                    why="A dataset comes as JSON, Turtle, N-Triples, JSON-LD, RDF/XML, or as the node sealed it.",
+                    todo="Accept one of these.",
+                )
+            headers = {"ETag": f'"{row.digest}"', "Vary": "Accept"}
+            if chosen == negotiation.JSON:
+                return JSONResponse(search.in_full(session, row), headers=headers)
+            if chosen == SEALED_RECORD:
+                return Response(search.envelope(session, row), media_type=chosen, headers=headers)
+            return Response(search.as_rdf(session, row, chosen), media_type=chosen, headers=headers)
+
+    @routes.get("/search")
+    def find(
+        q: str = Query("", max_length=500),
+        modality: list[str] = several,
+        body_part: list[str] = several,
+        manufacturer: list[str] = several,
+        slice_thickness: list[str] = several,
+        node: list[str] = several,
+        limit: int = Query(50, ge=0, le=search.LARGEST_PAGE),
+        offset: int = Query(0, ge=0),
+        who: Any = anyone,
+    ) -> dict[str, Any]:
+        chosen = (modality, body_part, manufacturer, slice_thickness)
+        criteria = search.Criteria(
+            words=q,
+            axes={axis: tuple(values) for axis, values in zip(search.AXES, chosen, strict=True)},
+            nodes=tuple(node),
+            limit=limit,
+            offset=offset,
+        )
+        with reading(hub.engine) as session:
+            return search.search(session, criteria, who)
+
+    @routes.put("/v1/datasets/{node}/{dataset}/visibility")
+    def show_or_hide(
+        node: str, dataset: str, content: bytes = message, who: Account = admin
+    ) -> dict[str, Any]:
+        change = VisibilityChange.parse(content)
+        return _set_visibility(hub, records.dataset_iri(hub, node, dataset), change, actor=who.name)
+
+    return routes
+
+
+def _query_routes(hub: Hub) -> APIRouter:
+    routes = APIRouter(tags=["catalogue"])
+    content_of: bytes = Depends(bodies.body(2**20))
+    anyone: Account | None = Depends(accounts.anyone(hub))
+
+    def answer(request: Request, asking: sparql.Asking, who: Account | None) -> Response:
+        found = sparql.ask(hub, asking, who=who, accept=request.headers.get("accept"))
+        headers = {
+            "Cache-Control": "no-cache",
+            "Vary": "Accept, Authorization",
+            "Fairbank-Rows": str(found.rows),
+        }
+        return Response(found.content, media_type=found.media_type, headers=headers)
+
+    @routes.get("/sparql")
+    def query_by_get(request: Request, who: Any = anyone) -> Response:
+        return answer(request, sparql.from_get(request.scope["query_string"]), who)
+
+    @routes.post("/sparql")
+    def query_by_post(request: Request, content: bytes = content_of, who: Any = anyone) -> Response:
+        content_type = request.headers.get("content-type", "")
+        return answer(request, sparql.from_post(request.scope["query_string"], content_type, content), who)
+
+    return routes
+
+
+def _audit_routes(hub: Hub) -> APIRouter:
+    routes = APIRouter(tags=["audit"])
+    admin: Account = Depends(accounts.account(hub, Role.ADMIN))
+
+    @routes.get("/v1/audit/head")
+    def head() -> dict[str, Any]:
+        with reading(hub.engine) as session:
+            newest = audit.head(session, audit.HubAudit)
+        return {"schema": "audit-head/1", "seq": newest.seq, "hash": newest.hash}
+
+    @routes.get("/v1/audit")
+    def entries(
+        after: int = Query(0, ge=0), limit: int = Query(200, ge=1, le=_AUDIT_PAGE), who: Account = admin
+    ) -> list[dict[str, Any]]:
+        with reading(hub.engine) as session:
+            statement = select(audit.HubAudit).where(audit.HubAudit.seq > after)
+            rows = session.scalars(statement.order_by(audit.HubAudit.seq).limit(limit))
+            return [_entry(row) for row in rows]
+
+    return routes
+
+
+def _entry(entry: audit.HubAudit) -> dict[str, Any]:
+    return {
+        "seq": entry.seq,
+        "at": iso(entry.at),
+        "actor": entry.actor,
+        "act": entry.act,
+        "target": entry.target,
+        "detail": entry.detail,
+        "hash": entry.hash,
+    }
+
+
+def _account(who: Account) -> dict[str, Any]:
+    return {
+        "schema": "whoami/1",
+        "account": who.name,
+        "roles": sorted(who.roles),
+        "organisation": who.organisation,
+        "key": who.key_id,
+    }
+
+
+def _set_visibility(hub: Hub, iri: str, change: VisibilityChange, *, actor: str) -> dict[str, Any]:
+    with writing(hub.engine) as session:
+        records.set_visibility(session, hub, iri=iri, visibility=change.visibility, actor=actor)
+    hub.notifier.notify()
+    return {"iri": iri, "visibility": change.visibility.value}
