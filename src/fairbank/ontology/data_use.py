@@ -1,11 +1,11 @@
 """Data-use terms: the Data Use Ontology's codes, and the match of a request's purpose with a dataset's terms.
 
-The match only explains; it grants nothing. Each code of a dataset gets a verdict with its reason, and the whole is as bad
-as its worst verdict. What a code cannot say by itself (which disease, which region, until when) goes to a person.
+The match only explains; it grants nothing. Each code of a dataset gets a verdict with its reason, and the whole is as
+bad as its worst verdict. What a code cannot say by itself (which disease, which region, until when) goes to a person.
 
-Source: GA4GH Data Use Ontology, release 2021-02-23 (CC BY 4.0), http://purl.obolibrary.org/obo/duo.owl. That a purpose within
-a permission's scope is permitted (no restriction ⊇ general research ⊇ biomedical ⊇ one disease) follows the codes'
-definitions; the ontology itself lists the permissions side by side.
+Source: GA4GH Data Use Ontology, release 2021-02-23 (CC BY 4.0), http://purl.obolibrary.org/obo/duo.owl. That a purpose
+within a permission's scope is permitted (no restriction ⊇ general research ⊇ biomedical ⊇ one disease) follows from the
+codes' definitions; the ontology itself lists the permissions side by side.
 """
 
 from __future__ import annotations
