@@ -17,8 +17,8 @@ from fairbank.federated_jobs.aggregation import (
     check_update,
     describe_update,
 )
+from fairbank.federated_jobs.algorithms.errors import NothingToAggregate, UpdateUnfit
 from fairbank.federated_jobs.algorithms.weights import digest_of_file, read_weights, write_weights
-from fairbank.federated_jobs.node.errors import NothingToAggregate, UpdateUnfit
 
 LIMIT = 1 << 24
 

@@ -14,6 +14,14 @@ import pydicom
 import pytest
 
 from fairbank.federated_jobs.aggregation import FedAvg, SiteUpdate
+from fairbank.federated_jobs.algorithms.errors import (
+    AlgorithmDigestMismatch,
+    AlgorithmParametersRefused,
+    AlgorithmUnknown,
+    CheckpointMissing,
+    NothingToTrainOn,
+    TrainingDiverged,
+)
 from fairbank.federated_jobs.algorithms.registry import (
     algorithm_digest,
     algorithm_names,
@@ -22,15 +30,7 @@ from fairbank.federated_jobs.algorithms.registry import (
 )
 from fairbank.federated_jobs.algorithms.seeds import derive_seed
 from fairbank.federated_jobs.algorithms.weights import digest_of_file, read_weights
-from fairbank.federated_jobs.node.errors import (
-    AlgorithmDigestMismatch,
-    AlgorithmParametersRefused,
-    AlgorithmUnknown,
-    CheckpointMissing,
-    NothingToTrainOn,
-    TrainingDiverged,
-    WorkerError,
-)
+from fairbank.federated_jobs.node.errors import WorkerError
 from fairbank.federated_jobs.node.sandbox import Sandbox
 from fairbank.federated_jobs.node.sandbox_policy import MIB, JobFolder, SandboxPolicy
 from fairbank.federated_jobs.node.sandbox_staging import SeriesToStage, stage_series

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
+from fairbank.federated_jobs.algorithms.errors import NothingToAggregate, UpdateUnfit
 from fairbank.federated_jobs.algorithms.weights import digest_of_file, write_weights
-from fairbank.federated_jobs.node.errors import NothingToAggregate, UpdateUnfit
 
 DTYPE_BYTES = {"F64": 8, "F32": 4, "F16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1, "BOOL": 1}
 MAX_TENSORS = 100_000

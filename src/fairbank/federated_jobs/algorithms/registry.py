@@ -10,15 +10,15 @@ from functools import cache
 from pydantic import ValidationError
 
 from fairbank.analysis.code_digest import code_digest
+from fairbank.federated_jobs.algorithms.errors import (
+    AlgorithmDigestMismatch,
+    AlgorithmParametersRefused,
+    AlgorithmUnknown,
+)
 from fairbank.federated_jobs.algorithms.parameters import (
     AlgorithmParameters,
     NoopParameters,
     SliceAutoencoderParameters,
-)
-from fairbank.federated_jobs.node.errors import (
-    AlgorithmDigestMismatch,
-    AlgorithmParametersRefused,
-    AlgorithmUnknown,
 )
 
 _ROOM = "fairbank.federated_jobs.algorithms"

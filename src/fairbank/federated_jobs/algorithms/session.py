@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from fairbank.analysis.staged import read_staged
+from fairbank.federated_jobs.algorithms.errors import CheckpointMissing, TrainingDiverged
 from fairbank.federated_jobs.algorithms.registry import algorithm_parameters, require_algorithm
 from fairbank.federated_jobs.algorithms.weights import (
     Weights,
@@ -26,7 +27,6 @@ from fairbank.federated_jobs.algorithms.weights import (
     serialised,
     write_weights,
 )
-from fairbank.federated_jobs.node.errors import CheckpointMissing, TrainingDiverged
 
 if TYPE_CHECKING:
     from fairbank.federated_jobs.algorithms.interface import TrainingAlgorithm

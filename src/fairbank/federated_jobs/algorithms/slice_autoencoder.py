@@ -14,6 +14,7 @@ import torch
 from monai.fl.utils.exchange_object import ExchangeObject
 from monai.networks.nets.autoencoder import AutoEncoder
 
+from fairbank.federated_jobs.algorithms.errors import TrainingDiverged
 from fairbank.federated_jobs.algorithms.interface import (
     N_HELDOUT,
     N_TRAIN,
@@ -27,7 +28,6 @@ from fairbank.federated_jobs.algorithms.parameters import OptimizerState, SliceA
 from fairbank.federated_jobs.algorithms.seeds import derive_seed
 from fairbank.federated_jobs.algorithms.slices import SliceStacks, read_stacks
 from fairbank.federated_jobs.algorithms.weights import Weights
-from fairbank.federated_jobs.node.errors import TrainingDiverged
 
 EVALUATION_BATCH = 64
 

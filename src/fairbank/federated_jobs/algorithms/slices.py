@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from fairbank.analysis.dicom_frames import SeriesImpossible, grey_frames, read_headers
 from fairbank.analysis.staged import StagedSeries
+from fairbank.federated_jobs.algorithms.errors import NothingToTrainOn
 from fairbank.federated_jobs.algorithms.parameters import SliceAutoencoderParameters
-from fairbank.federated_jobs.node.errors import NothingToTrainOn
 
 LOW_PERCENT, HIGH_PERCENT = 1.0, 99.0
 # Label maps and the like: pixels that are no grey values.

@@ -1,41 +1,29 @@
-"""The errors of what runs inside a site: sandbox, worker, training code, aggregation of updates.
+"""The errors of what runs inside a site: sandbox and worker.
 
-SiteJobError                     FB-JOBS-100
+SiteJobError                     FB-JOBS-100   (algorithms/errors.py, with those of algorithms and updates)
 ├── SandboxError                 FB-JOBS-101
 │   ├── SandboxMissing           FB-JOBS-102
 │   ├── SandboxUnusable          FB-JOBS-103
 │   ├── ProbeFailed              FB-JOBS-104
 │   ├── NoFreeUid                FB-JOBS-105
 │   └── StagingRefused           FB-JOBS-106
-├── WorkerError                  FB-JOBS-110
-│   ├── WorkerCrashed            FB-JOBS-111
-│   ├── WorkerOutOfMemory        FB-JOBS-112
-│   ├── WorkerTimedOut           FB-JOBS-113
-│   ├── WorkerCancelled          FB-JOBS-114
-│   ├── WorkerProtocolBroken     FB-JOBS-115
-│   ├── WorkerRefused            FB-JOBS-116
-│   └── WorkerCodeFailed         FB-JOBS-117
-├── AlgorithmError               FB-JOBS-120
-│   ├── AlgorithmUnknown         FB-JOBS-121
-│   ├── AlgorithmParametersRefused FB-JOBS-122
-│   ├── AlgorithmDigestMismatch  FB-JOBS-123
-│   ├── CheckpointMissing        FB-JOBS-124
-│   ├── NothingToTrainOn         FB-JOBS-125
-│   └── TrainingDiverged         FB-JOBS-126
-└── UpdateError                  FB-JOBS-130
-    ├── UpdateUnfit              FB-JOBS-131
-    └── NothingToAggregate       FB-JOBS-132
+└── WorkerError                  FB-JOBS-110
+    ├── WorkerCrashed            FB-JOBS-111
+    ├── WorkerOutOfMemory        FB-JOBS-112
+    ├── WorkerTimedOut           FB-JOBS-113
+    ├── WorkerCancelled          FB-JOBS-114
+    ├── WorkerProtocolBroken     FB-JOBS-115
+    ├── WorkerRefused            FB-JOBS-116
+    └── WorkerCodeFailed         FB-JOBS-117
 """
 
 from __future__ import annotations
 
-from fairbank.errors import FairbankError, Kind
+from fairbank.errors import Kind
 
-
-class SiteJobError(FairbankError):
-    """Something inside a site kept a job from running."""
-
-    code = "FB-JOBS-100"
+# Defined where the hub may import them too; callers of this module tell them apart.
+from fairbank.federated_jobs.algorithms.errors import SiteJobError as SiteJobError
+from fairbank.federated_jobs.algorithms.errors import UpdateUnfit as UpdateUnfit
 
 
 class SandboxError(SiteJobError):
@@ -128,66 +116,3 @@ class WorkerCodeFailed(WorkerError):
     """The job's code raised an error of its own."""
 
     code = "FB-JOBS-117"
-
-
-class AlgorithmError(SiteJobError):
-    """A training algorithm cannot run as asked."""
-
-    code = "FB-JOBS-120"
-    kind = Kind.REFUSED
-
-
-class AlgorithmUnknown(AlgorithmError):
-    """No training algorithm has that name."""
-
-    code = "FB-JOBS-121"
-    kind = Kind.NOT_FOUND
-
-
-class AlgorithmParametersRefused(AlgorithmError):
-    """A parameter of a training algorithm is unknown or out of range."""
-
-    code = "FB-JOBS-122"
-
-
-class AlgorithmDigestMismatch(AlgorithmError):
-    """The code at this site is not the code that was approved."""
-
-    code = "FB-JOBS-123"
-
-
-class CheckpointMissing(AlgorithmError):
-    """A round cannot be continued because the state after the round before is not there."""
-
-    code = "FB-JOBS-124"
-
-
-class NothingToTrainOn(AlgorithmError):
-    """No staged series holds an image that this algorithm can use."""
-
-    code = "FB-JOBS-125"
-
-
-class TrainingDiverged(AlgorithmError):
-    """A loss or a weight stopped being a finite number."""
-
-    code = "FB-JOBS-126"
-
-
-class UpdateError(SiteJobError):
-    """Model updates cannot be merged."""
-
-    code = "FB-JOBS-130"
-    kind = Kind.REFUSED
-
-
-class UpdateUnfit(UpdateError):
-    """A model update does not have the shape, type, size or values that it must have."""
-
-    code = "FB-JOBS-131"
-
-
-class NothingToAggregate(UpdateError):
-    """A round was closed without any update to merge."""
-
-    code = "FB-JOBS-132"
