@@ -1,8 +1,8 @@
 """Body parts: DICOM defined terms, their SNOMED CT codes and meanings, and spellings seen in practice.
 
 Source of the terms: DICOM PS3.16, annex L, table L-1 (Body Part Examined, (0018,0015)). Source of codes and meanings:
-CID 4031 "Common Anatomic Region" and CID 4030 of the same part, in the edition that pydicom 3.0.2 carries; a test compares
-them. Codes only: the SNOMED CT hierarchy is licensed and is not here.
+CID 4031 "Common Anatomic Region" and CID 4030 of the same part, as pydicom 3.0.2 carries them; a test compares.
+Codes only: the SNOMED CT hierarchy is licensed and is not here.
 """
 
 from __future__ import annotations
