@@ -73,7 +73,7 @@ def unfit_sites(closing: Closing, base: Path | None) -> list[str]:
     if closing.manifest.plan.aggregator != "fedavg":
         return []
     from fairbank.federated_jobs.aggregation import check_update, describe_update
-    from fairbank.federated_jobs.node.errors import UpdateUnfit
+    from fairbank.federated_jobs.algorithms.errors import UpdateUnfit
 
     limit = _limit(closing, UPDATE)
     form = describe_update(base).tensors if base is not None else None

@@ -15,12 +15,12 @@ from sqlalchemy.orm import Session
 
 from fairbank.database import reading, writing
 from fairbank.errors import FairbankError, RemoteError
+from fairbank.federated_jobs.algorithms.errors import SiteJobError
 from fairbank.federated_jobs.errors import JobsError, RoundClosed, SiteRefusal
 from fairbank.federated_jobs.node.approval import Authorised, authorise
 from fairbank.federated_jobs.node.cohort import CohortSource
 from fairbank.federated_jobs.node.errors import (
     SandboxError,
-    SiteJobError,
     WorkerCancelled,
     WorkerCrashed,
     WorkerOutOfMemory,
