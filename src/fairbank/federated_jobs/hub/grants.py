@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
+from fairbank.catalogue import access
+from fairbank.catalogue.context import Hub
+
 
 @dataclass(frozen=True, slots=True)
 class Grant:
@@ -22,18 +25,13 @@ class Grant:
 GrantLookup = Callable[[Session, str], Grant | None]
 
 
-def granted(session: Session, visa_digest: str) -> Grant | None:
-    """Return the grant of a visa, by the digest of its payload; None if this hub issued no such visa."""
-    from sqlalchemy import select
+def granted(hub: Hub) -> GrantLookup:
+    """Return the look-up of the catalogue's grants, by the digest of a visa's payload."""
 
-    from fairbank.catalogue.store import RequestRow, VisaRow
+    def look_up(session: Session, visa_digest: str) -> Grant | None:
+        found = access.find_grant(session, visa_digest, now=hub.clock.now())
+        if found is None:
+            return None
+        return Grant(found.visa_id, found.envelope, found.request_id, found.request_envelope, not found.holds)
 
-    row = session.execute(
-        select(VisaRow, RequestRow)
-        .join(RequestRow, RequestRow.id == VisaRow.request)
-        .where(VisaRow.digest == visa_digest)
-    ).first()
-    if row is None:
-        return None
-    visa, request = row
-    return Grant(visa.id, visa.envelope, request.id, request.envelope, visa.ended is not None)
+    return look_up

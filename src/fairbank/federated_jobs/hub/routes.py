@@ -47,11 +47,15 @@ SHORTEST_SLEEP_S = 0.02
 AFTER_FAILURE_S = 1.0
 
 
-def router(hub: Hub, *, grants: GrantLookup = granted) -> APIRouter:
-    """Return all routes of jobs."""
+def router(hub: Hub, *, grants: GrantLookup | None = None) -> APIRouter:
+    """Return all routes of jobs.
+
+    Args:
+        grants: where visas are looked up; the catalogue if None.
+    """
     routes = APIRouter(tags=["jobs"])
     _node_routes(routes, hub)
-    _account_routes(routes, hub, grants)
+    _account_routes(routes, hub, grants or granted(hub))
     return routes
 
 

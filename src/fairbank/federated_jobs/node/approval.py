@@ -71,6 +71,17 @@ class Authorised:
 
 
 @dataclass(frozen=True, slots=True)
+class Review:
+    """A job as the site's people look at it before they decide; the numbers are the site's own and stay there."""
+
+    chain: Chain
+    state: SiteState
+    reason: Reason
+    series: int
+    subjects: int
+
+
+@dataclass(frozen=True, slots=True)
 class Consent:
     """What a person says when approving.
 
@@ -127,6 +138,26 @@ def receive(node: Node, lease: Lease, *, source: CohortSource = harvest_index) -
     if rule is not None:
         _approve_by_rule(node, row.job, rule, source)
     return row
+
+
+def review(node: Node, job: str, *, source: CohortSource = harvest_index) -> Review:
+    """Return what a job asks for and how much of this site it would use.
+
+    Raises:
+        NotApproved: if no such job was brought here.
+        JobsError: if its signed objects cannot be trusted, or too few subjects match.
+    """
+    with writing(node.engine) as session:
+        row, approval = session.get(ReviewRow, job), session.get(ApprovalRow, job)
+        if row is None:
+            raise _not_waiting()
+        chain, _ = _checked(node, row)
+        at_least = smallest(node, chain.manifest)
+        if approval is not None:
+            cohort = recheck(node, session, source, approval, at_least=at_least)
+        else:
+            cohort = draw(node, session, source, _datasets(node, chain), at_least=at_least)
+        return Review(chain, SiteState(row.state), Reason(row.reason), len(cohort.members), cohort.subjects)
 
 
 def approve(
@@ -346,12 +377,16 @@ def _check_frozen(node: Node, session: Session, approval: ApprovalRow, consent: 
 def _waiting(session: Session, job: str) -> ReviewRow:
     row = session.get(ReviewRow, job)
     if row is None or row.state != SiteState.PENDING_REVIEW.value or row.ended:
-        raise NotApproved(
-            "No such job waits for a decision at this site.",
-            why="It was decided already, or was never brought here.",
-            todo="List the jobs that wait: fairbank node reviews.",
-        )
+        raise _not_waiting()
     return row
+
+
+def _not_waiting() -> NotApproved:
+    return NotApproved(
+        "No such job waits for a decision at this site.",
+        why="It was decided already, or was never brought here.",
+        todo="List the jobs that were brought here: fairbank node jobs.",
+    )
 
 
 def _again(known: ReviewRow, manifest: bytes) -> None:
@@ -395,7 +430,7 @@ def _not_approved() -> NotApproved:
     return NotApproved(
         "Nobody at this site has approved this job, or the approval was taken back.",
         why="A site runs nothing without its own approval.",
-        todo="Decide on it: fairbank node reviews.",
+        todo="Decide on it: fairbank node jobs.",
     )
 
 

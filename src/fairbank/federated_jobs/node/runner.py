@@ -15,14 +15,13 @@ from fairbank.federated_jobs.node.sandbox_staging import SeriesToStage
 from fairbank.federated_jobs.update_notes import N_HELDOUT, N_TRAIN, annotate
 from fairbank.ontology.signed_objects import Manifest
 from fairbank.release.candidates import Column, ColumnKind
-from fairbank.release.node import Node
+from fairbank.release.node import KEY_FILE, Node
 
 if TYPE_CHECKING:
     from fairbank.federated_jobs.node.sandbox_policy import SandboxPolicy
     from fairbank.federated_jobs.node.worker_client import JobWorker, RoundOutcome
 
 FOLDER = "jobs"
-KEY_FILE = "node.pem"
 
 
 @dataclass(frozen=True, slots=True)
