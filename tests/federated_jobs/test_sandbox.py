@@ -20,7 +20,12 @@ from fairbank.federated_jobs.node.sandbox_argv import Interpreter, SandboxPlan, 
 from fairbank.federated_jobs.node.sandbox_baits import laid_out
 from fairbank.federated_jobs.node.sandbox_cgroup import CgroupTree, JobGroup, make_job_group
 from fairbank.federated_jobs.node.sandbox_policy import JobFolder, Protection, SandboxMode, SandboxPolicy
-from fairbank.federated_jobs.node.sandbox_staging import SeriesToStage, stage_series, take_from_scratch
+from fairbank.federated_jobs.node.sandbox_staging import (
+    SeriesToStage,
+    hand_over,
+    stage_series,
+    take_from_scratch,
+)
 from fairbank.federated_jobs.node.sandbox_uid import lease_uid
 
 AS_ROOT = os.geteuid() == 0
@@ -281,6 +286,16 @@ class TestStaging:
         stage_series([SeriesToStage("u1", "s1", (file,))], folder)
         stage_series([SeriesToStage("u2", "s1", (file,))], folder)
         assert sorted(p.name for p in folder.inputs.iterdir()) == ["manifest.json", "u2"]
+
+    def test_handing_over_a_file_never_writes_into_an_older_one(self, tmp_path: Path) -> None:
+        folder = JobFolder(tmp_path / "job").create()
+        older, newer = tmp_path / "older", tmp_path / "newer"
+        for file in (older, newer):
+            file.write_text(file.name)
+            file.chmod(0o644)
+        os.link(older, folder.incoming / ".global.part")
+        assert hand_over(newer, folder, name="global").read_text() == "newer"
+        assert older.read_text() == "older"
 
     @pytest.mark.parametrize("name", ["../etc", "a/b", "", "DOE JANE", "1.2.840"])
     def test_a_name_that_is_not_opaque_is_refused(self, tmp_path: Path, name: str) -> None:

@@ -21,9 +21,8 @@ from __future__ import annotations
 
 from fairbank.errors import Kind
 
-# Defined where the hub may import them too; callers of this module tell them apart.
+# Defined where the hub may import it too.
 from fairbank.federated_jobs.algorithms.errors import SiteJobError as SiteJobError
-from fairbank.federated_jobs.algorithms.errors import UpdateUnfit as UpdateUnfit
 
 
 class SandboxError(SiteJobError):

@@ -72,6 +72,8 @@ def hand_over(source: Path, folder: JobFolder, *, name: str) -> Path:
         raise StagingRefused("A file for a job has an unusable name.", todo="This is an error in fairbank.")
     target = folder.incoming / name
     partial = folder.incoming / f".{name}.part"
+    # A leftover may be a link to an older file, which must not be written through.
+    partial.unlink(missing_ok=True)
     _place(source, partial)
     partial.replace(target)
     return target

@@ -366,7 +366,7 @@ def _unusable(stderr: str) -> SandboxUnusable:
     return SandboxUnusable(
         "The sandbox ended before the worker could answer.",
         why=first[:300],
-        todo="Run `fairbank node check`, which tries each part of the sandbox.",
+        todo="See the page of this error for what this machine must allow.",
     )
 
 
