@@ -77,9 +77,9 @@ def list_datasets(ctx: typer.Context, format: FormatOption = Format.TABLE) -> No
 
     Example: fairbank dataset list --format json
     """
-    answer = api(ctx).get("/datasets")
+    rows = [{**one, **one["totals"]} for one in api(ctx).get("/datasets")]
     columns = ("iri", "title", "subjects", "studies", "series", "version")
-    show_rows(answer["datasets"], columns=columns, format=format, empty="The catalogue is empty.")
+    show_rows(rows, columns=columns, format=format, empty="The catalogue is empty.")
 
 
 @app.command()

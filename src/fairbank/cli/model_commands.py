@@ -1,0 +1,49 @@
+"""`fairbank model`: models, what they were trained on, and their weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fairbank.cli.output import Format, FormatOption, say, show_fields, show_rows
+from fairbank.cli.session import api
+
+app = typer.Typer(no_args_is_help=True, help="List and fetch models; see what they were trained on.")
+_MODEL = typer.Argument(help="Digest of the model.")
+
+
+@app.command("list")
+def list_models(ctx: typer.Context, format: FormatOption = Format.TABLE) -> None:
+    """List your models, newest first.
+
+    Example: fairbank model list
+    """
+    rows = api(ctx).get("/v1/models", signed_in=True)["models"]
+    columns = ("digest", "title", "round", "rounds", "final", "size_bytes", "nodes")
+    show_rows(rows, columns=columns, format=format, empty="No model.")
+
+
+@app.command()
+def show(ctx: typer.Context, model: Annotated[str, _MODEL], format: FormatOption = Format.TABLE) -> None:
+    """Show a model with its whole provenance: datasets, sites, code, job, visa, request.
+
+    Example: fairbank model show sha256:0123…
+    """
+    answer = api(ctx).get(f"/v1/models/{model}", signed_in=True)
+    inner = answer.pop("model")
+    show_fields({**inner, **answer}, format=format)
+
+
+@app.command()
+def fetch(
+    ctx: typer.Context,
+    model: Annotated[str, _MODEL],
+    to: Annotated[Path, typer.Option(help="File to write.")],
+) -> None:
+    """Fetch a model's weights (safetensors), checked against the digest.
+
+    Example: fairbank model fetch sha256:0123… --to model.safetensors
+    """
+    say(f"Written: {api(ctx).download(model, to)}")

@@ -1,0 +1,244 @@
+"""The verbs of `fairbank node` with which a site decides which jobs run on its data."""
+
+from __future__ import annotations
+
+import getpass
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from fairbank.cli.output import Format, FormatOption, say, show_fields, show_rows
+from fairbank.cli.session import CLOCK, node
+
+if TYPE_CHECKING:
+    from fairbank.release.node import Node
+
+_JOB = typer.Argument(help="Id of the job.")
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add these verbs to the noun `node`."""
+    for verb in (jobs, job, approve, reject, withdraw, outputs):
+        app.command(verb.__name__)(verb)
+    app.command("let-go")(let_go)
+    app.command("keep-back")(keep_back)
+    app.command("add-rule")(add_rule)
+    app.command("remove-rule")(remove_rule)
+    app.command()(rules)
+
+
+def jobs(ctx: typer.Context, format: FormatOption = Format.TABLE) -> None:
+    """List the jobs that were brought to this site, and what was decided.
+
+    Example: fairbank node jobs
+    """
+    from sqlalchemy import select
+
+    from fairbank.database import reading
+    from fairbank.federated_jobs.node.store import ReviewRow
+
+    with reading(node(ctx).engine) as session:
+        rows = [
+            {"job": row.job, "title": row.title, "tool": row.tool, "state": row.state, "reason": row.reason}
+            for row in session.scalars(select(ReviewRow).order_by(ReviewRow.received))
+        ]
+    show_rows(
+        rows, columns=("job", "title", "tool", "state", "reason"), format=format, empty="No job came yet."
+    )
+
+
+def job(ctx: typer.Context, job: Annotated[str, _JOB], format: FormatOption = Format.TABLE) -> None:
+    """Show a job: who asks, for what purpose, which code, which parameters, which outputs, which series.
+
+    Example: fairbank node job 01a1fdee-cff5-7f63-b5f0-d16d1d20c888
+    """
+    from fairbank.federated_jobs.node.approval import review
+
+    found = review(node(ctx), job)
+    manifest, visa, request = found.chain.manifest, found.chain.visa, found.chain.request
+    show_fields(
+        {
+            "title": manifest.title,
+            "requester": f"{request.requester_account}, {request.organisation}",
+            "requester key": manifest.requester_key,
+            "purpose": ", ".join(visa.purpose.data_use),
+            "statement": visa.purpose.statement,
+            "granted until": visa.expires,
+            "conditions": list(visa.conditions),
+            "code": f"{manifest.code.name} {manifest.code.version}",
+            "code digest": manifest.code.digest,
+            "parameters": manifest.parameters,
+            "outputs": [
+                f"{one.name} ({one.output_class.value}, at most {one.maximum_bytes} bytes)"
+                for one in manifest.outputs
+            ],
+            "rounds": manifest.plan.rounds,
+            "series here": found.series,
+            "subjects here": found.subjects,
+        },
+        format=format,
+    )
+
+
+def approve(
+    ctx: typer.Context,
+    job: Annotated[str, _JOB],
+    hold: Annotated[bool, typer.Option("--hold", help="Look at each output before it leaves.")] = False,
+    days: Annotated[int | None, typer.Option(help="Until when; the visa's end by default.", min=1)] = None,
+    passphrase_file: Annotated[Path | None, typer.Option(help="File with the site key's passphrase.")] = None,
+) -> None:
+    """Approve a job: freeze its cohort, and sign with the site's key.
+
+    Example: fairbank node approve 01a1fdee-cff5-7f63-b5f0-d16d1d20c888 --hold
+    """
+    from fairbank.cli.prompts import read_text
+    from fairbank.federated_jobs.node.approval import Consent
+    from fairbank.federated_jobs.node.approval import approve as consent
+
+    opened = node(ctx)
+    expires = CLOCK.now() + timedelta(days=days) if days else None
+    phrase = read_text(str(passphrase_file)).strip() if passphrase_file else None
+    given = consent(
+        opened, job, Consent(by=getpass.getuser(), expires=expires, hold_outputs=hold), passphrase=phrase
+    )
+    say(f"Approved for {given.cohort_size} series, until {given.expires}.")
+    _tell(opened)
+
+
+def reject(ctx: typer.Context, job: Annotated[str, _JOB]) -> None:
+    """Say no to a job.
+
+    Example: fairbank node reject 01a1fdee-cff5-7f63-b5f0-d16d1d20c888
+    """
+    from fairbank.federated_jobs.node.approval import reject as refuse
+
+    opened = node(ctx)
+    refuse(opened, job, by=getpass.getuser())
+    say("Rejected.")
+    _tell(opened)
+
+
+def withdraw(ctx: typer.Context, job: Annotated[str, _JOB]) -> None:
+    """Take an approval back; a round that runs is stopped.
+
+    Example: fairbank node withdraw 01a1fdee-cff5-7f63-b5f0-d16d1d20c888
+    """
+    from fairbank.federated_jobs.node.approval import withdraw as take_back
+
+    opened = node(ctx)
+    take_back(opened, job, by=getpass.getuser())
+    say("The approval is taken back.")
+    _tell(opened)
+
+
+def outputs(ctx: typer.Context, format: FormatOption = Format.TABLE) -> None:
+    """List the outputs of jobs that wait for somebody to look at them.
+
+    Example: fairbank node outputs
+    """
+    from fairbank.federated_jobs.node.output_review import held
+    from fairbank.release.outbox import Outbox
+
+    rows = [
+        {
+            "job": one.job,
+            "round": one.round,
+            "output": one.output,
+            "bytes": one.size_bytes,
+            "digest": one.digest,
+        }
+        for one in held(Outbox(node(ctx)))
+    ]
+    show_rows(
+        rows, columns=("job", "round", "output", "bytes", "digest"), format=format, empty="Nothing waits."
+    )
+
+
+def let_go(ctx: typer.Context, job: Annotated[str, _JOB]) -> None:
+    """Let the held outputs of a job leave.
+
+    Example: fairbank node let-go 01a1fdee-cff5-7f63-b5f0-d16d1d20c888
+    """
+    from fairbank.federated_jobs.node.output_review import let_go as release
+    from fairbank.release.outbox import Outbox
+
+    opened = node(ctx)
+    released = release(opened, Outbox(opened), job, by=getpass.getuser())
+    say(f"{len(released)} outputs may leave; the agent sends them.")
+
+
+def keep_back(ctx: typer.Context, job: Annotated[str, _JOB]) -> None:
+    """Keep the held outputs of a job back for good.
+
+    Example: fairbank node keep-back 01a1fdee-cff5-7f63-b5f0-d16d1d20c888
+    """
+    from fairbank.federated_jobs.node.output_review import keep_back as withhold
+    from fairbank.release.outbox import Outbox
+
+    opened = node(ctx)
+    withhold(opened, Outbox(opened), job, by=getpass.getuser())
+    say("They stay here.")
+    _tell(opened)
+
+
+def rules(ctx: typer.Context, format: FormatOption = Format.TABLE) -> None:
+    """List the rules by which this site approves jobs without being asked.
+
+    Example: fairbank node rules
+    """
+    from fairbank.federated_jobs.node.rules import rules as listing
+
+    columns = ("id", "requester_key", "dataset", "code_digest", "code_family", "expires")
+    rows = [{column: getattr(row, column) for column in columns} for row in listing(node(ctx))]
+    show_rows(rows, columns=columns, format=format, empty="No rule: every job waits for a person.")
+
+
+def add_rule(
+    ctx: typer.Context,
+    requester_key: Annotated[str, typer.Option(help="Key id of the requester.")],
+    dataset: Annotated[str, typer.Option(help="Dataset of this site.")],
+    days: Annotated[int, typer.Option(help="For how many days.", min=1)],
+    code_digest: Annotated[str | None, typer.Option(help="Digest of one version of a tool.")] = None,
+    code_family: Annotated[str | None, typer.Option(help="Family of tools.")] = None,
+) -> None:
+    """Pin a rule: this requester, this code, this dataset are approved without asking.
+
+    Example: fairbank node add-rule --requester-key ed25519:… --dataset ct --days 90 --code-family measurements
+    """
+    from fairbank.federated_jobs.node.rules import Rule
+    from fairbank.federated_jobs.node.rules import add_rule as pin
+
+    rule = Rule(
+        requester_key=requester_key,
+        dataset=dataset,
+        expires=CLOCK.now() + timedelta(days=days),
+        code_digest=code_digest,
+        code_family=code_family,
+    )
+    say(f"The rule {pin(node(ctx), rule, by=getpass.getuser())} is pinned.")
+
+
+def remove_rule(ctx: typer.Context, rule: Annotated[str, typer.Argument(help="Id of the rule.")]) -> None:
+    """Remove a rule; what it approved stays approved.
+
+    Example: fairbank node remove-rule 01a1fdee-cff5-7f63-b5f0-d16d1d20c888
+    """
+    from fairbank.federated_jobs.node.rules import remove_rule as unpin
+
+    unpin(node(ctx), rule, by=getpass.getuser())
+    say("The rule is gone.")
+
+
+def _tell(opened: Node) -> None:
+    from fairbank.errors import FairbankError
+    from fairbank.federated_jobs.node.reporting import report_decisions
+    from fairbank.release.hub_client import HubClient
+    from fairbank.release.outbox import Outbox
+
+    try:
+        report_decisions(opened, Outbox(opened, HubClient.of(opened)))
+    except FairbankError as err:
+        # The decision stands; the agent tells it as soon as the hub can be reached.
+        say(f"The hub does not know yet: {err.what}")

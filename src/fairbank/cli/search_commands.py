@@ -1,0 +1,54 @@
+"""`fairbank search`: find datasets by words and facets."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from fairbank.cli.output import Format, FormatOption, say, show_rows
+from fairbank.cli.session import api
+
+app = typer.Typer()
+_MANY = "May be repeated."
+
+
+@app.command()
+def search(
+    ctx: typer.Context,
+    words: Annotated[str, typer.Argument(help="Words of title, description or keywords.")] = "",
+    modality: Annotated[list[str] | None, typer.Option(help=f"DICOM modality, such as CT. {_MANY}")] = None,
+    body_part: Annotated[list[str] | None, typer.Option(help=f"Body part. {_MANY}")] = None,
+    manufacturer: Annotated[list[str] | None, typer.Option(help=f"Manufacturer. {_MANY}")] = None,
+    slice_thickness: Annotated[
+        list[str] | None, typer.Option(help=f"Band in mm, such as 1-1.5. {_MANY}")
+    ] = None,
+    node: Annotated[list[str] | None, typer.Option(help=f"Biobank. {_MANY}")] = None,
+    facets: Annotated[
+        bool, typer.Option("--facets", help="Show what can be chosen instead of the datasets.")
+    ] = False,
+    format: FormatOption = Format.TABLE,
+) -> None:
+    """Find datasets in the catalogue.
+
+    Example: fairbank search lung --modality CT --slice-thickness 1-1.5
+    """
+    answer = api(ctx).get(
+        "/search",
+        q=words,
+        modality=modality,
+        body_part=body_part,
+        manufacturer=manufacturer,
+        slice_thickness=slice_thickness,
+        node=node,
+    )
+    if facets:
+        rows = [{"facet": name, **value} for name, values in answer["facets"].items() for value in values]
+        show_rows(rows, columns=("facet", "value", "datasets"), format=format)
+        return
+    rows = [{**one, **one["totals"]} for one in answer["datasets"]]
+    show_rows(
+        rows, columns=("iri", "title", "subjects", "studies", "series"), format=format, empty="Nothing found."
+    )
+    for name, text in answer["totals"].items():
+        say(f"{name}: {text}")

@@ -1,0 +1,175 @@
+"""What a researcher signs: access requests and jobs, sealed with her own key before they are sent."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from pydantic import JsonValue, ValidationError
+
+from fairbank.clock import iso
+from fairbank.errors import FairbankError, Kind
+from fairbank.federated_jobs.code import tool_named
+from fairbank.federated_jobs.manifest import draft
+from fairbank.ontology.errors import MalformedObject
+from fairbank.ontology.outputs import OutputClass
+from fairbank.ontology.signed_objects import Manifest, Purpose, Request, Resources, VisaDataset
+from fairbank.signing import Sealed, open_sealed
+from fairbank.web.api_client import HubApi
+
+
+class NoSuchGrant(FairbankError):
+    """A job needs a grant that holds, and there is none of this id."""
+
+    code = "FB-WEB-013"
+    kind = Kind.NOT_FOUND
+
+
+class UnknownParameterForm(FairbankError):
+    """A job parameter on the command line is not NAME=VALUE."""
+
+    code = "FB-WEB-014"
+    kind = Kind.MISUSE
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What an access request asks for."""
+
+    title: str
+    datasets: Sequence[str]
+    data_use: Sequence[str]
+    statement: str
+    output_classes: Sequence[str]
+    until: datetime
+
+
+def request_access(api: HubApi, wish: Wish) -> dict[str, Any]:
+    """Seal an access request with the requester's key, submit it, and return its id and state.
+
+    Raises:
+        MalformedObject: if something in it is not of the form a request has.
+    """
+    who, key = api.whoami(), api.key()
+    try:
+        request = Request(
+            id=api.clock.new_id(),
+            requester_key=key.key_id,
+            requester_account=str(who["account"]),
+            organisation=str(who["organisation"]),
+            title=wish.title,
+            datasets=tuple(wish.datasets),
+            purpose=Purpose(data_use=tuple(wish.data_use), statement=wish.statement),
+            output_classes=tuple(_output_class(word) for word in wish.output_classes),
+            until=iso(wish.until),
+            created=iso(api.clock.now()),
+        )
+    except ValidationError as err:
+        raise MalformedObject.from_validation("access request", err.errors()) from err
+    return api.post("/v1/requests", request.seal(key), signed_in=True)
+
+
+def grant(api: HubApi, wanted: str) -> Sealed:
+    """Return the visa of a grant, verified with the hub's root key.
+
+    Args:
+        wanted: the grant's id, or the id of the request that it answers.
+
+    Raises:
+        NoSuchGrant: if there is none, or it has ended.
+    """
+    hub_key = str(api.get("/v1/hub")["key"])
+    for each in api.get("/v1/grants", signed_in=True):
+        if wanted in (each["id"], each["request"]) and each["state"] == "holds":
+            return open_sealed(json.dumps(each["envelope"]).encode(), "visa", trusted=[hub_key])
+    raise NoSuchGrant(
+        f"You have no grant {wanted!r} that holds.",
+        why="It was never given, it has ended, or it was revoked.",
+        todo="See 'fairbank grant list'.",
+    )
+
+
+def send_job(
+    api: HubApi,
+    visa: Sealed,
+    tool: str,
+    parameters: Mapping[str, JsonValue],
+    *,
+    title: str,
+    datasets: Sequence[str] | None = None,
+    rounds: int = 1,
+    quorum: int | None = None,
+    seed: str = "0",
+    resources: Resources | None = None,
+) -> tuple[Manifest, dict[str, Any]]:
+    """Draft a job under a visa, seal it with the requester's key, submit it; return the manifest and id with state.
+
+    Args:
+        datasets: IRIs of the visa's datasets to use; all of them by default.
+        quorum: how many sites must deliver; all of them by default.
+    """
+    chosen = None
+    if datasets is not None:
+        granted: Any = visa.payload["datasets"]
+        chosen = [
+            VisaDataset.model_validate_json(json.dumps(one)) for one in granted if one["iri"] in datasets
+        ]
+    try:
+        manifest = draft(
+            visa,
+            tool_named(tool),
+            parameters,
+            clock=api.clock,
+            title=title,
+            datasets=chosen,
+            rounds=rounds,
+            quorum=quorum,
+            seed=seed,
+            resources=resources,
+        )
+    except ValidationError as err:
+        raise MalformedObject.from_validation("job", err.errors()) from err
+    return manifest, api.post("/v1/jobs", manifest.seal(api.key()), signed_in=True)
+
+
+def parameters_from(pairs: Sequence[str]) -> dict[str, JsonValue]:
+    """Read NAME=VALUE pairs; whole numbers and true/false become such, everything else stays text.
+
+    Raises:
+        UnknownParameterForm: if one has no `=`.
+
+    >>> parameters_from(["width=8", "noise_sd=0.05"])
+    {'width': 8, 'noise_sd': '0.05'}
+    """
+    read: dict[str, JsonValue] = {}
+    for pair in pairs:
+        name, equals, text = pair.partition("=")
+        if not equals:
+            raise UnknownParameterForm(
+                f"{pair!r} is not NAME=VALUE.", why="Parameters have names.", todo="See 'fairbank tool show'."
+            )
+        read[name] = _value(text)
+    return read
+
+
+def _value(text: str) -> JsonValue:
+    if text in ("true", "false"):
+        return text == "true"
+    try:
+        return int(text)
+    except ValueError:
+        return text
+
+
+def _output_class(word: str) -> OutputClass:
+    try:
+        return OutputClass(word)
+    except ValueError as err:
+        raise MalformedObject(
+            f"{word!r} is not an output class.",
+            why="A request names what may come back.",
+            todo=f"The classes are: {', '.join(each.value for each in OutputClass)}.",
+        ) from err
