@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from pydicom.dataset import Dataset
@@ -138,3 +139,9 @@ def test_any_flipped_byte_is_held_or_clean(result: Result) -> None:
             leaks += [(place, name) for name in names if name in damaged and name in one.content]
     assert leaks == []
     assert cleaned > 100
+
+
+def test_every_reason_is_explained_in_the_reference_page() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "deidentification.md").read_text("utf-8")
+    missing = [reason for reason in Reason if f"| `{reason.value}` | {reason.status.value} |" not in page]
+    assert missing == []

@@ -19,6 +19,7 @@ from fairbank.deid.outcomes import Outcome, Reason, Status
 from fairbank.deid.pipeline import Site, deidentify, summarise
 from fairbank.deid.profiles import Profile
 from fairbank.deid.pseudonyms import subject_value
+from fairbank.deid.source_files import files_under
 from fairbank.deid.store import facts_of, quarantined
 from fairbank.deid.withdrawal import withdraw, withdraw_pseudonym
 from fairbank.errors import Sensitive
@@ -272,3 +273,20 @@ def test_bundled_files_of_pydicom_go_through_or_say_why(profile: Profile, site: 
         assert after.file_meta.TransferSyntaxUID == before.file_meta.TransferSyntaxUID
         if len(str(before.PatientName)) > 4:
             assert str(before.PatientName) != str(after.PatientName)
+
+
+def test_files_of_a_folder_come_in_order_and_print_as_numbers(tmp_path: Path, site: Site) -> None:
+    folder = tmp_path / "incoming" / "doe_jane"
+    folder.mkdir(parents=True)
+    for name, content in zip(("b.dcm", "a.dcm"), three_series()[:2], strict=True):
+        (folder / name).write_bytes(content)
+    (folder / "away").symlink_to(tmp_path)
+    found = list(files_under(tmp_path / "incoming"))
+    assert [one.path.name for one in found] == ["a.dcm", "b.dcm"]
+    assert "doe" not in repr(found) and str(found[0].reference) == "file #1"
+    outcomes = list(deidentify(found, ORDER, site=site, agent="curator"))
+    assert [(outcome.item, outcome.status) for outcome in outcomes] == [
+        ("file #1", Status.OK),
+        ("file #2", Status.OK),
+    ]
+    assert next(iter(files_under(folder / "a.dcm"))).number == 1

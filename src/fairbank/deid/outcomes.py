@@ -44,14 +44,13 @@ class Reason(StrEnum):
     NOT_DICOM = "not-dicom"
     TRUNCATED = "truncated"
     UNREADABLE = "unreadable"
-    FAILED = "failed"
 
     @property
     def status(self) -> Status:
         """Return the status that goes with this reason."""
         if self in (Reason.ALREADY_DONE, Reason.ALREADY_DEIDENTIFIED):
             return Status.NOT_NEEDED
-        if self in (Reason.EMPTY, Reason.NOT_DICOM, Reason.TRUNCATED, Reason.UNREADABLE, Reason.FAILED):
+        if self in (Reason.EMPTY, Reason.NOT_DICOM, Reason.TRUNCATED, Reason.UNREADABLE):
             return Status.ERROR
         return Status.IMPOSSIBLE
 

@@ -1,28 +1,29 @@
-"""Plain files as the pipeline takes them: each prints as a number, never as its path."""
+"""Files of a folder as source instances, for de-identifying what lies on a disk without an archive."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from fairbank.deid.errors import DeidError
-from fairbank.errors import Kind, Sensitive
-
-
-class NoSuchFolder(DeidError):
-    """The folder to de-identify is not there."""
-
-    code = "FB-DEID-090"
-    kind = Kind.MISUSE
+from fairbank.errors import Sensitive
 
 
 @dataclass(frozen=True, slots=True)
 class SourceFile:
-    """A file on this machine."""
+    """One file; its path may name a person, so it prints as a number."""
 
     path: Path
-    reference: Sensitive[str]
+    number: int
+
+    def __repr__(self) -> str:
+        return f"SourceFile(file #{self.number})"
+
+    @property
+    def reference(self) -> Sensitive[str]:
+        """Return the path, printing as `file #17`."""
+        return Sensitive(str(self.path), reference=f"file #{self.number}")
 
     def read(self) -> bytes:
         """Return the file's bytes; OSError if it cannot be read."""
@@ -30,19 +31,19 @@ class SourceFile:
 
 
 def files_under(folder: Path) -> Iterator[SourceFile]:
-    """Return the files of a folder and its subfolders in order; links are left out, they could lead anywhere.
+    """Yield all files under a folder, or the file itself, numbered from 1 in the order of their names.
 
-    Raises:
-        NoSuchFolder: if it is not a folder.
+    Links that lead out are not followed: they would be read twice, or from a place that nobody named.
     """
-    if not folder.is_dir():
-        raise NoSuchFolder(
-            "There is no such folder.",
-            why="De-identification takes a folder of files.",
-            todo="Check its name.",
-        )
-    paths = sorted(path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
-    return (
-        SourceFile(path, Sensitive(str(path), reference=f"file #{number}"))
-        for number, path in enumerate(paths, start=1)
-    )
+    if folder.is_file():
+        yield SourceFile(folder, 1)
+        return
+    number = 0
+    for place, folders, names in os.walk(folder):
+        folders.sort()
+        for name in sorted(names):
+            path = Path(place) / name
+            if path.is_symlink() or not path.is_file():
+                continue
+            number += 1
+            yield SourceFile(path, number)
