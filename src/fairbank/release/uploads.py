@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from fairbank.errors import RemoteError
-from fairbank.release.errors import BadAnswer, HubUnreachable, ReleaseConflict
+from fairbank.release.errors import BadAnswer, HubUnreachable, KeyNotEnrolled, ReleaseConflict
 from fairbank.release.releases import Release
 
 if TYPE_CHECKING:
@@ -107,8 +107,8 @@ def _offset(client: HubClient, release: Release) -> int | None:
     """Return how many bytes of a release the hub has, None if it has them all and has let them take effect."""
     try:
         response = client.deliver("HEAD", f"/v1/releases/{release.id}")
-    except (BadAnswer, RemoteError) as err:
-        # An answer to HEAD has no body, so a 404 comes without its reason: the hub has seen nothing of it yet.
+    except (BadAnswer, KeyNotEnrolled, RemoteError) as err:
+        # An answer to HEAD has no body: a 404 is nothing seen yet, and any other reason is heard with the next piece.
         if isinstance(err, RemoteError) and err.status != 404:
             raise
         return 0
