@@ -30,6 +30,7 @@ from fairbank.signing import KeyId, PublicKey, SigningKey, raw_public
 WINDOW_S = 60
 TAG = "fairbank-v1"
 _COVERED = ("@method", "@authority", "@path", "@query")
+_RANGES = ("content-range", "range")
 
 
 class UnsignedRequest(FairbankError):
@@ -71,7 +72,14 @@ class _Message:
 
 
 def signature_headers(
-    method: str, url: str, *, body: bytes, key: SigningKey, clock: Clock, content_type: str | None = None
+    method: str,
+    url: str,
+    *,
+    body: bytes,
+    key: SigningKey,
+    clock: Clock,
+    content_type: str | None = None,
+    headers: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
     """Return the headers that sign a request.
 
@@ -80,13 +88,14 @@ def signature_headers(
         url: the absolute URL as it will be sent.
         body: the exact body, empty for none.
         content_type: the body's media type; covered when there is a body.
+        headers: further headers of the request; those that say what the body is are covered.
     """
-    headers: dict[str, str] = {}
-    covered = list(_COVERED)
+    signed = dict(headers or {})
+    covered = [*_COVERED, *_meaningful(signed)]
     if body and content_type:
-        headers["Content-Type"] = content_type
+        signed["Content-Type"] = content_type
         covered.append("content-type")
-    message = _Message(method, url, headers)
+    message = _Message(method, url, signed)
     signer = HTTPMessageSigner(signature_algorithm=algorithms.ED25519, key_resolver=_Resolver(key))
     signer.sign(
         message,
@@ -110,7 +119,7 @@ def verify_request(
         UnsignedRequest: if there is no valid signature over all that must be covered.
         ClockOff: if it was made more than WINDOW_S seconds from now, either way.
     """
-    required = [*_COVERED, *(["content-digest"] if body else [])]
+    required = [*_COVERED, *_meaningful(headers), *(["content-digest"] if body else [])]
     verifier = _Verifier(signature_algorithm=algorithms.ED25519, key_resolver=_Resolver(None))
     try:
         results = verifier.verify(
@@ -140,6 +149,11 @@ def verify_request(
         raise UnsignedRequest("The request's signature has no nonce.", why="", todo="Update the node.")
     forget_after = created + timedelta(seconds=2 * WINDOW_S)
     return SignedBy(KeyId(str(parameters["keyid"])), nonce, created, forget_after)
+
+
+def _meaningful(headers: Mapping[str, str]) -> list[str]:
+    names = {name.lower() for name in headers}
+    return sorted(name for name in names if name.startswith("fairbank-") or name in _RANGES)
 
 
 class _Resolver(HTTPSignatureKeyResolver):

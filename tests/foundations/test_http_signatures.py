@@ -148,3 +148,14 @@ def test_a_request_from_another_time_is_refused_and_the_clocks_are_named(
 def test_a_request_within_the_window_is_taken(offset_s: int, headers: Headers, clock: FixedClock) -> None:
     clock.advance(offset_s)
     verify_request("POST", URL, headers, body=BODY, clock=clock)
+
+
+def test_a_header_that_says_what_the_body_is_cannot_be_changed_or_added() -> None:
+    key, clock = SigningKey.generate(), FixedClock()
+    url = "https://hub.example/v1/releases/1"
+    named = {"Fairbank-Round": "1"}
+    signed = signature_headers("PUT", url, body=b"x", key=key, clock=clock, headers=named)
+    assert verify_request("PUT", url, signed, body=b"x", clock=clock).key_id == key.key_id
+    for changed in ({"Fairbank-Round": "2"}, {"Fairbank-Class": "update"}, {"Content-Range": "bytes 0-0/1"}):
+        with pytest.raises(UnsignedRequest):
+            verify_request("PUT", url, {**signed, **changed}, body=b"x", clock=clock)

@@ -29,7 +29,18 @@ def rebuild(ctx: typer.Context) -> None:
 
     Example: fairbank --home /srv/hub catalogue rebuild
     """
-    from fairbank.catalogue.projector import rebuild as make_anew
+    from fairbank.catalogue.projector import Projector
+    from fairbank.cli.errors import CliError
 
-    make_anew(hub(ctx))
+    projector = Projector(hub(ctx))
+    if not projector.open():
+        raise CliError(
+            "Another process is writing the RDF view.",
+            why="Only one may, and a running hub does.",
+            todo="Stop the hub, rebuild, start it again.",
+        )
+    try:
+        projector.rebuild()
+    finally:
+        projector.close()
     say("The RDF view was made anew.")

@@ -107,8 +107,8 @@ def check(ctx: typer.Context, format: FormatOption = Format.TABLE) -> None:
     from fairbank.federated_jobs.node.selfcheck import prove_sandbox
 
     report = prove_sandbox(node(ctx))
-    rows = [{"assertion": one.name, "holds": one.passed, "detail": one.detail} for one in report.assertions]
-    show_rows(rows, columns=("assertion", "holds", "detail"), format=format)
+    rows = [{"assertion": one.name, "holds": one.held, "seen": one.seen} for one in report.assertions]
+    show_rows(rows, columns=("assertion", "holds", "seen"), format=format)
     if not report.passed:
         raise typer.Exit(1)
 

@@ -54,7 +54,7 @@ def job(ctx: typer.Context, job: Annotated[str, _JOB], format: FormatOption = Fo
 
     Example: fairbank node job 01a1fdee-cff5-7f63-b5f0-d16d1d20c888
     """
-    from fairbank.federated_jobs.node.approval import review
+    from fairbank.federated_jobs.node.reviewing import review
 
     found = review(node(ctx), job)
     manifest, visa, request = found.chain.manifest, found.chain.visa, found.chain.request

@@ -265,6 +265,7 @@ class HubClient:
                 key=self._key,
                 clock=self._clock,
                 content_type=content_type,
+                headers=headers,
             )
         )
         return request

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from fairbank.clock import Clock
 from fairbank.ontology.outputs import DoorClass
+from fairbank.release.errors import UnknownRelease
 from fairbank.release.outbox_files import lost, stored
 from fairbank.release.store import LedgerRow
 from fairbank.signing import Digest, sha256_digest
@@ -86,6 +87,22 @@ def entries(
     if job is not None:
         query = query.where(LedgerRow.job == job)
     return [_entry(row) for row in session.scalars(query)]
+
+
+def entry(session: Session, seq: int) -> Entry:
+    """Return one entry by its number.
+
+    Raises:
+        UnknownRelease: if there is none.
+    """
+    row = session.get(LedgerRow, seq)
+    if row is None:
+        raise UnknownRelease(
+            f"The ledger has no entry {seq}.",
+            why="Entries are numbered from 1.",
+            todo="List them with 'fairbank node ledger'.",
+        )
+    return _entry(row)
 
 
 def bytes_by_class(session: Session) -> dict[DoorClass, Traffic]:

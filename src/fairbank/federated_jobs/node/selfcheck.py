@@ -1,22 +1,18 @@
-"""Prove the sandbox of this machine without a job: start a worker on nothing and return what its probe found."""
+"""Proving a node's sandbox before any job comes: one worker is started, asserts its confinement, and is ended."""
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
-from typing import TYPE_CHECKING
+import shutil
 
+from fairbank.federated_jobs.node.probe import ProbeReport
 from fairbank.release.node import KEY_FILE, Node
-
-if TYPE_CHECKING:
-    from fairbank.federated_jobs.node.probe import ProbeReport
 
 
 def prove_sandbox(node: Node) -> ProbeReport:
-    """Start a sandboxed worker on an empty folder and return its report, each assertion with whether it holds.
+    """Start a sandboxed worker without inputs and return what it asserts about its isolation.
 
     Raises:
-        SandboxError: if no sandbox can be made at all.
+        SandboxError: if no sandbox can be made on this machine.
         WorkerError: if the worker ends or stays silent.
     """
     from fairbank.federated_jobs.node.sandbox import Sandbox
@@ -25,15 +21,19 @@ def prove_sandbox(node: Node) -> ProbeReport:
     from fairbank.federated_jobs.node.worker_protocol import JobKind
 
     settings = node.settings
-    # Permissive, so that the report also comes back when an assertion fails; no job runs here.
+    place = settings.home / "selfcheck" / node.clock.new_id()
     policy = SandboxPolicy(
+        # Permissive, so that a failed assertion is reported with all the others instead of ending the check.
         mode=SandboxMode.PERMISSIVE,
         memory_bytes=settings.sandbox_memory_bytes,
         max_processes=settings.sandbox_processes,
         cpu_threads=settings.sandbox_threads,
     )
     sandbox = Sandbox(policy, node_key=settings.keys_path / KEY_FILE, hidden=(settings.home,))
-    with tempfile.TemporaryDirectory(prefix="check-", dir=settings.home) as folder:
-        worker = JobWorker.start(sandbox, JobFolder(Path(folder) / "worker"), kind=JobKind.ANALYSIS)
-        with worker:
-            return worker.report
+    folder = JobFolder(place).create()
+    try:
+        worker = JobWorker.start(sandbox, folder, kind=JobKind.ANALYSIS)
+        worker.close()
+        return worker.report
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
