@@ -64,6 +64,8 @@ CASES = [
     (Reason.PIXELS_UNVERIFIED, as_file(changed(SOPClassUID=SC))),
     (Reason.PIXELS_UNVERIFIED, as_file(changed(SOPClassUID=US, Modality="US"))),
     (Reason.PIXELS_UNVERIFIED, as_file(changed(ConversionType="WSD"))),
+    (Reason.PIXELS_UNVERIFIED, as_file(changed(ImageType=["DERIVED", "SECONDARY", "SCREEN SAVE"]))),
+    (Reason.PIXELS_UNVERIFIED, as_file(changed(SOPClassUID="1.2.840.10008.5.1.4.1.1.77.1.4"))),
     (Reason.ENCAPSULATED_DOCUMENT, as_file(changed(SOPClassUID="1.2.840.10008.5.1.4.1.1.104.1"))),
     (Reason.ENCAPSULATED_DOCUMENT, as_file(changed(SOPClassUID="1.2.840.10008.5.1.4.1.1.104.2"))),
     (Reason.STRUCTURED_REPORT, as_file(changed(SOPClassUID="1.2.840.10008.5.1.4.1.1.88.11"))),

@@ -234,6 +234,19 @@ def test_withdrawal_removes_a_subject_everywhere_and_for_good(site: Site) -> Non
     assert [outcome.reason for outcome in again] == [Reason.WITHDRAWN] * 4 + [Reason.ALREADY_DONE] * 2
 
 
+def test_a_subject_withdrawn_while_files_are_cleaned_is_not_stored(site: Site) -> None:
+    def sources():  # type: ignore[no-untyped-def]
+        for number, content in enumerate(three_series(), 1):
+            if number == 6:
+                # Both workers have cleaned some of the subject's files that are not stored yet.
+                withdraw(subject_value("PATIENT-A"), site=site)
+            yield MemoryInstance(content, number)
+
+    outcomes = list(deidentify(sources(), ORDER, site=site, agent="curator", workers=2))
+    assert [outcome.reason for outcome in outcomes] == [Reason.WITHDRAWN] * 4 + [None] * 2
+    assert {name.split("/")[1] for name in stored(site)} == {outcomes[-1].subject}
+
+
 def test_withdrawal_by_pseudonym_does_the_same(site: Site) -> None:
     outcomes = run(site, three_series())
     assert outcomes[0].subject is not None

@@ -60,7 +60,10 @@ _REPORTS = "1.2.840.10008.5.1.4.1.1.88"
 _MEDIA_DIRECTORY = "1.2.840.10008.1.3.10"
 # Conversion Type (0008,0064): digitized film, workstation, scanned document, drawing (DICOM PS3.3, C.8.6.1).
 _CAPTURED = frozenset({"DF", "WSD", "SD", "DRW", "DI", "DV", "SI", "SYN"})
-_VIDEO = frozenset({"1.2.840.10008.5.1.4.1.1.77.1.1.1", "1.2.840.10008.5.1.4.1.1.77.1.2.1"})
+# Photographs and their films: they show faces, labels and name badges.
+_PHOTOGRAPHS = frozenset(f"1.2.840.10008.5.1.4.1.1.77.1.{leaf}" for leaf in ("1", "1.1", "2.1", "4", "4.1"))
+# Image Type (0008,0008) of screens that were saved as images, and of the label of a slide.
+_SCREENS = frozenset({"SCREEN SAVE", "SCREENSAVE", "SCREENSHOT", "DOSE_INFO", "LABEL", "OVERVIEW"})
 
 
 def refusal(dataset: Dataset, *, trust: PixelTrust) -> Reason | None:
@@ -109,7 +112,9 @@ def _carries_text(dataset: Dataset, sop_class: str, trust: PixelTrust) -> bool:
     if trust is PixelTrust.REVIEWED:
         return False
     captured = sop_class == _SECONDARY_CAPTURE or sop_class.startswith(f"{_SECONDARY_CAPTURE}.")
-    if captured or sop_class in _VIDEO or words_of(dataset, 0x00080064) in _CAPTURED:
+    if captured or sop_class in _PHOTOGRAPHS or words_of(dataset, 0x00080064) in _CAPTURED:
+        return True
+    if not _SCREENS.isdisjoint(words_of(dataset, 0x00080008).split("\\")):
         return True
     is_ultrasound = words_of(dataset, 0x00080060) in ("US", "IVUS") or "Ultrasound" in UID(sop_class).name
     return is_ultrasound and trust is PixelTrust.STRICT

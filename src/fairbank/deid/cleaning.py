@@ -18,7 +18,7 @@ from fairbank.deid.identifiers import identifiers_of
 from fairbank.deid.identity import IdentityStore
 from fairbank.deid.outcomes import Reason, Refused
 from fairbank.deid.profiles import Profile
-from fairbank.deid.pseudonyms import subject_value
+from fairbank.deid.pseudonyms import SubjectPseudonyms, subject_value
 
 TOOL = f"fairbank {__version__}"
 
@@ -73,13 +73,19 @@ def clean_file(
 def _clean_dataset(
     dataset: Dataset, order: Order, *, identity: IdentityStore, recorder: Recorder
 ) -> Cleaned | Held:
-    subject = None
     try:
         subject = subject_of(dataset)
         reason = refusal(dataset, trust=order.trust)
-        return _cleaned(dataset, order, identity, recorder) if reason is None else Held(reason, subject)
+    except Exception:  # noqa: BLE001 - as above
+        return Held(Reason.UNDECODABLE)
+    if reason is not None:
+        return Held(reason, subject)
+    try:
+        pseudonyms = identity.subject(order.project, subject)
     except SubjectForgotten:
         return Held(Reason.WITHDRAWN)
+    try:
+        return _cleaned(dataset, order, pseudonyms, recorder)
     except Refused as refused:
         return Held(refused.reason, subject)
     except Exception:  # noqa: BLE001 - as above: fail closed, whatever a malformed element made pydicom raise
@@ -94,8 +100,7 @@ def subject_of(dataset: Dataset) -> str:
     return subject_value(text_of(dataset, 0x0020000D), "\x1estudy")
 
 
-def _cleaned(dataset: Dataset, order: Order, identity: IdentityStore, recorder: Recorder) -> Cleaned:
-    pseudonyms = identity.subject(order.project, subject_of(dataset))
+def _cleaned(dataset: Dataset, order: Order, pseudonyms: SubjectPseudonyms, recorder: Recorder) -> Cleaned:
     identifiers = identifiers_of(dataset)
     series_uid = pseudonyms.uid(text_of(dataset, 0x0020000E))
     facts = fact_sheet(dataset, series_uid=series_uid, subject=pseudonyms.subject, recorder=recorder)

@@ -142,13 +142,18 @@ class IdentityStore:
         epoch, salt = self._salt_of(lookup)
         found = SubjectPseudonyms(keys=self._keys(project, epoch), salt=salt, value=value)
         row = (project, found.subject, epoch, lookup)
-        known = self._connection.execute(
-            "SELECT 1 FROM pseudonym WHERE project = ? AND pseudonym = ?", row[:2]
-        ).fetchone()
-        if known is None:
+        if not self.is_known(project, found.subject):
             with self._writing() as connection:
+                self._salt_of(lookup)  # the subject may have been forgotten a moment ago, by another process
                 connection.execute("INSERT OR IGNORE INTO pseudonym VALUES (?, ?, ?, ?)", row)
         return found
+
+    def is_known(self, project: str, pseudonym: str) -> bool:
+        """Return whether a pseudonym is that of a subject who has not been forgotten."""
+        row = self._connection.execute(
+            "SELECT 1 FROM pseudonym WHERE project = ? AND pseudonym = ?", (project, pseudonym)
+        ).fetchone()
+        return row is not None
 
     def item_key(self, sha256: bytes) -> str:
         """Return under what a file's digest is stored: keyed, because a plain digest would recognise the file."""

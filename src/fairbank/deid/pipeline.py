@@ -176,6 +176,8 @@ class _Run:
     def _finished(self, item: _Item, result: Cleaned | Held) -> Outcome:
         if isinstance(result, Held):
             return self._held(item, result)
+        if not self.site.identity.is_known(self.order.project, result.subject):
+            return self._held(item, Held(Reason.WITHDRAWN))  # while the file was being cleaned
         with reading(self.site.database) as session:
             maker = rows.maker_of(session, self.order.project, result.sop_uid)
         try:
