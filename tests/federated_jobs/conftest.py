@@ -74,10 +74,6 @@ class FakeIndex:
         return list(self.series[dataset])
 
 
-class Killed(BaseException):
-    """Stands for kill -9: nothing in the product catches it."""
-
-
 @dataclass
 class FakeRunner:
     """Computes in this process what a worker would: the model plus a step that depends on site and round."""
@@ -253,7 +249,7 @@ class Federation:
     def _start(self, port: int) -> None:
         app = self._app()
         self.server = uvicorn.Server(
-            uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning", lifespan="on")
+            uvicorn.Config(app, host="127.0.0.1", port=port, log_level="critical", lifespan="on")
         )
         self.thread = threading.Thread(target=self.server.run, daemon=True)
         self.thread.start()
@@ -357,6 +353,45 @@ class Federation:
         assert answer.status_code == 201, answer.text
         return str(answer.json()["id"])
 
+    def smuggle(self, job_manifest: Manifest, /, **envelopes: bytes) -> str:
+        """Put a job into the hub's database past all its checks, as a hub that was taken over could."""
+        grant = self.grants[job_manifest.visa]
+        sealed = {
+            "manifest": job_manifest.seal(self.requester),
+            "visa": grant.visa,
+            "request": grant.request,
+            **envelopes,
+        }
+        now = self.clock.now()
+        with writing(self.hub.engine) as session:
+            session.add(
+                JobRow(
+                    id=job_manifest.id,
+                    account="ada",
+                    requester_key=job_manifest.requester_key,
+                    title=job_manifest.title,
+                    manifest_digest=f"sha256:{len(sealed['manifest']):064x}{job_manifest.id[-4:]}",
+                    visa_id=grant.visa_id,
+                    visa_digest=job_manifest.visa,
+                    request_id=grant.request_id,
+                    **sealed,
+                    tool=job_manifest.code.name,
+                    state="running",
+                    reason="none",
+                    rounds=job_manifest.plan.rounds,
+                    quorum=job_manifest.plan.quorum,
+                    approval_deadline=now + timedelta(days=7),
+                    expires=now + timedelta(days=20),
+                    created=now,
+                )
+            )
+            session.flush()
+            for name in self.sites:
+                session.add(
+                    SiteRow(job=job_manifest.id, node=name, state="pending_review", reason="none", since=now)
+                )
+        return job_manifest.id
+
     def job(self, job: str) -> dict[str, Any]:
         found: dict[str, Any] = self.get(f"/v1/jobs/{job}").json()
         return found
@@ -375,13 +410,13 @@ class Federation:
     def settle(self, *names: str) -> None:
         """Let agents and hub work until nobody has anything to do."""
         while True:
-            moved = any([self.sites[name].agent.step() for name in names or self.sites])
+            moved = sum(self.sites[name].agent.step() for name in names or self.sites) > 0
             moved |= self.close_rounds()
             if not moved:
                 return
 
     def close_rounds(self) -> bool:
-        return bool(close_ready(self.hub)) | sweep(self.hub)
+        return sweep(self.hub) | bool(close_ready(self.hub))
 
     def run(self, tool: str = "noop", *, rounds: int = 1, **options: Any) -> str:
         """Submit, approve everywhere and run a job to its end."""

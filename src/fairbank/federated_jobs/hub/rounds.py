@@ -173,7 +173,9 @@ def _close(hub: Hub, job_id: str, number: int) -> bool:
 
 def _plan(hub: Hub, session: Session, job_id: str, number: int) -> _Plan | None:
     job, current = session.get(JobRow, job_id), session.get(RoundRow, (job_id, number))
-    if job is None or current is None or current.state != RoundState.OPEN.value or ended(job):
+    if job is None or current is None or current.state != RoundState.OPEN.value:
+        return None
+    if ended(job) or job.expires <= hub.clock.now():
         return None
     sites = sites_of(session, job_id)
     released = {site.node for site in active(sites) if site.state == SiteState.RELEASED.value}

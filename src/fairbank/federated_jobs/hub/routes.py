@@ -94,7 +94,8 @@ def background(hub: Hub) -> list[Callable[[], Awaitable[None]]]:
 
 
 def _do_what_is_due(hub: Hub) -> float:
-    while close_ready(hub) or sweep(hub):
+    # First what ends: a round of a job that is over is not merged.
+    while sweep(hub) or close_ready(hub):
         hub.notifier.notify()
     with reading(hub.engine) as session:
         due = next_due(session)
