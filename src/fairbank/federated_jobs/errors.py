@@ -19,7 +19,6 @@
     └── SiteRefusal                  FB-JOBS-040
         ├── ChainBroken              FB-JOBS-041
         ├── Replayed                 FB-JOBS-042
-        ├── CodeChanged              FB-JOBS-043
         ├── CohortInsufficient       FB-JOBS-044
         ├── NotApproved              FB-JOBS-045
         ├── ApprovalOver             FB-JOBS-046
@@ -176,13 +175,6 @@ class Replayed(SiteRefusal):
 
     code = "FB-JOBS-042"
     reason = Reason.REPLAYED
-
-
-class CodeChanged(SiteRefusal):
-    """The code installed at this site is not the code that the manifest names."""
-
-    code = "FB-JOBS-043"
-    reason = Reason.CODE_CHANGED
 
 
 class CohortInsufficient(SiteRefusal):
