@@ -3,32 +3,42 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from fastapi import FastAPI, Request
+from sqlalchemy.orm import Session
 from starlette.responses import JSONResponse
 from starlette.testclient import TestClient
 
-from fairbank.catalogue import accounts, nodes
+from fairbank.catalogue import accounts, nodes, records, routes, uploads
 from fairbank.catalogue.accounts import AccountKey, Role
 from fairbank.catalogue.context import Hub, init_hub
+from fairbank.catalogue.projector import Projector
 from fairbank.clock import FixedClock, iso
 from fairbank.database import writing
 from fairbank.errors import FairbankError
 from fairbank.http_signatures import signature_headers
+from fairbank.ontology.counts import Count
+from fairbank.ontology.outputs import DoorClass
+from fairbank.ontology.record import (
+    Activity,
+    ActivityKind,
+    CollectionKind,
+    DatasetRecord,
+    Distribution,
+    HowKnown,
+    Quality,
+    Stratum,
+    Totals,
+)
 from fairbank.settings import Settings
 from fairbank.signing import SigningKey
 
 BASE = "http://hub.test"
 PASSWORD = "correct horse battery"
-
-
-@pytest.fixture
-def clock() -> FixedClock:
-    return FixedClock()
 
 
 @pytest.fixture
@@ -50,18 +60,55 @@ def hub(settings: Settings, clock: FixedClock) -> Iterator[Hub]:
     opened.engine.dispose()
 
 
-def application(*routers: object) -> TestClient:
+class Everything:
+    """Takes every release, and says what it took."""
+
+    def __init__(self) -> None:
+        self.taken: list[uploads.ReleaseMeta] = []
+
+    def check(self, session: Session, meta: uploads.ReleaseMeta) -> None:
+        return None
+
+    def complete(self, session: Session, meta: uploads.ReleaseMeta, path: Path) -> None:
+        assert path.stat().st_size == meta.total_bytes
+        self.taken.append(meta)
+
+
+@pytest.fixture
+def taker() -> Everything:
+    return Everything()
+
+
+@pytest.fixture
+def client(hub: Hub, taker: Everything) -> Iterator[TestClient]:
+    receivers: dict[DoorClass, uploads.Receiver] = {
+        DoorClass.RECORD: records.RecordReceiver(hub),
+        DoorClass.RESULT: taker,
+    }
     app = FastAPI()
+    app.include_router(routes.router(hub))
+    app.include_router(
+        uploads.router(
+            hub,
+            receivers=receivers,
+            may_read=[lambda session, reader, digest: getattr(reader, "name", "") in {"alpha", "rita"}],
+        )
+    )
 
     @app.exception_handler(FairbankError)
     async def problem(request: Request, error: FairbankError) -> JSONResponse:
-        return JSONResponse(
-            error.problem(), error.kind.http_status, media_type="application/problem+json"
-        )
+        return JSONResponse(error.problem(), error.kind.http_status, media_type="application/problem+json")
 
-    for router in routers:
-        app.include_router(router)  # type: ignore[arg-type]
-    return TestClient(app, base_url=BASE)
+    with TestClient(app, base_url=BASE) as opened:
+        yield opened
+
+
+@pytest.fixture
+def projector(hub: Hub) -> Iterator[Projector]:
+    opened = Projector(hub)
+    assert opened.open()
+    yield opened
+    opened.close()
 
 
 class TestNode:
@@ -86,8 +133,14 @@ class TestNode:
     def signed(self, method: str, path: str, body: bytes = b"", **headers: str) -> dict[str, str]:
         content_type = headers.pop("content_type", "application/json")
         extra = {name.replace("_", "-"): value for name, value in headers.items()}
-        return extra | signature_headers(
-            method, BASE + path, body=body, key=self.key, clock=self.clock, content_type=content_type
+        return signature_headers(
+            method,
+            BASE + path,
+            body=body,
+            key=self.key,
+            clock=self.clock,
+            content_type=content_type,
+            headers=extra,
         )
 
     def send(self, method: str, path: str, body: bytes = b"", **headers: str):
@@ -107,7 +160,7 @@ class TestNode:
         first: int = 0,
         piece: bytes | None = None,
     ):
-        release_id = release_id or self.clock.new_id()
+        release_id = release_id or self.hub.clock.new_id()
         body = content if piece is None else piece
         headers = {
             "Fairbank_Class": door_class,
@@ -121,6 +174,20 @@ class TestNode:
         return self.send("PUT", f"/v1/releases/{release_id}", body, **headers)
 
 
+@pytest.fixture
+def node_named(hub: Hub, client: TestClient) -> Callable[..., TestNode]:
+    def make(name: str, *, enrolled: bool = True) -> TestNode:
+        node = TestNode(hub, client, name)
+        return node.enrol() if enrolled else node
+
+    return make
+
+
+@pytest.fixture
+def person_named(hub: Hub) -> Callable[..., Person]:
+    return lambda name, *roles: Person(hub, name, *roles)
+
+
 class Person:
     """An account with a token and a key."""
 
@@ -129,9 +196,7 @@ class Person:
         with writing(hub.engine) as session:
             accounts.create_account(session, hub, name=name, password=PASSWORD, roles=roles)
             self.token = accounts.issue_token(session, hub, name=name).token
-        proof = AccountKey(
-            account=name, key=self.key.key_id, hub=hub.base_iri, created=iso(hub.clock.now())
-        )
+        proof = AccountKey(account=name, key=self.key.key_id, hub=hub.base_iri, created=iso(hub.clock.now()))
         found = accounts.by_token(hub, self.token)
         assert found is not None
         accounts.register_key(hub, found, proof.seal(self.key))
@@ -139,3 +204,112 @@ class Person:
     @property
     def headers(self) -> dict[str, str]:
         return {"Authorization": f"Bearer {self.token}"}
+
+
+def cell(
+    modality: str = "CT",
+    body_part: str = "CHEST",
+    manufacturer: str = "Siemens",
+    slice_thickness: str = "1-1.5",
+    *,
+    subjects: int | None = 20,
+    studies: int = 22,
+    series: int = 40,
+    k: int = 10,
+) -> Stratum:
+    numbers = [
+        Count.below(k) if subjects is None else Count.exact(n) for n in (series, studies, subjects or 0)
+    ]
+    return Stratum(
+        modality=modality,
+        body_part=body_part,
+        manufacturer=manufacturer,
+        slice_thickness=slice_thickness,
+        series=numbers[0],
+        studies=numbers[1],
+        subjects=numbers[2],
+    )
+
+
+@pytest.fixture
+def record_of() -> Callable[..., DatasetRecord]:
+    return make_record
+
+
+@pytest.fixture
+def cell_of() -> Callable[..., Stratum]:
+    return cell
+
+
+def make_record(node: str, dataset: str = "lungs", **changes: object) -> DatasetRecord:
+    values: dict[str, object] = {
+        "node": node,
+        "dataset": dataset,
+        "version": 1,
+        "title": "Lung screening CT",
+        "description": "Low-dose chest CT of a screening programme.",
+        "keywords": ("lung", "screening"),
+        "publisher": "Alpha Biobank",
+        "contact": "data access office",
+        "licence": "CC BY 4.0",
+        "collection_kind": CollectionKind.SCREENING,
+        "data_use": ("DUO:0000006",),
+        "minimum_count": 10,
+        "totals": Totals(
+            subjects=Count.exact(60),
+            studies=Count.exact(70),
+            series=Count.exact(160),
+            instances=Count.exact(9000),
+        ),
+        "cube": (
+            cell(),
+            cell(manufacturer="GE", subjects=30, studies=35, series=80),
+            cell("MR", subjects=None),
+        ),
+        "distributions": (
+            Distribution(attribute="sex", value="F", how_known=HowKnown.HEADER, subjects=Count.exact(31)),
+        ),
+        "acquired_from": 2015,
+        "acquired_to": 2019,
+        "provenance": (
+            Activity(
+                kind=ActivityKind.DEIDENTIFICATION,
+                tool="fairbank deid",
+                tool_version="0.1.0",
+                profile="basic",
+                profile_digest="sha256:" + "0" * 64,
+                agent="curator",
+                started="2026-01-01T10:00:00.000Z",
+                ended="2026-01-01T11:00:00.000Z",
+            ),
+            Activity(
+                kind=ActivityKind.HARVEST,
+                tool="fairbank harvest",
+                tool_version="0.1.0",
+                source_system="research store",
+                agent="curator",
+                started="2026-01-01T11:00:00.000Z",
+                ended="2026-01-01T12:00:00.000Z",
+            ),
+        ),
+        "quality": (Quality(aspect="burned-in-text", assessed=False),),
+        "created": "2026-01-01T12:00:00.000Z",
+    }
+    return DatasetRecord(**(values | changes))  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def published(node_named: Callable[..., TestNode], projector: Projector) -> Callable[..., TestNode]:
+    """Publish datasets of the node alpha, the first time enrolling it; the RDF view is up to date afterwards."""
+    nodes_by_name: dict[str, TestNode] = {}
+
+    def publish(*datasets: str, node: str = "alpha", **changes: object) -> TestNode:
+        sender = nodes_by_name.get(node) or nodes_by_name.setdefault(node, node_named(node))
+        for dataset in datasets:
+            record = make_record(node, dataset, **changes)
+            answer = sender.release(record.seal(sender.key), door_class="record", output=f"record-{dataset}")
+            assert answer.status_code == 200, answer.text
+        projector.project()
+        return sender
+
+    return publish

@@ -308,7 +308,7 @@ def grants(session: Session, who: Account, *, now: datetime) -> list[Grant]:
     statement = select(VisaRow, RequestRow).join(RequestRow, RequestRow.id == VisaRow.request)
     if not who.has(Role.COMMITTEE):
         statement = statement.where(VisaRow.account == who.name)
-    rows = session.execute(statement.order_by(VisaRow.granted.desc(), VisaRow.id)).tuples()
+    rows = session.execute(statement.order_by(VisaRow.granted.desc(), VisaRow.id))
     return [_as_grant(visa, request, now) for visa, request in rows]
 
 

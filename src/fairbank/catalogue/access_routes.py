@@ -36,9 +36,10 @@ def _requests(routes: APIRouter, hub: Hub) -> None:
         return {"id": row.id, "state": row.state, "digest": row.digest}
 
     @routes.get("/v1/requests")
-    def listing(who: Account = anybody) -> list[dict[str, Any]]:
+    def listing(who: Account = anybody) -> dict[str, Any]:
         with reading(hub.engine) as session:
-            return [_short(hub, session, row) for row in access.requests(session, who)]
+            found = [_short(hub, session, row) for row in access.requests(session, who)]
+        return {"schema": "requests/1", "requests": found}
 
     @routes.get("/v1/requests/{request_id}")
     def one(request_id: str, who: Account = anybody) -> dict[str, Any]:
@@ -68,9 +69,10 @@ def _grants(routes: APIRouter, hub: Hub) -> None:
     member: Account = Depends(accounts.account(hub, Role.COMMITTEE))
 
     @routes.get("/v1/grants")
-    def grants(who: Account = anybody) -> list[dict[str, Any]]:
+    def grants(who: Account = anybody) -> dict[str, Any]:
         with reading(hub.engine) as session:
-            return [grant_in_full(each) for each in access.grants(session, who, now=hub.clock.now())]
+            found = [grant_in_full(each) for each in access.grants(session, who, now=hub.clock.now())]
+        return {"schema": "grants/1", "grants": found}
 
     @routes.post("/v1/grants/{visa_id}/revoke")
     def revoke(visa_id: str, content: bytes = message, who: Account = member) -> dict[str, Any]:

@@ -110,6 +110,10 @@ def enrol(hub: Hub, wish: Enrolment) -> Enrolled:
         invitation = session.scalar(
             select(InvitationRow).where(InvitationRow.token_hash == _hash(wish.token))
         )
+        known = session.get(NodeRow, wish.node)
+        if invitation is not None and invitation.used and known is not None and known.key_id == wish.key:
+            # The answer to the first try was lost on its way; the same node gets it again.
+            return Enrolled(node=wish.node, hub_key=hub.key.key_id, base_iri=hub.base_iri)
         if invitation is None or invitation.used or now >= invitation.expires:
             raise _refused("it is unknown, used, or past its time")
         if invitation.node not in (None, wish.node):
@@ -194,13 +198,8 @@ def signed_url(request: Request) -> str:
 
 def listing(session: Session) -> list[NodeEntry]:
     """Return all nodes that may send, by name, with how many visible datasets each has."""
-    counts = dict(
-        session.execute(
-            select(DatasetRow.node, func.count())
-            .where(DatasetRow.visibility == "public")
-            .group_by(DatasetRow.node)
-        ).tuples()
-    )
+    per_node = select(DatasetRow.node, func.count()).where(DatasetRow.visibility == "public")
+    counts = dict(session.execute(per_node.group_by(DatasetRow.node)).all())
     rows = session.scalars(select(NodeRow).where(NodeRow.revoked.is_(None)).order_by(NodeRow.name))
     return [
         NodeEntry(row.name, row.title, row.key_id, counts.get(row.name, 0), row.enrolled, row.last_seen)

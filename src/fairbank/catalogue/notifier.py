@@ -24,6 +24,7 @@ class Notifier:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._seen = 0
+        self._closed = False
         self._lock = threading.Lock()
         self._waiting: set[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = set()
 
@@ -31,6 +32,16 @@ class Notifier:
     def seen(self) -> int:
         """Return the number of the newest change; read it before the look at the database that may find nothing."""
         return self._seen
+
+    @property
+    def closed(self) -> bool:
+        """Tell whether the process is about to end, so that nobody should go on waiting."""
+        return self._closed
+
+    def close(self) -> None:
+        """Send home everyone who waits: the process is about to end."""
+        self._closed = True
+        self._wake()
 
     def notify(self) -> None:
         """Say that something was committed; callable from any thread."""
@@ -41,6 +52,9 @@ class Notifier:
 
     async def wait(self, seen: int, timeout_s: float) -> int:
         """Wait until there is a change after `seen`, at most `timeout_s` seconds; return the newest number."""
+        if self._closed:
+            await asyncio.sleep(min(timeout_s, POLL_S))
+            return self._seen
         loop = asyncio.get_running_loop()
         future: asyncio.Future[None] = loop.create_future()
         entry = (loop, future)

@@ -101,30 +101,44 @@ class QueryPool:
             worker = self._idle.get(timeout=self._settings.sparql_timeout_s)
         except queue.Empty as err:
             raise _busy("All query workers are busy.") from err
-        healthy: _Worker | None = None
+        message = None
         try:
-            worker = self._checked(worker)
-            head, content = worker.exchange(
-                self._message(question), timeout_s=self._settings.sparql_timeout_s
-            )
-            healthy = worker
+            message = self._message(question)
+            worker, head, content = self._exchange(worker, message)
+        except BaseException:
+            # After a failure of any kind a new worker takes the place; before any, the old one goes back to it.
+            self._idle.put(worker if message is None else None)
+            raise
+        self._idle.put(worker)
+        return _judged(head, content, self._settings)
+
+    def _exchange(
+        self, worker: _Worker | None, message: dict[str, Any]
+    ) -> tuple[_Worker, dict[str, Any], bytes]:
+        used = worker is not None
+        worker = self._checked(worker)
+        try:
+            return worker, *worker.exchange(message, timeout_s=self._settings.sparql_timeout_s)
         except TimeoutError as err:
+            self._discard(worker)
             raise QueryTimeout(
                 f"The query ran longer than {self._settings.sparql_timeout_s} s and was stopped.",
                 why="One query must not keep others waiting.",
                 todo="Ask for less: bind more terms, or add a LIMIT.",
             ) from err
         except (EOFError, OSError) as err:
+            self._discard(worker)
+            if used:
+                # The memory may have been taken by earlier queries; in a new worker it is this one's alone.
+                return self._exchange(None, message)
             raise QueryTooBig(
                 "The query needed more memory than it may have, and was stopped.",
                 why=f"A query may use {self._settings.sparql_memory_bytes // 2**20} MiB.",
                 todo="Ask for less: avoid products of unrelated patterns, and sorting large results.",
             ) from err
-        finally:
-            if healthy is None and worker is not None:
-                self._discard(worker)
-            self._idle.put(healthy)
-        return _judged(head, content, self._settings)
+        except BaseException:
+            self._discard(worker)
+            raise
 
     def _checked(self, worker: _Worker | None) -> _Worker:
         if worker is not None and worker.alive():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
 from sqlalchemy import select
@@ -40,6 +40,7 @@ log = logging.getLogger("fairbank.catalogue")
 SEALED_RECORD = payload_type(DatasetRecord.kind)
 _SWEEP_S = 15.0
 _AUDIT_PAGE = 1_000
+_Several = Annotated[list[str], Query(default_factory=list)]
 
 
 def router(hub: Hub) -> APIRouter:
@@ -126,9 +127,9 @@ def _node_routes(hub: Hub) -> APIRouter:
 
     @routes.get("/v1/nodes")
     @routes.get("/nodes", include_in_schema=False)
-    def listing() -> list[dict[str, Any]]:
+    def listing() -> dict[str, Any]:
         with reading(hub.engine) as session:
-            return [
+            found = [
                 {
                     "name": node.name,
                     "title": node.title,
@@ -139,6 +140,7 @@ def _node_routes(hub: Hub) -> APIRouter:
                 }
                 for node in nodes.listing(session)
             ]
+        return {"schema": "nodes/1", "nodes": found}
 
     @routes.delete("/v1/nodes/{node}", status_code=204)
     def shut_out(node: str, who: Account = admin) -> Response:
@@ -200,9 +202,10 @@ def _account_routes(hub: Hub) -> APIRouter:
         return _account(made)
 
     @routes.get("/v1/accounts")
-    def listing(who: Account = admin) -> list[dict[str, Any]]:
+    def listing(who: Account = admin) -> dict[str, Any]:
         with reading(hub.engine) as session:
-            return [_account(each) for each in accounts.accounts(session)]
+            found = [_account(each) for each in accounts.accounts(session)]
+        return {"schema": "accounts/1", "accounts": found}
 
     @routes.post("/v1/accounts/key")
     def register_key(content: bytes = message, who: Account = anybody) -> dict[str, Any]:
@@ -217,12 +220,11 @@ def _dataset_routes(hub: Hub) -> APIRouter:
     message: bytes = Depends(bodies.body())
     anyone: Account | None = Depends(accounts.anyone(hub))
     admin: Account = Depends(accounts.account(hub, Role.ADMIN))
-    several = Query(default_factory=list)
 
     @routes.get("/datasets")
-    def listing(who: Any = anyone) -> list[dict[str, Any]]:
+    def listing(who: Any = anyone) -> dict[str, Any]:
         with reading(hub.engine) as session:
-            return search.listing(session, who)
+            return {"schema": "datasets/1", "datasets": search.listing(session, who)}
 
     @routes.get("/datasets/{node}/{dataset}")
     def dataset(node: str, dataset: str, request: Request, who: Any = anyone) -> Response:
@@ -245,12 +247,12 @@ def _dataset_routes(hub: Hub) -> APIRouter:
 
     @routes.get("/search")
     def find(
+        modality: _Several,
+        body_part: _Several,
+        manufacturer: _Several,
+        slice_thickness: _Several,
+        node: _Several,
         q: str = Query("", max_length=500),
-        modality: list[str] = several,
-        body_part: list[str] = several,
-        manufacturer: list[str] = several,
-        slice_thickness: list[str] = several,
-        node: list[str] = several,
         limit: int = Query(50, ge=0, le=search.LARGEST_PAGE),
         offset: int = Query(0, ge=0),
         who: Any = anyone,
@@ -315,11 +317,11 @@ def _audit_routes(hub: Hub) -> APIRouter:
     @routes.get("/v1/audit")
     def entries(
         after: int = Query(0, ge=0), limit: int = Query(200, ge=1, le=_AUDIT_PAGE), who: Account = admin
-    ) -> list[dict[str, Any]]:
+    ) -> dict[str, Any]:
         with reading(hub.engine) as session:
             statement = select(audit.HubAudit).where(audit.HubAudit.seq > after)
             rows = session.scalars(statement.order_by(audit.HubAudit.seq).limit(limit))
-            return [_entry(row) for row in rows]
+            return {"schema": "audit/1", "entries": [_entry(row) for row in rows]}
 
     return routes
 

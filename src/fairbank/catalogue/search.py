@@ -21,7 +21,7 @@ from fairbank.catalogue.search_index import ranked
 from fairbank.catalogue.store import ActivityRow, DatasetRow, DistributionRow, StratumRow, VersionRow
 from fairbank.catalogue.visibility import visible
 from fairbank.clock import iso
-from fairbank.ontology.counts import CountKind
+from fairbank.ontology.counts import Count, CountKind
 from fairbank.ontology.terms import PREFIXES
 
 AXES = ("modality", "body_part", "manufacturer", "slice_thickness")
@@ -99,6 +99,7 @@ def summary(row: DatasetRow) -> dict[str, Any]:
         "licence": row.licence,
         "minimum_count": row.minimum_count,
         "totals": row.totals,
+        **{measure: _shown(row.totals.get(measure, {})) for measure in MEASURES},
         "published": iso(row.published),
         "visibility": row.visibility,
     }
@@ -150,6 +151,10 @@ def envelope(session: Session, row: DatasetRow) -> bytes:
     return session.get_one(VersionRow, (row.iri, row.version)).envelope
 
 
+def _shown(count: dict[str, Any]) -> str:
+    return str(Count.model_validate(count)) if count else ""
+
+
 def _matching(
     session: Session, criteria: Criteria, who: Account | None, by_rank: list[str] | None
 ) -> list[DatasetRow]:
@@ -191,7 +196,7 @@ def _facets(
         if criteria.nodes and axis != "node":
             statement = statement.where(DatasetRow.node.in_(criteria.nodes))
         counts: dict[str, int] = {}
-        for value, iri in session.execute(statement).tuples():
+        for value, iri in session.execute(statement):
             if wanted is None or iri in wanted:
                 counts[value] = counts.get(value, 0) + 1
         ordered = sorted(counts.items(), key=lambda each: (-each[1], each[0]))
@@ -236,7 +241,7 @@ def _from_cells(
             "subjects": int(subjects),
             "suppressed": dict(zip(MEASURES, map(int, suppressed), strict=True)),
         }
-        for iri, series, studies, subjects, *suppressed in session.execute(statement).tuples()
+        for iri, series, studies, subjects, *suppressed in session.execute(statement)
         if iri in wanted
     }
 

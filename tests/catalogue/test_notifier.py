@@ -1,0 +1,67 @@
+"""Those who wait are woken by a commit, in this process or another, and hold nothing meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+
+from fairbank.catalogue import routes
+from fairbank.catalogue.context import Hub, open_hub
+from fairbank.catalogue.nodes import invite
+from fairbank.database import writing
+
+
+def test_a_notification_wakes_those_who_wait(hub: Hub) -> None:
+    async def both() -> int:
+        seen = hub.notifier.seen
+        waiting = asyncio.create_task(hub.notifier.wait(seen, 30))
+        await asyncio.sleep(0)
+        await asyncio.to_thread(hub.notifier.notify)
+        return await waiting - seen
+
+    assert asyncio.run(both()) == 1
+
+
+def test_what_was_missed_is_not_waited_for(hub: Hub) -> None:
+    seen = hub.notifier.seen
+    hub.notifier.notify()
+    assert asyncio.run(hub.notifier.wait(seen, 30)) == seen + 1
+
+
+def test_waiting_ends_without_news(hub: Hub) -> None:
+    assert asyncio.run(hub.notifier.wait(hub.notifier.seen, 0.01)) == hub.notifier.seen
+
+
+def test_a_commit_of_another_process_is_seen(hub: Hub) -> None:
+    other = open_hub(hub.settings, hub.clock)
+
+    async def both() -> int:
+        poll = asyncio.create_task(hub.notifier.poll())
+        # The poller first takes note of where the database stands.
+        await asyncio.sleep(0.2)
+        seen = hub.notifier.seen
+        waiting = asyncio.create_task(hub.notifier.wait(seen, 30))
+        await asyncio.to_thread(commit, other)
+        found = await waiting
+        poll.cancel()
+        await asyncio.gather(poll, return_exceptions=True)
+        return found - seen
+
+    assert asyncio.run(both()) >= 1
+    other.engine.dispose()
+
+
+def test_the_background_brings_the_view_up_and_ends_cleanly(hub: Hub) -> None:
+    async def run() -> None:
+        tasks = [asyncio.create_task(work()) for work in routes.background(hub)]  # type: ignore[arg-type]
+        while not (hub.rdf / "current").exists():
+            await asyncio.sleep(0.01)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    asyncio.run(run())
+
+
+def commit(hub: Hub) -> None:
+    with writing(hub.engine) as session:
+        invite(session, hub, actor="admin")
