@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 
 import pydicom
 import pytest
 from sqlalchemy import select as sql_select
+from starlette.requests import Request
+from starlette.responses import Response
 
 from fairbank.database import reading
 from fairbank.deid.outcomes import Status
@@ -15,6 +20,7 @@ from fairbank.harvest.datasets import Description, add_source, define_dataset
 from fairbank.harvest.errors import (
     BadDefinition,
     NothingToPublish,
+    NotInSource,
     UnknownDataset,
     UnknownSource,
     UnsafeSecret,
@@ -25,11 +31,13 @@ from fairbank.harvest.reports import Progress
 from fairbank.harvest.runs import PullOrder, pull
 from fairbank.harvest.sources import SourceKind
 from fairbank.harvest.store import SeriesRow
+from fairbank.harvest.xnat_standin.app import create_app
 from fairbank.ontology.counts import CountKind
 from fairbank.ontology.record import ActivityKind, CollectionKind, DatasetRecord
 from fairbank.ontology.signed_objects import Pick, Selector, Unit
 from fairbank.release.node import Node
 
+Serve = Callable[[object], AbstractContextManager[str]]
 ORDER = PullOrder("archive", "LIVER", "liver", "curator")
 DESCRIPTION = Description(
     "Liver CT", "Bundled test images.", CollectionKind.TEST, data_use=("DUO:0000042",), keywords=("liver",)
@@ -104,8 +112,6 @@ def test_nothing_below_k_is_left_exact(pulled: Node) -> None:
 
 
 def test_the_default_k_of_ten_withholds_everything_of_three_subjects(pulled: Node) -> None:
-    from dataclasses import replace
-
     strict = replace(pulled, settings=replace(pulled.settings, release_minimum_count=10))
     record = preview(strict, "liver-ct").record
     assert record.totals.subjects.kind is CountKind.BELOW_K
@@ -202,6 +208,66 @@ def test_nothing_that_was_fetched_stays_behind(node: Node, archive_url: str, sec
     )
     pull(node, ORDER)
     assert list((node.settings.home / "incoming").iterdir()) == []
+
+
+def test_a_broken_download_costs_one_series_and_is_tried_again(
+    node: Node, dicom_root: Path, secret_file: Path, serve: Serve
+) -> None:
+    left = [1]
+
+    def cut_off(request: Request) -> Response | None:
+        if request.url.path.endswith("/files") and left:
+            left.pop()
+            return Response(b"PK cut off", media_type="application/zip")
+        return None
+
+    with serve(create_app(dicom_root, interrupt=cut_off)) as url:
+        add_source(
+            node, "archive", kind=SourceKind.XNAT, location=url, user="reader", secret_file=secret_file
+        )
+        first, second = pull(node, ORDER), pull(node, ORDER)
+    assert first.items == {"error": 1, "ok": 3}
+    assert [result.error for result in first.results if result.error] == ["FB-HARV-006"]
+    assert second.items == {"notneeded": 3, "ok": 1}
+
+
+def test_a_pull_that_was_cut_off_goes_on_where_it_stopped(node: Node, dicom_root: Path) -> None:
+    class CutOff(BaseException):
+        pass
+
+    def cut_off(progress: Progress) -> None:
+        if progress.done == 2:
+            raise CutOff
+
+    add_source(node, "archive", kind=SourceKind.FOLDER, location=str(dicom_root))
+    with pytest.raises(CutOff):
+        pull(node, ORDER, progress=cut_off)
+    assert pull(node, ORDER).items == {"notneeded": 2, "ok": 2}
+
+
+def test_several_workers_give_the_same_store(node: Node, dicom_root: Path, tmp_path: Path) -> None:
+    add_source(node, "archive", kind=SourceKind.FOLDER, location=str(dicom_root))
+    pull(node, ORDER)
+    alone = {path.name: path.read_bytes() for path in node.settings.store_path.rglob("*.dcm")}
+    other = replace(node, settings=replace(node.settings, node_store=str(tmp_path / "other"), deid_workers=2))
+    report = pull(other, replace(ORDER, again=True))
+    together = {path.name: path.read_bytes() for path in (tmp_path / "other").rglob("*.dcm")}
+    assert report.items == {"ok": 4}
+    assert together == alone
+
+
+def test_files_lost_from_the_store_are_fetched_again_when_asked(pulled: Node) -> None:
+    next(pulled.settings.store_path.rglob("*.dcm")).unlink()
+    assert pull(pulled, ORDER).items == {"notneeded": 4}
+    assert pull(pulled, replace(ORDER, again=True)).files == {"already-done": 10, "ok": 1}
+
+
+def test_a_store_that_is_not_mounted_is_no_withdrawal(pulled: Node) -> None:
+    pulled.settings.store_path.rename(pulled.settings.store_path.with_name("elsewhere"))
+    with pytest.raises(NotInSource):
+        index_store(pulled, "liver-ct")
+    with reading(pulled.engine) as session:
+        assert len(live_series(session, "liver-ct")) == 4
 
 
 def test_a_selector_takes_modalities_and_large_series(pulled: Node) -> None:

@@ -266,6 +266,7 @@ def profile_digest(profile: Profile) -> str:
 
 
 def _quality(series: Sequence[SeriesRow]) -> tuple[Quality, ...]:
+    """Return each aspect: assessed if it could be for any series, affected counted among those only."""
     known = [quality_of(row) for row in series]
     found = []
     for aspect in Aspect:

@@ -45,6 +45,7 @@ class PullOrder:
         container: the archive's project, or the folder's subfolder.
         project: project of the research store that it goes to.
         agent: who runs this, as a name of the site's own.
+        again: fetch also what is done and unchanged, such as after files were lost from the store.
     """
 
     source: str
@@ -53,6 +54,7 @@ class PullOrder:
     agent: str
     profile: Profile = Profile.RESEARCH
     trust: PixelTrust = PixelTrust.STRICT
+    again: bool = False
 
 
 def pull(node: Node, order: PullOrder, *, progress: ProgressCallback | None = None) -> RunReport:
@@ -161,7 +163,7 @@ class _Pull:
         return sorted(self._results, key=lambda result: int(result.reference.rpartition("#")[2]))
 
     def _instances(self) -> Iterator[_SourceFile]:
-        done = self._done()
+        done = {} if self._order.again else self._done()
         for number, item in enumerate(self._items, start=1):
             opened = _Open(number, item)
             if done.get(item.local_id) == item.version:
