@@ -20,7 +20,14 @@ def status(ctx: typer.Context, format: FormatOption = Format.TABLE) -> None:
     found = client.get("/search", limit=0)
     about = client.get("/v1/hub")
     fields = {"hub": about["base_iri"], "version": about["version"], "key": about["fingerprint"]}
-    show_fields({**fields, "datasets": found["count"], **found["totals"]}, format=format)
+    show_fields(
+        {
+            **fields,
+            "datasets": found["count"],
+            **{name: total["text"] for name, total in found["totals"].items()},
+        },
+        format=format,
+    )
 
 
 @app.command()

@@ -77,7 +77,7 @@ def list_datasets(ctx: typer.Context, format: FormatOption = Format.TABLE) -> No
 
     Example: fairbank dataset list --format json
     """
-    rows = [{**one, **one["totals"]} for one in api(ctx).get("/datasets")]
+    rows = [{**one, **one["totals"]} for one in api(ctx).get("/datasets")["datasets"]]
     columns = ("iri", "title", "subjects", "studies", "series", "version")
     show_rows(rows, columns=columns, format=format, empty="The catalogue is empty.")
 

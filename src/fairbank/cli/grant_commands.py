@@ -19,7 +19,7 @@ def list_grants(ctx: typer.Context, format: FormatOption = Format.TABLE) -> None
 
     Example: fairbank grant list
     """
-    rows = api(ctx).get("/v1/grants", signed_in=True)
+    rows = api(ctx).get("/v1/grants", signed_in=True)["grants"]
     show_rows(
         rows, columns=("id", "request", "account", "state", "expires"), format=format, empty="No grant."
     )

@@ -83,7 +83,14 @@ def run(ctx: typer.Context) -> None:
         timeout_graceful_shutdown=3,
         proxy_headers=False,
     )
-    uvicorn.Server(config).run(sockets=[listener])
+
+    class HubServer(uvicorn.Server):
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            # Nodes wait at the hub for work: they are answered before the server closes.
+            opened.notifier.close()
+            await super().shutdown(sockets)
+
+    HubServer(config).run(sockets=[listener])
 
 
 @app.command()

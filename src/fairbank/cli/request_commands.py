@@ -54,7 +54,10 @@ def list_requests(ctx: typer.Context, format: FormatOption = Format.TABLE) -> No
     Example: fairbank request list
     """
     show_rows(
-        api(ctx).get("/v1/requests", signed_in=True), columns=COLUMNS, format=format, empty="No request."
+        api(ctx).get("/v1/requests", signed_in=True)["requests"],
+        columns=COLUMNS,
+        format=format,
+        empty="No request.",
     )
 
 

@@ -27,7 +27,9 @@ def list_open(
     Example: fairbank review list
     """
     rows = [
-        row for row in api(ctx).get("/v1/requests", signed_in=True) if all_states or row["state"] in _OPEN
+        row
+        for row in api(ctx).get("/v1/requests", signed_in=True)["requests"]
+        if all_states or row["state"] in _OPEN
     ]
     show_rows(rows, columns=COLUMNS, format=format, empty="Nothing waits.")
 

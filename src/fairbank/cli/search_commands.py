@@ -50,5 +50,5 @@ def search(
     show_rows(
         rows, columns=("iri", "title", "subjects", "studies", "series"), format=format, empty="Nothing found."
     )
-    for name, text in answer["totals"].items():
-        say(f"{name}: {text}")
+    for name, total in answer["totals"].items():
+        say(f"{name}: {total['text']}")

@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from hashlib import sha256
 
 from pydantic import JsonValue
 
@@ -266,17 +265,6 @@ def nodes_of(manifest: Manifest, base_iri: str) -> list[str]:
             todo="Use the dataset addresses that this hub's catalogue shows.",
         )
     return sorted({place[0] for place in places if place is not None})
-
-
-def seed_for(manifest: Manifest, node: str, round_number: int) -> int:
-    """Return the seed of one site in one round: HKDF(job seed, site, round), 63 bits (RFC 5869)."""
-    from cryptography.hazmat.primitives.hashes import SHA256
-    from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-
-    salt = sha256(manifest.id.encode()).digest()
-    name = f"fairbank/seed/{node}/{round_number}".encode()
-    derived = HKDF(algorithm=SHA256(), length=8, salt=salt, info=name).derive(manifest.seed.encode())
-    return int.from_bytes(derived, "big") >> 1
 
 
 _PLAN_OF = {

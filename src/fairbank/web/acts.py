@@ -82,7 +82,7 @@ def grant(api: HubApi, wanted: str) -> Sealed:
         NoSuchGrant: if there is none, or it has ended.
     """
     hub_key = str(api.get("/v1/hub")["key"])
-    for each in api.get("/v1/grants", signed_in=True):
+    for each in api.get("/v1/grants", signed_in=True)["grants"]:
         if wanted in (each["id"], each["request"]) and each["state"] == "holds":
             return open_sealed(json.dumps(each["envelope"]).encode(), "visa", trusted=[hub_key])
     raise NoSuchGrant(

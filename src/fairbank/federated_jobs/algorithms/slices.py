@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -128,10 +128,13 @@ def _several(keyed: Sequence[tuple[str, str, str, Slice]], level: int) -> bool:
 
 
 def _held_out(keys: set[str], percent: int) -> set[str]:
-    """Return the keys with the smallest hashes: stable, whatever the order of the series."""
-    rank: Callable[[str], bytes] = lambda key: hashlib.sha256(key.encode()).digest()  # noqa: E731
+    """Return the keys whose places, when sorted, have the smallest hashes.
+
+    A job's pseudonyms sort in the order of its cohort, so every job over the same cohort holds out the same subjects.
+    """
     count = min(len(keys) - 1, max(1, round(len(keys) * percent / 100)))
-    return set(sorted(keys, key=rank)[:count])
+    ranked = sorted(enumerate(sorted(keys)), key=lambda one: hashlib.sha256(str(one[0]).encode()).digest())
+    return {key for _, key in ranked[:count]}
 
 
 def _stack(slices: Sequence[Slice]) -> torch.Tensor:

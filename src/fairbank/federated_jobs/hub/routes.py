@@ -202,7 +202,7 @@ async def _next_lease(hub: Hub, request: Request, node: str, claim: Claim) -> Le
             if lease is not None:
                 return lease
         left_s = deadline - time.monotonic()
-        if left_s <= 0:
+        if left_s <= 0 or hub.notifier.closed:
             return None
         await hub.notifier.wait(seen, left_s)
 
@@ -223,7 +223,7 @@ async def _changed_job(hub: Hub, job_id: str, name: str, *, wait_s: int, seen: i
         noticed = hub.notifier.seen
         view = await run_in_threadpool(_view, hub, job_id, name)
         left_s = deadline - time.monotonic()
-        if view.seen > seen or left_s <= 0:
+        if view.seen > seen or left_s <= 0 or hub.notifier.closed:
             return view
         await hub.notifier.wait(noticed, left_s)
 
