@@ -67,7 +67,6 @@ class QueryPool:
         self._places = threading.BoundedSemaphore(settings.sparql_workers * _QUEUE_PER_WORKER)
         self._lock = threading.Lock()
         self._workers: set[_Worker] = set()
-        self._closed = False
         for _ in range(settings.sparql_workers):
             self._idle.put(None)
 
@@ -89,9 +88,8 @@ class QueryPool:
             self._places.release()
 
     def close(self) -> None:
-        """End all workers."""
+        """End all workers; a question after that starts a new one."""
         with self._lock:
-            self._closed = True
             workers, self._workers = self._workers, set()
         for worker in workers:
             worker.kill()
@@ -147,11 +145,7 @@ class QueryPool:
             self._discard(worker)
         fresh = _Worker(self._settings.sparql_memory_bytes)
         with self._lock:
-            closed = self._closed
             self._workers.add(fresh)
-        if closed:
-            self._discard(fresh)
-            raise _busy("The hub is stopping.")
         if not fresh.isolated:
             log.warning("query workers share the hub's network: this machine permits no network namespace")
         return fresh
