@@ -16,7 +16,7 @@ from sqlalchemy import BigInteger, Integer, ScalarResult, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from fairbank.clock import Clock, iso
-from fairbank.database import HubBase, NodeBase
+from fairbank.database import HubBase, NodeBase, one_writer_at_a_time
 from fairbank.errors import FairbankError, Kind
 from fairbank.signing import canonical
 
@@ -80,6 +80,7 @@ def record(
         target: id, digest or IRI of what it was done to.
         detail: canonical-JSON values (no floats); nothing that identifies a subject.
     """
+    one_writer_at_a_time(session)
     last = head(session, table)
     entry = table(
         seq=last.seq + 1,

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import JSON, DateTime, MetaData, String, create_engine, event
+from sqlalchemy import JSON, DateTime, MetaData, String, create_engine, event, text
 from sqlalchemy.engine import Connection, Engine, make_url
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import DeclarativeBase, Session
@@ -22,6 +22,8 @@ from sqlalchemy.types import TypeDecorator
 from fairbank.errors import FairbankError, Kind, MissingExtra
 
 BUSY_TIMEOUT_S = 30
+# Any number that nothing else in the database uses as the name of an advisory lock.
+_NUMBERED_ROWS = 0x6661697262616E6B
 _NAMES = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
     "uq": "uq_%(table_name)s_%(column_0_N_name)s",
@@ -120,6 +122,16 @@ def reading(engine: Engine) -> Iterator[Session]:
     """Open a session that only reads, on one consistent snapshot."""
     with Session(engine, expire_on_commit=False, autoflush=False) as session:
         yield session
+
+
+def one_writer_at_a_time(session: Session) -> None:
+    """Hold back other writers of numbered rows until this transaction ends.
+
+    On PostgreSQL two transactions could otherwise take the same number, or commit their numbers out of order; on SQLite a
+    writing session is alone anyway.
+    """
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(text("SELECT pg_advisory_xact_lock(:name)"), {"name": _NUMBERED_ROWS})
 
 
 def _sqlite_engine(url: str, *, in_memory: bool) -> Engine:

@@ -14,7 +14,7 @@ from sqlalchemy import BigInteger, Integer, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from fairbank.clock import Clock
-from fairbank.database import HubBase, NodeBase
+from fairbank.database import HubBase, NodeBase, one_writer_at_a_time
 
 _SEQ = BigInteger().with_variant(Integer, "sqlite")
 
@@ -74,6 +74,7 @@ def append(
         subject: the id or IRI of what it happened to.
         detail: JSON values that consumers need; nothing that identifies a person.
     """
+    one_writer_at_a_time(session)
     session.add(table(at=clock.now(), kind=kind, subject=subject, detail=detail or {}))
 
 

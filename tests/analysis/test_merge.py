@@ -80,10 +80,11 @@ def test_statuses_are_counted(merged: MergedTable) -> None:
     assert json.loads(merged.to_json())["statuses"] == merged.statuses
 
 
-def test_the_plot_has_a_row_per_site_and_modality(merged: MergedTable) -> None:
+def test_the_plot_has_a_panel_per_modality_and_a_row_per_site(merged: MergedTable) -> None:
     picture = ElementTree.fromstring(merged.to_svg())
-    labels = [e.text for e in picture.iter("{http://www.w3.org/2000/svg}text") if e.get("class") == "group"]
-    assert labels == ["a · MR (n = 2)", "b · CT (n = 1)", "b · MR (n = 1)"]
+    texts = picture.findall(".//{http://www.w3.org/2000/svg}text")
+    labels = [text.text for text in texts if text.get("class") in ("panel", "group")]
+    assert labels == ["CT", "b (n = 1)", "MR", "a (n = 2)", "b (n = 1)"]
 
 
 def test_only_numbers_can_be_plotted(merged: MergedTable) -> None:

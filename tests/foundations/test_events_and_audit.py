@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from sqlalchemy import delete, select, update
@@ -204,3 +205,18 @@ def test_hub_and_node_keep_separate_logs_of_one_form(database_url: str, clock: F
     with reading(engine) as session:
         assert audit.verify(session, NodeAudit) == newest
     engine.dispose()
+
+
+def test_writers_at_the_same_time_give_one_chain_and_events_in_order(hub: Engine, clock: FixedClock) -> None:
+    def write(name: str) -> None:
+        for _ in range(10):
+            with writing(hub) as session:
+                audit.record(session, HubAudit, clock=clock, actor=name, act="test.write", target="x")
+                events.append(session, HubEvent, clock=clock, kind="test.written", subject=name)
+
+    with ThreadPoolExecutor(4) as pool:
+        for done in [pool.submit(write, name) for name in "abcd"]:
+            done.result()
+    with reading(hub) as session:
+        assert audit.verify(session, HubAudit).seq == 40
+    assert sorted(waiting(hub, "rdf")) == sorted("abcd" * 10)

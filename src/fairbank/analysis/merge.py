@@ -12,7 +12,7 @@ from statistics import fmean, pstdev
 from fairbank.analysis.contract import Column, ColumnType, Contract, Row, RowStatus, Value
 from fairbank.analysis.errors import NothingToMerge, RowsRefused
 from fairbank.analysis.tool import tool_named, tool_parameters
-from fairbank.charts.boxes import Group, box_plot
+from fairbank.charts.boxes import Group, Panel, panelled_box_plot
 
 SUMMARY_DIGITS = 6
 SITE = "site"
@@ -87,7 +87,7 @@ class MergedTable:
         return json.dumps(merged, allow_nan=False, indent=1) + "\n"
 
     def to_svg(self, column: str = "mean") -> str:
-        """Return a box plot of one numeric column by site and modality.
+        """Return box plots of one numeric column by site, one panel per modality: their grey values do not compare.
 
         Raises:
             NothingToMerge: if the table has no such column of numbers.
@@ -99,14 +99,16 @@ class MergedTable:
                 why="Only numbers can be plotted.",
                 todo=f"Choose one of: {', '.join(c.name for c in self.columns if c.type in _NUMERIC)}.",
             )
-        groups = [
-            Group(f"{site} · {modality}", tuple(_values(rows, column)))
-            for (site, modality), rows in _by_site_and_modality(self.rows).items()
-        ]
+        panels: dict[str, list[Group]] = {}
+        for (site, modality), rows in sorted(
+            _by_site_and_modality(self.rows).items(), key=lambda item: item[0][::-1]
+        ):
+            if values := tuple(_values(rows, column)):
+                panels.setdefault(modality, []).append(Group(site, values))
         unit = f", {found.unit}" if found.unit not in (None, "1") else ""
-        return box_plot(
-            [group for group in groups if group.values],
-            title=f"{self.tool}: {column} per series",
+        return panelled_box_plot(
+            [Panel(modality, tuple(groups)) for modality, groups in panels.items()],
+            title=f"{self.tool}: {column} per series, by modality and site",
             axis=f"{found.meaning.rstrip('.')}{unit}",
         )
 

@@ -17,6 +17,7 @@ WIDTH = 720
 LEFT, RIGHT = 24, 696
 TOP = 44
 GROUP_HEIGHT = 54
+PANEL_HEAD = 18
 BOX_HEIGHT = 18
 BOX_FROM = 5
 DOTS_AT_MOST = 40
@@ -56,6 +57,14 @@ class FiveNumbers:
         return cls(min(values), lower, median, upper, max(values))
 
 
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """Groups that share a scale, and what they have in common."""
+
+    name: str
+    groups: tuple[Group, ...]
+
+
 def box_plot(groups: Sequence[Group], *, title: str, axis: str) -> str:
     """Return an SVG document with one row per group; the same values give the same text.
 
@@ -63,21 +72,46 @@ def box_plot(groups: Sequence[Group], *, title: str, axis: str) -> str:
         groups: in the order of the rows; groups without values say so.
         axis: what the values are, with their unit.
     """
-    everything = [value for group in groups for value in group.values]
-    scale = Scale.around(everything, left=LEFT, right=RIGHT)
-    bottom = TOP + GROUP_HEIGHT * len(groups)
-    height = bottom + 56
-    parts = [
+    return panelled_box_plot([Panel("", tuple(groups))], title=title, axis=axis)
+
+
+def panelled_box_plot(panels: Sequence[Panel], *, title: str, axis: str) -> str:
+    """Return an SVG document with one panel below the other, each with a scale of its own.
+
+    Args:
+        panels: values of different panels are not comparable, such as grey values of different modalities.
+        axis: what the values are, with their unit.
+    """
+    parts: list[str] = []
+    top = TOP
+    for panel in panels:
+        top = _draw_panel(parts, panel, top, axis)
+    height = top
+    described = [group for panel in panels for group in panel.groups]
+    head = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" '
         f'height="{height}" role="img" aria-labelledby="t d" font-family="sans-serif" font-size="13">',
         f'<title id="t">{escape(title)}</title>',
-        f'<desc id="d">{escape(_description(groups, axis))}</desc>',
+        f'<desc id="d">{escape(_description(described, axis))}</desc>',
         f'<text class="title" x="{LEFT}" y="24" font-size="16" fill="currentColor">{_cut(title, TITLE_LETTERS)}</text>',
-        *_axis(scale, bottom, axis),
     ]
-    for number, group in enumerate(groups):
-        parts += _row(group, scale, TOP + GROUP_HEIGHT * number)
-    return "\n".join([*parts, "</svg>"]) + "\n"
+    return "\n".join([*head, *parts, "</svg>"]) + "\n"
+
+
+def _draw_panel(parts: list[str], panel: Panel, top: int, axis: str) -> int:
+    """Draw one panel from `top` downwards and return where it ends."""
+    if panel.name:
+        parts.append(
+            f'<text class="panel" x="{LEFT}" y="{top + 14}" font-weight="bold" fill="currentColor">'
+            f"{_cut(panel.name, LABEL_LETTERS)}</text>"
+        )
+        top += PANEL_HEAD
+    scale = Scale.around([value for group in panel.groups for value in group.values], left=LEFT, right=RIGHT)
+    bottom = top + GROUP_HEIGHT * len(panel.groups)
+    parts += _axis(scale, top, bottom, axis)
+    for number, group in enumerate(panel.groups):
+        parts += _row(group, scale, top + GROUP_HEIGHT * number)
+    return bottom + 56
 
 
 def _row(group: Group, scale: Scale, top: int) -> list[str]:
@@ -122,14 +156,14 @@ def _dots(values: Sequence[float], scale: Scale, middle: int) -> list[str]:
     ]
 
 
-def _axis(scale: Scale, bottom: int, axis: str) -> list[str]:
+def _axis(scale: Scale, top: int, bottom: int, axis: str) -> list[str]:
     drawn = [f'<path class="axis" d="M{LEFT} {bottom + 6}H{RIGHT}" stroke="currentColor"/>']
     ticks = scale.ticks()
     for number, tick in enumerate(ticks):
         anchor = "start" if number == 0 else "end" if number == len(ticks) - 1 else "middle"
         x = f"{scale.place(tick):.1f}"
         drawn.append(
-            f'<path class="grid" d="M{x} {TOP}V{bottom + 10}" stroke="currentColor" stroke-opacity="0.15"/>'
+            f'<path class="grid" d="M{x} {top}V{bottom + 10}" stroke="currentColor" stroke-opacity="0.15"/>'
         )
         drawn.append(
             f'<text class="tick" x="{x}" y="{bottom + 24}" text-anchor="{anchor}" fill="currentColor">'

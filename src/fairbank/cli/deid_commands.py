@@ -25,7 +25,7 @@ _PROJECT = typer.Argument(help="Project of the research store.")
 @app.command()
 def run(
     ctx: typer.Context,
-    folder: Annotated[Path, typer.Argument(help="Folder of DICOM files.")],
+    folder: Annotated[Path, typer.Argument(help="Folder of DICOM files.", exists=True)],
     project: Annotated[str, typer.Option(help="Project of the research store that they go to.")],
     profile: Annotated[str, typer.Option(help="basic or research.")] = "research",
     format: FormatOption = Format.TABLE,
