@@ -69,6 +69,10 @@ class Processes:
             todo=f"See {self._logs / name}.log.",
         )
 
+    def names(self) -> list[str]:
+        """Return the names of all processes that were started."""
+        return list(self._running)
+
     def pid(self, name: str) -> int:
         """Return a process's id."""
         return self._running[name].pid

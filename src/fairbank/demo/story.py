@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from pydantic import JsonValue
@@ -45,7 +46,7 @@ PARAMETERS: dict[str, JsonValue] = {
     "local_epochs": 3,
     "learning_rate": "0.005",
 }
-ROUNDS = 4
+ROUNDS = 6
 SEED = "20261121"
 WAIT_S = 180.0
 CUBE_QUERY = """
@@ -226,7 +227,7 @@ class Story:
             federated_metric=round(outcome.federated, 3),
             centralised_metric=round(outcome.centralised, 3),
             untrained_metric=round(outcome.untrained, 3),
-            seconds_per_round=round(sum(steps) / len(steps), 3) if steps else round(seconds, 3),
+            seconds_per_round=round(median(steps or [seconds]), 3),
             seconds_training=round(seconds, 3),
             model=str(final["digest"]),
         )
@@ -261,12 +262,12 @@ class Story:
             line(f"{site.biobank.title} approves it for {found.series} series")
 
     def _finish(self, researcher: HubApi, job: str) -> list[float]:
-        """Follow a job to its end; return when each round was seen to begin."""
+        """Follow a job to its end; return when each round was seen to end."""
         moments: list[float] = []
-        last, state = 0, ""
+        last, state = 1, ""
         for view in researcher.watch_job(job):
             state = view["state"]
-            if view["round"] != last or state == "completed":
+            if view["round"] > last or state == "completed":
                 last = view["round"]
                 moments.append(time.monotonic())
         if state != "completed":
