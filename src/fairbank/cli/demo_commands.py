@@ -23,7 +23,7 @@ def demo(
         bool, typer.Option("--keep", help="Leave it all running; print addresses and log-ins.")
     ] = False,
     home: Annotated[Path | None, typer.Option(help="Empty folder for all that the demo makes.")] = None,
-    rounds: Annotated[int, typer.Option(help="Rounds of training.", min=1, max=50)] = 6,
+    rounds: Annotated[int, typer.Option(help="Rounds of training.", min=1, max=50)] = 10,
     format: FormatOption = Format.TABLE,
 ) -> None:
     """Watch three biobanks go from raw DICOM to a federated model that a committee allowed.

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import sys
+import warnings
 from dataclasses import dataclass
 from typing import Annotated, Any, NoReturn
 
@@ -111,6 +113,7 @@ def _named(pairs: list[str]) -> dict[str, str]:
 
 def main() -> NoReturn:
     """Run the command line and exit: 0 fine, 1 failed, 2 misuse, 130 interrupted."""
+    _keep_pydicom_quiet()
     try:
         app(standalone_mode=True)
     except FairbankError as err:
@@ -124,6 +127,12 @@ def main() -> NoReturn:
         sys.stderr.close()
         raise SystemExit(1) from None
     raise SystemExit(0)
+
+
+def _keep_pydicom_quiet() -> None:
+    """Silence its warnings and its log: they quote the values that it wonders about, and those may identify."""
+    warnings.filterwarnings("ignore", module=r"pydicom\b")
+    logging.getLogger("pydicom").setLevel(logging.CRITICAL)
 
 
 def _print_error(err: FairbankError) -> None:

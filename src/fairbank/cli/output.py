@@ -12,6 +12,9 @@ from typing import Annotated, Any
 import typer
 
 
+_ANY_WIDTH = 100_000
+
+
 class Format(StrEnum):
     """How results are printed."""
 
@@ -67,7 +70,8 @@ def _print_table(rows: list[dict[str, Any]], columns: Sequence[str]) -> None:
         table.add_column(column.replace("_", " "), justify="right" if numeric else "left", overflow="fold")
     for row in rows:
         table.add_row(*(_cell(row[column]) for column in columns))
-    Console(soft_wrap=not sys.stdout.isatty()).print(table)
+    # What reads a pipe wants one row per line, however long: a folded digest cannot be searched for.
+    Console(width=None if sys.stdout.isatty() else _ANY_WIDTH).print(table)
 
 
 def _cell(value: Any) -> str:

@@ -97,5 +97,5 @@ def show_request(answer: dict[str, object], format: Format) -> None:
     assert isinstance(matches, list)
     for match in matches:
         say(f"{match['dataset']}: {match['verdict']}")
-        for explanation in match["explanations"]:
-            say(f"  {explanation}")
+        for one in match["explanations"]:
+            say(f"  {one['code']} {one['label']}: {one['verdict']}. {one['reason']}")

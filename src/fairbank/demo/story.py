@@ -41,12 +41,12 @@ CURATOR = "curator"
 STUDY = "What do these collections hold, and can one model learn from all of them?"
 PARAMETERS: dict[str, JsonValue] = {
     "image_size": 32,
-    "width": 8,
+    "width": 16,
     "batch_size": 4,
-    "local_epochs": 3,
-    "learning_rate": "0.005",
+    "local_epochs": 4,
+    "learning_rate": "0.003",
 }
-ROUNDS = 6
+ROUNDS = 10
 SEED = "20261121"
 WAIT_S = 180.0
 CUBE_QUERY = """
