@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shutil
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pydicom
+import pydicom.data
 import pytest
 
 from fairbank.errors import Sensitive
@@ -118,3 +120,17 @@ def test_a_closed_source_can_be_closed_again(subject: Subject) -> None:
     subject.source.list_containers()
     subject.source.close()
     subject.source.close()
+
+
+def test_listing_a_folder_prints_nothing_of_what_a_header_says(tmp_path: Path) -> None:
+    (tmp_path / "A").mkdir()
+    dataset = pydicom.dcmread(pydicom.data.get_testdata_file("CT_small.dcm", download=False))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        dataset.SeriesInstanceUID = "not-a-uid-but-a-NAME"
+        dataset.save_as(tmp_path / "A" / "1.dcm")
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        snapshot = FolderSource(tmp_path).snapshot("A")
+    assert [item.local_id for item in snapshot.items] == ["not-a-uid-but-a-NAME"]
+    assert [str(one.message) for one in said] == []

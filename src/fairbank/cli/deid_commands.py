@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fairbank.cli.output import Format, FormatOption, say, show_fields, show_rows
+from fairbank.cli.prompts import read_text
 from fairbank.cli.session import CLOCK, node
 
 if TYPE_CHECKING:
@@ -141,6 +142,28 @@ def withdraw(
     from fairbank.deid.withdrawal import withdraw_pseudonym
 
     gone = withdraw_pseudonym(project, pseudonym, site=_site(node(ctx)))
+    say(f"Withdrawn: {gone.files} files and {gone.items} entries in {len(gone.known)} projects.")
+
+
+@app.command("withdraw-patient")
+def withdraw_patient(
+    ctx: typer.Context,
+    patient_id_file: Annotated[
+        str, typer.Option(help="File with the patient's id as the archive has it, or - for standard input.")
+    ],
+    issuer: Annotated[str, typer.Option(help="Issuer of the id, where the files name one.")] = "",
+) -> None:
+    """Withdraw a patient by the archive's id, which is not kept. Cannot be undone; holds for files to come too.
+
+    Example: fairbank deid withdraw-patient --patient-id-file -
+    """
+    from fairbank.deid.pseudonyms import subject_value
+    from fairbank.deid.withdrawal import withdraw as forget
+
+    patient_id = read_text(patient_id_file).strip()
+    if not patient_id:
+        raise typer.BadParameter("the file with the patient's id is empty")
+    gone = forget(subject_value(patient_id, issuer), site=_site(node(ctx)))
     say(f"Withdrawn: {gone.files} files and {gone.items} entries in {len(gone.known)} projects.")
 
 

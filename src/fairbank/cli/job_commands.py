@@ -111,10 +111,22 @@ def results(
     files = client.get(f"/v1/jobs/{job}/results", signed_in=True)["files"]
     if to is not None:
         to.mkdir(parents=True, exist_ok=True)
+        rounds = max((file["round"] for file in files), default=1)
         for file in files:
-            client.download(file["digest"], to / file["name"])
+            # Each round of a training has a model of the same name.
+            name = file["name"] if rounds == 1 else f"round-{file['round']}-{file['name']}"
+            client.download(file["digest"], to / name)
     columns = ("name", "media_type", "size_bytes", "round", "digest")
     show_rows(files, columns=columns, format=format, empty="No result yet.")
+
+
+_SUFFIX = {"application/json": ".json", "application/vnd.safetensors": ".safetensors"}
+
+
+def _file_name(file: dict[str, Any], *, several: bool) -> str:
+    suffix = "" if "." in file["name"] else _SUFFIX.get(file["media_type"], "")
+    prefix = f"round-{file['round']:03}-" if several else ""
+    return f"{prefix}{file['name']}{suffix}"
 
 
 def _show(state: dict[str, Any], format: Format) -> None:

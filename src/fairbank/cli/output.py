@@ -11,7 +11,6 @@ from typing import Annotated, Any
 
 import typer
 
-
 _ANY_WIDTH = 100_000
 
 
@@ -84,7 +83,7 @@ def _cell(value: Any) -> str:
     if isinstance(value, dict):
         if "kind" in value and set(value) <= {"kind", "value", "k"}:
             return _count(value)
-        return json.dumps(value, ensure_ascii=False)
+        return ", ".join(f"{key} {_cell(inner)}" for key, inner in value.items())
     return str(value)
 
 

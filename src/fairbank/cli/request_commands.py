@@ -98,4 +98,5 @@ def show_request(answer: dict[str, object], format: Format) -> None:
     for match in matches:
         say(f"{match['dataset']}: {match['verdict']}")
         for one in match["explanations"]:
-            say(f"  {one['code']} {one['label']}: {one['verdict']}. {one['reason']}")
+            named = f"{one['code']} {one['label']}".strip()
+            say(f"  {named}: {one['verdict']}. {one['reason']}")

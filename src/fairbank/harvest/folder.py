@@ -9,6 +9,7 @@ from pathlib import Path
 import pydicom
 from pydicom.errors import InvalidDicomError
 
+from fairbank.deid.part10 import quiet_pydicom
 from fairbank.errors import Sensitive
 from fairbank.harvest.errors import NotAFolder, NotInSource
 from fairbank.harvest.sources import Checked, Container, Instance, Item, Snapshot, SourceKind
@@ -96,8 +97,9 @@ class FolderSource:
 
 def _item_of(path: Path, root: Path) -> str:
     try:
-        header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=["SeriesInstanceUID"])
-        series = str(header.get("SeriesInstanceUID") or "")
+        with quiet_pydicom():
+            header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=["SeriesInstanceUID"])
+            series = str(header.get("SeriesInstanceUID") or "")
     except (InvalidDicomError, OSError, ValueError, TypeError, AttributeError, KeyError, EOFError):
         series = ""
     return series or f"{_UNREADABLE}{path.relative_to(root)}"

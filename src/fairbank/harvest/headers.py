@@ -11,6 +11,7 @@ import pydicom
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 
+from fairbank.deid.part10 import quiet_pydicom
 from fairbank.harvest.errors import UnreadableHeader
 
 _TAGS = [
@@ -98,8 +99,9 @@ def read_header(path: Path) -> InstanceHeader:
         UnreadableHeader: if it is not DICOM, cut off in its header, or without its UIDs.
     """
     try:
-        dataset = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=_TAGS)
-        header = _header(path, dataset)
+        with quiet_pydicom():
+            dataset = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=_TAGS)
+            header = _header(path, dataset)
     except (InvalidDicomError, OSError, ValueError, TypeError, AttributeError, KeyError, EOFError) as err:
         raise _unreadable() from err
     if not (header.sop_uid and header.series_uid and header.study_uid):
