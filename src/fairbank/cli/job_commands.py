@@ -113,9 +113,7 @@ def results(
         to.mkdir(parents=True, exist_ok=True)
         rounds = max((file["round"] for file in files), default=1)
         for file in files:
-            # Each round of a training has a model of the same name.
-            name = file["name"] if rounds == 1 else f"round-{file['round']}-{file['name']}"
-            client.download(file["digest"], to / name)
+            client.download(file["digest"], to / _file_name(file, several=rounds > 1))
     columns = ("name", "media_type", "size_bytes", "round", "digest")
     show_rows(files, columns=columns, format=format, empty="No result yet.")
 
@@ -124,6 +122,7 @@ _SUFFIX = {"application/json": ".json", "application/vnd.safetensors": ".safeten
 
 
 def _file_name(file: dict[str, Any], *, several: bool) -> str:
+    # Each round of a training has a model of the same name.
     suffix = "" if "." in file["name"] else _SUFFIX.get(file["media_type"], "")
     prefix = f"round-{file['round']:03}-" if several else ""
     return f"{prefix}{file['name']}{suffix}"
