@@ -97,7 +97,7 @@ class FakeRunner:
         )
         raw, target = task.folder / "raw", task.folder / "update.safetensors"
         save_file({"w": (model + np.float32(self.step * task.round)).astype(np.float32)}, raw)
-        annotate(raw, {"n_train": len(task.series), "after_loss": 0.5}, to=target)
+        annotate(raw, {"n_train": len(task.series()), "after_loss": 0.5}, to=target)
         return [Product(UPDATE, target)]
 
     def _rows(self, task: RoundTask) -> Product:
@@ -108,7 +108,7 @@ class FakeRunner:
         name = task.manifest.code.name
         contract = analysis_tool(name).contract(tool_parameters(name, task.manifest.parameters))
         columns = tuple(Column(c.name, ColumnKind(c.type.value), c.words) for c in contract.columns)
-        rows = [_row(columns, one.unit, one.subject) for one in task.series]
+        rows = [_row(columns, one.unit, one.subject) for one in task.series()]
         target = task.folder / "measurements.json"
         body = {"schema": "rows/1", "tool": name, "version": task.tool.version, "rows": rows}
         target.write_text(json.dumps(body))

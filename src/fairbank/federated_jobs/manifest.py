@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from pydantic import JsonValue
 
@@ -44,8 +45,11 @@ class Chain:
     sealed_manifest: Sealed
 
 
+@lru_cache(maxsize=64)
 def open_chain(request: bytes, visa: bytes, manifest: bytes, *, hub_key: str) -> Chain:
     """Verify three envelopes and that each names the digest and the key of the one before.
+
+    The answer depends on these bytes and this key alone, so it is remembered; ends in time are checked elsewhere.
 
     Args:
         hub_key: the hub's root key; at a node the pinned one, never one that the hub sent.

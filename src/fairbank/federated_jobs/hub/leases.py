@@ -5,10 +5,10 @@ Every function works inside the caller's transaction; `waiting` only reads, so t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import timedelta
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from fairbank import audit
@@ -24,32 +24,22 @@ from fairbank.federated_jobs.states import ACTIVE_SITES, SiteEvent, SiteState
 _OFFERED = (SiteState.QUEUED.value, SiteState.LEASED.value, SiteState.RUNNING.value)
 
 
-def waiting(session: Session, node: str, claim: Claim, now: datetime) -> bool:
+def waiting(session: Session, node: str, claim: Claim) -> bool:
     """Tell whether there is anything to hand to a node now."""
-    return bool(
-        _to_stop(session, node, claim.busy)
-        or _to_review(session, node, claim, now)
-        or _to_run(session, node, claim, now)
-    )
+    return _next(session, node, claim) is not None
 
 
 def lease_next(hub: Hub, session: Session, node: str, claim: Claim) -> Lease | None:
     """Hand the next piece of work to a node: first what it must stop, then reviews, then rounds."""
-    now = hub.clock.now()
-    stop = _to_stop(session, node, claim.busy)
-    if stop:
-        return _stop_lease(hub, session, stop[0])
-    site = next(iter(_to_review(session, node, claim, now)), None)
-    kind = LeaseKind.REVIEW
-    if site is None:
-        site = next(iter(_to_run(session, node, claim, now)), None)
-        kind = LeaseKind.ROUND
-    if site is None:
+    found = _next(session, node, claim)
+    if found is None:
         return None
-    job = session.get_one(JobRow, site.job)
+    if found.kind is LeaseKind.STOP:
+        return _stop_lease(hub, session, found.job)
+    job, site = session.get_one(JobRow, found.job), session.get_one(SiteRow, (found.job, node))
     _anchor(hub, session, node, claim)
-    lease = _grant(hub, session, site, kind)
-    if kind is LeaseKind.REVIEW:
+    lease = _grant(hub, session, site, found.kind)
+    if found.kind is LeaseKind.REVIEW:
         return _review_lease(hub, session, job, lease)
     if site.state == SiteState.QUEUED.value:
         move_site(hub, job, site, SiteEvent.LEASE)
@@ -91,49 +81,43 @@ def requeue_lapsed(hub: Hub, session: Session) -> int:
     return len(lapsed)
 
 
-def _to_stop(session: Session, node: str, busy: Sequence[str]) -> list[str]:
-    if not busy:
-        return []
-    sites = session.execute(
-        select(SiteRow.job, SiteRow.state, JobRow.state, JobRow.ended)
+@dataclass(frozen=True, slots=True)
+class _Next:
+    kind: LeaseKind
+    job: str
+
+
+def _next(session: Session, node: str, claim: Claim) -> _Next | None:
+    # Every node that waits asks this after every change at the hub, so it is one query.
+    rows = session.execute(
+        select(SiteRow.job, SiteRow.state, SiteRow.delivered, SiteRow.round, JobRow.ended)
         .join(JobRow, JobRow.id == SiteRow.job)
-        .where(SiteRow.node == node, SiteRow.job.in_(busy))
-    )
-    going_on = {row.job for row in sites if row.ended is None and SiteState(row[1]) in _STILL_OF_THE_JOB}
-    return [job for job in busy if job not in going_on]
+        .where(SiteRow.node == node, or_(JobRow.ended.is_(None), SiteRow.job.in_(claim.busy)))
+        .order_by(SiteRow.job)
+    ).all()
+    going_on = {row.job for row in rows if row.ended is None and SiteState(row.state) in _STILL_OF_THE_JOB}
+    for job in claim.busy:
+        if job not in going_on:
+            return _Next(LeaseKind.STOP, job)
+    open_rows = [row for row in rows if row.ended is None]
+    for row in open_rows:
+        fresh = row.state == SiteState.PENDING_REVIEW.value and not row.delivered
+        if fresh and _free(session, row.job, node, 0, claim):
+            return _Next(LeaseKind.REVIEW, row.job)
+    for row in open_rows:
+        queued, lost = row.state == SiteState.QUEUED.value, row.state in _OFFERED
+        if queued or (lost and _free(session, row.job, node, row.round, claim)):
+            return _Next(LeaseKind.ROUND, row.job)
+    return None
 
 
 _STILL_OF_THE_JOB = ACTIVE_SITES | {SiteState.PENDING_REVIEW}
 
 
-def _to_review(session: Session, node: str, claim: Claim, now: datetime) -> list[SiteRow]:
-    sites = session.scalars(
-        select(SiteRow)
-        .where(
-            SiteRow.node == node,
-            SiteRow.state == SiteState.PENDING_REVIEW.value,
-            SiteRow.delivered.is_(False),
-        )
-        .order_by(SiteRow.job)
-    )
-    return [site for site in sites if _free(session, site, 0, claim)]
-
-
-def _to_run(session: Session, node: str, claim: Claim, now: datetime) -> list[SiteRow]:
-    sites = session.scalars(
-        select(SiteRow).where(SiteRow.node == node, SiteRow.state.in_(_OFFERED)).order_by(SiteRow.job)
-    )
-    return [
-        site
-        for site in sites
-        if site.state == SiteState.QUEUED.value or _free(session, site, site.round, claim)
-    ]
-
-
-def _free(session: Session, site: SiteRow, number: int, claim: Claim) -> bool:
+def _free(session: Session, job: str, node: str, number: int, claim: Claim) -> bool:
     # A node that claims has nothing in hand but what it lists; a lease that it does not list was lost on its way,
     # or the node was killed.
-    lease = session.get(LeaseRow, (site.job, site.node, number))
+    lease = session.get(LeaseRow, (job, node, number))
     return lease is None or not lease.open or lease.id not in claim.holding
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import lru_cache
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
@@ -36,7 +37,12 @@ HUB_ACTOR = "hub"
 
 def manifest_of(job: JobRow) -> Manifest:
     """Return a job's manifest; its seal was checked when it was submitted."""
-    return Manifest.open(job.manifest, trusted=[job.requester_key])[0]
+    return _opened(job.manifest, job.requester_key)
+
+
+@lru_cache(maxsize=256)
+def _opened(envelope: bytes, key_id: str) -> Manifest:
+    return Manifest.open(envelope, trusted=[key_id])[0]
 
 
 def sites_of(session: Session, job: str) -> list[SiteRow]:

@@ -11,7 +11,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import select
+from sqlalchemy import exists, or_, select
 from sqlalchemy.orm import Session
 
 from fairbank import audit, events
@@ -37,7 +37,6 @@ from fairbank.federated_jobs.hub.progress import (
 )
 from fairbank.federated_jobs.hub.store import (
     JobRow,
-    LeaseRow,
     ModelRow,
     OutputRow,
     RoundRow,
@@ -75,9 +74,6 @@ class OutputReceiver:
         job, site = _open_place(session, meta)
         manifest = manifest_of(job)
         _check_declared(manifest, meta)
-        place = (job.id, meta.round, meta.node, meta.output)
-        if session.get(UpdateRow, place) is not None:
-            return
         session.add(
             UpdateRow(
                 job=job.id,
@@ -91,17 +87,17 @@ class OutputReceiver:
                 received=hub.clock.now(),
             )
         )
-        session.flush()
-        arrived = session.scalars(
-            select(UpdateRow.output).where(
-                UpdateRow.job == job.id, UpdateRow.round == meta.round, UpdateRow.node == meta.node
-            )
-        )
-        if {output.name for output in manifest.outputs} <= set(arrived):
+        if len(manifest.outputs) == 1 or _all_arrived(session, manifest, meta):
             move_site(hub, job, site, SiteEvent.RELEASE)
-            lease = session.get(LeaseRow, (job.id, meta.node, meta.round))
-            if lease is not None:
-                lease.open = False
+
+
+def _all_arrived(session: Session, manifest: Manifest, meta: ReleaseMeta) -> bool:
+    arrived = session.scalars(
+        select(UpdateRow.output).where(
+            UpdateRow.job == meta.job, UpdateRow.round == meta.round, UpdateRow.node == meta.node
+        )
+    )
+    return {output.name for output in manifest.outputs} <= set(arrived)
 
 
 def close_ready(hub: Hub) -> int:
@@ -120,17 +116,15 @@ class _Plan:
 
 
 def _ready(hub: Hub, session: Session) -> list[tuple[str, int]]:
-    now = hub.clock.now()
-    ready = []
-    rounds = session.scalars(
-        select(RoundRow).where(RoundRow.state == RoundState.OPEN.value).order_by(RoundRow.job, RoundRow.round)
+    """Return the open rounds that wait for nobody, or whose deadline has passed, by one query."""
+    busy = [state.value for state in ACTIVE_SITES if state is not SiteState.RELEASED]
+    somebody = exists().where(SiteRow.job == RoundRow.job, SiteRow.state.in_(busy))
+    rounds = session.execute(
+        select(RoundRow.job, RoundRow.round)
+        .where(RoundRow.state == RoundState.OPEN.value, or_(~somebody, RoundRow.deadline <= hub.clock.now()))
+        .order_by(RoundRow.job, RoundRow.round)
     )
-    for current in rounds:
-        sites = active(sites_of(session, current.job))
-        waiting = [site for site in sites if site.state != SiteState.RELEASED.value]
-        if not waiting or current.deadline <= now:
-            ready.append((current.job, current.round))
-    return ready
+    return [(row.job, row.round) for row in rounds]
 
 
 def _close_or_fail(hub: Hub, job_id: str, number: int) -> bool:

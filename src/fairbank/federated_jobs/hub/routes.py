@@ -43,7 +43,7 @@ from fairbank.ontology.wire import Wire
 log = logging.getLogger(__name__)
 
 LONGEST_SLEEP_S = 30.0
-SHORTEST_SLEEP_S = 0.02
+BETWEEN_SWEEPS_S = 1.0
 AFTER_FAILURE_S = 1.0
 
 
@@ -79,11 +79,13 @@ def may_read(hub: Hub) -> list[MayRead]:
 def background(hub: Hub) -> list[Callable[[], Awaitable[None]]]:
     """Return the tasks that the application runs while it lives: closing rounds, lapsing leases, ending jobs."""
 
+    keeper = _Keeper(hub)
+
     async def keep_going() -> None:
         while True:
             seen = hub.notifier.seen
             try:
-                sleep_s = await run_in_threadpool(_do_what_is_due, hub)
+                sleep_s = await run_in_threadpool(keeper.do_what_is_due)
             except Exception:  # an outermost edge: one bad job must not stop all the others
                 log.exception("a job could not be taken further")
                 sleep_s = AFTER_FAILURE_S
@@ -93,16 +95,28 @@ def background(hub: Hub) -> list[Callable[[], Awaitable[None]]]:
     return [keep_going]
 
 
-def _do_what_is_due(hub: Hub) -> float:
-    # First what ends: a round of a job that is over is not merged.
-    while sweep(hub) or close_ready(hub):
-        hub.notifier.notify()
-    with reading(hub.engine) as session:
-        due = next_due(session)
-    if due is None:
-        return LONGEST_SLEEP_S
-    left_s = (due - hub.clock.now()) / timedelta(seconds=1)
-    return min(max(left_s, SHORTEST_SLEEP_S), LONGEST_SLEEP_S)
+class _Keeper:
+    """Closes rounds after every change, and looks at most once a second for what ends or lapses."""
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+        self._next_sweep = 0.0
+
+    def do_what_is_due(self) -> float:
+        """Do it, and return how long to sleep if nothing changes."""
+        hub, now = self._hub, time.monotonic()
+        if now < self._next_sweep:
+            if close_ready(hub):
+                hub.notifier.notify()
+            return self._next_sweep - now
+        # First what ends: a round of a job that is over is not merged.
+        while sweep(hub) or close_ready(hub):
+            hub.notifier.notify()
+        self._next_sweep = time.monotonic() + BETWEEN_SWEEPS_S
+        with reading(hub.engine) as session:
+            due = next_due(session)
+        left_s = LONGEST_SLEEP_S if due is None else (due - hub.clock.now()) / timedelta(seconds=1)
+        return min(max(left_s, BETWEEN_SWEEPS_S), LONGEST_SLEEP_S)
 
 
 def _node_routes(routes: APIRouter, hub: Hub) -> None:
@@ -209,7 +223,7 @@ async def _next_lease(hub: Hub, request: Request, node: str, claim: Claim) -> Le
 
 def _anything(hub: Hub, node: str, claim: Claim) -> bool:
     with reading(hub.engine) as session:
-        return leases.waiting(session, node, claim, hub.clock.now())
+        return leases.waiting(session, node, claim)
 
 
 def _lease(hub: Hub, node: str, claim: Claim) -> Lease | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -16,7 +17,7 @@ from sqlalchemy.orm import Session
 from fairbank import audit
 from fairbank.database import reading, writing
 from fairbank.errors import FairbankError, RemoteError
-from fairbank.federated_jobs.errors import SiteRefusal
+from fairbank.federated_jobs.errors import JobsError, SiteRefusal
 from fairbank.federated_jobs.node import rounds
 from fairbank.federated_jobs.node.approval import receive
 from fairbank.federated_jobs.node.cohort import CohortSource, harvest_index
@@ -47,6 +48,7 @@ LONGEST_PAUSE_S = 30.0
 # How much longer than its long-poll a claim may take before the connection counts as broken.
 ANSWER_MARGIN_S = 15.0
 RENEWALS_PER_LEASE = 3
+FAULTS_FORGIVEN = 3
 
 
 class Agent:
@@ -73,6 +75,7 @@ class Agent:
         client = client or HubClient.of(node)
         self._site = Site(node, client, Outbox(node, client), runner or ConfinedRunner(node), source)
         self._node = node
+        self._faults: Counter[tuple[str, int]] = Counter()
 
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set; a hub that cannot be reached is tried again, slower and slower."""
@@ -88,8 +91,12 @@ class Agent:
                     pause_s = FIRST_PAUSE_S
                 except FairbankError as err:
                     log.warning("%s %s", err.code, err)
-                    stop.wait(pause_s)
-                    pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
+                except Exception as err:  # an outermost edge: the node goes on whatever one job does
+                    log.error("unexpected %s", type(err).__name__)
+                else:
+                    continue
+                stop.wait(pause_s)
+                pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
         finally:
             self._site.runner.close()
 
@@ -170,9 +177,27 @@ class Agent:
         except WorkerCancelled:
             log.warning("job %s was stopped in round %d", job, number)
             return
+        except FairbankError:
+            raise
+        except Exception as err:
+            if not self._once_more(job, number, err):
+                raise
+            return
         if state is SiteState.OUTPUT_REVIEW:
             self._tell(job, state, number=number)
+        elif state is not SiteState.RELEASED:
+            report_decisions(self._node, self._site.outbox)
+
+    def _once_more(self, job: str, number: int, err: Exception) -> bool:
+        """Count a fault of the node itself; after some, this site drops out instead of failing for ever."""
+        self._faults[job, number] += 1
+        # The type only: the text of a foreign error may quote what is in a file.
+        log.error("unexpected %s in round %d of job %s", type(err).__name__, number, job)
+        if self._faults[job, number] < FAULTS_FORGIVEN:
+            return False
+        rounds.give_up(self._site, job, number, JobsError("The node itself failed."))
         report_decisions(self._node, self._site.outbox)
+        return True
 
     def _stop(self, lease: Lease) -> None:
         self._site.runner.forget(lease.job)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -358,11 +359,15 @@ def _store(
 
 
 def _consent(node: Node, approval: ApprovalRow) -> SiteApproval:
-    pinned = site_public_key(node.settings)
     try:
-        return SiteApproval.open(approval.envelope, trusted=[pinned] if pinned else [])[0]
+        return _opened_approval(approval.envelope, site_public_key(node.settings))
     except FairbankError as err:
         raise _approval_broken(err.what) from err
+
+
+@lru_cache(maxsize=64)
+def _opened_approval(envelope: bytes, pinned: str | None) -> SiteApproval:
+    return SiteApproval.open(envelope, trusted=[pinned] if pinned else [])[0]
 
 
 def _check_frozen(node: Node, session: Session, approval: ApprovalRow, consent: SiteApproval) -> None:

@@ -104,7 +104,7 @@ def work(site: Site, job: str, number: int) -> SiteState:
         except (HubUnreachable, WorkerCancelled):
             raise
         except FairbankError as err:
-            return _give_up(site, row, err)
+            return give_up(site, job, number, err)
     return deliver(site, job, number)
 
 
@@ -129,6 +129,23 @@ def deliver(site: Site, job: str, number: int) -> SiteState:
         except RemoteError as err:
             return _refused_by_hub(site, row, release_id, err)
     return SiteState.RELEASED
+
+
+def give_up(site: Site, job: str, number: int, err: FairbankError) -> SiteState:
+    """Write down that this site drops out of a job, and why; the hub is told the word and the code only."""
+    state = SiteState.WITHHELD if isinstance(err, GateRefused) else SiteState.FAILED
+    log.warning("round %d of job %s is given up: %s %s", number, job, err.code, err.what)
+    with writing(site.node.engine) as session:
+        work_row = session.get_one(WorkRow, (job, number))
+        review = session.get_one(ReviewRow, job)
+        work_row.state = GIVEN_UP
+        work_row.finished = site.node.clock.now()
+        if not review.ended:
+            review.state, review.reason = state.value, reason_of(err).value
+            review.error = err.code
+            review.ended, review.reported = True, False
+    site.runner.forget(job)
+    return state
 
 
 def unfinished(session: Session) -> list[tuple[str, int]]:
@@ -187,7 +204,7 @@ def _task(
         manifest=authorised.chain.manifest,
         tool=authorised.tool,
         site=site.node.name,
-        series=series_to_stage(site.node, row.job, authorised.cohort),
+        series=lambda: series_to_stage(site.node, row.job, authorised.cohort),
         cohort_digest=authorised.cohort.digest,
         round=row.round,
         previous_round=previous,
@@ -233,23 +250,6 @@ def _last_released(session: Session, row: WorkRow) -> int:
         )
     )
     return int(last or 0)
-
-
-def _give_up(site: Site, row: WorkRow, err: FairbankError) -> SiteState:
-    """Write down that this site drops out of a job, and why; the hub is told the word and the code only."""
-    state = SiteState.WITHHELD if isinstance(err, GateRefused) else SiteState.FAILED
-    log.warning("round %d of job %s is given up: %s %s", row.round, row.job, err.code, err.what)
-    with writing(site.node.engine) as session:
-        fresh = session.get_one(WorkRow, (row.job, row.round))
-        review = session.get_one(ReviewRow, row.job)
-        fresh.state = GIVEN_UP
-        fresh.finished = site.node.clock.now()
-        if not review.ended:
-            review.state, review.reason = state.value, reason_of(err).value
-            review.error = err.code
-            review.ended, review.reported = True, False
-    site.runner.forget(row.job)
-    return state
 
 
 def _refused_by_hub(site: Site, row: WorkRow, release_id: str, err: RemoteError) -> SiteState:

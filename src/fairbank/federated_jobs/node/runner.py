@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +29,7 @@ class RoundTask:
     """One round of one job at this site, checked and authorised.
 
     Attributes:
-        series: the staged form of the cohort, in its order.
+        series: gives the staged form of the cohort, in its order; asked only where inputs are staged.
         cohort_digest: names the cohort; another digest means other inputs.
         previous_round: the last round that this site released, 0 for none.
         global_model: the model to start from; None for the initial one.
@@ -39,7 +39,7 @@ class RoundTask:
     manifest: Manifest
     tool: Tool
     site: str
-    series: Sequence[SeriesToStage]
+    series: Callable[[], Sequence[SeriesToStage]]
     cohort_digest: str
     round: int
     previous_round: int
@@ -156,7 +156,7 @@ class ConfinedRunner:
 
         settings = self._node.settings
         folder = JobFolder(job_folder(self._node, task.manifest.id) / "worker")
-        stage_series(task.series, folder)
+        stage_series(task.series(), folder)
         sandbox = Sandbox(
             _policy(self._node, task.manifest),
             node_key=settings.keys_path / KEY_FILE,
