@@ -232,7 +232,7 @@ def revoke(hub: Hub, who: Account, visa_id: str, *, reason: str) -> None:
     with writing(hub.engine) as session:
         visa = session.get(VisaRow, visa_id)
         if visa is None:
-            raise GrantNotFound("There is no such grant.", why="", todo="See 'fairbank committee list'.")
+            raise GrantNotFound("There is no such grant.", why="", todo="See 'fairbank grant list'.")
         row = session.get_one(RequestRow, visa.request)
         _move(session, hub, row, act=Act.REVOKE, actor=who.name, comment=reason)
         _end(session, hub, visa, because="revoked", actor=who.name)

@@ -63,7 +63,7 @@ def init_hub(settings: Settings, clock: Clock, *, public_base_iri: str) -> Hub:
         raise HubExists(
             f"There is a hub in {settings.home} already.",
             why="Its key and its base IRI can never change: what it signed and named would be lost.",
-            todo="Start it with 'fairbank hub serve', or choose another home.",
+            todo="Start it with 'fairbank hub run', or choose another home.",
         )
     settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
     engine = connect(settings.hub_database_url)

@@ -79,7 +79,7 @@ def find(session: Session, iri: str, who: Account | None) -> DatasetRow:
         raise DatasetNotFound(
             "There is no such dataset, or you may not see it.",
             why="Which of the two is not told.",
-            todo="See 'fairbank catalogue search' for what there is.",
+            todo="See 'fairbank search' for what there is.",
         )
     return row
 

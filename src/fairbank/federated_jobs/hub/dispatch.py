@@ -55,7 +55,7 @@ def submit(
         raise ManifestRefused(
             "This account has no key, so it cannot have sealed a job.",
             why="A job is sealed with the key that its requester registered.",
-            todo="Register a key first: fairbank login --new-key.",
+            todo="Register a key first: logging in does it, fairbank login NAME.",
         )
     manifest, sealed = Manifest.open(envelope, trusted=[requester.key_id])
     same = session.scalars(select(JobRow).where(JobRow.manifest_digest == sealed.digest)).first()
