@@ -67,7 +67,8 @@ def notes_of(update: Path) -> dict[str, float]:
 def _word(number: int | float) -> str:
     if not math.isfinite(number):
         raise ValueError("a note is a finite number")
-    return repr(number)
+    # Nine digits are what a float32 holds; more would only be noise, and a longer text than the gate takes.
+    return str(number) if isinstance(number, int) else format(number, ".9g")
 
 
 def _header(update: Path) -> tuple[dict[str, Any], int]:

@@ -91,7 +91,7 @@ class Agent:
                     pause_s = FIRST_PAUSE_S
                 except FairbankError as err:
                     log.warning("%s %s", err.code, err)
-                except Exception as err:  # an outermost edge: the node goes on whatever one job does
+                except Exception as err:  # noqa: BLE001 - an outermost edge: one job must not end the node
                     log.error("unexpected %s", type(err).__name__)
                 else:
                     continue
