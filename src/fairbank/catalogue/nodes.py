@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
@@ -29,7 +29,8 @@ from fairbank.ontology.wire import Iri, KeyText, ShortText, Slug, Wire
 from fairbank.signing import KeyId
 
 INVITATION_DAYS = 7
-_LAST_SEEN_STEP = timedelta(seconds=10)
+# How often at most a node's requests are noted and old nonces forgotten.
+_HOUSEKEEPING_STEP = timedelta(seconds=10)
 
 
 class Enrolment(Wire):
@@ -175,16 +176,8 @@ def remember_nonce(session: Session, signed: http_signatures.SignedBy, *, now: d
     Raises:
         ReplayedRequest: if this nonce was used before.
     """
-    session.execute(delete(NonceRow).where(NonceRow.forget_after < now))
-    session.add(NonceRow(key_id=signed.key_id, nonce=signed.nonce, forget_after=signed.forget_after))
-    try:
-        session.flush()
-    except IntegrityError as err:
-        raise http_signatures.ReplayedRequest(
-            "This request was received before.",
-            why="Each signed request works once; a copy of it is refused.",
-            todo="Sign a new request.",
-        ) from err
+    _forget_nonces(session, now=now)
+    _remember(session, signed)
 
 
 def signed_url(request: Request) -> str:
@@ -230,7 +223,10 @@ def shut_out(session: Session, hub: Hub, *, node: str, actor: str) -> None:
 def _admit(hub: Hub, request: Request, content: bytes) -> NodeIdentity:
     signed = verify_signature(hub, request, content)
     with reading(hub.engine) as session:
-        row = session.scalar(select(NodeRow).where(NodeRow.key_id == signed.key_id))
+        known = select(NodeRow.name, NodeRow.revoked, NodeRow.last_seen).where(
+            NodeRow.key_id == signed.key_id
+        )
+        row = session.execute(known).first()
     if row is None or row.revoked is not None:
         raise UnknownNode(
             "The request is signed with a key that no enrolled node has.",
@@ -240,11 +236,27 @@ def _admit(hub: Hub, request: Request, content: bytes) -> NodeIdentity:
     now = hub.clock.now()
     # A transaction of its own, committed before the request has any effect: a copy cannot slip in beside it.
     with writing(hub.engine) as session:
-        remember_nonce(session, signed, now=now)
-        if now - row.last_seen >= _LAST_SEEN_STEP:
-            fresh = session.get_one(NodeRow, row.name)
-            fresh.last_seen = now
+        _remember(session, signed)
+        if now - row.last_seen >= _HOUSEKEEPING_STEP:
+            _forget_nonces(session, now=now)
+            session.execute(update(NodeRow).where(NodeRow.name == row.name).values(last_seen=now))
     return NodeIdentity(row.name, signed.key_id)
+
+
+def _remember(session: Session, signed: http_signatures.SignedBy) -> None:
+    nonce = {"key_id": signed.key_id, "nonce": signed.nonce, "forget_after": signed.forget_after}
+    try:
+        session.execute(insert(NonceRow), nonce)
+    except IntegrityError as err:
+        raise http_signatures.ReplayedRequest(
+            "This request was received before.",
+            why="Each signed request works once; a copy of it is refused.",
+            todo="Sign a new request.",
+        ) from err
+
+
+def _forget_nonces(session: Session, *, now: datetime) -> None:
+    session.execute(delete(NonceRow).where(NonceRow.forget_after < now))
 
 
 def _hash(token: str) -> str:

@@ -2,6 +2,10 @@
 
 `notify()` after a commit wakes this process at once. Commits of other processes are seen by the poller: SQLite's
 `PRAGMA data_version` (https://www.sqlite.org/pragma.html#pragma_data_version), or LISTEN on PostgreSQL.
+
+Most commits of a busy hub change nothing that anybody waits for: every signed request leaves a nonce. What matters to
+others leaves a line in the audit log or the events, so the poller wakes people only for those, and not again for what
+`notify` has told already.
 """
 
 from __future__ import annotations
@@ -27,6 +31,9 @@ class Notifier:
         self._closed = False
         self._lock = threading.Lock()
         self._waiting: set[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = set()
+        self._watching = threading.Lock()
+        self._cursor: Any = None
+        self._told: tuple[int, int] | None = None
 
     @property
     def seen(self) -> int:
@@ -45,6 +52,10 @@ class Notifier:
 
     def notify(self) -> None:
         """Say that something was committed; callable from any thread."""
+        with self._watching:
+            if self._cursor is not None:
+                # Looked up before those who wait are woken: they see all of it, and perhaps more.
+                self._told = _newest(self._cursor)
         self._wake()
         if self._engine.dialect.name == "postgresql":
             with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
@@ -96,12 +107,21 @@ class Notifier:
         try:
             cursor = connection.cursor()
             last = _data_version(cursor)
+            with self._watching:
+                self._cursor, self._told = cursor, _newest(cursor)
             while not stop.wait(POLL_S):
-                now = _data_version(cursor)
-                if now != last:
-                    last = now
+                with self._watching:
+                    now = _data_version(cursor)
+                    if now == last:
+                        continue
+                    last, newest = now, _newest(cursor)
+                    news = newest != self._told
+                    self._told = newest
+                if news:
                     self._wake()
         finally:
+            with self._watching:
+                self._cursor = None
             connection.close()
 
     def _watch_postgresql(self, stop: threading.Event) -> None:
@@ -121,6 +141,12 @@ class Notifier:
 def _data_version(cursor: Any) -> int:
     cursor.execute("PRAGMA data_version")
     return int(cursor.fetchone()[0])
+
+
+def _newest(cursor: Any) -> tuple[int, int]:
+    cursor.execute("SELECT (SELECT max(seq) FROM audit), (SELECT max(seq) FROM events)")
+    audited, happened = cursor.fetchone()
+    return int(audited or 0), int(happened or 0)
 
 
 def _finish(future: asyncio.Future[None]) -> None:

@@ -10,6 +10,7 @@ import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
@@ -37,7 +38,7 @@ from fairbank.catalogue.store import BlobRow, UploadRow
 from fairbank.database import reading, writing
 from fairbank.errors import FairbankError
 from fairbank.ontology.outputs import DoorClass
-from fairbank.signing import KeyId, file_digest
+from fairbank.signing import KeyId, file_digest, sha256_digest
 
 _UUID7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
@@ -76,6 +77,11 @@ class Receiver(Protocol):
     def complete(self, session: Session, meta: ReleaseMeta, path: Path) -> None:
         """Let a release take effect, in the transaction that marks it complete."""
         ...
+
+
+class _BlobResponse(FileResponse):
+    # Each chunk is read by a thread of its own; the default of 64 KiB makes a model of some megabytes wait for dozens.
+    chunk_size = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +135,7 @@ def router(
     def get_blob(digest: str, reader: Any = known_reader) -> Response:
         path, media_type = _readable(hub, digest, reader, may_read)
         headers = {"ETag": f'"{digest}"', "Cache-Control": "private, immutable"}
-        return FileResponse(path, media_type=media_type, headers=headers)
+        return _BlobResponse(path, media_type=media_type, headers=headers)
 
     return routes
 
@@ -150,6 +156,14 @@ class Uploads:
             FairbankError: what the receiver refuses with.
         """
         receiver = self._receiver(meta)
+        if piece.first == 0 and piece.end == meta.total_bytes:
+            with reading(self._hub.engine) as session:
+                known = _known(session, meta)
+                if known is None:
+                    receiver.check(session, meta)
+            if known is None:
+                self._take_whole(meta, receiver, piece.content)
+                return None
         row = self._begin(meta, receiver)
         if row.completed is not None:
             return None
@@ -200,21 +214,37 @@ class Uploads:
         with writing(self._hub.engine) as session:
             row = _known(session, meta)
             if row is None:
-                row = UploadRow(
-                    release_id=meta.release_id,
-                    node=meta.node,
-                    door_class=meta.door_class.value,
-                    digest=meta.digest,
-                    output=meta.output,
-                    job=meta.job,
-                    round=meta.round,
-                    media_type=meta.media_type,
-                    total_bytes=meta.total_bytes,
-                    received_bytes=0,
-                    begun=self._hub.clock.now(),
-                )
+                row = _announced(meta, begun=self._hub.clock.now())
                 session.add(row)
         return row
+
+    def _take_whole(self, meta: ReleaseMeta, receiver: Receiver, content: bytes) -> None:
+        """Take a release that came in one piece: nothing of it can be resumed, so one transaction says it all."""
+        if sha256_digest(content) != meta.digest:
+            raise _other_bytes()
+        incoming = self._hub.blobs / "incoming" / f"{self._hub.clock.new_id()}.tmp"
+        handle = os.open(incoming, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "wb") as opened:
+            opened.write(content)
+        final = blobs.settle(self._hub, incoming, meta.digest)
+        now = self._hub.clock.now()
+        try:
+            with writing(self._hub.engine) as session:
+                row = _known(session, meta)
+                if row is not None and row.completed is not None:
+                    return
+                if row is None:
+                    row = _announced(meta, begun=now)
+                    session.add(row)
+                row.received_bytes, row.completed = meta.total_bytes, now
+                self._effect(session, meta, receiver, final)
+        except FairbankError:
+            with reading(self._hub.engine) as session:
+                kept = session.get(BlobRow, meta.digest) is not None
+            if not kept:
+                final.unlink(missing_ok=True)
+            raise
+        self._hub.notifier.notify()
 
     def _advance(self, release_id: str, end: int, *, restarted: bool) -> int:
         with writing(self._hub.engine) as session:
@@ -225,11 +255,7 @@ class Uploads:
     def _finish(self, meta: ReleaseMeta, receiver: Receiver, part: Path) -> None:
         if part.stat().st_size != meta.total_bytes or file_digest(part) != meta.digest:
             self._forget(meta, part)
-            raise DigestMismatch(
-                "The bytes that arrived are not those that were announced.",
-                why="Their digest differs.",
-                todo="Send the release again from its first byte.",
-            )
+            raise _other_bytes()
         final = blobs.settle(self._hub, part, meta.digest)
         try:
             with writing(self._hub.engine) as session:
@@ -237,13 +263,16 @@ class Uploads:
                 if row.completed is not None:
                     return
                 row.completed = self._hub.clock.now()
-                blobs.remember(self._hub, session, meta.digest, media_type=meta.media_type)
-                receiver.complete(session, meta, final)
-                self._audit(session, meta)
+                self._effect(session, meta, receiver, final)
         except FairbankError:
             self._forget(meta, part)
             raise
         self._hub.notifier.notify()
+
+    def _effect(self, session: Session, meta: ReleaseMeta, receiver: Receiver, path: Path) -> None:
+        blobs.remember(self._hub, session, meta.digest, media_type=meta.media_type)
+        receiver.complete(session, meta, path)
+        self._audit(session, meta)
 
     def _audit(self, session: Session, meta: ReleaseMeta) -> None:
         detail = {
@@ -306,6 +335,30 @@ def _known(session: Session, meta: ReleaseMeta) -> UploadRow | None:
             todo="Send the release that was stored first, with its own id.",
         )
     return row
+
+
+def _announced(meta: ReleaseMeta, *, begun: datetime) -> UploadRow:
+    return UploadRow(
+        release_id=meta.release_id,
+        node=meta.node,
+        door_class=meta.door_class.value,
+        digest=meta.digest,
+        output=meta.output,
+        job=meta.job,
+        round=meta.round,
+        media_type=meta.media_type,
+        total_bytes=meta.total_bytes,
+        received_bytes=0,
+        begun=begun,
+    )
+
+
+def _other_bytes() -> DigestMismatch:
+    return DigestMismatch(
+        "The bytes that arrived are not those that were announced.",
+        why="Their digest differs.",
+        todo="Send the release again from its first byte.",
+    )
 
 
 def _described(
