@@ -8,15 +8,17 @@ room queries them.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime
+from threading import Lock, RLock
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import JSON, DateTime, MetaData, String, create_engine, event, text
 from sqlalchemy.engine import Connection, Engine, make_url
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import DeclarativeBase, Session
-from sqlalchemy.pool import QueuePool
+from sqlalchemy.pool import Pool, QueuePool
 from sqlalchemy.types import TypeDecorator
 
 from fairbank.errors import FairbankError, Kind, MissingExtra
@@ -24,6 +26,8 @@ from fairbank.errors import FairbankError, Kind, MissingExtra
 BUSY_TIMEOUT_S = 30
 # Any number that nothing else in the database uses as the name of an advisory lock.
 _NUMBERED_ROWS = 0x6661697262616E6B
+_TURNS: WeakKeyDictionary[Pool, AbstractContextManager[object]] = WeakKeyDictionary()
+_TURNS_LOCK = Lock()
 _NAMES = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
     "uq": "uq_%(table_name)s_%(column_0_N_name)s",
@@ -107,13 +111,27 @@ def connect(url: str) -> Engine:
     )
 
 
+def check_reachable(engine: Engine) -> None:
+    """Connect once, so that a database that cannot be used is told of at the start and in words.
+
+    Raises:
+        DatabaseError: if it cannot.
+    """
+    try:
+        engine.connect().close()
+    except DBAPIError as err:
+        raise DatabaseError(
+            f"The database {engine.url.render_as_string()} cannot be opened ({type(err.orig).__name__}).",
+            why="There is no database, no permission, or something else that is not a database.",
+            todo="Check that a server answers there, or that the file and its folder can be read and written.",
+        ) from err
+
+
 @contextmanager
 def writing(engine: Engine) -> Iterator[Session]:
     """Open a session that writes: one transaction, committed at the end, rolled back on any error."""
-    with (
-        Session(engine.execution_options(fairbank_write=True), expire_on_commit=False) as session,
-        session.begin(),
-    ):
+    bound = engine.execution_options(fairbank_write=True)
+    with _turn(engine), Session(bound, expire_on_commit=False) as session, session.begin():
         yield session
 
 
@@ -127,11 +145,22 @@ def reading(engine: Engine) -> Iterator[Session]:
 def one_writer_at_a_time(session: Session) -> None:
     """Hold back other writers of numbered rows until this transaction ends.
 
-    On PostgreSQL two transactions could otherwise take the same number, or commit their numbers out of order; on SQLite a
-    writing session is alone anyway.
+    On PostgreSQL two transactions could otherwise take the same number, or commit their numbers out of order; on
+    SQLite a writing session is alone anyway.
     """
     if session.get_bind().dialect.name == "postgresql":
         session.execute(text("SELECT pg_advisory_xact_lock(:name)"), {"name": _NUMBERED_ROWS})
+
+
+def _turn(engine: Engine) -> AbstractContextManager[object]:
+    """Return what lets the threads of this process write to one SQLite file in turn.
+
+    SQLite's own way of waiting is to sleep and look again, up to a tenth of a second at a time.
+    """
+    if engine.dialect.name != "sqlite":
+        return nullcontext()
+    with _TURNS_LOCK:
+        return _TURNS.setdefault(engine.pool, RLock())
 
 
 def _sqlite_engine(url: str, *, in_memory: bool) -> Engine:
@@ -142,12 +171,7 @@ def _sqlite_engine(url: str, *, in_memory: bool) -> Engine:
             why="Each connection would see its own empty database.",
             todo="Name a file: sqlite:///PATH.",
         )
-    try:
-        engine = create_engine(
-            url, connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False}, **pool
-        )
-    except OperationalError as err:
-        raise DatabaseError("The database file cannot be opened.", todo="Check its folder.") from err
+    engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False}, **pool)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
