@@ -4,7 +4,8 @@ FairbankError
 └── CliError                 FB-CLI-001
     ├── PortInUse            FB-CLI-002
     ├── NoPassword           FB-CLI-003
-    └── UnreadableFile       FB-CLI-004
+    ├── UnreadableFile       FB-CLI-004
+    └── SystemRefused        FB-CLI-005
 """
 
 from __future__ import annotations
@@ -36,3 +37,10 @@ class UnreadableFile(CliError):
     """A file named on the command line cannot be read."""
 
     code = "FB-CLI-004"
+
+
+class SystemRefused(CliError):
+    """The operating system did not let a command read, write or start something."""
+
+    code = "FB-CLI-005"
+    kind = Kind.FAILED

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+import os
 import sys
 import warnings
 from dataclasses import dataclass
@@ -14,6 +15,9 @@ from typer.core import TyperGroup
 
 from fairbank import __version__
 from fairbank.errors import FairbankError
+
+# What typer makes of Ctrl-C.
+INTERRUPTED = 130
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,12 +123,18 @@ def main() -> NoReturn:
     except FairbankError as err:
         _print_error(err)
         raise SystemExit(err.kind.exit_code) from None
-    except KeyboardInterrupt:
-        sys.stderr.write("Interrupted.\n")
-        raise SystemExit(130) from None
+    except SystemExit as end:
+        if end.code == INTERRUPTED:
+            sys.stderr.write("Interrupted.\n")
+        raise
     except BrokenPipeError:
         # The reader of our output (such as `head`) has seen enough.
         sys.stderr.close()
+        raise SystemExit(1) from None
+    except OSError as err:
+        if os.environ.get("FAIRBANK_DEBUG"):
+            raise
+        _print_error(_refused(err))
         raise SystemExit(1) from None
     raise SystemExit(0)
 
@@ -133,6 +143,18 @@ def _keep_pydicom_quiet() -> None:
     """Silence its warnings and its log: they quote the values that it wonders about, and those may identify."""
     warnings.filterwarnings("ignore", module=r"pydicom\b")
     logging.getLogger("pydicom").setLevel(logging.CRITICAL)
+
+
+def _refused(err: OSError) -> FairbankError:
+    from fairbank.cli.errors import SystemRefused
+
+    # Not its file name: that may identify somebody.
+    return SystemRefused(
+        f"The operating system refuses: {err.strerror or type(err).__name__}.",
+        why="A folder cannot be written, the disk is full, or a program is missing.",
+        todo="Check the home folder ('fairbank config show'), its owner and the free space; "
+        "FAIRBANK_DEBUG=1 shows where it happened.",
+    )
 
 
 def _print_error(err: FairbankError) -> None:

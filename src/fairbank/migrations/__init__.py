@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Literal
 from sqlalchemy import MetaData, inspect, text
 from sqlalchemy.engine import Connection, Engine
 
-from fairbank.database import DatabaseError, HubBase, NodeBase
+from fairbank.database import DatabaseError, HubBase, NodeBase, check_reachable
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -50,8 +50,10 @@ def upgrade(engine: Engine, history: History) -> None:
     """Bring a database to the newest version of its history; do nothing if it is there.
 
     Raises:
-        MigrationError: if a newer fairbank has written the database.
+        DatabaseError: if the database cannot be opened.
+        MigrationError: if a newer fairbank has written it.
     """
+    check_reachable(engine)
     if not has_versions(history):
         metadata(history).create_all(engine)
         return

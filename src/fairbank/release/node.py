@@ -82,7 +82,7 @@ def init_node(settings: Settings, clock: Clock, *, name: str, title: str = "") -
             why="The name becomes part of addresses: a to z, 0 to 9 and hyphens, at most 63 characters.",
             todo="Choose a short name such as 'biobank-a'.",
         )
-    settings.home.mkdir(parents=True, exist_ok=True)
+    settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
     engine = _engine(settings)
     with reading(engine) as session:
         found = session.get(NodeRow, 1)

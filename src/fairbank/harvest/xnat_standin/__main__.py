@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import warnings
 from pathlib import Path
 
 
@@ -20,6 +21,8 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     if not given.root.is_dir():
         parser.error(f"there is no folder {given.root}")
+    # pydicom quotes the values that it wonders about, and identifiers do not belong into a log.
+    warnings.filterwarnings("ignore", module=r"pydicom\b")
     import uvicorn
 
     from fairbank.harvest.xnat_standin.app import create_app

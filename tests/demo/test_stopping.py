@@ -1,0 +1,84 @@
+"""However the demo ends, no process of it lives on."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+pytestmark = pytest.mark.xdist_group("demo")
+PATIENCE_S = 120
+
+
+def test_the_demo_leaves_no_process_behind(told: Any) -> None:
+    """It stops the demo: nothing of this folder's session may come after it."""
+    running = told.descendants()
+    names = told.federation.processes.names()
+    assert len(names) == 7, "a hub, three archives, three nodes"
+    told.run.__exit__(None, None, None)
+    _, alive = psutil.wait_procs(running, timeout=20)
+    assert alive == []
+
+
+@contextmanager
+def started(home: Path) -> Iterator[subprocess.Popen[str]]:
+    """Start the demo as a person does, and see that nothing of it is left whatever a test says."""
+    demo = subprocess.Popen(
+        [sys.executable, "-m", "fairbank", "demo", "--home", str(home)],
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    below: list[psutil.Process] = []
+    try:
+        yield demo
+        below = psutil.Process(demo.pid).children(recursive=True) if demo.poll() is None else []
+    finally:
+        for process in below:
+            process.kill()
+        demo.kill()
+        demo.communicate()
+
+
+@pytest.mark.parametrize(
+    "sign",
+    [
+        pytest.param(signal.SIGINT, id="ctrl-c"),
+        pytest.param(signal.SIGTERM, id="terminated", marks=pytest.mark.long),
+    ],
+)
+def test_an_interrupted_demo_stops_all_its_processes(tmp_path: Path, sign: signal.Signals) -> None:
+    with started(tmp_path / "home") as demo:
+        nodes = [
+            tmp_path / "home" / "logs" / f"node-{name}.log" for name in ("northfield", "harbour", "southvale")
+        ]
+        deadline = time.monotonic() + PATIENCE_S
+        while not all(log.exists() and "works for" in log.read_text() for log in nodes):
+            assert demo.poll() is None and time.monotonic() < deadline
+            time.sleep(0.05)
+        children = psutil.Process(demo.pid).children(recursive=True)
+        assert len(children) >= 7
+        demo.send_signal(sign)
+        _, err = demo.communicate(timeout=60)
+        _, alive = psutil.wait_procs(children, timeout=5)
+        assert alive == []
+        assert demo.returncode == 130
+        assert err.strip().endswith("Interrupted.") and "Traceback" not in err
+
+
+def test_a_second_start_in_the_same_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "hub.db").touch()
+    with started(tmp_path / "home") as demo:
+        out, err = demo.communicate(timeout=60)
+    assert demo.returncode == 1 and out == ""
+    assert "FB-DEMO-001" in err and "is not empty" in err and "Name another folder" in err
+    assert "Traceback" not in err
