@@ -52,7 +52,12 @@ def measure(runs: int) -> dict[str, object]:
     heavy = sorted(set(listed.split()) & set(HEAVY))
     ratio = ours_s / bare_s
     return {
-        "figures": {"bare_s": round(bare_s, 4), "ours_s": round(ours_s, 4), "ratio": round(ratio, 3), "heavy": heavy},
+        "figures": {
+            "bare_s": round(bare_s, 4),
+            "ours_s": round(ours_s, 4),
+            "ratio": round(ratio, 3),
+            "heavy": heavy,
+        },
         "goals": {"ratio": "<= 2", "heavy": "none"},
         "met": {"ratio": ratio <= 2, "heavy": not heavy},
     }
