@@ -9,10 +9,12 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from importlib.util import find_spec
 from typing import Any, Protocol
 
 from pydantic import BaseModel, JsonValue, ValidationError
 
+from fairbank.errors import MissingExtra
 from fairbank.federated_jobs.errors import CodeUnknown, OptionRefused
 from fairbank.federated_jobs.reasons import Reason
 from fairbank.ontology.outputs import OutputClass
@@ -50,6 +52,7 @@ class Tool:
 
     Attributes:
         outputs: what a job with this tool returns; a manifest may only lower the limits.
+        extra: the part of fairbank that has to be installed where it runs; None if none.
     """
 
     name: str
@@ -59,6 +62,7 @@ class Tool:
     worker: WorkerKind
     shelf: Shelf
     outputs: tuple[Output, ...]
+    extra: str | None = None
 
     @property
     def digest(self) -> Digest:
@@ -72,6 +76,15 @@ class Tool:
     def schema(self) -> dict[str, Any]:
         """Return the JSON schema of the tool's parameters."""
         return self.shelf.parameters(self.name).model_json_schema()
+
+    def check_installed(self) -> None:
+        """Refuse a tool whose libraries are not installed here.
+
+        Raises:
+            MissingExtra: naming what to install.
+        """
+        if self.extra and any(find_spec(module) is None for module in _MODULES[self.extra]):
+            raise MissingExtra.named(self.extra, needed_for=f"The tool {self.name!r}")
 
     def check_parameters(self, given: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
         """Return all parameters, defaults filled in.
@@ -216,5 +229,8 @@ _TOOLS = (
         worker=WorkerKind.TRAINING,
         shelf=_TRAININGS,
         outputs=_TRAINING_OUTPUTS,
+        extra="train",
     ),
 )
+# What the tools of an extra import.
+_MODULES = {"train": ("torch", "monai", "ignite")}

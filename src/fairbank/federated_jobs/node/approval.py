@@ -17,8 +17,8 @@ from sqlalchemy.orm import Session
 from fairbank import audit, events
 from fairbank.clock import iso, parse_iso
 from fairbank.database import writing
-from fairbank.errors import FairbankError
-from fairbank.federated_jobs.code import Tool
+from fairbank.errors import FairbankError, MissingExtra
+from fairbank.federated_jobs.code import Tool, tool_of
 from fairbank.federated_jobs.errors import (
     ApprovalOver,
     ChainBroken,
@@ -175,11 +175,13 @@ def approve(
         NotApproved: if no such job waits for a decision.
         JobsError: if it fails a check now.
         KeyFileError: if the site's key is locked.
+        MissingExtra: if what the job's tool needs is not installed here.
     """
     key = site_key(node.settings, passphrase=passphrase)
     with writing(node.engine) as session:
         row = _waiting(session, job)
         chain, cohort = _judge(node, session, row, source)
+        tool_of(chain.manifest.code).check_installed()
         now, visa_ends = node.clock.now(), parse_iso(chain.visa.expires)
         if now >= parse_iso(chain.manifest.plan.approval_deadline):
             raise ApprovalOver(
@@ -263,6 +265,8 @@ def authorise(node: Node, session: Session, job: str, *, source: CohortSource = 
             why="An approval is good until its end.",
             todo="The requester can submit the job anew.",
         )
+    # A run is one passage through the plan, counted when its first output is staged; `rounds` sees to it that no round
+    # is computed again or out of the plan, so a second run under the same manifest cannot begin.
     if approval.runs > consent.maximum_runs:
         raise ApprovalOver("All runs that this site approved have been used.").because(Reason.RUNS_SPENT)
     _check_frozen(node, session, approval, consent)
@@ -332,10 +336,10 @@ def _rule(node: Node, session: Session, chain: Chain) -> str | None:
 
 
 def _approve_by_rule(node: Node, job: str, rule: str, source: CohortSource) -> None:
-    # A key with a passphrase cannot be used without its person: the job then waits for one.
+    # A key with a passphrase cannot be used without its person, nor a tool without its libraries: the job then waits.
     try:
         approve(node, job, Consent(by=f"rule {rule}", rule=rule), source=source)
-    except KeyFileError:
+    except (KeyFileError, MissingExtra):
         return
 
 
