@@ -20,7 +20,7 @@ from fairbank.release.candidates import Candidate, Column, ColumnKind
 from fairbank.release.control import ErrorReport
 from fairbank.release.disclosure import suppress_record
 from fairbank.release.gate import Policy, judge
-from fairbank.release.tensors import TensorShape
+from fairbank.release.tensors import TensorShape, form_of
 from fairbank.signing import SigningKey
 
 JOB = "01900000-0000-7000-8000-000000000001"
@@ -59,7 +59,7 @@ def reasons(tmp_path: Path, made: Candidate, policy: Policy = POLICY) -> tuple[s
 
 
 def row(**changes: Any) -> dict[str, Any]:
-    return {"row": "a1", "mean": 1.5, "voxels": 3, "status": "ok", **changes}
+    return {"row": "s000001-" + "abcdefgh" * 4, "mean": 1.5, "voxels": 3, "status": "ok", **changes}
 
 
 def table(rows: list[dict[str, Any]], **changes: Any) -> bytes:
@@ -141,6 +141,7 @@ def test_a_reason_says_no_count_and_no_value(tmp_path: Path) -> None:
     [
         {"row": "1.2.840.113619.2.55.3"}, {"row": "19580412"}, {"row": "/home/x"}, {"row": "C:\\x"},
         {"row": "DOE JANE"}, {"row": ""}, {"row": None}, {"row": 7}, {"row": "x" * 81},
+        {"row": "s000001-JaneDoe"}, {"row": "jane-doe"}, {"row": "s19580412-" + "a" * 32}, {"mean": 10**400},
         {"mean": "1.5"}, {"mean": True}, {"mean": [1.5]}, {"voxels": 1.5}, {"voxels": 2**60},
         {"status": "anything"}, {"status": ["ok"]}, {"status": 1}, {"extra": 1},
     ],
@@ -222,7 +223,7 @@ def by_hand(header: dict[str, Any], data: bytes) -> bytes:
 
 
 def test_a_sound_update_may_leave(tmp_path: Path) -> None:
-    content = save(WEIGHTS, metadata={"format": "pt", "examples": "120", "loss": "0.25"})
+    content = save(WEIGHTS, metadata={"n_train": "120", "after_loss": "0.25", "before_psnr_db": "-1e-3"})
     assert reasons(tmp_path, update(content, tensors=SHAPES)) == ()
     assert reasons(tmp_path, update(content)) == ()
 
@@ -257,12 +258,53 @@ def test_other_tensors_than_the_model_s_are_refused(tmp_path: Path, tensors: dic
     "metadata",
     [
         {"note": "patient Jane Doe"}, {"path": "/data/archive"}, {"uid": "1.2.840.113619.2.55.3"},
-        {"Bad Key": "1"}, {"n": "9" * 40}, {str(n): "1" for n in range(70)},
+        {"Bad Key": "1"}, {"n_train": "9" * 40}, {"format": "pt"}, {"n_train": "jane-doe"}, {"note": "jane-doe"},
+        {"jane_doe": "1"}, {"after_19580412": "1"}, {"n_train": "1e999"}, {"n_train": "sha256:" + "0" * 64},
+        {str(n): "1" for n in range(70)},
     ],
     ids=str,
 )  # fmt: skip
 def test_text_in_the_metadata_is_refused(tmp_path: Path, metadata: dict[str, str]) -> None:
     assert "metadata" in reasons(tmp_path, update(save(WEIGHTS, metadata=metadata)))[0]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "jane doe", "DOE^JANE", "1.2.840.113619.2.55.3", "w1.2.840.10008.5", "w.1.2.840.10.5", "p19580412",
+        "w1958_04_12", "mrn_123456", "a..b", ".w", "w.", "Müller", "w-x", "x" * 256, "w\n",
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_tensor_name_that_is_no_parameter_s_is_refused(tmp_path: Path, name: str) -> None:
+    assert "plain name" in reasons(tmp_path, update(save({name: np.ones(2, np.float32)})))[0]
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.int16, np.int32, np.int64, np.uint64, np.bool_])
+def test_whole_numbers_may_not_leave_as_weights(tmp_path: Path, dtype: type) -> None:
+    content = save({**WEIGHTS, "layer.0.extra": np.ones(64, dtype)})
+    assert "whole numbers" in reasons(tmp_path, update(content))[0]
+    same = {**SHAPES, "layer.0.extra": tensors_of(tmp_path, content)["layer.0.extra"]}
+    assert reasons(tmp_path, update(content, tensors=same)) != ()
+
+
+def test_a_counter_of_batches_may_leave_and_nothing_else_under_its_name(tmp_path: Path) -> None:
+    assert reasons(tmp_path, update(save({"norm.num_batches_tracked": np.array(7, np.int64)}))) == ()
+    assert reasons(tmp_path, update(save({"norm.num_batches_tracked": np.ones(9, np.int64)}))) != ()
+
+
+def test_a_tensor_without_values_is_refused(tmp_path: Path) -> None:
+    assert "nothing" in reasons(tmp_path, update(save({**WEIGHTS, "jane_doe": np.ones(0, np.float32)})))[0]
+
+
+def test_the_form_of_a_model_is_read_from_its_header(tmp_path: Path) -> None:
+    assert tensors_of(tmp_path, save(WEIGHTS, metadata={"n_train": "1"})) == SHAPES
+    assert tensors_of(tmp_path, b"PK\x03\x04") == {}
+
+
+def tensors_of(tmp_path: Path, content: bytes) -> dict[str, TensorShape]:
+    (tmp_path / "model").write_bytes(content)
+    return form_of(tmp_path / "model")
 
 
 F32 = {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}

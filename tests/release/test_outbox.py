@@ -41,7 +41,7 @@ MEGABYTE = 1 << 20
 def rows(count: int, *, value: float = 1.5) -> bytes:
     import json
 
-    listed = [{"row": f"r{number:04d}", "mean": value} for number in range(count)]
+    listed = [{"row": f"s{number:06d}-{'a' * 32}", "mean": value} for number in range(count)]
     return json.dumps({"schema": "rows/1", "tool": "t", "version": "1.0", "rows": listed}).encode()
 
 

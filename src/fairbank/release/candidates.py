@@ -44,7 +44,7 @@ class Candidate:
         limits: the manifest's declaration of this output; required for count, result and update.
         subjects: how many different subjects it was computed on; required for count, result and update.
         columns: the columns of a result's rows; required for result.
-        tensors: the tensors of an update, by name; None judges the names by their form.
+        tensors: the tensors that an update must hold, by name; None where no model went before.
     """
 
     door_class: DoorClass

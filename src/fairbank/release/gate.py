@@ -38,7 +38,8 @@ _DATE = re.compile(
     r"(?<!\d)(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?!\d)|(?<!\d)\d{4}-\d\d-\d\d(?!\d)"
 )
 _PATH = re.compile(r"[/\\]|(?:^|\s)~")
-_ROW_ID = re.compile(r"[A-Za-z0-9_-]{1,80}")
+# What the node calls a staged series: its place in the cohort and a keyed name of letters only.
+_ROW_ID = re.compile(r"s\d{6}-[a-z]{32}")
 _VALUE = re.compile(r"[A-Za-z0-9<>=+.,() -]{1,60}")
 
 
@@ -236,13 +237,15 @@ def _fits(column: Column, value: Any) -> bool:
         return False
     match column.kind:
         case ColumnKind.NUMBER:
-            return isinstance(value, int | float) and math.isfinite(value)
+            if isinstance(value, int):
+                return abs(value) <= LARGEST_INTEGER
+            return isinstance(value, float) and math.isfinite(value)
         case ColumnKind.INTEGER:
             return isinstance(value, int) and abs(value) <= LARGEST_INTEGER
         case ColumnKind.WORD:
             return isinstance(value, str) and value in column.words and not _identifies(value)
         case ColumnKind.ROW_ID:
-            return isinstance(value, str) and bool(_ROW_ID.fullmatch(value)) and not _identifies(value)
+            return isinstance(value, str) and bool(_ROW_ID.fullmatch(value))
 
 
 def _update(candidate: Candidate, path: Path, policy: Policy) -> list[str]:

@@ -22,9 +22,13 @@ _SIZES: Final = {
 }  # fmt: skip
 _FLOATS: Final = {"F64": "<f8", "F32": "<f4", "F16": "<f2"}
 _BF16_EXPONENT: Final = 0x7F80
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.\-]{0,254}")
-_KEY = re.compile(r"[a-z][a-z0-9_]{0,63}")
-_HARMLESS = re.compile(r"-?\d{1,16}(\.\d{1,17})?([eE][+-]?\d{1,3})?|sha256:[0-9a-f]{64}|pt|np|[a-z-]{1,32}")
+# What a module path looks like (`encode.0.conv.weight`), and the numbers that no module path has: dates, UIDs, ids.
+_NAME = re.compile(r"(?=.{1,255}\Z)[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z0-9_]+)*")
+_LONG_NUMBER = re.compile(r"\d{6}|\d(?:[._]*\d){7}|\d+(?:\.\d+){4}")
+_COUNTER = "num_batches_tracked"
+_MAY_LEAVE: Final = frozenset({"F64", "F32", "F16", "BF16"})
+_KEY = re.compile(r"n_(?:train|heldout|subjects)|(?:before|after)_[a-z_]{1,32}")
+_NUMBER = re.compile(r"-?\d{1,16}(?:\.\d{1,17})?(?:[eE][+-]?\d{1,3})?")
 _LARGEST_HEADER_BYTES: Final = 8 << 20
 _BLOCK: Final = 1 << 22
 
@@ -38,26 +42,21 @@ class TensorShape:
 
 
 def problems(path: Path, expected: Mapping[str, TensorShape] | None) -> list[str]:
-    """Return what is wrong with a safetensors file; nothing if it holds finite numbers of known names only.
+    """Return what is wrong with a safetensors file; nothing if it holds finite weights under plain names only.
 
     Args:
         path: the file.
-        expected: the tensors that it must hold, no more and no less; None judges the names by their form.
+        expected: the tensors that it must hold, no more and no less; None where no model went before.
     """
     size = path.stat().st_size
-    with path.open("rb") as opened:
-        head = opened.read(8)
-        length = int.from_bytes(head, "little") if len(head) == 8 else 0
-        if not 2 <= length <= min(_LARGEST_HEADER_BYTES, size - 8):
-            return ["The update is not a safetensors file."]
-        header = _header(opened.read(length))
+    length, header = _opened(path)
     if header is None:
         return ["The update is not a safetensors file."]
     metadata = header.pop("__metadata__", {})
     found = _metadata_problems(metadata) + _layout_problems(header, size - 8 - length)
     if found:
         return found
-    found = _foreign(header, expected)
+    found = _no_weights(header) + _foreign(header, expected)
     if found:
         return found
     return [
@@ -65,6 +64,28 @@ def problems(path: Path, expected: Mapping[str, TensorShape] | None) -> list[str
         for name in sorted(header)
         if not _is_finite(path, 8 + length, header[name])
     ]
+
+
+def form_of(path: Path) -> dict[str, TensorShape]:
+    """Return the tensors of a model by name, from its header alone; none if it is not a safetensors file."""
+    _, header = _opened(path)
+    if header is None:
+        return {}
+    header.pop("__metadata__", None)
+    try:
+        return {name: TensorShape(str(at["dtype"]), tuple(at["shape"])) for name, at in header.items()}
+    except (KeyError, TypeError):
+        return {}
+
+
+def _opened(path: Path) -> tuple[int, dict[str, Any] | None]:
+    size = path.stat().st_size
+    with path.open("rb") as opened:
+        head = opened.read(8)
+        length = int.from_bytes(head, "little") if len(head) == 8 else 0
+        if not 2 <= length <= min(_LARGEST_HEADER_BYTES, size - 8):
+            return 0, None
+        return length, _header(opened.read(length))
 
 
 def _header(raw: bytes) -> dict[str, Any] | None:
@@ -86,15 +107,19 @@ def _metadata_problems(metadata: Any) -> list[str]:
     if not isinstance(metadata, dict) or len(metadata) > 64:
         return ["The update's metadata is not a short list of words."]
     for key, value in metadata.items():
-        if not _KEY.fullmatch(key) or not isinstance(value, str) or not _HARMLESS.fullmatch(value):
-            return ["The update's metadata holds text; only numbers, digests and single words may leave."]
+        if not _KEY.fullmatch(key) or not isinstance(value, str) or not _is_number(value):
+            return ["The update's metadata holds something else than counts and metrics."]
     return []
+
+
+def _is_number(text: str) -> bool:
+    return bool(_NUMBER.fullmatch(text)) and math.isfinite(float(text))
 
 
 def _layout_problems(header: dict[str, Any], data_bytes: int) -> list[str]:
     spans: list[tuple[int, int]] = []
     for name, entry in header.items():
-        if not _NAME.fullmatch(name):
+        if not _NAME.fullmatch(name) or _LONG_NUMBER.search(name):
             return ["A tensor's name is not a plain name."]
         if not isinstance(entry, dict) or set(entry) != {"dtype", "shape", "data_offsets"}:
             return [f"The tensor {name!r} is not described as safetensors asks."]
@@ -116,6 +141,18 @@ def _layout_problems(header: dict[str, Any], data_bytes: int) -> list[str]:
 
 def _are_naturals(numbers: Any) -> bool:
     return isinstance(numbers, list) and all(type(each) is int and 0 <= each <= 2**48 for each in numbers)
+
+
+def _no_weights(header: dict[str, Any]) -> list[str]:
+    """Return which tensors could carry something else than weights: texts and identifiers fit into whole numbers."""
+    for name, entry in sorted(header.items()):
+        values = math.prod(entry["shape"])
+        if values == 0:
+            return ["A tensor of the update holds nothing; only its name would leave."]
+        is_counter = entry["dtype"] == "I64" and values == 1 and name.rpartition(".")[2] == _COUNTER
+        if entry["dtype"] not in _MAY_LEAVE and not is_counter:
+            return ["A tensor of the update holds whole numbers or truth values; only weights may leave."]
+    return []
 
 
 def _foreign(header: dict[str, Any], expected: Mapping[str, TensorShape] | None) -> list[str]:
