@@ -12,8 +12,9 @@ from sqlalchemy import update
 from fairbank.database import reading, writing
 from fairbank.federated_jobs.errors import NotApproved
 from fairbank.federated_jobs.hub.store import JobRow, RoundRow, SiteRow
+from fairbank.federated_jobs.node import rounds
 from fairbank.federated_jobs.node.approval import Consent, approve, authorise, receive, withdraw
-from fairbank.federated_jobs.node.store import ApprovalRow, CohortRow, ReviewRow
+from fairbank.federated_jobs.node.store import ApprovalRow, CohortRow, ReviewRow, WorkRow
 from fairbank.federated_jobs.protocol import Lease, LeaseKind
 from fairbank.federated_jobs.states import SiteState
 from fairbank.ontology.outputs import OutputClass
@@ -237,6 +238,41 @@ def test_more_runs_than_the_visa_allows_are_refused_by_the_site(fed):
     assert brought(fed, fed.manifest(visa)) == ("rejected", "runs_spent")
 
 
+@pytest.mark.parametrize(("number", "model"), [(2, "sha256:" + "0" * 64), (0, None), (-1, None), (3, None)])
+def test_a_round_that_the_plan_does_not_have_is_not_computed(fed, number, model):
+    site, job = _approved(fed)
+    assert _ordered(site, job, number, model) == ("failed", "manifest_invalid", "FB-JOBS-048")
+
+
+def test_a_first_round_that_starts_from_a_model_of_the_hub_is_not_computed(fed):
+    site, job = _approved(fed)
+    model = "sha256:" + "0" * 64
+    assert _ordered(site, job, 1, model) == ("failed", "manifest_invalid", "FB-JOBS-048")
+
+
+def test_a_round_behind_the_last_one_is_not_computed(fed):
+    site, job = _approved(fed, rounds=3)
+    with writing(site.node.engine) as session:
+        session.add(_done(fed, job, 2))
+    assert _ordered(site, job, 1, None) == ("failed", "manifest_invalid", "FB-JOBS-048")
+
+
+def _ordered(site, job: str, number: int, model: str | None) -> tuple[str, str, str | None]:
+    """Have the hub order a round past its own rules; return what the site says of the job then."""
+    surroundings = site.agent._site
+    with writing(site.node.engine) as session:
+        rounds.take(session, rounds.RoundOrder(job, number, "lease", model), site=surroundings)
+    rounds.work(surroundings, job, number)
+    assert site.runner.calls == []
+    with reading(site.node.engine) as session:
+        row = session.get_one(ReviewRow, job)
+        return row.state, row.reason, row.error
+
+
+def _done(fed, job: str, number: int) -> WorkRow:
+    return WorkRow(job=job, round=number, lease="x", state=rounds.STAGED, releases=[], taken=fed.clock.now())
+
+
 def _review(fed, manifest) -> Lease:
     from fairbank.clock import iso
 
@@ -254,8 +290,8 @@ def _review(fed, manifest) -> Lease:
     )
 
 
-def _approved(fed, **consent):
-    job = fed.submit(fed.manifest(fed.visa()))
+def _approved(fed, *, rounds: int = 1, **consent):
+    job = fed.submit(fed.manifest(fed.visa(), rounds=rounds))
     fed.settle()
     site = fed.sites["east"]
     site.approve(job, **consent)

@@ -22,7 +22,8 @@
         ├── CohortInsufficient       FB-JOBS-044
         ├── NotApproved              FB-JOBS-045
         ├── ApprovalOver             FB-JOBS-046
-        └── NotForThisSite           FB-JOBS-047
+        ├── NotForThisSite           FB-JOBS-047
+        └── RoundRefused             FB-JOBS-048
 
 What runs inside a site (sandbox, worker, training) has its own subtree from FB-JOBS-100 in `node/errors.py`.
 """
@@ -203,3 +204,10 @@ class NotForThisSite(SiteRefusal):
 
     code = "FB-JOBS-047"
     reason = Reason.DATASET_NOT_HERE
+
+
+class RoundRefused(SiteRefusal):
+    """The hub asks for a round that the sealed plan does not have, or that lies behind the site's last one."""
+
+    code = "FB-JOBS-048"
+    reason = Reason.MANIFEST_INVALID

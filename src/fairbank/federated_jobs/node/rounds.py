@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from fairbank.database import reading, writing
 from fairbank.errors import FairbankError, RemoteError
 from fairbank.federated_jobs.algorithms.errors import SiteJobError
-from fairbank.federated_jobs.errors import JobsError, RoundClosed, SiteRefusal
+from fairbank.federated_jobs.errors import JobsError, RoundClosed, RoundRefused, SiteRefusal
 from fairbank.federated_jobs.node.approval import Authorised, authorise
 from fairbank.federated_jobs.node.cohort import CohortSource
 from fairbank.federated_jobs.node.errors import (
@@ -38,6 +38,7 @@ from fairbank.release.hub_client import HubClient
 from fairbank.release.node import Node
 from fairbank.release.outbox import Outbox
 from fairbank.release.releases import ReleaseState
+from fairbank.release.tensors import form_of
 
 log = logging.getLogger(__name__)
 
@@ -162,7 +163,8 @@ def unfinished(session: Session) -> list[tuple[str, int]]:
 def _compute(site: Site, row: WorkRow) -> None:
     with writing(site.node.engine) as session:
         authorised = authorise(site.node, session, row.job, source=site.source)
-        previous = _last_released(session, row)
+        previous = _last_released(session, row.job)
+        _check_order(row, authorised, previous=previous)
     model = _global_model(site, row)
     task = _task(site, row, authorised, previous=previous, model=model)
     products = _run(site, task)
@@ -240,16 +242,37 @@ def _candidate(task: RoundTask, product: Product, authorised: Authorised) -> Can
         limits=limits,
         subjects=authorised.cohort.subjects,
         columns=product.columns,
+        # The first round starts from no model that the gate could know; there the names and types are judged.
+        tensors=form_of(task.global_model) if task.global_model is not None else None,
     )
 
 
-def _last_released(session: Session, row: WorkRow) -> int:
-    last = session.scalar(
-        select(func.max(WorkRow.round)).where(
-            WorkRow.job == row.job, WorkRow.round < row.round, WorkRow.state == STAGED
-        )
-    )
+def _last_released(session: Session, job: str) -> int:
+    last = session.scalar(select(func.max(WorkRow.round)).where(WorkRow.job == job, WorkRow.state == STAGED))
     return int(last or 0)
+
+
+def _check_order(row: WorkRow, authorised: Authorised, *, previous: int) -> None:
+    """Refuse a round that the sealed plan does not have: a hub could ask the cohort as often as it likes otherwise.
+
+    A round that is staged is only sent again, so each is computed once, and with `previous` none goes backwards: one run
+    is one passage through the plan.
+    """
+    rounds = authorised.chain.manifest.plan.rounds
+    if not 1 <= row.round <= rounds:
+        raise _not_in_plan(f"The plan has {rounds} rounds, and the hub asks for round {row.round}.")
+    if row.round <= previous:
+        raise _not_in_plan(f"Round {previous} is done, and the hub asks for round {row.round}.")
+    if (row.global_digest is None) != (row.round == 1):
+        raise _not_in_plan("The first round starts from no model, and each later one from the model before.")
+
+
+def _not_in_plan(why: str) -> RoundRefused:
+    return RoundRefused(
+        "The hub asks for a round that the approved plan does not have.",
+        why=why,
+        todo="Nothing was computed. Ask the hub's administrator where this round comes from.",
+    )
 
 
 def _refused_by_hub(site: Site, row: WorkRow, release_id: str, err: RemoteError) -> SiteState:
