@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
 from fastapi import APIRouter, Depends
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, and_, or_, select
 from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -157,13 +157,8 @@ class Uploads:
         """
         receiver = self._receiver(meta)
         if piece.first == 0 and piece.end == meta.total_bytes:
-            with reading(self._hub.engine) as session:
-                known = _known(session, meta)
-                if known is None:
-                    receiver.check(session, meta)
-            if known is None:
-                self._take_whole(meta, receiver, piece.content)
-                return None
+            self._take_whole(meta, receiver, piece.content)
+            return None
         row = self._begin(meta, receiver)
         if row.completed is not None:
             return None
@@ -234,15 +229,16 @@ class Uploads:
                 if row is not None and row.completed is not None:
                     return
                 if row is None:
+                    receiver.check(session, meta)
                     row = _announced(meta, begun=now)
                     session.add(row)
                 row.received_bytes, row.completed = meta.total_bytes, now
                 self._effect(session, meta, receiver, final)
         except FairbankError:
-            with reading(self._hub.engine) as session:
-                kept = session.get(BlobRow, meta.digest) is not None
-            if not kept:
-                final.unlink(missing_ok=True)
+            # Inside a writing transaction nobody else can enter this content meanwhile.
+            with writing(self._hub.engine) as session:
+                if session.get(BlobRow, meta.digest) is None:
+                    final.unlink(missing_ok=True)
             raise
         self._hub.notifier.notify()
 
@@ -308,17 +304,18 @@ class Uploads:
 
 
 def _known(session: Session, meta: ReleaseMeta) -> UploadRow | None:
-    row = session.get(UploadRow, meta.release_id)
-    same = row
-    if row is None and meta.job is not None:
-        row = session.scalar(
-            select(UploadRow).where(
-                UploadRow.job == meta.job,
-                UploadRow.round == meta.round,
-                UploadRow.node == meta.node,
-                UploadRow.output == meta.output,
-            )
+    wanted: ColumnElement[bool] = UploadRow.release_id == meta.release_id
+    if meta.job is not None:
+        in_place = and_(
+            UploadRow.job == meta.job,
+            UploadRow.round == meta.round,
+            UploadRow.node == meta.node,
+            UploadRow.output == meta.output,
         )
+        wanted = or_(wanted, in_place)
+    found = session.scalars(select(UploadRow).where(wanted)).all()
+    same = next((row for row in found if row.release_id == meta.release_id), None)
+    row = same or next(iter(found), None)
     if row is None:
         return None
     if same is None or (row.node, row.digest, row.door_class, row.output, row.job, row.round) != (

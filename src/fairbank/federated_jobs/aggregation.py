@@ -95,6 +95,98 @@ def describe_update(file: Path) -> UpdateDescription:
     Raises:
         UpdateUnfit: if the file is not safetensors or holds a type that updates may not have.
     """
+    seen = _look(file)
+    return UpdateDescription(
+        digest_of_file(file), file.stat().st_size, seen.tensors, seen.parameters, seen.finite, seen.largest
+    )
+
+
+def form_of(file: Path) -> tuple[TensorShape, ...]:
+    """Return the form of a model that the hub itself made, from its header alone.
+
+    Raises:
+        UpdateUnfit: if the file is not safetensors.
+    """
+    try:
+        with safe_open(file, framework="np") as opened:
+            return tuple(_form(opened, name) for name in sorted(opened.keys()))
+    except (SafetensorError, OSError) as err:
+        raise _unfit(f"It is no sound safetensors file ({type(err).__name__}).") from err
+
+
+def check_update(
+    file: Path, *, like: Sequence[TensorShape] | None = None, max_bytes: int, digest: str | None = None
+) -> tuple[TensorShape, ...]:
+    """Return the form of an update that may be merged.
+
+    Args:
+        like: the tensors that it must have, such as those of the global model; None accepts any.
+        max_bytes: of the file.
+        digest: what the file must have been named, None if it has no name yet.
+
+    Raises:
+        UpdateUnfit: saying what is wrong with it.
+    """
+    size = file.stat().st_size
+    if size > max_bytes:
+        raise _unfit(f"It has {size} bytes, and {max_bytes} are allowed.")
+    if digest is not None and digest_of_file(file) != digest:
+        raise _unfit("Its bytes do not have the digest that was announced.")
+    seen = _look(file)
+    if not seen.tensors or len(seen.tensors) > MAX_TENSORS:
+        raise _unfit(f"It holds {len(seen.tensors)} tensors.")
+    if not seen.finite:
+        raise _unfit("It holds a value that is not a finite number.")
+    if like is not None and seen.tensors != tuple(like):
+        raise _unfit(_difference(seen.tensors, like))
+    return seen.tensors
+
+
+@dataclass(frozen=True, slots=True)
+class FedAvg:
+    """The mean of the sites' weights, weighted by their numbers of samples.
+
+    Whole numbers (counters) are averaged and rounded, truth values taken from the first site.
+
+    Source: McMahan et al. 2017, Communication-Efficient Learning of Deep Networks, algorithm 1.
+    """
+
+    name: str = "fedavg"
+
+    def reduce(
+        self,
+        updates: Sequence[SiteUpdate],
+        *,
+        into: Path,
+        max_bytes: int,
+        checked: Sequence[TensorShape] | None = None,
+    ) -> Aggregate:
+        """Merge updates into `into`, checking each first.
+
+        Args:
+            checked: the form that the caller has just found all of them to have; None checks them here.
+
+        Raises:
+            NothingToAggregate: if there is none.
+            UpdateUnfit: if one is unsound or differs in form from the first.
+        """
+        ordered = _in_order(updates)
+        form = tuple(checked) if checked is not None else _common_form(ordered, max_bytes)
+        total = sum(update.n_samples for update in ordered)
+        merged = {tensor.name: _mean(ordered, tensor, total) for tensor in form}
+        digest, size = write_weights(merged, into)
+        return Aggregate(into, digest, size, tuple(update.site for update in ordered), total)
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    tensors: tuple[TensorShape, ...]
+    parameters: int
+    finite: bool
+    largest: float
+
+
+def _look(file: Path) -> _Seen:
     tensors, finite, largest, parameters = [], True, 0.0, 0
     try:
         with safe_open(file, framework="np") as opened:
@@ -112,64 +204,14 @@ def describe_update(file: Path) -> UpdateDescription:
             why=f"It is no sound safetensors file ({type(err).__name__}).",
             todo="Both sides must run the same version of the algorithm.",
         ) from err
-    size = file.stat().st_size
-    return UpdateDescription(digest_of_file(file), size, tuple(tensors), parameters, finite, largest)
+    return _Seen(tuple(tensors), parameters, finite, largest)
 
 
-def check_update(
-    file: Path, *, like: Sequence[TensorShape] | None = None, max_bytes: int, digest: str | None = None
-) -> UpdateDescription:
-    """Return the description of an update that may be merged.
-
-    Args:
-        like: the tensors that it must have, such as those of the global model; None accepts any.
-        max_bytes: of the file.
-        digest: what the file must have been named, None if it has no name yet.
-
-    Raises:
-        UpdateUnfit: saying what is wrong with it.
-    """
-    size = file.stat().st_size
-    if size > max_bytes:
-        raise _unfit(f"It has {size} bytes, and {max_bytes} are allowed.")
-    described = describe_update(file)
-    if digest is not None and described.digest != digest:
-        raise _unfit("Its bytes do not have the digest that was announced.")
-    if not described.tensors or len(described.tensors) > MAX_TENSORS:
-        raise _unfit(f"It holds {len(described.tensors)} tensors.")
-    if not described.finite:
-        raise _unfit("It holds a value that is not a finite number.")
-    if like is not None and described.tensors != tuple(like):
-        raise _unfit(_difference(described.tensors, like))
-    return described
-
-
-@dataclass(frozen=True, slots=True)
-class FedAvg:
-    """The mean of the sites' weights, weighted by their numbers of samples.
-
-    Whole numbers (counters) are averaged and rounded, truth values taken from the first site.
-
-    Source: McMahan et al. 2017, Communication-Efficient Learning of Deep Networks, algorithm 1.
-    """
-
-    name: str = "fedavg"
-
-    def reduce(self, updates: Sequence[SiteUpdate], *, into: Path, max_bytes: int) -> Aggregate:
-        """Merge updates into `into`, checking each first.
-
-        Raises:
-            NothingToAggregate: if there is none.
-            UpdateUnfit: if one is unsound or differs in form from the first.
-        """
-        ordered = _in_order(updates)
-        form = check_update(ordered[0].file, max_bytes=max_bytes).tensors
-        for update in ordered[1:]:
-            check_update(update.file, like=form, max_bytes=max_bytes)
-        total = sum(update.n_samples for update in ordered)
-        merged = {tensor.name: _mean(ordered, tensor, total) for tensor in form}
-        digest, size = write_weights(merged, into)
-        return Aggregate(into, digest, size, tuple(update.site for update in ordered), total)
+def _common_form(ordered: Sequence[SiteUpdate], max_bytes: int) -> tuple[TensorShape, ...]:
+    form = check_update(ordered[0].file, max_bytes=max_bytes)
+    for update in ordered[1:]:
+        check_update(update.file, like=form, max_bytes=max_bytes)
+    return form
 
 
 def _mean(ordered: Sequence[SiteUpdate], tensor: TensorShape, total: int) -> NDArray[Any]:

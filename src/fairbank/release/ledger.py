@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import func, insert, select, update
 from sqlalchemy.orm import Session
 
 from fairbank.clock import Clock
@@ -20,6 +21,9 @@ from fairbank.release.errors import UnknownRelease
 from fairbank.release.outbox_files import lost, stored
 from fairbank.release.store import LedgerRow
 from fairbank.signing import Digest, sha256_digest
+
+# Every message of a node passes through `note` and `mark_sent`, so they take the plain table.
+_LEDGER = LedgerRow.metadata.tables[LedgerRow.__tablename__]
 
 
 class EntryState(StrEnum):
@@ -143,37 +147,39 @@ def note(
     keep_body: bool = True,
 ) -> int:
     """Write a body that leaves at once, in the caller's transaction, and return its entry's number."""
-    row = LedgerRow(
-        release=None,
-        door_class=door_class.value,
-        name=name,
-        job="",
-        round=0,
-        destination=destination,
-        media_type="application/json",
-        digest=sha256_digest(body),
-        size_bytes=len(body),
-        body=body if keep_body else None,
-        state=EntryState.PENDING.value,
-        reasons=[],
-        noted=clock.now(),
-        left=None,
-    )
-    session.add(row)
-    session.flush()
-    return row.seq
+    row: dict[str, Any] = {
+        "release": None,
+        "door_class": door_class.value,
+        "name": name,
+        "job": "",
+        "round": 0,
+        "destination": destination,
+        "media_type": "application/json",
+        "digest": sha256_digest(body),
+        "size_bytes": len(body),
+        "body": body if keep_body else None,
+        "state": EntryState.PENDING.value,
+        "reasons": [],
+        "noted": clock.now(),
+        "left": None,
+    }
+    key = session.connection().execute(insert(_LEDGER).values(row)).inserted_primary_key
+    assert key is not None
+    return int(key[0])
 
 
 def mark_sent(session: Session, seq: int, *, clock: Clock) -> None:
     """Complete an entry whose bytes have left."""
-    row = session.get_one(LedgerRow, seq)
-    row.state = EntryState.SENT.value
-    row.left = clock.now()
+    _mark(session, seq, state=EntryState.SENT.value, left=clock.now())
 
 
 def mark_undelivered(session: Session, seq: int) -> None:
     """Close an entry whose bytes nobody received."""
-    session.get_one(LedgerRow, seq).state = EntryState.UNDELIVERED.value
+    _mark(session, seq, state=EntryState.UNDELIVERED.value)
+
+
+def _mark(session: Session, seq: int, **values: Any) -> None:
+    session.connection().execute(update(_LEDGER).where(_LEDGER.c.seq == seq).values(values))
 
 
 def forget_control_bodies(session: Session, *, before: datetime) -> int:

@@ -60,6 +60,9 @@ class Outbox:
     def __init__(self, node: Node, client: HubClient | None = None) -> None:
         self._node = node
         self._client = client
+        # Staged by this very process and not sent yet. Of any other release an earlier process may have sent a part, so
+        # the hub is asked first.
+        self._never_sent: set[str] = set()
 
     # -- control messages ------------------------------------------------------------------------------------------
 
@@ -161,6 +164,7 @@ class Outbox:
         self._debit(session, row, EntryState.PENDING, ())
         self._log(session, "release.stage", row, actor=self._node.key.key_id)
         session.flush()
+        self._never_sent.add(row.id)
         return release_of(row)
 
     def note_refusal(self, session: Session, candidate: Candidate, verdict: Verdict) -> None:
@@ -216,13 +220,15 @@ class Outbox:
             HubUnreachable: if the hub does not answer; the release stays in the outbox.
         """
         client = self._connected()
-        release, attempts = self._begin(release_id)
+        release = self._begin(release_id)
         if release.state is ReleaseState.SENT:
             return {"state": "complete"}
         path = stored(self._node.outbox_path, release.digest)
+        first_time = release_id in self._never_sent
+        self._never_sent.discard(release_id)
         try:
             chunk = self._node.settings.jobs_chunk_bytes
-            answer = upload(client, release, path, chunk_bytes=chunk, first_time=attempts == 0)
+            answer = upload(client, release, path, chunk_bytes=chunk, first_time=first_time)
         except FairbankError as err:
             self._failed(release_id, err)
             raise
@@ -368,8 +374,8 @@ class Outbox:
         }
         events.append(session, NodeEvent, clock=self._node.clock, kind=kind, subject=row.id, detail=detail)
 
-    def _begin(self, release_id: str) -> tuple[Release, int]:
-        with writing(self._node.engine) as session:
+    def _begin(self, release_id: str) -> Release:
+        with reading(self._node.engine) as session:
             row = _row(session, release_id)
             state = ReleaseState(row.state)
             if state not in (ReleaseState.READY, ReleaseState.SENT):
@@ -378,10 +384,7 @@ class Outbox:
                     why="The curator has not approved it, or keeps it back.",
                     todo="Look at it with 'fairbank node outbox'.",
                 )
-            before = row.attempts
-            if state is ReleaseState.READY:
-                row.attempts += 1
-            return release_of(row), before
+            return release_of(row)
 
     def _complete(self, release_id: str) -> None:
         with writing(self._node.engine) as session:
@@ -389,6 +392,7 @@ class Outbox:
             if row.state == ReleaseState.SENT.value:
                 return
             row.state = ReleaseState.SENT.value
+            row.attempts += 1
             row.sent = self._node.clock.now()
             row.problem = None
             entry = session.scalars(select(LedgerRow).where(LedgerRow.release == release_id)).one()
@@ -402,6 +406,7 @@ class Outbox:
     def _failed(self, release_id: str, err: FairbankError) -> None:
         with writing(self._node.engine) as session:
             row = _row(session, release_id)
+            row.attempts += 1
             row.problem = err.remote_code if isinstance(err, RemoteError) else err.code
 
 

@@ -10,10 +10,14 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fairbank.federated_jobs.code import MEASUREMENTS, UPDATE
 from fairbank.federated_jobs.update_notes import N_TRAIN, notes_of
 from fairbank.ontology.signed_objects import Manifest
+
+if TYPE_CHECKING:
+    from fairbank.federated_jobs.aggregation import TensorShape
 
 MODEL = "model"
 METRICS = "metrics"
@@ -32,11 +36,17 @@ class Arrived:
 
 @dataclass(frozen=True, slots=True)
 class Closing:
-    """All that the merging of one round depends on; `arrived` is sorted by node, then output."""
+    """All that the merging of one round depends on.
+
+    Attributes:
+        arrived: sorted by node, then output.
+        form: the tensors that all updates were just found to have; None if nobody has looked.
+    """
 
     manifest: Manifest
     round: int
     arrived: tuple[Arrived, ...]
+    form: tuple[TensorShape, ...] | None = None
 
     def outputs(self, name: str) -> dict[str, Path]:
         """Return the files of one output by node, in the order of their names."""
@@ -45,11 +55,12 @@ class Closing:
 
 @dataclass(frozen=True, slots=True)
 class MergedFile:
-    """One file that came of merging."""
+    """One file that came of merging; `digest` where it is known already."""
 
     name: str
     media_type: str
     path: Path
+    digest: str | None = None
 
 
 Merge = Callable[[Closing, Path], list[MergedFile]]
@@ -64,28 +75,34 @@ def merge(closing: Closing, folder: Path) -> list[MergedFile]:
     return _MERGES[closing.manifest.plan.aggregator](closing, folder)
 
 
-def unfit_sites(closing: Closing, base: Path | None) -> list[str]:
-    """Return the sites whose update cannot be merged with the others, to be left out.
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """The sites whose update cannot be merged with the others, and the form of all other updates."""
+
+    unfit: tuple[str, ...] = ()
+    form: tuple[TensorShape, ...] | None = None
+
+
+def examine(closing: Closing, base: Path | None) -> Examined:
+    """Look through the updates of a round before they are merged.
 
     Args:
         base: the global model that the round started from; in the first round the first sound update stands in for it.
     """
     if closing.manifest.plan.aggregator != "fedavg":
-        return []
-    from fairbank.federated_jobs.aggregation import check_update, describe_update
+        return Examined()
+    from fairbank.federated_jobs.aggregation import check_update, form_of
     from fairbank.federated_jobs.algorithms.errors import UpdateUnfit
 
     limit = _limit(closing, UPDATE)
-    form = describe_update(base).tensors if base is not None else None
+    form = form_of(base) if base is not None else None
     unfit = []
     for node, path in closing.outputs(UPDATE).items():
         try:
-            described = check_update(path, like=form, max_bytes=limit)
+            form = check_update(path, like=form, max_bytes=limit)
         except UpdateUnfit:
             unfit.append(node)
-        else:
-            form = form or described.tensors
-    return unfit
+    return Examined(tuple(unfit), form)
 
 
 def average(closing: Closing, folder: Path) -> list[MergedFile]:
@@ -102,8 +119,8 @@ def average(closing: Closing, folder: Path) -> list[MergedFile]:
         samples = dict.fromkeys(updates, 1)
     target = folder / f"{MODEL}.safetensors"
     parts = [SiteUpdate(node, path, samples[node]) for node, path in updates.items()]
-    FedAvg().reduce(parts, into=target, max_bytes=_limit(closing, UPDATE))
-    files = [MergedFile(MODEL, MODEL_TYPE, target)]
+    made = FedAvg().reduce(parts, into=target, max_bytes=_limit(closing, UPDATE), checked=closing.form)
+    files = [MergedFile(MODEL, MODEL_TYPE, target, made.digest)]
     if any(notes.values()):
         metrics = folder / "metrics.json"
         body = {"schema": "round-metrics/1", "round": closing.round, "sites": notes}

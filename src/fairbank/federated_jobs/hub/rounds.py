@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sqlalchemy import exists, or_, select
@@ -22,7 +23,7 @@ from fairbank.clock import iso
 from fairbank.database import reading, writing
 from fairbank.errors import FairbankError
 from fairbank.federated_jobs.errors import JobNotFound, OutputRefused, RoundClosed
-from fairbank.federated_jobs.hub.merging import MODEL, Arrived, Closing, MergedFile, merge, unfit_sites
+from fairbank.federated_jobs.hub.merging import MODEL, Arrived, Closing, MergedFile, examine, merge
 from fairbank.federated_jobs.hub.progress import (
     HUB_ACTOR,
     active,
@@ -145,9 +146,9 @@ def _close(hub: Hub, job_id: str, number: int) -> bool:
         plan = _plan(hub, session, job_id, number)
     if plan is None:
         return False
-    unfit = unfit_sites(plan.closing, plan.base)
-    if unfit:
-        _leave_out(hub, plan, unfit)
+    examined = examine(plan.closing, plan.base)
+    if examined.unfit:
+        _leave_out(hub, plan, examined.unfit)
         return True
     if len({item.node for item in plan.closing.arrived}) < plan.quorum:
         with writing(hub.engine) as session:
@@ -156,8 +157,9 @@ def _close(hub: Hub, job_id: str, number: int) -> bool:
                 end_job(hub, session, job, JobEvent.FAIL, reason=Reason.QUORUM_NOT_MET)
         hub.notifier.notify()
         return True
+    closing = replace(plan.closing, form=examined.form)
     with tempfile.TemporaryDirectory(dir=hub.blobs / "incoming", prefix="round-") as folder:
-        files = [_settled(hub, file) for file in merge(plan.closing, Path(folder))]
+        files = [_settled(hub, file) for file in merge(closing, Path(folder))]
     with writing(hub.engine) as session:
         closed = _commit(hub, session, plan, files)
     if closed:
@@ -188,7 +190,7 @@ def _plan(hub: Hub, session: Session, job_id: str, number: int) -> _Plan | None:
     )
 
 
-def _leave_out(hub: Hub, plan: _Plan, nodes: list[str]) -> None:
+def _leave_out(hub: Hub, plan: _Plan, nodes: Sequence[str]) -> None:
     with writing(hub.engine) as session:
         job = session.get_one(JobRow, plan.closing.manifest.id)
         for node in nodes:
@@ -209,7 +211,7 @@ class _Settled:
 def _settled(hub: Hub, file: MergedFile) -> _Settled:
     from fairbank.signing import file_digest
 
-    digest, size = file_digest(file.path), file.path.stat().st_size
+    digest, size = file.digest or file_digest(file.path), file.path.stat().st_size
     blobs.settle(hub, file.path, digest)
     return _Settled(file.name, file.media_type, digest, size)
 

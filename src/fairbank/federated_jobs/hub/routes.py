@@ -106,8 +106,7 @@ class _Keeper:
         """Do it, and return how long to sleep if nothing changes."""
         hub, now = self._hub, time.monotonic()
         if now < self._next_sweep:
-            if close_ready(hub):
-                hub.notifier.notify()
+            close_ready(hub)
             return self._next_sweep - now
         # First what ends: a round of a job that is over is not merged.
         while sweep(hub) or close_ready(hub):
@@ -208,25 +207,22 @@ async def _next_lease(hub: Hub, request: Request, node: str, claim: Claim) -> Le
     deadline = time.monotonic() + min(claim.max_wait_s, LONGEST_WAIT_S)
     while True:
         seen = hub.notifier.seen
-        if await run_in_threadpool(_anything, hub, node, claim):
-            # What is handed to a node that has gone would be lost until it claims again.
-            if await request.is_disconnected():
-                return None
-            lease = await run_in_threadpool(_lease, hub, node, claim)
-            if lease is not None:
-                return lease
+        # What is handed to a node that has gone would be lost until it claims again.
+        if await request.is_disconnected():
+            return None
+        lease = await run_in_threadpool(_lease_if_any, hub, node, claim)
+        if lease is not None:
+            return lease
         left_s = deadline - time.monotonic()
         if left_s <= 0 or hub.notifier.closed:
             return None
         await hub.notifier.wait(seen, left_s)
 
 
-def _anything(hub: Hub, node: str, claim: Claim) -> bool:
+def _lease_if_any(hub: Hub, node: str, claim: Claim) -> Lease | None:
     with reading(hub.engine) as session:
-        return leases.waiting(session, node, claim)
-
-
-def _lease(hub: Hub, node: str, claim: Claim) -> Lease | None:
+        if not leases.waiting(session, node, claim):
+            return None
     with writing(hub.engine) as session:
         return leases.lease_next(hub, session, node, claim)
 
