@@ -45,6 +45,16 @@ def test_a_refusal_is_final(client: HubClient, hub, status: int) -> None:
     assert len(hub.requests) == 1
 
 
+@pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
+def test_a_hub_in_trouble_has_refused_nothing_even_if_it_says_why(
+    client: HubClient, hub, status: int
+) -> None:
+    hub.faults = [lambda _: hub.problem(status, "FB-WEB-003", "The hub failed unexpectedly.")] * 4
+    with pytest.raises(HubUnreachable, match=f"{status} FB-WEB-003"):
+        client.get("/v1/thing")
+    assert len(hub.requests) == 4
+
+
 def test_an_unreachable_hub_is_named_after_all_tries(client: HubClient, hub, pauses: list[float]) -> None:
     hub.faults = [hub.refuse_connection] * 9
     with pytest.raises(HubUnreachable, match=r"http://hub\.test does not answer") as failed:

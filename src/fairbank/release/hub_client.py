@@ -58,6 +58,15 @@ class Retries:
         return draw * min(self.longest_s, self.first_s * 2.0 ** (tried - 1))
 
 
+def on_this_machine(url: str) -> bool:
+    """Tell whether an address is of the loopback: no proxy of the environment stands between then.
+
+    >>> on_this_machine("http://127.0.0.1:8470"), on_this_machine("https://hub.example.org")
+    (True, False)
+    """
+    return urlsplit(url).hostname in _LOOPBACK
+
+
 class HubClient:
     """Signs every request with the node's key and tries again when the hub or the way to it fails.
 
@@ -102,7 +111,7 @@ class HubClient:
             verify=verify,
             transport=transport,
             timeout=httpx.Timeout(60.0, connect=10.0),
-            trust_env=urlsplit(self.base_url).hostname not in _LOOPBACK,
+            trust_env=not on_this_machine(self.base_url),
             headers={"Accept": "application/json", "User-Agent": "fairbank-node"},
         )
 
@@ -290,8 +299,9 @@ class HubClient:
                 why=words or "It is not the key that a node of this name enrolled with.",
                 todo="Check that keys/node.pem is the one this node enrolled with, or enrol again.",
             )
-        if not problem and response.status_code in _RETRIED:
-            return self._unreachable()
+        if response.status_code in _RETRIED:
+            # Overloaded or broken is no decision about the request, whatever the body says: it can be sent later.
+            return self._troubled(response.status_code, str(problem.get("code", ""))[:40])
         if not problem:
             return BadAnswer(
                 f"The hub answered {response.status_code} without saying why.",
@@ -341,6 +351,13 @@ class HubClient:
         if retry_after.isdigit():
             wait_s = min(max(wait_s, float(retry_after)), self._retries.longest_s)
         self._sleep(wait_s)
+
+    def _troubled(self, status: int, code: str) -> HubUnreachable:
+        return HubUnreachable(
+            f"The hub at {self.base_url} does not answer but with {' '.join(filter(None, (str(status), code)))}.",
+            why="It is overloaded, being restarted, or broken.",
+            todo="Try again later, or tell the hub's administrator; what is staged stays in the outbox.",
+        )
 
     def _unreachable(self) -> HubUnreachable:
         return HubUnreachable(
