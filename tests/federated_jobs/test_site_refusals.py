@@ -7,18 +7,22 @@ import json
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from fairbank.database import reading, writing
-from fairbank.federated_jobs.errors import NotApproved
+from fairbank.errors import FairbankError
+from fairbank.federated_jobs.errors import ApprovalOver, NotApproved
 from fairbank.federated_jobs.hub.store import JobRow, RoundRow, SiteRow
 from fairbank.federated_jobs.node import rounds
 from fairbank.federated_jobs.node.approval import Consent, approve, authorise, receive, withdraw
+from fairbank.federated_jobs.node.output_review import held, let_go
 from fairbank.federated_jobs.node.store import ApprovalRow, CohortRow, ReviewRow, WorkRow
 from fairbank.federated_jobs.protocol import Lease, LeaseKind
 from fairbank.federated_jobs.states import SiteState
 from fairbank.ontology.outputs import OutputClass
 from fairbank.ontology.signed_objects import Selector, VisaDataset
+from fairbank.release.outbox import Outbox
+from fairbank.release.store import ReleaseRow
 from fairbank.signing import SigningKey
 
 
@@ -255,6 +259,77 @@ def test_a_round_behind_the_last_one_is_not_computed(fed):
     with writing(site.node.engine) as session:
         session.add(_done(fed, job, 2))
     assert _ordered(site, job, 1, None) == ("failed", "manifest_invalid", "FB-JOBS-048")
+
+
+def test_a_series_swapped_for_another_in_a_frozen_cohort_stops_the_job(fed):
+    site, job = _approved(fed)
+    with writing(site.node.engine) as session:
+        row = session.scalars(select(CohortRow).where(CohortRow.job == job)).first()
+        row.series_uid, row.content_digest = "9.99", "sha256:" + "1" * 64
+    assert _reason(fed, site, job) == "cohort_changed"
+
+
+def _held(fed, **consent):
+    site, job = _approved(fed, hold_outputs=True, **consent)
+    for name in ("north", "west"):
+        fed.sites[name].approve(job)
+    fed.settle()
+    assert [one.state.value for one in held(site.outbox)] == ["held"]
+    return site, job
+
+
+def _releases(site, job: str) -> list[str]:
+    with reading(site.node.engine) as session:
+        return list(session.scalars(select(ReleaseRow.state).where(ReleaseRow.job == job)))
+
+
+@pytest.mark.parametrize("let", [False, True])
+def test_what_has_not_left_when_an_approval_is_withdrawn_never_leaves(fed, let):
+    site, job = _held(fed)
+    if let:
+        let_go(site.node, site.outbox, job, by="curator")
+    withdraw(site.node, job, by="curator")
+    assert _releases(site, job) == ["withheld"]
+    fed.settle()
+    assert _releases(site, job) == ["withheld"]
+    assert fed.site_state(job, "east") == ("failed", "approval_withdrawn")
+
+
+def test_a_held_output_is_not_let_go_after_the_end_of_the_approval(fed):
+    site, job = _held(fed, expires=fed.clock.now() + timedelta(days=1))
+    fed.clock.advance(2 * 86_400)
+    with pytest.raises(ApprovalOver):
+        let_go(site.node, site.outbox, job, by="curator")
+
+
+def test_a_ready_output_does_not_leave_after_the_end_of_the_approval(fed):
+    site, job = _held(fed, expires=fed.clock.now() + timedelta(days=1))
+    let_go(site.node, site.outbox, job, by="curator")
+    fed.clock.advance(2 * 86_400)
+    assert rounds.deliver(site.agent._site, job, 1) is SiteState.WITHHELD
+    assert _releases(site, job) == ["withheld"]
+    with reading(site.node.engine) as session:
+        row = session.get_one(ReviewRow, job)
+        assert (row.state, row.reason, row.reported) == ("withheld", "approval_expired", False)
+
+
+@pytest.mark.parametrize(
+    ("code", "state"), [("FB-CORE-030", "ready"), ("FB-JOBS-024", "withheld"), ("FB-CAT-013", "withheld")]
+)
+def test_an_output_is_kept_back_only_when_sending_it_again_cannot_help(fed, monkeypatch, code, state):
+    site, job = _held(fed)
+    let_go(site.node, site.outbox, job, by="curator")
+
+    def refuse(self, release_id):
+        raise FairbankError.from_problem({"code": code, "status": 422, "title": "No."})
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Outbox, "send", refuse)
+        site.agent._send_ready()
+    assert _releases(site, job) == [state]
+    if state == "ready":
+        fed.settle()
+        assert _releases(site, job) == ["sent"]
 
 
 def _ordered(site, job: str, number: int, model: str | None) -> tuple[str, str, str | None]:

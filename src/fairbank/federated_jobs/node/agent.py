@@ -37,6 +37,7 @@ from fairbank.federated_jobs.protocol import (
 )
 from fairbank.federated_jobs.reasons import Reason
 from fairbank.federated_jobs.states import SiteState
+from fairbank.release.errors import ReleaseConflict
 from fairbank.release.hub_client import HubClient
 from fairbank.release.node import Node
 from fairbank.release.outbox import Outbox
@@ -225,10 +226,14 @@ class Agent:
     def _send_ready(self) -> None:
         """Send what is ready and was not sent: after a crash, or because the site's people have let it go."""
         for release in self._site.outbox.pending():
-            if release.job is None:
-                self._site.outbox.send(release.id)
-            else:
-                rounds.deliver(self._site, release.job, release.round)
+            try:
+                if release.job is None:
+                    self._site.outbox.send(release.id)
+                else:
+                    rounds.deliver(self._site, release.job, release.round)
+            except (RemoteError, ReleaseConflict) as err:
+                # It stays ready; what the hub does not take now must not keep the node from its other work.
+                log.warning("the hub does not take a release for now: %s", err.what)
 
     @contextmanager
     def _renewing(self, job: str, lease: Lease | None) -> Iterator[None]:

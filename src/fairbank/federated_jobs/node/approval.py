@@ -43,19 +43,23 @@ from fairbank.federated_jobs.node.cohort import (
     CohortSource,
     draw,
     freeze,
+    frozen_digest,
     harvest_index,
     recheck,
     smallest,
 )
 from fairbank.federated_jobs.node.rules import rule_for
 from fairbank.federated_jobs.node.site_keys import KEY_FILE, site_key, site_public_key
-from fairbank.federated_jobs.node.store import ApprovalRow, CohortRow, ReviewRow
+from fairbank.federated_jobs.node.store import ApprovalRow, ReviewRow
 from fairbank.federated_jobs.protocol import Lease
 from fairbank.federated_jobs.reasons import Reason
 from fairbank.federated_jobs.states import SiteState
 from fairbank.ontology.signed_objects import Selector, SiteApproval
 from fairbank.release.errors import NotEnrolled
 from fairbank.release.node import Enrolment, Node
+from fairbank.release.outbox import Outbox
+from fairbank.release.releases import ReleaseState
+from fairbank.release.store import ReleaseRow
 from fairbank.signing import KeyFileError, SigningKey
 
 _OPEN = (SiteState.PENDING_REVIEW.value, SiteState.APPROVED.value)
@@ -223,7 +227,9 @@ def reject(node: Node, job: str, *, by: str) -> None:
 
 
 def withdraw(node: Node, job: str, *, by: str) -> None:
-    """Take an approval back; a round that is under way is stopped at the next renewal or claim.
+    """Take an approval back: nothing more is computed, and what has not left yet stays here for good.
+
+    A round that is under way is stopped at the next renewal or claim.
 
     Raises:
         NotApproved: if this site has not approved the job, or it is over.
@@ -233,6 +239,7 @@ def withdraw(node: Node, job: str, *, by: str) -> None:
         if row is None or approval is None or row.ended:
             raise _not_approved()
         approval.withdrawn = node.clock.now()
+        withhold_unsent(node, session, job, by=by)
         _decide(row, SiteState.REJECTED, Reason.APPROVAL_WITHDRAWN, by=by, at=node.clock.now())
         row.ended = True
         _log(node, session, row, act="job.withdraw", by=by)
@@ -259,12 +266,7 @@ def authorise(node: Node, session: Session, job: str, *, source: CohortSource = 
     digests = (chain.sealed_request.digest, chain.sealed_visa.digest, chain.sealed_manifest.digest)
     if named != (node.name, *digests) or approval.digest == "":
         raise _approval_broken("It is for another job, or another site.")
-    if node.clock.now() >= parse_iso(consent.expires):
-        raise ApprovalOver(
-            f"This site's approval ended on {consent.expires}.",
-            why="An approval is good until its end.",
-            todo="The requester can submit the job anew.",
-        )
+    _check_lasts(node, consent)
     # A run is one passage through the plan, counted when its first output is staged; `rounds` sees to it that no round
     # is computed again or out of the plan, so a second run under the same manifest cannot begin.
     if approval.runs > consent.maximum_runs:
@@ -272,6 +274,44 @@ def authorise(node: Node, session: Session, job: str, *, source: CohortSource = 
     _check_frozen(node, session, approval, consent)
     cohort = recheck(node, session, source, approval, at_least=smallest(node, chain.manifest))
     return Authorised(chain, tool, approval, cohort)
+
+
+def check_may_leave(node: Node, session: Session, job: str) -> None:
+    """Refuse to let an output leave that was computed under an approval that does not hold any more.
+
+    Raises:
+        NotApproved: if the approval was taken back.
+        ApprovalOver: if it has ended; it never outlives its visa.
+    """
+    approval = session.get(ApprovalRow, job)
+    if approval is None:
+        raise _not_approved()
+    if approval.withdrawn is not None:
+        raise _not_approved().because(Reason.APPROVAL_WITHDRAWN)
+    _check_lasts(node, _consent(node, approval))
+
+
+def withhold_unsent(node: Node, session: Session, job: str, *, by: str) -> None:
+    """Keep back for good, in the caller's transaction, every output of a job that has not left yet."""
+    waiting = session.scalars(
+        select(ReleaseRow.id).where(
+            ReleaseRow.job == job,
+            ReleaseRow.state.in_((ReleaseState.HELD.value, ReleaseState.READY.value)),
+        )
+    )
+    outbox = Outbox(node)
+    for release in list(waiting):
+        outbox.withhold(session, release, by=by)
+
+
+def _check_lasts(node: Node, consent: SiteApproval) -> None:
+    if node.clock.now() < parse_iso(consent.expires):
+        return
+    raise ApprovalOver(
+        f"This site's approval ended on {consent.expires}.",
+        why="An approval is good until its end.",
+        todo="The requester can submit the job anew.",
+    )
 
 
 def _judge(node: Node, session: Session, row: ReviewRow, source: CohortSource) -> tuple[Chain, Cohort]:
@@ -375,10 +415,10 @@ def _opened_approval(envelope: bytes, pinned: str | None) -> SiteApproval:
 
 
 def _check_frozen(node: Node, session: Session, approval: ApprovalRow, consent: SiteApproval) -> None:
-    """Refuse a cohort list that grew: the approved number of series is sealed with the approval."""
-    rows = session.scalar(select(func.count()).select_from(CohortRow).where(CohortRow.job == approval.job))
-    if (rows or 0) > consent.cohort_size:
-        raise _approval_broken("Series were added to the cohort after it was approved.").because(
+    """Refuse a cohort list that is another than the one whose digest is sealed with the approval."""
+    # Series that have left keep their row, so the list as it was frozen can be told at any time.
+    if frozen_digest(node, session, approval.job) != consent.cohort_digest:
+        raise _approval_broken("The list of the cohort was changed after it was approved.").because(
             Reason.COHORT_CHANGED
         )
 

@@ -146,6 +146,15 @@ def freeze(session: Session, job: str, cohort: Cohort) -> None:
         )
 
 
+def frozen_digest(node: Node, session: Session, job: str) -> str:
+    """Return the keyed digest of a job's cohort as it was frozen, with the series that have left it since."""
+    rows = session.scalars(select(CohortRow).where(CohortRow.job == job))
+    return _cohort(
+        node,
+        [Member(row.dataset, row.series_uid, row.subject, row.content_digest, Path()) for row in rows],
+    ).digest
+
+
 def recheck(
     node: Node, session: Session, source: CohortSource, approval: ApprovalRow, *, at_least: int
 ) -> Cohort:

@@ -9,6 +9,7 @@ from sqlalchemy import select
 
 from fairbank.database import writing
 from fairbank.federated_jobs.errors import NotApproved
+from fairbank.federated_jobs.node.approval import check_may_leave
 from fairbank.federated_jobs.node.store import ReviewRow, WorkRow
 from fairbank.federated_jobs.reasons import Reason
 from fairbank.federated_jobs.states import SiteState
@@ -26,10 +27,12 @@ def let_go(node: Node, outbox: Outbox, job: str, *, by: str) -> list[Release]:
     """Let the held outputs of a job leave; the agent, or `Outbox.send`, sends them.
 
     Raises:
-        NotApproved: if nothing of this job waits.
+        NotApproved: if nothing of this job waits, or its approval was taken back.
+        ApprovalOver: if its approval has ended.
     """
     waiting = _of(outbox, job)
     with writing(node.engine) as session:
+        check_may_leave(node, session, job)
         return [outbox.approve(session, release.id, by=by) for release in waiting]
 
 

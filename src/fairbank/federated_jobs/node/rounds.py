@@ -13,11 +13,19 @@ from pathlib import Path
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from fairbank.catalogue.errors import BodyTooLarge, UploadRefused
 from fairbank.database import reading, writing
 from fairbank.errors import FairbankError, RemoteError
 from fairbank.federated_jobs.algorithms.errors import SiteJobError
-from fairbank.federated_jobs.errors import JobsError, RoundClosed, RoundRefused, SiteRefusal
-from fairbank.federated_jobs.node.approval import Authorised, authorise
+from fairbank.federated_jobs.errors import (
+    JobNotFound,
+    JobsError,
+    OutputRefused,
+    RoundClosed,
+    RoundRefused,
+    SiteRefusal,
+)
+from fairbank.federated_jobs.node.approval import Authorised, authorise, check_may_leave, withhold_unsent
 from fairbank.federated_jobs.node.cohort import CohortSource
 from fairbank.federated_jobs.node.errors import (
     SandboxError,
@@ -38,6 +46,7 @@ from fairbank.release.hub_client import HubClient
 from fairbank.release.node import Node
 from fairbank.release.outbox import Outbox
 from fairbank.release.releases import ReleaseState
+from fairbank.release.store import ReleaseRow
 from fairbank.release.tensors import form_of
 
 log = logging.getLogger(__name__)
@@ -46,6 +55,12 @@ TAKEN = "taken"
 STAGED = "staged"
 GIVEN_UP = "given_up"
 CRASHES_FORGIVEN = 1
+_UNSENT = (ReleaseState.HELD.value, ReleaseState.READY.value)
+# The hub's codes after which sending the same bytes again cannot help: round closed, no such job, output refused, and
+# (of its uploads) refused, too large. After any other the output stays ready and is sent again.
+_FINAL = frozenset(
+    {RoundClosed.code, JobNotFound.code, OutputRefused.code, UploadRefused.code, BodyTooLarge.code}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +129,21 @@ def deliver(site: Site, job: str, number: int) -> SiteState:
 
     Raises:
         HubUnreachable: if the hub does not answer.
+        RemoteError: if it refuses in a way that may pass; the output stays ready.
     """
     with reading(site.node.engine) as session:
         row = session.get_one(WorkRow, (job, number))
+        releases = [session.get(ReleaseRow, str(each)) for each in row.releases]
+        unsent = any(each is not None and each.state in _UNSENT for each in releases)
+        try:
+            if unsent:
+                check_may_leave(site.node, session, job)
+        except SiteRefusal as err:
+            refusal: SiteRefusal | None = err
+        else:
+            refusal = None
+    if refusal is not None:
+        return _kept_back(site, row, reason=refusal.reason, error=refusal.code, by="the approval's end")
     for release_id in [str(each) for each in row.releases]:
         state = site.outbox.release(release_id).state
         if state is ReleaseState.HELD:
@@ -128,6 +155,8 @@ def deliver(site: Site, job: str, number: int) -> SiteState:
         except ReleaseStateError:
             return SiteState.OUTPUT_REVIEW
         except RemoteError as err:
+            if err.remote_code not in _FINAL:
+                raise
             return _refused_by_hub(site, row, release_id, err)
     return SiteState.RELEASED
 
@@ -255,8 +284,8 @@ def _last_released(session: Session, job: str) -> int:
 def _check_order(row: WorkRow, authorised: Authorised, *, previous: int) -> None:
     """Refuse a round that the sealed plan does not have: a hub could ask the cohort as often as it likes otherwise.
 
-    A round that is staged is only sent again, so each is computed once, and with `previous` none goes backwards: one run
-    is one passage through the plan.
+    A round that is staged is only sent again, so each is computed once and none goes backwards: one run is one passage
+    through the plan.
     """
     rounds = authorised.chain.manifest.plan.rounds
     if not 1 <= row.round <= rounds:
@@ -277,11 +306,26 @@ def _not_in_plan(why: str) -> RoundRefused:
 
 def _refused_by_hub(site: Site, row: WorkRow, release_id: str, err: RemoteError) -> SiteState:
     """Keep back what the hub will never take: the round was closed without this site, or the job is over."""
+    log.warning("the hub does not take round %d of job %s: %s", row.round, row.job, err.remote_code)
+    if err.remote_code != RoundClosed.code:
+        return _kept_back(site, row, reason=Reason.UPDATE_REFUSED, error=None, by="the hub's answer")
     with writing(site.node.engine) as session:
         site.outbox.withhold(session, release_id, by="the hub's answer")
         session.get_one(WorkRow, (row.job, row.round)).finished = site.node.clock.now()
-    log.warning("the hub does not take round %d of job %s: %s", row.round, row.job, err.remote_code)
-    return SiteState.QUEUED if err.remote_code == RoundClosed.code else SiteState.WITHHELD
+    return SiteState.QUEUED
+
+
+def _kept_back(site: Site, row: WorkRow, *, reason: Reason, error: str | None, by: str) -> SiteState:
+    """Keep back all that a job has not sent yet and drop out of it; the hub is told the word."""
+    with writing(site.node.engine) as session:
+        withhold_unsent(site.node, session, row.job, by=by)
+        session.get_one(WorkRow, (row.job, row.round)).finished = site.node.clock.now()
+        review = session.get_one(ReviewRow, row.job)
+        if not review.ended:
+            review.state, review.reason, review.error = SiteState.WITHHELD.value, reason.value, error
+            review.ended, review.reported = True, False
+    site.runner.forget(row.job)
+    return SiteState.WITHHELD
 
 
 def reason_of(err: FairbankError) -> Reason:
