@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import httpx
 import pytest
@@ -35,6 +36,17 @@ def approved(fed, **options) -> str:
         site.approve(job)
     fed.close_rounds()
     return job
+
+
+def both_approved(fed, *options) -> list[str]:
+    """Submit jobs that all sites approve at the same time."""
+    jobs = [fed.submit(fed.manifest(fed.visa(), **each)) for each in options]
+    fed.settle()
+    for job in jobs:
+        for site in fed.sites.values():
+            site.approve(job)
+    fed.close_rounds()
+    return jobs
 
 
 def undisturbed(start) -> bytes:
@@ -251,6 +263,54 @@ def test_an_update_of_another_shape_is_left_out(fed):
     assert fed.site_state(job, "west") == ("failed", "update_refused")
 
 
+@pytest.mark.parametrize(
+    "body", [b"[]", b"{}", b'{"rows":5}', b'{"rows":[1]}', b"[" * 9999, b"\x00", b'{"rows":[{}]}']
+)
+def test_a_result_that_is_no_table_is_left_out_and_stops_no_other_job(fed, body):
+    job, other = both_approved(fed, {"tool": "intensity-geometry", "quorum": 2}, {})
+    for site in fed.sites.values():
+        while site.agent.step():
+            pass
+    with reading(fed.hub.engine) as session:
+        row = session.scalars(select(UpdateRow).where(UpdateRow.job == job, UpdateRow.node == "west")).one()
+    Path(row.path).write_bytes(body)
+    fed.settle()
+    assert (fed.state(job), fed.state(other)) == ("completed", "completed")
+    assert fed.site_state(job, "west") == ("failed", "update_refused")
+
+
+def test_a_job_whose_merging_breaks_ends_and_the_others_go_on(fed, monkeypatch):
+    broken, other = both_approved(fed, {}, {})
+    merge = hub_rounds.merge
+
+    def breaking(closing, folder):
+        if closing.manifest.id == broken:
+            raise ZeroDivisionError("patient DOE")
+        return merge(closing, folder)
+
+    monkeypatch.setattr(hub_rounds, "merge", breaking)
+    fed.settle()
+    assert (fed.state(broken), fed.state(other)) == ("failed", "completed")
+
+
+def test_a_full_disk_at_the_hub_ends_no_job(fed, monkeypatch):
+    job = approved(fed)
+    with monkeypatch.context() as patch:
+        patch.setattr(hub_rounds, "merge", _raising(OSError("no space left")))
+        fed.settle()
+        assert fed.state(job) == "running"
+    fed.settle()
+    assert fed.state(job) == "completed"
+
+
+def test_in_the_first_round_the_form_of_most_sites_counts(fed):
+    job = approved(fed, quorum=2)
+    fed.sites["east"].runner.shape = (5,)
+    fed.settle()
+    assert fed.state(job) == "completed"
+    assert fed.site_state(job, "east") == ("failed", "update_refused")
+
+
 # -- stopping --------------------------------------------------------------------------------------------------------
 
 
@@ -382,8 +442,8 @@ def _killed(*args, **options):
     raise Killed
 
 
-def _raising(error: FairbankError):
-    def raise_it(task):
+def _raising(error: Exception):
+    def raise_it(*args):
         raise error
 
     return raise_it

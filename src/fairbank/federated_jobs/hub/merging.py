@@ -6,22 +6,27 @@ Sites are merged in the order of their names, so the same updates always give th
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fairbank.errors import FairbankError
 from fairbank.federated_jobs.code import MEASUREMENTS, UPDATE
+from fairbank.federated_jobs.errors import NotesUnreadable
 from fairbank.federated_jobs.update_notes import N_TRAIN, notes_of
 from fairbank.ontology.signed_objects import Manifest
 
 if TYPE_CHECKING:
+    from fairbank.analysis.merge import MergedTable
     from fairbank.federated_jobs.aggregation import TensorShape
 
 MODEL = "model"
 METRICS = "metrics"
 MODEL_TYPE = "application/vnd.safetensors"
+MOST_SAMPLES = 10**9
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,22 +92,58 @@ def examine(closing: Closing, base: Path | None) -> Examined:
     """Look through the updates of a round before they are merged.
 
     Args:
-        base: the global model that the round started from; in the first round the first sound update stands in for it.
+        base: the global model that the round started from; in the first round the form that most sites have stands in
+            for it, and of equally many that of the site whose name comes first.
     """
-    if closing.manifest.plan.aggregator != "fedavg":
-        return Examined()
-    from fairbank.federated_jobs.aggregation import check_update, form_of
-    from fairbank.federated_jobs.algorithms.errors import UpdateUnfit
+    if closing.manifest.plan.aggregator == "collect":
+        return Examined(_unfit_rows(closing))
+    from fairbank.federated_jobs.aggregation import form_of
 
     limit = _limit(closing, UPDATE)
-    form = form_of(base) if base is not None else None
+    forms: dict[str, tuple[TensorShape, ...]] = {}
+    expected = form_of(base) if base is not None else None
+    updates = closing.outputs(UPDATE)
+    for node, path in updates.items():
+        form = _form_of_update(path, limit)
+        if form is not None:
+            forms[node] = form
+    if expected is None and forms:
+        # `most_common` keeps the order of first sight among equals, and sites are sorted.
+        expected = Counter(forms.values()).most_common(1)[0][0]
+    return Examined(
+        tuple(node for node in updates if forms.get(node) != expected or node not in forms), expected
+    )
+
+
+def _form_of_update(path: Path, limit: int) -> tuple[TensorShape, ...] | None:
+    from fairbank.federated_jobs.aggregation import check_update
+    from fairbank.federated_jobs.algorithms.errors import UpdateUnfit
+
+    try:
+        form = check_update(path, max_bytes=limit)
+        notes_of(path)
+    except (UpdateUnfit, NotesUnreadable):
+        return None
+    return form
+
+
+def _unfit_rows(closing: Closing) -> tuple[str, ...]:
+    """Return the sites whose rows are no table of the tool's contract, each looked at by itself."""
     unfit = []
-    for node, path in closing.outputs(UPDATE).items():
+    for node, path in closing.outputs(MEASUREMENTS).items():
         try:
-            form = check_update(path, like=form, max_bytes=limit)
-        except UpdateUnfit:
+            _table({node: path}, closing.manifest).to_json()
+        except (
+            FairbankError,
+            ValueError,
+            TypeError,
+            KeyError,
+            AttributeError,
+            ArithmeticError,
+            RecursionError,
+        ):
             unfit.append(node)
-    return Examined(tuple(unfit), form)
+    return tuple(unfit)
 
 
 def average(closing: Closing, folder: Path) -> list[MergedFile]:
@@ -114,7 +155,7 @@ def average(closing: Closing, folder: Path) -> list[MergedFile]:
 
     updates = closing.outputs(UPDATE)
     notes = {node: notes_of(path) for node, path in updates.items()}
-    samples = {node: int(note.get(N_TRAIN, 0)) for node, note in notes.items()}
+    samples = {node: min(int(note.get(N_TRAIN, 0)), MOST_SAMPLES) for node, note in notes.items()}
     if any(count < 1 for count in samples.values()):
         samples = dict.fromkeys(updates, 1)
     target = folder / f"{MODEL}.safetensors"
@@ -132,13 +173,8 @@ def average(closing: Closing, folder: Path) -> list[MergedFile]:
 def collect(closing: Closing, folder: Path) -> list[MergedFile]:
     """Put the sites' rows together into a table and a plot."""
     from fairbank.analysis.errors import NothingToMerge
-    from fairbank.analysis.merge import merge_rows
 
-    manifest = closing.manifest
-    rows = {
-        node: json.loads(path.read_bytes())["rows"] for node, path in closing.outputs(MEASUREMENTS).items()
-    }
-    table = merge_rows(manifest.code.name, parameters=manifest.parameters, rows_by_site=rows)
+    table = _table(closing.outputs(MEASUREMENTS), closing.manifest)
     made = [("table.csv", "text/csv", table.to_csv()), ("table.json", "application/json", table.to_json())]
     # A job that measured only geometry has no mean to plot; its table stands alone.
     with suppress(NothingToMerge):
@@ -148,6 +184,13 @@ def collect(closing: Closing, folder: Path) -> list[MergedFile]:
         (folder / name).write_text(text, encoding="utf-8")
         files.append(MergedFile(name, media_type, folder / name))
     return files
+
+
+def _table(outputs: Mapping[str, Path], manifest: Manifest) -> MergedTable:
+    from fairbank.analysis.merge import merge_rows
+
+    rows = {node: json.loads(path.read_bytes())["rows"] for node, path in outputs.items()}
+    return merge_rows(manifest.code.name, parameters=manifest.parameters, rows_by_site=rows)
 
 
 def _limit(closing: Closing, name: str) -> int:

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import logging
 import tempfile
+import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sqlalchemy import exists, or_, select
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from fairbank import audit, events
@@ -129,16 +131,25 @@ def _ready(hub: Hub, session: Session) -> list[tuple[str, int]]:
 
 
 def _close_or_fail(hub: Hub, job_id: str, number: int) -> bool:
+    """Close one round; whatever goes wrong with it, the rounds of other jobs are closed too."""
     try:
         return _close(hub, job_id, number)
+    except (OSError, MemoryError, SQLAlchemyError) as err:
+        # The hub's own trouble, not the job's: the round stays open, and the next look tries again.
+        log.error("round %d of job %s cannot be closed now: %s", number, job_id, type(err).__name__)
+        return False
     except FairbankError as err:
         log.warning("round %d of job %s cannot be merged: %s", number, job_id, err.code)
-        with writing(hub.engine) as session:
-            job = session.get_one(JobRow, job_id)
-            if not ended(job):
-                end_job(hub, session, job, JobEvent.FAIL, reason=Reason.UPDATE_REFUSED)
-        hub.notifier.notify()
-        return True
+    except Exception as err:  # noqa: BLE001  what one job's outputs do to the merging must not stop other jobs
+        # Type and place only: a message might quote what a site sent.
+        frames = "".join(traceback.format_tb(err.__traceback__))
+        log.error("round %d of job %s cannot be merged: %s\n%s", number, job_id, type(err).__name__, frames)
+    with writing(hub.engine) as session:
+        job = session.get_one(JobRow, job_id)
+        if not ended(job):
+            end_job(hub, session, job, JobEvent.FAIL, reason=Reason.UPDATE_REFUSED)
+    hub.notifier.notify()
+    return True
 
 
 def _close(hub: Hub, job_id: str, number: int) -> bool:
