@@ -170,7 +170,13 @@ class Site:
 
     def restart(self) -> Agent:
         """Start the agent anew, as after kill -9: only what is on disk is known."""
-        self.agent = Agent(self.node, client=self.client(), runner=self.runner, source=self.index)
+        self.agent = Agent(
+            self.node,
+            client=self.client(),
+            runner=self.runner,
+            source=self.index,
+            intact=lambda member: True,
+        )
         return self.agent
 
     def client(self) -> HubClient:

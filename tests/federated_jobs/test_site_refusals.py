@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import base64
 import json
+from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from sqlalchemy import select, update
 
+from fairbank.clock import iso
 from fairbank.database import reading, writing
 from fairbank.errors import FairbankError
-from fairbank.federated_jobs.errors import ApprovalOver, NotApproved
+from fairbank.federated_jobs.errors import ApprovalOver, ManifestRefused, NotApproved
 from fairbank.federated_jobs.hub.store import JobRow, RoundRow, SiteRow
+from fairbank.federated_jobs.manifest import check_code
 from fairbank.federated_jobs.node import rounds
 from fairbank.federated_jobs.node.approval import Consent, approve, authorise, receive, withdraw
 from fairbank.federated_jobs.node.output_review import held, let_go
@@ -20,9 +24,9 @@ from fairbank.federated_jobs.node.store import ApprovalRow, CohortRow, ReviewRow
 from fairbank.federated_jobs.protocol import Lease, LeaseKind
 from fairbank.federated_jobs.states import SiteState
 from fairbank.ontology.outputs import OutputClass
-from fairbank.ontology.signed_objects import Selector, VisaDataset
+from fairbank.ontology.signed_objects import PrivacyBudget, Purpose, Selector, VisaDataset
 from fairbank.release.outbox import Outbox
-from fairbank.release.store import ReleaseRow
+from fairbank.release.store import LedgerRow, ReleaseRow
 from fairbank.signing import SigningKey
 
 
@@ -70,6 +74,23 @@ def test_a_request_other_than_the_one_that_was_granted_is_refused(fed):
 def test_a_visa_that_grants_more_than_was_asked_for_is_refused(fed):
     visa = fed.visa(output_classes=(OutputClass.COUNT, OutputClass.MODEL_UPDATE))
     assert brought(fed, fed.manifest(visa)) == ("rejected", "visa_invalid")
+
+
+def test_a_visa_for_another_purpose_than_was_asked_for_is_refused(fed):
+    visa = fed.visa(purpose=Purpose(data_use=("DUO:0000042",), statement="Something else."))
+    assert brought(fed, fed.manifest(visa)) == ("rejected", "visa_invalid")
+
+
+def test_a_visa_that_ends_later_than_was_asked_for_is_refused(fed):
+    visa = fed.visa(expires=iso(fed.clock.now() + timedelta(days=31)))
+    assert brought(fed, fed.manifest(visa)) == ("rejected", "visa_invalid")
+
+
+def test_a_privacy_budget_that_nothing_would_keep_is_refused(fed):
+    manifest = fed.manifest(fed.visa())
+    budget = PrivacyBudget.model_construct()
+    with pytest.raises(ManifestRefused, match="privacy budget"):
+        check_code(manifest.model_copy(update={"privacy_budget": budget}))
 
 
 def test_a_manifest_that_selects_more_than_the_visa_is_refused(fed):
@@ -332,6 +353,68 @@ def test_an_output_is_kept_back_only_when_sending_it_again_cannot_help(fed, monk
         assert _releases(site, job) == ["sent"]
 
 
+def test_a_series_that_goes_while_its_cohort_is_computed_is_computed_without(fed):
+    site, job = _approved(fed)
+    for name in ("north", "west"):
+        fed.sites[name].approve(job)
+
+    def lose_one(task):
+        del site.index.series["collection"][0]
+        site.runner.before = lambda task: None
+
+    site.runner.before = lose_one
+    fed.settle()
+    assert site.runner.calls == [(job, 1), (job, 1)]
+    assert _releases(site, job) == ["sent"]
+
+
+def test_a_job_that_ends_while_it_is_computed_stages_nothing(fed):
+    site, job = _approved(fed, expires=fed.clock.now() + timedelta(days=1))
+    site.runner.before = lambda task: fed.clock.advance(2 * 86_400)
+    with writing(site.node.engine) as session:
+        rounds.take(session, rounds.RoundOrder(job, 1, "lease", None), site=site.agent._site)
+    assert rounds.work(site.agent._site, job, 1) is SiteState.FAILED
+    assert _releases(site, job) == []
+
+
+def test_a_series_whose_files_are_not_those_of_the_index_leaves_the_cohort(fed):
+    site, job = _approved(fed)
+    bad = site.index.series["collection"][0].series_uid
+    surroundings = replace(site.agent._site, intact=lambda member: member.series_uid != bad)
+    seen = []
+    site.runner.before = lambda task: seen.append(len(task.series()))
+    with writing(site.node.engine) as session:
+        rounds.take(session, rounds.RoundOrder(job, 1, "lease", None), site=surroundings)
+    with suppress(FairbankError):
+        rounds.work(surroundings, job, 1)
+    assert seen == [5]
+    with reading(site.node.engine) as session:
+        gone = session.scalars(select(CohortRow.series_uid).where(CohortRow.gone.is_not(None)))
+        assert list(gone) == [bad]
+
+
+def test_what_the_gate_refuses_is_in_the_ledger_and_its_bytes_are_gone(fed):
+    site, job = _approved(fed)
+    settings = replace(site.node.settings, release_maximum_bytes=10)
+    site.node = replace(site.node, settings=settings)
+    surroundings = site.restart()._site
+    with writing(site.node.engine) as session:
+        rounds.take(session, rounds.RoundOrder(job, 1, "lease", None), site=surroundings)
+    assert rounds.work(surroundings, job, 1) is SiteState.WITHHELD
+    with reading(site.node.engine) as session:
+        refused = session.scalars(select(LedgerRow).where(LedgerRow.state == "refused")).one()
+    assert refused.job == job
+    assert list(site.node.outbox_path.glob("*")) == []
+
+
+def test_an_agent_that_starts_removes_what_an_interrupted_staging_left(fed):
+    site = fed.sites["east"]
+    site.node.outbox_path.mkdir(parents=True, exist_ok=True)
+    (site.node.outbox_path / "arriving-x").write_bytes(b"half")
+    site.restart().resume()
+    assert list(site.node.outbox_path.glob("*")) == []
+
+
 def _ordered(site, job: str, number: int, model: str | None) -> tuple[str, str, str | None]:
     """Have the hub order a round past its own rules; return what the site says of the job then."""
     surroundings = site.agent._site
@@ -349,8 +432,6 @@ def _done(fed, job: str, number: int) -> WorkRow:
 
 
 def _review(fed, manifest) -> Lease:
-    from fairbank.clock import iso
-
     grant = fed.grants[manifest.visa]
     return Lease(
         id=fed.clock.new_id(),

@@ -95,16 +95,24 @@ def check_times(visa: Visa, now: datetime) -> None:
 
 
 def check_visa_within_request(visa: Visa, request: Request) -> None:
-    """Refuse a visa that grants datasets or output classes that nobody asked for.
+    """Refuse a visa that grants what nobody asked for: datasets, output classes, another purpose, a later end.
 
     Raises:
         VisaRefused: naming what goes beyond.
     """
     extra = {dataset.iri for dataset in visa.datasets} - set(request.datasets)
     classes = set(visa.output_classes) - set(request.output_classes)
-    if extra or classes:
+    beyond = (
+        ("a dataset", bool(extra)),
+        ("an output class", bool(classes)),
+        ("a purpose", visa.purpose != request.purpose),
+        ("an end", parse_iso(visa.expires) > parse_iso(request.until)),
+    )
+    for what, found in beyond:
+        if not found:
+            continue
         raise VisaRefused(
-            f"The visa grants {'a dataset' if extra else 'an output class'} that the request does not name.",
+            f"The visa grants {what} that the request does not name.",
             why="A committee may grant less than was asked for, never more.",
             todo="Have the request decided anew.",
         )
@@ -151,6 +159,12 @@ def check_code(manifest: Manifest) -> Tool:
         ManifestRefused: if outputs or plan do not fit the tool.
     """
     tool = tool_of(manifest.code)
+    if manifest.privacy_budget is not None:
+        raise ManifestRefused(
+            "The manifest sets a privacy budget, and no tool adds noise for differential privacy.",
+            why="A promise that nothing keeps would be worse than none.",
+            todo="Leave the privacy budget out.",
+        )
     tool.check_parameters(manifest.parameters)
     known = {output.name: output for output in tool.outputs}
     for output in manifest.outputs:

@@ -109,6 +109,28 @@ def index_store(node: Node, dataset: str, *, progress: ProgressCallback | None =
     return _end(node, run, indexing, results)
 
 
+def mark_missing(session: Session, project: str, subject: str) -> int:
+    """Mark all series of a subject missing, in the caller's transaction; return how many there were."""
+    rows = session.scalars(
+        sql_select(SeriesRow).where(
+            SeriesRow.project == project, SeriesRow.subject == subject, SeriesRow.state == LIVE
+        )
+    ).all()
+    for row in rows:
+        row.state = MISSING
+    return len(rows)
+
+
+def content_digest_of(directory: Path, series_uid: str) -> str | None:
+    """Return the content digest of a series as its files are now, None if a file cannot be read.
+
+    Every byte is read.
+    """
+    headers, unreadable = _readable(sorted(directory.glob("*.dcm")))
+    found = group_series(headers).get(series_uid)
+    return _content_digest(found) if found and not unreadable else None
+
+
 def runs(session: Session, project: str) -> list[RunRow]:
     """Return the runs of a project, oldest first."""
     return list(session.scalars(sql_select(RunRow).where(RunRow.project == project).order_by(RunRow.started)))

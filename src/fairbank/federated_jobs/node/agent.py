@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from sqlalchemy import select
@@ -20,7 +20,7 @@ from fairbank.errors import FairbankError, RemoteError
 from fairbank.federated_jobs.errors import JobsError, SiteRefusal
 from fairbank.federated_jobs.node import rounds
 from fairbank.federated_jobs.node.approval import receive
-from fairbank.federated_jobs.node.cohort import CohortSource, harvest_index
+from fairbank.federated_jobs.node.cohort import CohortSource, Member, harvest_index, harvest_intact
 from fairbank.federated_jobs.node.errors import WorkerCancelled
 from fairbank.federated_jobs.node.reporting import report_decisions, tell
 from fairbank.federated_jobs.node.rounds import RoundOrder, Site
@@ -41,6 +41,8 @@ from fairbank.release.errors import ReleaseConflict
 from fairbank.release.hub_client import HubClient
 from fairbank.release.node import Node
 from fairbank.release.outbox import Outbox
+from fairbank.release.outbox_files import sweep
+from fairbank.release.store import ReleaseRow
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +62,7 @@ class Agent:
         client: the connection to the hub; one is made if None.
         runner: what computes; a sandboxed worker per job if None.
         source: where cohorts come from.
+        intact: whether a series' files are still those that the source indexed.
 
     Raises:
         NotEnrolled: if the node has not enrolled.
@@ -72,9 +75,11 @@ class Agent:
         client: HubClient | None = None,
         runner: Runner | None = None,
         source: CohortSource = harvest_index,
+        intact: Callable[[Member], bool] = harvest_intact,
     ) -> None:
         client = client or HubClient.of(node)
-        self._site = Site(node, client, Outbox(node, client), runner or ConfinedRunner(node), source)
+        outbox = Outbox(node, client)
+        self._site = Site(node, client, outbox, runner or ConfinedRunner(node), source, intact)
         self._node = node
         self._faults: Counter[tuple[str, int]] = Counter()
 
@@ -107,6 +112,7 @@ class Agent:
         Raises:
             HubUnreachable: if the hub does not answer.
         """
+        self._sweep()
         report_decisions(self._node, self._site.outbox)
         self._send_ready()
         with reading(self._node.engine) as session:
@@ -222,6 +228,11 @@ class Agent:
                     detail={"reason": lease.reason.value},
                 )
             self._note_anchor(session, lease)
+
+    def _sweep(self) -> None:
+        # Whoever stages does so in a writing transaction, so nothing is being staged during this one.
+        with writing(self._node.engine) as session:
+            sweep(self._node.outbox_path, in_use=frozenset(session.scalars(select(ReleaseRow.digest))))
 
     def _send_ready(self) -> None:
         """Send what is ready and was not sent: after a crash, or because the site's people have let it go."""

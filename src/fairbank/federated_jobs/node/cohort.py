@@ -107,6 +107,19 @@ def harvest_index(session: Session, dataset: str, selector: Selector, /) -> Sequ
     return from_index(session, dataset, selector)
 
 
+def harvest_intact(member: Member) -> bool:
+    """Return whether a series' files are now what the local index said when the cohort was frozen."""
+    from fairbank.harvest.index import content_digest_of
+
+    return content_digest_of(member.directory, member.series_uid) == member.content_digest
+
+
+def mark_gone(node: Node, session: Session, job: str, members: Iterable[Member]) -> None:
+    """Take series out of a frozen cohort for good; the next check seals that it shrank."""
+    for member in members:
+        session.get_one(CohortRow, (job, member.dataset, member.series_uid)).gone = node.clock.now()
+
+
 def smallest(node: Node, manifest: Manifest) -> int:
     """Return how many subjects a cohort needs: the site's k, or what the job's outputs ask for if that is more."""
     return max(node.settings.release_minimum_count, *(output.minimum_count for output in manifest.outputs))

@@ -7,6 +7,7 @@ the round is done in one transaction; from then on it is never computed again, o
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,7 +27,7 @@ from fairbank.federated_jobs.errors import (
     SiteRefusal,
 )
 from fairbank.federated_jobs.node.approval import Authorised, authorise, check_may_leave, withhold_unsent
-from fairbank.federated_jobs.node.cohort import CohortSource
+from fairbank.federated_jobs.node.cohort import Cohort, CohortSource, Member, harvest_intact, mark_gone
 from fairbank.federated_jobs.node.errors import (
     SandboxError,
     WorkerCancelled,
@@ -36,6 +37,7 @@ from fairbank.federated_jobs.node.errors import (
 )
 from fairbank.federated_jobs.node.inputs import series_to_stage
 from fairbank.federated_jobs.node.runner import Product, RoundTask, Runner, job_folder
+from fairbank.federated_jobs.node.sandbox_staging import SeriesToStage
 from fairbank.federated_jobs.node.store import ApprovalRow, ReviewRow, WorkRow
 from fairbank.federated_jobs.reasons import Reason
 from fairbank.federated_jobs.states import SiteState
@@ -45,6 +47,7 @@ from fairbank.release.errors import GateRefused, HubUnreachable, ReleaseStateErr
 from fairbank.release.hub_client import HubClient
 from fairbank.release.node import Node
 from fairbank.release.outbox import Outbox
+from fairbank.release.outbox_files import digest_and_size
 from fairbank.release.releases import ReleaseState
 from fairbank.release.store import ReleaseRow
 from fairbank.release.tensors import form_of
@@ -65,13 +68,14 @@ _FINAL = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """What a round needs of the node around it."""
+    """What a round needs of the node around it; `intact` compares a series' files with the index."""
 
     node: Node
     client: HubClient
     outbox: Outbox
     runner: Runner
     source: CohortSource
+    intact: Callable[[Member], bool] = harvest_intact
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,28 +194,80 @@ def unfinished(session: Session) -> list[tuple[str, int]]:
 
 
 def _compute(site: Site, row: WorkRow) -> None:
+    # Each new attempt has a smaller cohort, so this ends: with outputs, or with too few subjects.
+    while not _attempt(site, row):
+        log.warning("the cohort of job %s shrank; round %d is computed again", row.job, row.round)
+
+
+def _attempt(site: Site, row: WorkRow) -> bool:
+    """Compute and stage a round; return False if its cohort shrank meanwhile, and nothing was staged for that."""
     with writing(site.node.engine) as session:
         authorised = authorise(site.node, session, row.job, source=site.source)
         previous = _last_released(session, row.job)
         _check_order(row, authorised, previous=previous)
     model = _global_model(site, row)
     task = _task(site, row, authorised, previous=previous, model=model)
-    products = _run(site, task)
+    try:
+        products = _run(site, task)
+    except _FilesChanged as changed:
+        with writing(site.node.engine) as session:
+            mark_gone(site.node, session, row.job, changed.members)
+        return False
+    try:
+        return _stage(site, row, authorised, [(task, product) for product in products])
+    finally:
+        for product in products:
+            product.path.unlink(missing_ok=True)
+
+
+def _stage(
+    site: Site, row: WorkRow, authorised: Authorised, products: list[tuple[RoundTask, Product]]
+) -> bool:
+    candidate: Candidate | None = None
+    try:
+        with writing(site.node.engine) as session:
+            # A withdrawal, of the approval or of a subject, may have come while the worker computed.
+            now = authorise(site.node, session, row.job, source=site.source)
+            if now.cohort.digest != authorised.cohort.digest:
+                return False
+            fresh = session.get_one(WorkRow, (row.job, row.round))
+            approval = session.get_one(ApprovalRow, row.job)
+            releases = []
+            for task, product in products:
+                candidate = _candidate(task, product, authorised)
+                releases.append(site.outbox.stage(session, candidate, hold=approval.hold_outputs))
+            fresh.releases = [release.id for release in releases]
+            fresh.state = STAGED
+            approval.runs = 1
+    except GateRefused as err:
+        if candidate is not None:
+            _note_refusal(site, candidate, err)
+        raise
+    return True
+
+
+def _note_refusal(site: Site, candidate: Candidate, err: GateRefused) -> None:
+    """Write down that the gate refused an output, and remove its bytes."""
     with writing(site.node.engine) as session:
-        fresh = session.get_one(WorkRow, (row.job, row.round))
-        approval = session.get_one(ApprovalRow, row.job)
-        # A withdrawal may have come while the worker computed: what it made does not leave then.
-        if approval.withdrawn is not None:
-            raise SiteRefusal("The approval was taken back.").because(Reason.APPROVAL_WITHDRAWN)
-        releases = [
-            site.outbox.stage(session, _candidate(task, product, authorised), hold=approval.hold_outputs)
-            for product in products
-        ]
-        fresh.releases = [release.id for release in releases]
-        fresh.state = STAGED
-        approval.runs = 1
-    for product in products:
-        product.path.unlink(missing_ok=True)
+        site.outbox.note_refusal(session, candidate, err.verdict)
+        digest, _ = digest_and_size(candidate.content)
+        if session.scalar(select(ReleaseRow.id).where(ReleaseRow.digest == digest).limit(1)) is None:
+            (site.node.outbox_path / digest.removeprefix("sha256:")).unlink(missing_ok=True)
+
+
+class _FilesChanged(Exception):
+    """Files of a cohort are not those that were indexed."""
+
+    def __init__(self, members: list[Member]) -> None:
+        super().__init__()
+        self.members = members
+
+
+def _staged_form(site: Site, job: str, cohort: Cohort) -> list[SeriesToStage]:
+    changed = [member for member in cohort.members if not site.intact(member)]
+    if changed:
+        raise _FilesChanged(changed)
+    return series_to_stage(site.node, job, cohort)
 
 
 def _run(site: Site, task: RoundTask) -> list[Product]:
@@ -235,7 +291,7 @@ def _task(
         manifest=authorised.chain.manifest,
         tool=authorised.tool,
         site=site.node.name,
-        series=lambda: series_to_stage(site.node, row.job, authorised.cohort),
+        series=lambda: _staged_form(site, row.job, authorised.cohort),
         cohort_digest=authorised.cohort.digest,
         round=row.round,
         previous_round=previous,

@@ -138,6 +138,12 @@ def _check_names(series: Sequence[SeriesToStage]) -> None:
                 why="A job sees pseudonyms of letters, digits, '-' and '_' only.",
                 todo="Pass the job's own pseudonyms.",
             )
+    if not all(one.files for one in series):
+        raise StagingRefused(
+            "A series of a job has no files.",
+            why="Its folder was removed or emptied after the index saw it.",
+            todo="Bring the index up to date: fairbank harvest index.",
+        )
     if len({one.unit for one in series}) != len(series):
         raise StagingRefused("Two series of a job have the same name.", todo="Pass one pseudonym per series.")
 
