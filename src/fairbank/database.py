@@ -100,7 +100,10 @@ def connect(url: str) -> Engine:
     if backend == "postgresql":
         try:
             return create_engine(
-                parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True, pool_size=10
+                parsed.set(drivername="postgresql+psycopg"),
+                pool_pre_ping=True,
+                pool_size=10,
+                hide_parameters=True,
             )
         except ModuleNotFoundError as err:
             raise MissingExtra.named("postgres", needed_for="A PostgreSQL database") from err
@@ -171,7 +174,12 @@ def _sqlite_engine(url: str, *, in_memory: bool) -> Engine:
             why="Each connection would see its own empty database.",
             todo="Name a file: sqlite:///PATH.",
         )
-    engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False}, **pool)
+    engine = create_engine(
+        url,
+        connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False},
+        hide_parameters=True,
+        **pool,
+    )
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine

@@ -294,10 +294,10 @@ class Uploads:
             row = session.get(UploadRow, meta.release_id)
             if row is not None and row.completed is None:
                 session.delete(row)
-            kept = session.get(BlobRow, meta.digest) is not None
+            # Inside a writing transaction nobody else can enter this content meanwhile.
+            if session.get(BlobRow, meta.digest) is None:
+                blobs.path_of(self._hub, meta.digest).unlink(missing_ok=True)
         part.unlink(missing_ok=True)
-        if not kept:
-            blobs.path_of(self._hub, meta.digest).unlink(missing_ok=True)
 
     def _part(self, release_id: str) -> Path:
         return self._hub.blobs / "incoming" / f"{release_id}.part"
@@ -318,9 +318,18 @@ def _known(session: Session, meta: ReleaseMeta) -> UploadRow | None:
     row = same or next(iter(found), None)
     if row is None:
         return None
-    if same is None or (row.node, row.digest, row.door_class, row.output, row.job, row.round) != (
+    if same is None or (
+        row.node,
+        row.digest,
+        row.total_bytes,
+        row.door_class,
+        row.output,
+        row.job,
+        row.round,
+    ) != (
         meta.node,
         meta.digest,
+        meta.total_bytes,
         meta.door_class.value,
         meta.output,
         meta.job,
@@ -453,7 +462,7 @@ def _readable(hub: Hub, digest: str, reader: Reader, may_read: Sequence[MayRead]
     raise BlobNotFound(
         "There is no such content, or you may not see it.",
         why="Which of the two is not told.",
-        todo="Check the digest, and that your grant or job still holds.",
+        todo="Check the digest; you may read your jobs' results, and a node the models of its jobs.",
     )
 
 

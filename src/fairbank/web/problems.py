@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import traceback
+from collections.abc import Mapping
 from html import escape
 
 from fastapi import FastAPI, Request
@@ -54,10 +56,16 @@ def add_handlers(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _unexpected)
 
 
-def answer(request: Request, error: FairbankError, *, status: int | None = None) -> Response:
+def answer(
+    request: Request,
+    error: FairbankError,
+    *,
+    status: int | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
     """Return the answer that reports an error, as a page where the caller prefers HTML."""
     status = status or error.kind.http_status
-    headers = {"Cache-Control": "no-store"}
+    headers = {**(headers or {}), "Cache-Control": "no-store"}
     if status in (429, 503, 504):
         headers["Retry-After"] = str(getattr(error, "retry_after_s", 5))
     if status == 401:
@@ -103,17 +111,21 @@ async def _http_error(request: Request, error: Exception) -> Response:
             todo="Check it.",
         )
     elif error.status_code == 405:
-        problem = NoSuchPage(f"This address does not take {request.method}.", todo="See /openapi.json.")
+        problem = NoSuchPage(
+            f"This address does not take {request.method}.",
+            why=f"It takes {(error.headers or {}).get('Allow', 'other methods')}.",
+            todo="See /openapi.json.",
+        )
     else:
         problem = BadQuery(str(error.detail))
-    return answer(request, problem, status=error.status_code)
+    # With what the status asks for, such as Allow.
+    return answer(request, problem, status=error.status_code, headers=error.headers)
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:
-    # The type only: a message might quote what somebody sent.
-    log.error(
-        "unexpected %s at %s %s", type(error).__name__, request.method, request.url.path, exc_info=error
-    )
+    # The type and the places only: a message might quote what somebody sent.
+    frames = "".join(traceback.format_tb(error.__traceback__))
+    log.error("unexpected %s at %s %s\n%s", type(error).__name__, request.method, request.url.path, frames)
     return answer(
         request,
         Unexpected(
