@@ -11,9 +11,13 @@ from fairbank.database import reading, writing
 from fairbank.federated_jobs.errors import CohortInsufficient
 from fairbank.federated_jobs.node.approval import authorise, review
 from fairbank.federated_jobs.node.cohort import CohortShrunk
+from fairbank.federated_jobs.node.errors import StagingRefused
 from fairbank.federated_jobs.node.inputs import series_to_stage
+from fairbank.federated_jobs.node.sandbox_policy import JobFolder
+from fairbank.federated_jobs.node.sandbox_staging import stage_series
 from fairbank.federated_jobs.node.site_keys import cohort_secret, job_pseudonym, site_key, site_public_key
 from fairbank.federated_jobs.node.store import ApprovalRow, ShrinkageRow
+from fairbank.federated_jobs.node.withdrawn_subjects import forget_subject
 from fairbank.ontology.signed_objects import SiteApproval
 from fairbank.signing import KeyFileError
 
@@ -95,6 +99,23 @@ def test_a_withdrawal_between_rounds_takes_the_site_out_when_too_few_are_left(fe
     fed.settle()
     assert fed.site_state(job, "east") == ("failed", "cohort_insufficient")
     assert fed.state(job) == "failed"
+
+
+def test_a_withdrawn_subject_leaves_the_folders_of_the_jobs_that_hold_it(fed, site, job):
+    worker = site.node.settings.home / "jobs" / job / "worker"
+    for name in ("inputs/s1/1.dcm", "scratch/rows.json", "scratch/state-000001.safetensors"):
+        (worker / name).parent.mkdir(parents=True, exist_ok=True)
+        (worker / name).write_bytes(b"x")
+    assert forget_subject(site.node, "project", "nobody") == []
+    assert forget_subject(site.node, "project", series_of(site)[0].subject) == [job]
+    left = [path.name for path in worker.rglob("*") if path.is_file()]
+    assert left == ["state-000001.safetensors"]
+
+
+def test_a_series_without_files_is_not_staged(site, job, tmp_path):
+    cohort = authorised(site, job).cohort
+    with pytest.raises(StagingRefused, match="no files"):
+        stage_series(series_to_stage(site.node, job, cohort), JobFolder(tmp_path / "worker"))
 
 
 def test_the_digest_of_a_cohort_is_keyed_and_stays_at_the_site(fed, site, job):

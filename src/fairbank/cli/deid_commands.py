@@ -15,6 +15,7 @@ from fairbank.cli.session import CLOCK, node
 
 if TYPE_CHECKING:
     from fairbank.deid.pipeline import Site
+    from fairbank.deid.withdrawal import Withdrawn
     from fairbank.release.node import Node
 
 app = typer.Typer(
@@ -56,7 +57,7 @@ def run(
     fields: dict[str, object] = {
         f"files {status.value}": count for status, count in summary.by_status.items()
     }
-    fields |= {f"held: {reason.value}": count for reason, count in summary.by_reason.items()}
+    fields |= {f"reason: {reason.value}": count for reason, count in summary.by_reason.items()}
     show_fields(fields or {"files": 0}, format=format)
     if summary.failed:
         raise typer.Exit(1)
@@ -141,7 +142,9 @@ def withdraw(
     """
     from fairbank.deid.withdrawal import withdraw_pseudonym
 
-    gone = withdraw_pseudonym(project, pseudonym, site=_site(node(ctx)))
+    opened = node(ctx)
+    gone = withdraw_pseudonym(project, pseudonym, site=_site(opened))
+    _forget_in_jobs(opened, gone)
     say(f"Withdrawn: {gone.files} files and {gone.items} entries in {len(gone.known)} projects.")
 
 
@@ -163,8 +166,20 @@ def withdraw_patient(
     patient_id = read_text(patient_id_file).strip()
     if not patient_id:
         raise typer.BadParameter("the file with the patient's id is empty")
-    gone = forget(subject_value(patient_id, issuer), site=_site(node(ctx)))
+    opened = node(ctx)
+    gone = forget(subject_value(patient_id, issuer), site=_site(opened))
+    _forget_in_jobs(opened, gone)
     say(f"Withdrawn: {gone.files} files and {gone.items} entries in {len(gone.known)} projects.")
+
+
+def _forget_in_jobs(opened: Node, gone: Withdrawn) -> None:
+    from fairbank.federated_jobs.node.withdrawn_subjects import forget_subject
+
+    jobs = {job for one in gone.known for job in forget_subject(opened, one.project, one.pseudonym)}
+    if jobs:
+        say(
+            f"Removed from {len(jobs)} jobs; what they computed before cannot be called back once it has left."
+        )
 
 
 def _site(opened: Node) -> Site:
