@@ -1,4 +1,4 @@
-"""What every test may use: a clock that stands still, a fresh database, a free port.
+"""What every test may use: a clock that stands still, a fresh database, a free port, the command line.
 
 Tests that need something this machine lacks are left out by name, not skipped one by one: the end of the report says
 which and why.
@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -59,6 +61,47 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What came of a command: its exit code, its results, and what it said besides."""
+
+    code: int
+    out: str
+    err: str
+
+    def ok(self) -> Ran:
+        """Check that it went well."""
+        assert self.code == 0, self
+        return self
+
+    def refused(self, *words: str, code: int = 1) -> None:
+        """Check that it failed in words, among them these, and without the inside of the program."""
+        assert (self.code, self.out) == (code, ""), self
+        said = " ".join(self.err.replace("│", " ").split())
+        assert "Traceback" not in said and 'File "' not in said, self
+        assert [word for word in words if word not in said] == [], self
+
+
+@pytest.fixture
+def fairbank(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Ran]:
+    """Run `fairbank --home HOME WORDS…` in this process; the home is `home` in the test's folder by default."""
+    from fairbank.cli.main import main
+
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def run(*words: str | Path, home: Path = tmp_path / "home") -> Ran:
+        monkeypatch.setattr(sys, "argv", ["fairbank", "--home", str(home), *map(str, words)])
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as end:
+            main()
+        written = capfd.readouterr()
+        return Ran(int(end.value.code or 0), written.out, written.err)
+
+    return run
 
 
 @pytest.fixture

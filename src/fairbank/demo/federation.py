@@ -170,7 +170,7 @@ class Federation:
         import httpx
 
         try:
-            return httpx.get(url, timeout=2).status_code < 500
+            return httpx.get(url, timeout=2, trust_env=False).status_code < 500
         except httpx.HTTPError:
             return False
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import re
 import shutil
 import time
 import zipfile
@@ -27,10 +28,12 @@ from fairbank.harvest.errors import (
     SourceUnreachable,
 )
 from fairbank.harvest.sources import Checked, Container, Instance, Item, Snapshot, SourceKind
+from fairbank.release.hub_client import on_this_machine
 
 CONNECT_TIMEOUT_S = 10
 LARGEST_TABLE_BYTES = 512 * 2**20
 _TRIES = 4
+_VERSION = re.compile(r"[0-9A-Za-z._-]{1,40}")
 _RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504})
 # XNAT files images of a scan under these labels; snapshots, previews and converted files lie under others.
 _IMAGE_RESOURCES = frozenset({"DICOM", "SECONDARY"})
@@ -74,6 +77,7 @@ class XnatSource:
             base_url=url.rstrip("/"),
             timeout=httpx.Timeout(timeout_s, connect=CONNECT_TIMEOUT_S),
             transport=transport,
+            trust_env=not on_this_machine(url),
         )
 
     def check(self) -> Checked:
@@ -83,6 +87,9 @@ class XnatSource:
         try:
             version = str(json.loads(answer.content)["version"])
         except (ValueError, KeyError, TypeError):
+            version = "unknown"
+        # It becomes part of a published record; an archive could write anything there.
+        if not _VERSION.fullmatch(version):
             version = "unknown"
         return Checked(version=version, containers=containers)
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from fairbank.clock import Clock
 from fairbank.errors import FairbankError, Kind
+from fairbank.release.hub_client import on_this_machine
 from fairbank.settings import Settings
 from fairbank.signing import SigningKey, sha256_digest
 
@@ -72,16 +73,18 @@ class HubApi:
         self.clock = clock
         self.home = home
         self._client = httpx.Client(
-            base_url=self.base_url, verify=verify, timeout=httpx.Timeout(60.0, connect=10.0)
+            base_url=self.base_url,
+            verify=verify,
+            timeout=httpx.Timeout(60.0, connect=10.0),
+            trust_env=not on_this_machine(self.base_url),
         )
         self._token = token
 
     @classmethod
     def from_home(cls, settings: Settings, clock: Clock) -> HubApi:
-        """Return the client with the token kept in the home folder, if any."""
-        path = settings.keys_path / TOKEN_FILE
-        token = path.read_text().strip() if path.exists() else None
+        """Return the client with the token kept in the home folder, if there is one for this hub."""
         authority = Path(settings.hub_authority) if settings.hub_authority else None
+        token = _kept_token(settings.keys_path / TOKEN_FILE, settings.hub_url)
         return cls(settings.hub_url, clock=clock, home=settings.home, authority=authority, token=token)
 
     def close(self) -> None:
@@ -95,7 +98,8 @@ class HubApi:
         body = {"schema": "login/1", "name": name, "password": password}
         answer = self.post("/v1/login", body)
         self._token = str(answer["token"])
-        _write_private(self.home / "keys" / TOKEN_FILE, self._token)
+        # With the hub that gave it: no other hub is ever shown it.
+        _write_private(self.home / "keys" / TOKEN_FILE, f"{self._token}\n{self.base_url}\n")
         return answer
 
     def whoami(self) -> dict[str, Any]:
@@ -192,7 +196,7 @@ class HubApi:
         headers = dict(arguments.pop("headers", {}))
         if signed_in and self._token is None:
             raise NotLoggedIn(
-                "You are not logged in.",
+                f"You are not logged in to the hub at {self.base_url}.",
                 why="This act needs an account of the hub.",
                 todo="Run 'fairbank login NAME'.",
             )
@@ -209,6 +213,13 @@ class HubApi:
         if answer.status_code >= 400:
             raise _problem(answer)
         return answer
+
+
+def _kept_token(path: Path, hub_url: str) -> str | None:
+    if not path.exists():
+        return None
+    token, _, hub = path.read_text(encoding="utf-8").strip().partition("\n")
+    return token if hub == hub_url.rstrip("/") else None
 
 
 def _problem(answer: httpx.Response) -> FairbankError:

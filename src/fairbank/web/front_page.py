@@ -21,7 +21,7 @@ code {{ background: #eee; padding: .1rem .3rem }}
 </style></head>
 <body><main>
 <h1>Imaging collections</h1>
-<p>{count} collections of {nodes} biobanks. The images stay where they are; approved tools travel to them.</p>
+<p>{count} of {nodes}. The images stay where they are; approved tools travel to them.</p>
 <table><thead><tr><th>Collection</th><th>Biobank</th><th class="number">Subjects</th><th class="number">Studies</th>
 <th class="number">Series</th></tr></thead><tbody>
 {rows}
@@ -53,7 +53,16 @@ def front_page(hub: Hub) -> str:
         for one in datasets
     )
     nodes = len({one["node"] for one in datasets})
-    return _PAGE.format(count=len(datasets), nodes=nodes, rows=rows, base=escape(hub.base_iri))
+    return _PAGE.format(
+        count=_many(len(datasets), "collection"),
+        nodes=_many(nodes, "biobank"),
+        rows=rows,
+        base=escape(hub.base_iri),
+    )
+
+
+def _many(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def _count(raw: dict[str, object]) -> str:
