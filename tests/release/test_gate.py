@@ -14,7 +14,7 @@ from safetensors.numpy import save
 
 from fairbank.ontology.counts import Count
 from fairbank.ontology.outputs import DoorClass, OutputClass
-from fairbank.ontology.record import DatasetRecord
+from fairbank.ontology.record import Activity, ActivityKind, DatasetRecord, Quality
 from fairbank.ontology.signed_objects import Output
 from fairbank.release.candidates import Candidate, Column, ColumnKind
 from fairbank.release.control import ErrorReport
@@ -357,6 +357,7 @@ def test_a_control_message_is_never_staged(tmp_path: Path) -> None:
     assert reasons(tmp_path, Candidate(DoorClass.CONTROL, "claim", b"{}", JSON, job=JOB)) != ()
 
 
+WHEN = "2026-01-31T12:00:00.000Z"
 CELLS = [("CT", "CHEST", 90, 40, 30), ("MR", "BRAIN", 50, 30, 20)]
 Make = Callable[..., DatasetRecord]
 
@@ -397,6 +398,44 @@ def test_a_cell_with_words_of_its_own_is_refused(
     record = suppress_record(make_record(CELLS, subjects=40), 5)
     cube = (record.cube[0].model_copy(update=changes), record.cube[1])
     assert "vocabulary" in reasons(tmp_path, sealed(record.model_copy(update={"cube": cube})))[0]
+
+
+@pytest.mark.parametrize("field", ["title", "description", "publisher", "contact", "licence"])
+@pytest.mark.parametrize("text", ["born 1958-04-12", "scan 19580412", "1.2.840.113619.2.55.3"])
+def test_every_text_of_a_record_is_looked_at(
+    tmp_path: Path, make_record: Make, field: str, text: str
+) -> None:
+    record = suppress_record(make_record(CELLS, subjects=40), 5)
+    assert reasons(tmp_path, sealed(record.model_copy(update={"contact": "data@biobank.example"}))) == ()
+    assert "date" in reasons(tmp_path, sealed(record.model_copy(update={field: text})))[0]
+
+
+@pytest.mark.parametrize("field", ["tool", "tool_version", "profile", "source_system"])
+@pytest.mark.parametrize("text", ["/data/xnat", "DOE^JANE", "1958-04-12", "1.2.840.113619.2.55.3"])
+def test_a_step_of_provenance_is_told_in_words_only(
+    tmp_path: Path, make_record: Make, field: str, text: str
+) -> None:
+    step = Activity(
+        kind=ActivityKind.HARVEST, tool="fairbank deid", tool_version="1.9.2", agent="Biobank A",
+        profile="DICOM PS3.15 2024b, profile research", started=WHEN, ended=WHEN,
+    )  # fmt: skip
+    record = suppress_record(make_record(CELLS, subjects=40), 5)
+    sound = record.model_copy(update={"provenance": (step,)})
+    assert reasons(tmp_path, sealed(sound)) == ()
+    changed = sound.model_copy(update={"provenance": (step.model_copy(update={field: text}),)})
+    assert "provenance" in reasons(tmp_path, sealed(changed))[0]
+
+
+def test_a_small_rest_of_quality_or_rows_is_refused_by_the_gate_too(
+    tmp_path: Path, make_record: Make
+) -> None:
+    record = suppress_record(make_record(CELLS, subjects=40, sex={"F": 20, "M": 20}), 5)
+    quality = (Quality(aspect="gaps", assessed=True, series_affected=Count.exact(138)),)
+    assert "quality" in reasons(tmp_path, sealed(record.model_copy(update={"quality": quality})))[0]
+    rows = [row.model_copy(update={"value": value, "subjects": count}) for row, value, count in zip(
+        (record.distributions[0],) * 4, ("F", "M", "O", "unknown"),
+        (Count.exact(20), Count.exact(18), Count.below(5), Count.below(5)), strict=True)]  # fmt: skip
+    assert "sex" in reasons(tmp_path, sealed(record.model_copy(update={"distributions": tuple(rows)})))[0]
 
 
 @pytest.mark.parametrize("text", ["1.2.840.113619.2.55.3.604688119", "Scans 1.2.840.10008.5.1.4.1 and more"])

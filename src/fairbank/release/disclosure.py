@@ -106,7 +106,7 @@ def faults(record: DatasetRecord, k: int) -> list[str]:
     partly = [cell for cell in record.cube if 0 < sum(map(_is_exact, _numbers(cell))) < 3]
     if partly:
         found.append("A cell of the record is withheld only in part.")
-    found += _lone_cell(record, k) + _lone_rows(record)
+    found += _lone_cell(record, k) + _lone_rows(record) + _small_rests(record, k)
     return found
 
 
@@ -225,6 +225,23 @@ def _lone_rows(record: DatasetRecord) -> list[str]:
     if lone and _is_exact(record.totals.subjects):
         return [f"A withheld row of the distribution {lone[0]!r} can be worked out from the total."]
     return []
+
+
+def _small_rests(record: DatasetRecord, k: int) -> list[str]:
+    """Return what the difference to a total tells about few: series without a flaw, or subjects in hidden rows."""
+    found = []
+    series, subjects = record.totals.series, record.totals.subjects
+    affected = [each.series_affected for each in record.quality if each.series_affected is not None]
+    if _is_exact(series) and any(
+        _is_exact(each) and 0 < _value(series) - _value(each) < k for each in affected
+    ):
+        found.append("A quality aspect of the record tells that few series are without it.")
+    # Subjects have one sex, and may have several ages and years: only there do the rows add up to the total.
+    rows = [row.subjects for row in record.distributions if row.attribute == "sex"]
+    rest = _value(subjects) - sum(_value(each) for each in rows)
+    if _is_exact(subjects) and not all(map(_is_exact, rows)) and 0 < rest < k:
+        found.append("The withheld rows of the distribution 'sex' are together about fewer than may leave.")
+    return found
 
 
 def _counts(record: DatasetRecord) -> Iterator[Count]:

@@ -40,6 +40,7 @@ _DATE = re.compile(
 _PATH = re.compile(r"[/\\]|(?:^|\s)~")
 # What the node calls a staged series: its place in the cohort and a keyed name of letters only.
 _ROW_ID = re.compile(r"s\d{6}-[a-z]{32}")
+_VERSION = re.compile(r"[A-Za-z0-9._+,() -]{1,60}")
 _VALUE = re.compile(r"[A-Za-z0-9<>=+.,() -]{1,60}")
 
 
@@ -170,9 +171,20 @@ def _record(candidate: Candidate, path: Path, policy: Policy) -> list[str]:
         reasons.append("A cell of the record holds words that are not of the vocabulary.")
     if any(not _VALUE.fullmatch(row.value) or _identifies(row.value) for row in record.distributions):
         reasons.append("A row of a distribution holds free text.")
-    prose = (record.title, record.description, record.publisher, *record.keywords)
-    if any(_UID.search(text) for text in prose):
-        reasons.append("A text of the record holds what looks like a DICOM identifier.")
+    prose = (
+        record.title,
+        record.description,
+        record.publisher,
+        record.contact,
+        record.licence,
+        *record.keywords,
+    )
+    agents = (step.agent for step in record.provenance)
+    if any(_UID.search(text) or _DATE.search(text) for text in (*prose, *agents) if text):
+        reasons.append("A text of the record holds what looks like a DICOM identifier or a date.")
+    steps = [(at.tool, at.tool_version, at.profile, at.source_system) for at in record.provenance]
+    if any(not _VERSION.fullmatch(word) or _identifies(word) for step in steps for word in step if word):
+        reasons.append("A step of the record's provenance is told by more than words and versions.")
     return reasons
 
 
