@@ -52,6 +52,11 @@ class Settings:
     hub_authority: str = _setting(
         "", "PEM file of the authority that clients trust for the hub; empty: the system's"
     )
+    hub_allow_plain_http: str = _setting(
+        "no",
+        "whether a hub on another machine may be spoken to without TLS",
+        words=("no", "yes"),
+    )
     node_name: str = _setting("", "name that the node enrolled with")
     node_database: str = _setting("", "SQLAlchemy address of the node's database; empty: SQLite in home")
     node_store: str = _setting("", "folder of the research store; empty: 'store' in home")

@@ -155,7 +155,9 @@ def hub(clock: FixedClock) -> FakeHub:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return Settings(home=tmp_path / "home", release_minimum_count=5, jobs_chunk_bytes=65_536)
+    return Settings(
+        home=tmp_path / "home", release_minimum_count=5, jobs_chunk_bytes=65_536, hub_allow_plain_http="yes"
+    )
 
 
 @pytest.fixture

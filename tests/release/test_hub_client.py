@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -10,8 +11,9 @@ import pytest
 from fairbank.clock import FixedClock
 from fairbank.errors import RemoteError
 from fairbank.release.errors import BadAnswer, DownloadDamaged, HubUnreachable, KeyNotEnrolled, NodeClockOff
-from fairbank.release.hub_client import HubClient, Retries
-from fairbank.release.node import Node
+from fairbank.release.hub_client import HubClient, Retries, check_way
+from fairbank.release.node import Node, enrol
+from fairbank.settings import SettingsError
 from fairbank.signing import SigningKey
 
 CONTENT = bytes(range(256)) * 1000
@@ -74,6 +76,22 @@ def test_a_request_that_never_left_is_repeated_even_then(client: HubClient, hub)
     hub.faults = [hub.refuse_connection]
     client.deliver("PUT", "/v1/thing", body=b"{}", content_type="application/json", once=True)
     assert len(hub.bodies) == 1
+
+
+def test_plain_http_to_another_machine_is_refused_unless_it_is_allowed(node: Node) -> None:
+    strict = replace(node.settings, hub_allow_plain_http="no")
+    with pytest.raises(SettingsError, match="no TLS"):
+        HubClient.of(replace(node, settings=strict))
+    with pytest.raises(SettingsError, match="no TLS"):
+        enrol(replace(node, settings=strict), hub_url="HTTP://hub.test", token="t")
+    HubClient.of(node).close()
+    for url in (
+        "http://127.0.0.1:8470",
+        "http://localhost:8470",
+        "http://[::1]:8470",
+        "https://hub.example.org",
+    ):
+        check_way(url, strict)
 
 
 def test_waits_double_up_to_a_bound() -> None:

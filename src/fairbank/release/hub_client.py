@@ -25,6 +25,7 @@ from fairbank.release.errors import (
     NodeClockOff,
     NotEnrolled,
 )
+from fairbank.settings import Settings, SettingsError
 from fairbank.signing import SigningKey, file_digest
 
 if TYPE_CHECKING:
@@ -65,6 +66,25 @@ def on_this_machine(url: str) -> bool:
     (True, False)
     """
     return urlsplit(url).hostname in _LOOPBACK
+
+
+def check_way(url: str, settings: Settings) -> None:
+    """Refuse plain HTTP to a hub on another machine: tokens, updates and visas would lie open on the way.
+
+    Raises:
+        SettingsError: unless the setting `hub_allow_plain_http` says yes.
+    """
+    if (
+        not url.lower().startswith("http://")
+        or on_this_machine(url)
+        or settings.hub_allow_plain_http == "yes"
+    ):
+        return
+    raise SettingsError(
+        f"The hub's address {url} has no TLS.",
+        why="What travels to another machine in plain HTTP can be read and changed on the way.",
+        todo="Name an https:// address; where something else protects the way, set hub_allow_plain_http to 'yes'.",
+    )
 
 
 class HubClient:
@@ -128,6 +148,7 @@ class HubClient:
                 why="Until then it works for rehearsal: what is staged waits in the outbox.",
                 todo="Run 'fairbank node enrol' with the token of the hub's administrator.",
             )
+        check_way(node.enrolment.hub_url, node.settings)
         authority = Path(node.settings.hub_authority) if node.settings.hub_authority else None
         return cls(node.enrolment.hub_url, key=node.key, clock=node.clock, authority=authority)
 

@@ -150,8 +150,10 @@ def enrol(
         HubKeyChanged: if the hub shows another key than `hub_key`, or than the one pinned before.
         HubUnreachable: if the hub does not answer.
     """
-    from fairbank.release.hub_client import HubClient
+    from fairbank.release.hub_client import HubClient, check_way
 
+    if client is None:
+        check_way(hub_url, node.settings)
     authority = Path(node.settings.hub_authority) if node.settings.hub_authority else None
     client = client or HubClient(hub_url, key=node.key, clock=node.clock, authority=authority)
     shown = _key_of(client.get("/v1/hub").get("key"))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from fairbank.clock import Clock
 from fairbank.errors import FairbankError, Kind
-from fairbank.release.hub_client import on_this_machine
+from fairbank.release.hub_client import check_way, on_this_machine
 from fairbank.settings import Settings
 from fairbank.signing import SigningKey, sha256_digest
 
@@ -83,6 +83,7 @@ class HubApi:
     @classmethod
     def from_home(cls, settings: Settings, clock: Clock) -> HubApi:
         """Return the client with the token kept in the home folder, if there is one for this hub."""
+        check_way(settings.hub_url, settings)
         authority = Path(settings.hub_authority) if settings.hub_authority else None
         token = _kept_token(settings.keys_path / TOKEN_FILE, settings.hub_url)
         return cls(settings.hub_url, clock=clock, home=settings.home, authority=authority, token=token)
