@@ -104,6 +104,7 @@ def test_a_tool_runs_over_the_staged_series(start: Start, tmp_path: Path) -> Non
     rows = read_rows(outcome.file)
     assert [(row["row"], row["modality"]) for row in rows[:2]] == [("u0", "CT"), ("u1", "MR")]
     assert outcome.statuses == {"ok": 2, "impossible": 1, "error": 0}
+    assert 1 <= outcome.subjects <= 2
     assert outcome.file.stat().st_mode & 0o077 == 0
 
 

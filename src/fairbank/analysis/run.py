@@ -21,10 +21,12 @@ class ToolOutcome:
     Args:
         digest: `sha256:…` of the file of rows.
         statuses: number of series by status; it stays at the node.
+        subjects: how many different subjects have a series that could be measured; it stays at the node.
     """
 
     digest: str
     statuses: dict[str, int]
+    subjects: int
 
 
 def run_tool(
@@ -39,7 +41,8 @@ def run_tool(
     """
     tool = require_tool(name, digest)
     checked = tool_parameters(name, parameters)
-    rows = list(tool.measure(read_staged(inputs), checked))
+    staged = read_staged(inputs)
+    rows = list(tool.measure(staged, checked))
     tool.contract(checked).check(rows)
     body = json.dumps(
         {"schema": "rows/1", "tool": name, "version": tool.version, "rows": rows},
@@ -48,7 +51,10 @@ def run_tool(
     ).encode()
     into.write_bytes(body)
     statuses = Counter(str(row["status"]) for row in rows)
+    subject_of = {series.unit: series.subject for series in staged}
+    measured = [row for row in rows if row["status"] == RowStatus.OK.value]
     return ToolOutcome(
         digest=f"sha256:{hashlib.sha256(body).hexdigest()}",
         statuses={status.value: statuses.get(status.value, 0) for status in RowStatus},
+        subjects=len({subject_of[str(v)] for row in measured for v in row.values() if str(v) in subject_of}),
     )

@@ -50,6 +50,10 @@ class TrainingAlgorithm(ClientAlgo):
         """Return the initial model: the same at every site of a job."""
         raise NotImplementedError
 
+    def subjects_used(self) -> tuple[int, int] | None:
+        """Return how many different subjects it uses in all and holds out; None if it uses all and holds out none."""
+        return None
+
     def begin_round(self, round_number: int, state: Weights) -> None:
         """Take up the state after the site's last round (empty before the first) and seed this round."""
         raise NotImplementedError

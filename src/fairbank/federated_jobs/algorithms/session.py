@@ -65,6 +65,7 @@ class RoundResult:
     n_heldout: int
     before: Metrics
     after: Metrics
+    subjects: tuple[int, int] | None
 
 
 class TrainingSession:
@@ -147,6 +148,7 @@ class TrainingSession:
             n_heldout=after.n_heldout,
             before=before.metrics,
             after=after.metrics,
+            subjects=self._algorithm.subjects_used(),
         )
 
     def evaluate(self, weights: Path | None) -> ModelMetrics:

@@ -45,6 +45,7 @@ class SliceAutoencoder(TrainingAlgorithm):
         assert isinstance(task.parameters, SliceAutoencoderParameters)
         self._parameters = task.parameters
         self._task = task
+        self._subjects = len(stacks.subjects), len(stacks.heldout_subjects)
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self._train_slices = stacks.train.to(self._device)
         self._clean = stacks.heldout.to(self._device)
@@ -57,6 +58,10 @@ class SliceAutoencoder(TrainingAlgorithm):
         self._network.to(self._device)
         self._optimizer = self._new_optimizer()
         return stacks.n_series
+
+    def subjects_used(self) -> tuple[int, int]:
+        """Return how many different subjects gave slices, and how many of them are held out."""
+        return self._subjects
 
     def initial_weights(self) -> Weights:
         """Return the weights that the job seed leads to."""

@@ -30,6 +30,7 @@ class SliceStacks:
         train: (n_train, 1, size, size) float32 in 0..1.
         heldout: (n_heldout, 1, size, size) float32 in 0..1.
         n_series: number of series that slices were taken of.
+        subjects, heldout_subjects: the different subjects of all slices, and of those held out.
         split_by: `subject`, or `series` or `slice` where a site has too few of the coarser kind.
     """
 
@@ -37,6 +38,8 @@ class SliceStacks:
     heldout: torch.Tensor
     n_series: int
     split_by: str
+    subjects: tuple[str, ...] = ()
+    heldout_subjects: tuple[str, ...] = ()
 
 
 def read_stacks(series: Sequence[StagedSeries], parameters: SliceAutoencoderParameters) -> SliceStacks:
@@ -66,6 +69,8 @@ def read_stacks(series: Sequence[StagedSeries], parameters: SliceAutoencoderPara
         heldout=_stack([k[3] for k in keyed if k[level] in held]),
         n_series=used,
         split_by=split_by,
+        subjects=tuple(sorted({k[0] for k in keyed})),
+        heldout_subjects=tuple(sorted({k[0] for k in keyed if k[level] in held})),
     )
 
 

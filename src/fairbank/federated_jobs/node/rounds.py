@@ -325,7 +325,7 @@ def _candidate(task: RoundTask, product: Product, authorised: Authorised) -> Can
         job=task.manifest.id,
         round=task.round,
         limits=limits,
-        subjects=authorised.cohort.subjects,
+        subjects=min(authorised.cohort.subjects, *(() if product.subjects is None else (product.subjects,))),
         columns=product.columns,
         # The first round starts from no model that the gate could know; there the names and types are judged.
         tensors=form_of(task.global_model) if task.global_model is not None else None,

@@ -49,11 +49,17 @@ class RoundTask:
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """One output of a round, before the gate; `columns` are what the rows of a result may hold."""
+    """One output of a round, before the gate.
+
+    Attributes:
+        columns: what the rows of a result may hold.
+        subjects: how many different subjects of the cohort it was computed on; None for all of them.
+    """
 
     output: str
     path: Path
     columns: tuple[Column, ...] | None = None
+    subjects: int | None = None
 
 
 class Runner(Protocol):
@@ -206,9 +212,13 @@ class ConfinedRunner:
             timeout_s=manifest.resources.wall_s,
             previous_round=task.previous_round,
         )
-        target = annotate(raw, _notes(outcome), to=task.folder / f"{UPDATE}.safetensors")
+        target = annotate(
+            raw,
+            _notes(outcome, k=self._node.settings.release_minimum_count),
+            to=task.folder / f"{UPDATE}.safetensors",
+        )
         raw.unlink()
-        return Product(UPDATE, target)
+        return Product(UPDATE, target, subjects=outcome.subjects[0] if outcome.subjects else None)
 
     def _end(self, job: str) -> None:
         with self._lock:
@@ -241,7 +251,10 @@ def _limit(manifest: Manifest, name: str) -> int:
     return next(output.maximum_bytes for output in manifest.outputs if output.name == name)
 
 
-def _notes(outcome: RoundOutcome) -> dict[str, int | float]:
+def _notes(outcome: RoundOutcome, *, k: int) -> dict[str, int | float]:
+    """Return what travels with an update; metrics of fewer than k held-out subjects stay here."""
+    if outcome.subjects is not None and outcome.subjects[1] < k:
+        return {N_TRAIN: outcome.n_train}
     before = {f"before_{name}": value for name, value in outcome.before.items()}
     after = {f"after_{name}": value for name, value in outcome.after.items()}
     return {N_TRAIN: outcome.n_train, N_HELDOUT: outcome.n_heldout, **before, **after}

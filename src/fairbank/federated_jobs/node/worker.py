@@ -115,7 +115,12 @@ class Worker:
             inputs=self._inputs,
             into=self._scratch / "rows.json",
         )
-        return {"file": "rows.json", "digest": outcome.digest, "statuses": outcome.statuses}
+        return {
+            "file": "rows.json",
+            "digest": outcome.digest,
+            "statuses": outcome.statuses,
+            "subjects": outcome.subjects,
+        }
 
     def _initial(self, message: Message) -> Message:
         del message

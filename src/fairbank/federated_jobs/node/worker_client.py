@@ -52,11 +52,13 @@ class AnalysisOutcome:
         file: the rows, `{"schema": "rows/1", …}`, in a file that only the node owns.
         digest: `sha256:…` of that file.
         statuses: number of series by status; for the node's people, not for release.
+        subjects: how many different subjects have a series that was measured; for the gate.
     """
 
     file: Path
     digest: str
     statuses: dict[str, int]
+    subjects: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,7 @@ class RoundOutcome:
         base_digest: of the global model that training started from.
         n_train: number of training samples; the weight of the update.
         before, after: held-out metrics of the global model and of the local one.
+        subjects: how many different subjects were used, and held out; None if all were used and none held out.
     """
 
     file: Path
@@ -101,6 +104,7 @@ class RoundOutcome:
     n_heldout: int
     before: Metrics
     after: Metrics
+    subjects: tuple[int, int] | None = None
 
 
 class JobWorker:
@@ -170,7 +174,7 @@ class JobWorker:
         """Run the prepared tool over the staged series and fetch its rows into `to`."""
         answer = self._ask(Operation.ANALYSE, timeout_s=timeout_s)
         self._fetch(answer, to, max_bytes)
-        return AnalysisOutcome(to, str(answer["digest"]), dict(answer["statuses"]))
+        return AnalysisOutcome(to, str(answer["digest"]), dict(answer["statuses"]), int(answer["subjects"]))
 
     def prepare_training(
         self,
@@ -239,6 +243,7 @@ class JobWorker:
             n_heldout=int(answer["n_heldout"]),
             before=dict(answer["before"]),
             after=dict(answer["after"]),
+            subjects=_pair(answer["subjects"]),
         )
 
     def evaluate(self, weights: Path | None, *, timeout_s: float) -> Evaluation:
@@ -347,6 +352,10 @@ def read_rows(file: Path) -> list[dict[str, Any]]:
     """Return the rows in a file that `analyse` fetched."""
     rows: list[dict[str, Any]] = json.loads(file.read_bytes())["rows"]
     return rows
+
+
+def _pair(answer: list[int] | None) -> tuple[int, int] | None:
+    return None if answer is None else (int(answer[0]), int(answer[1]))
 
 
 def _require(report: ProbeReport) -> None:
