@@ -325,11 +325,15 @@ def _candidate(task: RoundTask, product: Product, authorised: Authorised) -> Can
         job=task.manifest.id,
         round=task.round,
         limits=limits,
-        subjects=min(authorised.cohort.subjects, *(() if product.subjects is None else (product.subjects,))),
+        subjects=_counted(authorised.cohort.subjects, product.subjects),
         columns=product.columns,
         # The first round starts from no model that the gate could know; there the names and types are judged.
         tensors=form_of(task.global_model) if task.global_model is not None else None,
     )
+
+
+def _counted(in_cohort: int, used: int | None) -> int:
+    return in_cohort if used is None else min(in_cohort, used)
 
 
 def _last_released(session: Session, job: str) -> int:
