@@ -77,11 +77,10 @@ def status(
     from fairbank.deid.store import ItemRow
 
     with reading(node(ctx).engine) as session:
-        counted = Counter(
-            session.execute(
-                select(ItemRow.status, ItemRow.reason, ItemRow.profile).where(ItemRow.project == project)
-            ).tuples()
+        items = session.execute(
+            select(ItemRow.status, ItemRow.reason, ItemRow.profile).where(ItemRow.project == project)
         )
+        counted = Counter((row.status, row.reason, row.profile) for row in items)
     rows = [
         {"status": status, "reason": reason, "profile": profile, "files": count}
         for (status, reason, profile), count in sorted(counted.items(), key=lambda item: -item[1])
