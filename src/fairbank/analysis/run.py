@@ -21,7 +21,7 @@ class ToolOutcome:
     Args:
         digest: `sha256:…` of the file of rows.
         statuses: number of series by status; it stays at the node.
-        subjects: how many different subjects have a series that could be measured; it stays at the node.
+        subjects: how many different subjects have a series of which anything was measured; it stays at the node.
     """
 
     digest: str
@@ -52,9 +52,14 @@ def run_tool(
     into.write_bytes(body)
     statuses = Counter(str(row["status"]) for row in rows)
     subject_of = {series.unit: series.subject for series in staged}
-    measured = [row for row in rows if row["status"] == RowStatus.OK.value]
+    # A row that is not all `ok` may still tell something measured, such as grey values without a geometry.
+    measured = [row for row in rows if any(_is_number(value) for value in row.values())]
     return ToolOutcome(
         digest=f"sha256:{hashlib.sha256(body).hexdigest()}",
         statuses={status.value: statuses.get(status.value, 0) for status in RowStatus},
         subjects=len({subject_of[str(v)] for row in measured for v in row.values() if str(v) in subject_of}),
     )
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)

@@ -190,7 +190,7 @@ class ConfinedRunner:
 
         manifest = task.manifest
         target = task.folder / f"{MEASUREMENTS}.json"
-        worker.analyse(
+        outcome = worker.analyse(
             to=target, max_bytes=_limit(manifest, MEASUREMENTS), timeout_s=manifest.resources.wall_s
         )
         contract = tool_named(manifest.code.name).contract(
@@ -199,7 +199,7 @@ class ConfinedRunner:
         columns = tuple(
             Column(column.name, ColumnKind(column.type.value), column.words) for column in contract.columns
         )
-        return Product(MEASUREMENTS, target, columns)
+        return Product(MEASUREMENTS, target, columns, subjects=outcome.subjects)
 
     def _train(self, worker: JobWorker, task: RoundTask) -> Product:
         manifest = task.manifest
