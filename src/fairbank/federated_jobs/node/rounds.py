@@ -14,7 +14,6 @@ from pathlib import Path
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from fairbank.catalogue.errors import BodyTooLarge, UploadRefused
 from fairbank.database import reading, writing
 from fairbank.errors import FairbankError, RemoteError
 from fairbank.federated_jobs.algorithms.errors import SiteJobError
@@ -61,9 +60,9 @@ CRASHES_FORGIVEN = 1
 _UNSENT = (ReleaseState.HELD.value, ReleaseState.READY.value)
 # The hub's codes after which sending the same bytes again cannot help: round closed, no such job, output refused, and
 # (of its uploads) refused, too large. After any other the output stays ready and is sent again.
-_FINAL = frozenset(
-    {RoundClosed.code, JobNotFound.code, OutputRefused.code, UploadRefused.code, BodyTooLarge.code}
-)
+# The hub's words for an upload that it refuses, and for one that is too large; a node imports nothing of the hub.
+_UPLOAD_REFUSED, _BODY_TOO_LARGE = "FB-CAT-030", "FB-CAT-013"
+_FINAL = frozenset({RoundClosed.code, JobNotFound.code, OutputRefused.code, _UPLOAD_REFUSED, _BODY_TOO_LARGE})
 
 
 @dataclass(frozen=True, slots=True)
