@@ -31,10 +31,10 @@ demo: $(DEMO_STAMP) ## run the demonstration: one hub, three biobanks, real DICO
 	@$(BIN)/fairbank demo $(ARGS)
 
 test: $(DEV_STAMP) ## run the tests, but not the long ones (TESTS=tests/release, ARGS='-k gate', JOBS=2)
-	@$(BIN)/python -m pytest -q -n $(JOBS) --dist loadgroup -m "not long" $(ARGS) $(TESTS)
+	@$(BIN)/python -m pytest -q -n $(JOBS) -m "not long" $(ARGS) $(TESTS)
 
 test-long: $(DEV_STAMP) ## run all the tests, the kill-point and fuzz suites too
-	@$(BIN)/python -m pytest -q -n $(JOBS) --dist loadgroup $(ARGS) $(TESTS)
+	@$(BIN)/python -m pytest -q -n $(JOBS) $(ARGS) $(TESTS)
 
 check: $(DEV_STAMP) ## check format, lint, types and the directions of imports
 	@status=0; \

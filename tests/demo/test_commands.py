@@ -13,7 +13,6 @@ import pytest
 
 from fairbank.demo.federation import MEMBER, RESEARCHER
 
-pytestmark = pytest.mark.xdist_group("demo")
 Run = Callable[..., Any]
 
 ADA, GRACE, HUB, NODE = RESEARCHER, MEMBER, "hub", "harbour"
@@ -65,19 +64,23 @@ ACTS = [
 ]
 
 
-@pytest.fixture
-def ask(told: Any, fairbank: Run) -> Run:
-    """Run a command in one of the demo's homes; placeholders name what the demo made."""
+@pytest.fixture(scope="module")
+def names(told: Any) -> dict[str, str]:
+    """What the placeholders of the acts stand for."""
     person = told.federation.person(RESEARCHER)
     models = person.get("/v1/models", signed_in=True)["models"]
     final = next(model for model in models if model["digest"] == told.report.training.model)
-    names = {
+    return {
         "base": told.federation.hub_url,
         "request": person.get("/v1/requests", signed_in=True)["requests"][-1]["id"],
         "job": final["job"],
         "model": final["digest"],
     }
-    person.close()
+
+
+@pytest.fixture
+def ask(told: Any, names: dict[str, str], fairbank: Run) -> Run:
+    """Run a command in one of the demo's homes."""
 
     def ask(who: str, act: str, *more: str) -> Any:
         command, _, query = act.partition("|")

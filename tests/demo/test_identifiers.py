@@ -35,8 +35,6 @@ from urllib.parse import quote
 
 import pytest
 
-pytestmark = pytest.mark.xdist_group("demo")
-
 # Parts of the test patients' names that any description may hold.
 _WORDS = {
     "first",

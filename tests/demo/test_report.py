@@ -19,7 +19,6 @@ from fairbank.release import ledger
 from fairbank.release.ledger import Entry, EntryState
 from fairbank.signing import sha256_digest
 
-pytestmark = pytest.mark.xdist_group("demo")
 SITES = ["harbour", "northfield", "southvale"]
 
 

@@ -21,7 +21,7 @@ from fairbank.release.hub_client import HubClient
 from fairbank.release.outbox import Outbox
 from fairbank.web.acts import Wish, grant, request_access, send_job
 
-pytestmark = [pytest.mark.xdist_group("demo"), pytest.mark.sandbox]
+pytestmark = pytest.mark.sandbox
 
 ROUNDS = 3
 SMALL = {
@@ -223,8 +223,8 @@ def test_a_hub_killed_in_round_two_comes_to_the_same_model(training: Training) -
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("seed", ["7", "11", "12"])
-@pytest.mark.parametrize("delay_s", [0.0, 0.02, 0.05, 0.1, 0.2, 0.4, 0.8])
+@pytest.mark.parametrize("seed", ["7", "11"])
+@pytest.mark.parametrize("delay_s", [0.0, 0.05, 0.15, 0.4, 1.0])
 @pytest.mark.parametrize("who", ["node", "hub"])
 def test_whenever_one_is_killed_the_model_is_the_same(
     training: Training, who: str, delay_s: float, seed: str

@@ -13,7 +13,6 @@ from fairbank.ontology.counts import Count, CountKind
 from fairbank.ontology.record import DatasetRecord
 from fairbank.settings import Settings
 
-pytestmark = pytest.mark.xdist_group("demo")
 DEFAULT_K = 10
 
 

@@ -15,7 +15,6 @@ from typing import Any
 import psutil
 import pytest
 
-pytestmark = pytest.mark.xdist_group("demo")
 PATIENCE_S = 120
 
 
