@@ -161,7 +161,7 @@ class FedAvg:
         max_bytes: int,
         checked: Sequence[TensorShape] | None = None,
     ) -> Aggregate:
-        """Merge updates into `into`, checking each first.
+        """Merge updates into `into`, checking each first; who keeps the file flushes it to the disk.
 
         Args:
             checked: the form that the caller has just found all of them to have; None checks them here.
@@ -174,7 +174,7 @@ class FedAvg:
         form = tuple(checked) if checked is not None else _common_form(ordered, max_bytes)
         total = sum(update.n_samples for update in ordered)
         merged = {tensor.name: _mean(ordered, tensor, total) for tensor in form}
-        digest, size = write_weights(merged, into)
+        digest, size = write_weights(merged, into, durable=False)
         return Aggregate(into, digest, size, tuple(update.site for update in ordered), total)
 
 
@@ -195,7 +195,8 @@ def _look(file: Path) -> _Seen:
                 values = opened.get_tensor(name)
                 parameters += values.size
                 if values.dtype.kind == "f" and values.size:
-                    peak = float(np.abs(values).max())
+                    # Of values with a NaN both are NaN; no copy of the tensor is made.
+                    peak = float(max(values.max(), -values.min()))
                     finite = finite and math.isfinite(peak)
                     largest = max(largest, peak) if math.isfinite(peak) else largest
     except (SafetensorError, OSError, TypeError, ValueError, KeyError) as err:
@@ -217,15 +218,17 @@ def _common_form(ordered: Sequence[SiteUpdate], max_bytes: int) -> tuple[TensorS
 def _mean(ordered: Sequence[SiteUpdate], tensor: TensorShape, total: int) -> NDArray[Any]:
     first: NDArray[Any] | None = None
     summed = np.zeros(tensor.shape, dtype=np.float64)
+    weighted = np.empty(tensor.shape, dtype=np.float64)
     for update in ordered:
         with safe_open(update.file, framework="np") as opened:
             values = opened.get_tensor(tensor.name)
         first = values if first is None else first
-        summed += values.astype(np.float64) * update.n_samples
+        np.multiply(values, float(update.n_samples), out=weighted, dtype=np.float64)
+        summed += weighted
     assert first is not None
     if first.dtype.kind == "b":
         return first
-    mean = summed / total
+    mean = np.divide(summed, total, out=summed)
     merged: NDArray[Any] = (np.rint(mean) if first.dtype.kind in "iu" else mean).astype(first.dtype)
     return merged
 

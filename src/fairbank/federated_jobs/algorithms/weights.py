@@ -24,14 +24,21 @@ def serialised(weights: Mapping[str, NDArray[Any]]) -> bytes:
     return bytes(save({name: np.ascontiguousarray(weights[name]) for name in sorted(weights)}))
 
 
-def write_weights(weights: Mapping[str, NDArray[Any]], file: Path) -> tuple[str, int]:
-    """Write weights durably and return (`sha256:…`, size in bytes)."""
+def write_weights(
+    weights: Mapping[str, NDArray[Any]], file: Path, *, durable: bool = True
+) -> tuple[str, int]:
+    """Write weights durably and return (`sha256:…`, size in bytes).
+
+    Args:
+        durable: flush them to the disk; False leaves that to who keeps the file.
+    """
     body = serialised(weights)
     partial = file.with_name(f".{file.name}.part")
     with partial.open("wb") as stream:
         stream.write(body)
         stream.flush()
-        os.fsync(stream.fileno())
+        if durable:
+            os.fsync(stream.fileno())
     partial.replace(file)
     return digest_of(body), len(body)
 

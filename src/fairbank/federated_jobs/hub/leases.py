@@ -8,14 +8,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
-from sqlalchemy import or_, select
+from sqlalchemy import and_, bindparam, or_, select
 from sqlalchemy.orm import Session
 
 from fairbank import audit
 from fairbank.catalogue.context import Hub
 from fairbank.clock import iso
 from fairbank.federated_jobs.errors import LeaseGone
-from fairbank.federated_jobs.hub.progress import active, ended, move_site, sites_of
+from fairbank.federated_jobs.hub.progress import ended, move_site
 from fairbank.federated_jobs.hub.store import AnchorRow, JobRow, LeaseRow, RoundRow, SiteRow
 from fairbank.federated_jobs.protocol import Claim, Lease, LeaseKind, LeaseWork, Renew, Renewed
 from fairbank.federated_jobs.reasons import Reason
@@ -36,14 +36,29 @@ def lease_next(hub: Hub, session: Session, node: str, claim: Claim) -> Lease | N
         return None
     if found.kind is LeaseKind.STOP:
         return _stop_lease(hub, session, found.job)
-    job, site = session.get_one(JobRow, found.job), session.get_one(SiteRow, (found.job, node))
+    job, site, current = session.execute(_PLACE, {"job": found.job, "node": node}).one().tuple()
+    # What is read is read before anything changes: one flush then writes it all.
+    head = audit.head(session, audit.HubAudit)
     _anchor(hub, session, node, claim)
-    lease = _grant(hub, session, site, found.kind)
     if found.kind is LeaseKind.REVIEW:
-        return _review_lease(hub, session, job, lease)
+        return _review_lease(hub, job, _grant(hub, session, site, found.kind), head)
+    participants = tuple(session.scalars(_PARTICIPANTS, {"job": job.id}))
+    lease = _grant(hub, session, site, found.kind)
     if site.state == SiteState.QUEUED.value:
         move_site(hub, job, site, SiteEvent.LEASE)
-    return _round_lease(hub, session, job, lease)
+    return Lease(
+        id=lease.id,
+        kind=LeaseKind.ROUND,
+        job=job.id,
+        round=lease.round,
+        expires=iso(lease.expires),
+        lease_s=hub.settings.jobs_lease_s,
+        global_digest=current.global_digest,
+        round_deadline=iso(current.deadline),
+        participants=participants,
+        hub_audit_seq=head.seq,
+        hub_audit_hash=head.hash,
+    )
 
 
 def renew(hub: Hub, session: Session, lease_id: str, *, node: str, message: Renew) -> Renewed:
@@ -89,12 +104,7 @@ class _Next:
 
 def _next(session: Session, node: str, claim: Claim) -> _Next | None:
     # Every node that waits asks this after every change at the hub, so it is one query.
-    rows = session.execute(
-        select(SiteRow.job, SiteRow.state, SiteRow.delivered, SiteRow.round, JobRow.ended)
-        .join(JobRow, JobRow.id == SiteRow.job)
-        .where(SiteRow.node == node, or_(JobRow.ended.is_(None), SiteRow.job.in_(claim.busy)))
-        .order_by(SiteRow.job)
-    ).all()
+    rows = session.execute(_JOBS_OF_NODE, {"node": node, "busy": list(claim.busy)}).all()
     going_on = {row.job for row in rows if row.ended is None and SiteState(row.state) in _STILL_OF_THE_JOB}
     for job in claim.busy:
         if job not in going_on:
@@ -111,6 +121,27 @@ def _next(session: Session, node: str, claim: Claim) -> _Next | None:
     return None
 
 
+# Put together once: a statement costs more to write down than to run.
+_JOBS_OF_NODE = (
+    select(SiteRow.job, SiteRow.state, SiteRow.delivered, SiteRow.round, JobRow.ended)
+    .join(JobRow, JobRow.id == SiteRow.job)
+    .where(
+        SiteRow.node == bindparam("node"),
+        or_(JobRow.ended.is_(None), SiteRow.job.in_(bindparam("busy", expanding=True))),
+    )
+    .order_by(SiteRow.job)
+)
+_PLACE = (
+    select(JobRow, SiteRow, RoundRow)
+    .join(SiteRow, and_(SiteRow.job == JobRow.id, SiteRow.node == bindparam("node")))
+    .outerjoin(RoundRow, and_(RoundRow.job == SiteRow.job, RoundRow.round == SiteRow.round))
+    .where(JobRow.id == bindparam("job"))
+)
+_PARTICIPANTS = (
+    select(SiteRow.node)
+    .where(SiteRow.job == bindparam("job"), SiteRow.state.in_([state.value for state in ACTIVE_SITES]))
+    .order_by(SiteRow.node)
+)
 _STILL_OF_THE_JOB = ACTIVE_SITES | {SiteState.PENDING_REVIEW}
 
 
@@ -137,8 +168,7 @@ def _grant(hub: Hub, session: Session, site: SiteRow, kind: LeaseKind) -> LeaseR
     return lease
 
 
-def _review_lease(hub: Hub, session: Session, job: JobRow, lease: LeaseRow) -> Lease:
-    head = audit.head(session, audit.HubAudit)
+def _review_lease(hub: Hub, job: JobRow, lease: LeaseRow, head: audit.Head) -> Lease:
     return Lease(
         id=lease.id,
         kind=LeaseKind.REVIEW,
@@ -148,24 +178,6 @@ def _review_lease(hub: Hub, session: Session, job: JobRow, lease: LeaseRow) -> L
         request=job.request.decode(),
         visa=job.visa.decode(),
         manifest=job.manifest.decode(),
-        hub_audit_seq=head.seq,
-        hub_audit_hash=head.hash,
-    )
-
-
-def _round_lease(hub: Hub, session: Session, job: JobRow, lease: LeaseRow) -> Lease:
-    head = audit.head(session, audit.HubAudit)
-    current = session.get_one(RoundRow, (job.id, lease.round))
-    return Lease(
-        id=lease.id,
-        kind=LeaseKind.ROUND,
-        job=job.id,
-        round=lease.round,
-        expires=iso(lease.expires),
-        lease_s=hub.settings.jobs_lease_s,
-        global_digest=current.global_digest,
-        round_deadline=iso(current.deadline),
-        participants=tuple(site.node for site in active(sites_of(session, job.id))),
         hub_audit_seq=head.seq,
         hub_audit_hash=head.hash,
     )

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from sqlalchemy import exists, or_, select
+from sqlalchemy import and_, bindparam, exists, or_, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
@@ -330,16 +330,24 @@ def _provenance(session: Session, job: JobRow, closing: Closing) -> dict[str, ob
     }
 
 
+# Every output asks for its place, so the question is put together once.
+_PLACE = (
+    select(JobRow, SiteRow, RoundRow)
+    .join(SiteRow, and_(SiteRow.job == JobRow.id, SiteRow.node == bindparam("node")))
+    .outerjoin(RoundRow, and_(RoundRow.job == JobRow.id, RoundRow.round == bindparam("round")))
+    .where(JobRow.id == bindparam("job"))
+)
+
+
 def _open_place(session: Session, meta: ReleaseMeta) -> tuple[JobRow, SiteRow]:
-    job = session.get(JobRow, meta.job) if meta.job else None
-    site = session.get(SiteRow, (meta.job, meta.node)) if job is not None else None
-    if job is None or site is None:
+    found = session.execute(_PLACE, {"job": meta.job, "node": meta.node, "round": meta.round}).first()
+    if found is None:
         raise JobNotFound(
             "This node has no part in such a job.",
             why="Outputs are taken for jobs that the node approved.",
             todo="The node keeps the output and drops the job.",
         )
-    current = session.get(RoundRow, (job.id, meta.round))
+    job, site, current = found.tuple()
     is_open = current is not None and current.state == RoundState.OPEN.value
     if ended(job) or not is_open or SiteState(site.state) not in ACTIVE_SITES:
         raise RoundClosed(

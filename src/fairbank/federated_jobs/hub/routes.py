@@ -23,6 +23,7 @@ from fairbank.catalogue.uploads import MayRead, Reader, Receiver
 from fairbank.database import reading, writing
 from fairbank.federated_jobs.code import Tool, tools
 from fairbank.federated_jobs.errors import JobNotFound
+from fairbank.federated_jobs.freed_memory import keep_freed_memory
 from fairbank.federated_jobs.hub import dispatch, leases, sites, views
 from fairbank.federated_jobs.hub.grants import GrantLookup, granted
 from fairbank.federated_jobs.hub.rounds import OutputReceiver, close_ready
@@ -82,6 +83,7 @@ def background(hub: Hub) -> list[Callable[[], Awaitable[None]]]:
     keeper = _Keeper(hub)
 
     async def keep_going() -> None:
+        keep_freed_memory()
         while True:
             seen = hub.notifier.seen
             try:

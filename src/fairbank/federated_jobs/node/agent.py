@@ -18,6 +18,7 @@ from fairbank import audit
 from fairbank.database import reading, writing
 from fairbank.errors import FairbankError, RemoteError
 from fairbank.federated_jobs.errors import JobsError, SiteRefusal
+from fairbank.federated_jobs.freed_memory import keep_freed_memory
 from fairbank.federated_jobs.node import rounds
 from fairbank.federated_jobs.node.approval import receive
 from fairbank.federated_jobs.node.cohort import CohortSource, Member, harvest_index, harvest_intact
@@ -85,6 +86,7 @@ class Agent:
 
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set; a hub that cannot be reached is tried again, slower and slower."""
+        keep_freed_memory()
         pause_s = FIRST_PAUSE_S
         resumed = False
         try:

@@ -1,0 +1,228 @@
+"""A small federation for measuring: one hub with TLS, three nodes with tiny images, one researcher, real processes."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import trustme
+
+from fairbank.catalogue import nodes
+from fairbank.catalogue.accounts import Role, create_account
+from fairbank.catalogue.context import init_hub
+from fairbank.clock import SystemClock, iso
+from fairbank.database import writing
+from fairbank.demo.processes import Processes, free_port
+from fairbank.federated_jobs.code import tool_named
+from fairbank.federated_jobs.node.rules import Rule, add_rule
+from fairbank.harvest.datasets import Description, add_source, define_dataset
+from fairbank.harvest.index import index_store
+from fairbank.harvest.records import publish
+from fairbank.harvest.runs import PullOrder, pull
+from fairbank.harvest.sources import SourceKind
+from fairbank.ontology.record import CollectionKind
+from fairbank.release.hub_client import HubClient
+from fairbank.release.node import Node, enrol, init_node, open_node
+from fairbank.release.outbox import Outbox
+from fairbank.settings import FILE_NAME, Settings, load
+from fairbank.signing import Sealed
+from fairbank.web.acts import Wish, grant, request_access
+from fairbank.web.api_client import HubApi
+
+SITES = ("east", "north", "west")
+SUBJECTS = 12  # more than the default k of 10, so that nothing about the site's settings is special
+DATASET = "tiny-ct"
+RESEARCHER, MEMBER = "ada", "grace"
+OBSERVED_NODE = Path(__file__).with_name("observed_node.py")
+WAIT_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """One node and what its process notes."""
+
+    node: Node
+    notes: Path
+
+    def observed(self) -> list[dict[str, Any]]:
+        """Return all that the node's process has noted so far."""
+        return (
+            [json.loads(line) for line in self.notes.read_text().splitlines()] if self.notes.exists() else []
+        )
+
+
+class Federation:
+    """Sets everything up to the point where a granted job can be submitted and is approved by rule."""
+
+    def __init__(self, home: Path, processes: Processes) -> None:
+        self.home = home
+        self.clock = SystemClock()
+        self.sites: list[Site] = []
+        self._processes = processes
+        self._url = f"https://127.0.0.1:{free_port()}"
+        self._passwords = {name: secrets.token_urlsafe(12) for name in (RESEARCHER, MEMBER)}
+
+    def start(self) -> tuple[HubApi, Sealed]:
+        """Start all, and return the researcher's client with the visa that was granted to her."""
+        self._make_certificates()
+        self._start_hub()
+        for name in SITES:
+            self._make_site(name)
+        researcher, member = self._person(RESEARCHER), self._person(MEMBER)
+        _until(lambda: researcher.get("/search")["count"] >= len(SITES))
+        visa = self._granted(researcher, member)
+        for site in self.sites:
+            add_rule(
+                site.node,
+                Rule(
+                    requester_key=researcher.key().key_id,
+                    dataset=DATASET,
+                    expires=self.clock.now() + timedelta(days=1),
+                    code_digest=tool_named("noop").digest,
+                ),
+                by="curator",
+            )
+            self._start_agent(site)
+        return researcher, visa
+
+    def _make_certificates(self) -> None:
+        authority = trustme.CA()
+        authority.cert_pem.write_to_path(str(self.home / "authority.pem"))
+        issued = authority.issue_cert("127.0.0.1", "localhost")
+        issued.private_key_pem.write_to_path(str(self.home / "hub-key.pem"))
+        for place, part in enumerate(issued.cert_chain_pems):
+            part.write_to_path(str(self.home / "hub-certificate.pem"), append=place > 0)
+
+    def _start_hub(self) -> None:
+        settings = self._home(
+            "hub",
+            port=int(self._url.rpartition(":")[2]),
+            certificate=str(self.home / "hub-certificate.pem"),
+            private_key=str(self.home / "hub-key.pem"),
+        )
+        hub = init_hub(settings, self.clock, public_base_iri=self._url)
+        with writing(hub.engine) as session:
+            for name, role in ((RESEARCHER, Role.RESEARCHER), (MEMBER, Role.COMMITTEE)):
+                create_account(
+                    session,
+                    hub,
+                    name=name,
+                    password=self._passwords[name],
+                    roles=[role],
+                    organisation="bench",
+                )
+            self._tokens = {name: nodes.invite(session, hub, actor="bench", node=name) for name in SITES}
+        hub.queries.close()
+        hub.engine.dispose()
+        self._processes.start("hub", ["fairbank", "--home", str(settings.home), "hub", "run"])
+        self._processes.wait_until("hub", self._hub_answers)
+
+    def _make_site(self, name: str) -> None:
+        settings = self._home(name)
+        node = init_node(settings, self.clock, name=name)
+        enrol(node, hub_url=self._url, token=self._tokens[name])
+        node = open_node(settings, self.clock)
+        images = self.home / "images" / name
+        make_images(images / "all", patients_of=name)
+        add_source(node, "images", kind=SourceKind.FOLDER, location=str(images))
+        pull(node, PullOrder(source="images", container="all", project="all", agent="bench"))
+        about = Description(DATASET, "Twelve tiny images.", CollectionKind.TEST, data_use=("DUO:0000042",))
+        define_dataset(node, DATASET, project="all", description=about)
+        index_store(node, DATASET)
+        release = publish(node, DATASET).release
+        assert release is not None
+        Outbox(node, HubClient.of(node)).send(release.id)
+        self.sites.append(Site(node, self.home / f"{name}.notes"))
+
+    def _start_agent(self, site: Site) -> None:
+        arguments = [str(site.notes), "--home", str(site.node.settings.home), "node", "run"]
+        environ = {"PYTHONPATH": str(OBSERVED_NODE.parent)}
+        self._processes.start(f"node-{site.node.name}", [OBSERVED_NODE.stem, *arguments], environ=environ)
+
+    def _person(self, name: str) -> HubApi:
+        api = HubApi.from_home(self._home(name), self.clock)
+        api.login(name, self._passwords[name])
+        api.register_key()
+        return api
+
+    def _granted(self, researcher: HubApi, member: HubApi) -> Sealed:
+        wish = Wish(
+            title="What a round costs",
+            datasets=[f"{self._url}/datasets/{name}/{DATASET}" for name in SITES],
+            data_use=["DUO:0000006"],
+            statement="Measure the framework.",
+            output_classes=["model-update"],
+            until=self.clock.now() + timedelta(days=2),
+        )
+        asked = request_access(researcher, wish)["id"]
+        decision = {
+            "schema": "decision/1",
+            "decision": "approve",
+            "until": iso(self.clock.now() + timedelta(days=1)),
+            "maximum_runs": 5,
+        }
+        member.post(f"/v1/requests/{asked}/decision", decision, signed_in=True)
+        return grant(researcher, asked)
+
+    def _home(self, name: str, **of_hub: str | int) -> Settings:
+        home = self.home / name
+        home.mkdir(exist_ok=True, mode=0o700)
+        given = {"url": self._url, "authority": str(self.home / "authority.pem"), **of_hub}
+        (home / FILE_NAME).write_text(
+            "[hub]\n" + "".join(f"{key} = {json.dumps(given[key])}\n" for key in given)
+        )
+        return load(flags={"home": home}, environ={})[0]
+
+    def _hub_answers(self) -> bool:
+        try:
+            return httpx.get(self._url + "/healthz", verify=self._trust(), timeout=2).status_code == 200
+        except httpx.HTTPError:
+            return False
+
+    def _trust(self) -> Any:
+        import ssl
+
+        return ssl.create_default_context(cafile=str(self.home / "authority.pem"))
+
+
+def make_images(folder: Path, *, patients_of: str) -> None:
+    """Write one small CT image for each of the subjects."""
+    from pydicom import dcmread
+    from pydicom.data import get_testdata_file
+    from pydicom.uid import generate_uid
+
+    folder.mkdir(parents=True)
+    image = dcmread(get_testdata_file("CT_small.dcm", download=False))
+    for number in range(SUBJECTS):
+        image.PatientID = f"{patients_of}-{number}"
+        for uid in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"):
+            setattr(image, uid, generate_uid(entropy_srcs=[patients_of, uid, str(number)]))
+        image.file_meta.MediaStorageSOPInstanceUID = image.SOPInstanceUID
+        image.save_as(folder / f"{number:02}.dcm")
+
+
+def seconds_of_imports(code: str, *, together: int) -> float:
+    """Return how long several bare interpreters take that run the same code at the same time."""
+    begun = time.monotonic()
+    running = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(together)]
+    statuses = [process.wait() for process in running]
+    if any(statuses):
+        raise RuntimeError(f"{code!r} ended with {statuses}")
+    return time.monotonic() - begun
+
+
+def _until(look: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + WAIT_S
+    while not look():
+        if time.monotonic() > deadline:
+            raise TimeoutError("the federation did not come up")
+        time.sleep(0.05)
