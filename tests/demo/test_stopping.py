@@ -10,10 +10,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Timer
 from typing import Any
 
 import psutil
 import pytest
+
+from fairbank.demo.processes import Processes
 
 PATIENCE_S = 120
 
@@ -71,6 +74,45 @@ def test_an_interrupted_demo_stops_all_its_processes(tmp_path: Path, sign: signa
         assert alive == []
         assert demo.returncode == 130
         assert err.strip().endswith("Interrupted.") and "Traceback" not in err
+
+
+def test_a_process_that_does_not_heed_is_ended_at_the_second_ctrl_c(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "deaf.py").write_text(
+        "import signal, time\n"
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        "print('deaf', flush=True)\n"
+        "time.sleep(600)\n"
+    )
+    monkeypatch.setattr("fairbank.demo.processes.STOP_TIMEOUT_S", 600.0)
+    processes = Processes(tmp_path / "logs")
+    processes.start("deaf", ["deaf"], environ={"PYTHONPATH": str(tmp_path)})
+    processes.wait_until("deaf", lambda: "deaf" in processes.log_end("deaf"))
+    process = psutil.Process(processes.pid("deaf"))
+    Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
+    with pytest.raises(KeyboardInterrupt):
+        processes.stop_all()
+    assert not process.is_running()
+
+
+def test_an_interrupted_demo_without_a_home_leaves_no_folder(
+    fairbank: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(run: Any) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr("fairbank.demo.run.DemoRun.tell", interrupted)
+    ran = fairbank("demo")
+    signal.signal(signal.SIGTERM, before)
+    assert (ran.code, ran.err) == (130, "Interrupted.\n")
+    assert list(tmp_path.glob("fairbank-demo-*")) == []
+
+
+def test_a_report_that_has_no_place_is_refused_before_anything_begins(fairbank: Any, tmp_path: Path) -> None:
+    fairbank("demo", "--report", tmp_path / "none" / "report.json").refused("there is no folder", code=2)
 
 
 def test_a_second_start_in_the_same_folder_is_refused(tmp_path: Path) -> None:

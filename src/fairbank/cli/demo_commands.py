@@ -6,12 +6,15 @@ import shutil
 import signal
 import tempfile
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from fairbank.cli.output import Format, FormatOption, say, show_rows
 from fairbank.cli.session import CLOCK
+
+if TYPE_CHECKING:
+    from fairbank.demo.report import DemoReport
 
 app = typer.Typer()
 
@@ -31,26 +34,42 @@ def demo(
     Example: fairbank demo --report report.json
     """
     from fairbank.demo.run import DemoRun, check_home
+    from fairbank.errors import MissingExtra
 
+    if report is not None and not report.absolute().parent.is_dir():
+        raise typer.BadParameter(f"there is no folder {report.absolute().parent} for the report")
     place = check_home(home) if home else Path(tempfile.mkdtemp(prefix="fairbank-demo-"))
     # SIGTERM ends the demo as Ctrl-C does: all its processes with it.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with DemoRun(place, clock=CLOCK, rounds=rounds) as run:
-        told = run.tell()
-        results = _keep_results(place, temporary=home is None and not keep)
-        told.move_results(results)
-        if report is not None:
-            told.write(report)
-        show_rows(told.rows(), columns=("what", "value"), format=format)
-        say(f"Plot: {told.analysis.plot}")
-        say(f"Table: {told.analysis.table}")
-        if keep:
-            run.wait()
-        else:
-            say(
-                "Look further: fairbank demo --keep leaves it running; docs/tutorial walks through each step by hand."
-            )
-    if home is None:
+    try:
+        with DemoRun(place, clock=CLOCK, rounds=rounds) as run:
+            told = run.tell()
+            told.move_results(_keep_results(place, temporary=home is None and not keep))
+            if report is not None:
+                told.write(report)
+            _show(told, format)
+            if keep:
+                run.wait()
+            else:
+                say(
+                    "Look further: fairbank demo --keep leaves it running; "
+                    "docs/tutorial walks through each step by hand."
+                )
+    except (KeyboardInterrupt, MissingExtra):
+        _clear(place, temporary=home is None)
+        raise
+    # After another error the logs are wanted, so the folder stays.
+    _clear(place, temporary=home is None)
+
+
+def _show(told: DemoReport, format: Format) -> None:
+    show_rows(told.rows(), columns=("what", "value"), format=format)
+    say(f"Plot: {told.analysis.plot}")
+    say(f"Table: {told.analysis.table}")
+
+
+def _clear(place: Path, *, temporary: bool) -> None:
+    if temporary:
         shutil.rmtree(place, ignore_errors=True)
 
 

@@ -9,11 +9,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from fairbank.demo.biobanks import DemoError
 
 START_TIMEOUT_S = 60.0
+STOP_TIMEOUT_S = 10.0
 
 
 def free_port() -> int:
@@ -92,15 +94,18 @@ class Processes:
         return " | ".join(text.strip().splitlines()[-3:]) or "(empty)"
 
     def stop_all(self) -> None:
-        """Ask all to stop; end those that do not within ten seconds."""
+        """Ask all to stop; end those that do not within ten seconds, or at once when interrupted again."""
         for process in self._running.values():
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)
-        deadline = time.monotonic() + 10
-        for process in self._running.values():
-            try:
-                process.wait(timeout=max(0.1, deadline - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-        self._running.clear()
+        deadline = time.monotonic() + STOP_TIMEOUT_S
+        try:
+            for process in self._running.values():
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(timeout=max(0.1, deadline - time.monotonic()))
+        finally:
+            for process in self._running.values():
+                if process.poll() is None:
+                    process.kill()
+                    process.wait()
+            self._running.clear()
