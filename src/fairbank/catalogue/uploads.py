@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
 from fastapi import APIRouter, Depends
-from sqlalchemy import ColumnElement, and_, or_, select
+from sqlalchemy import and_, bindparam, insert, or_, select, update
 from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -82,6 +82,14 @@ class Receiver(Protocol):
 class _BlobResponse(FileResponse):
     # Each chunk is read by a thread of its own; the default of 64 KiB makes a model of some megabytes wait for dozens.
     chunk_size = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class _Standing:
+    """How far an announced release has come."""
+
+    received_bytes: int
+    completed: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,18 +208,17 @@ class Uploads:
             raise _refused(f"the class {meta.door_class.value!r} is not taken here")
         return receiver
 
-    def _begin(self, meta: ReleaseMeta, receiver: Receiver) -> UploadRow:
+    def _begin(self, meta: ReleaseMeta, receiver: Receiver) -> _Standing:
         with reading(self._hub.engine) as session:
-            row = _known(session, meta)
-            if row is not None:
-                return row
+            standing = _known(session, meta)
+            if standing is not None:
+                return standing
             receiver.check(session, meta)
         with writing(self._hub.engine) as session:
-            row = _known(session, meta)
-            if row is None:
-                row = _announced(meta, begun=self._hub.clock.now())
-                session.add(row)
-        return row
+            standing = _known(session, meta)
+            if standing is None:
+                _announce(session, meta, begun=self._hub.clock.now())
+        return standing or _Standing(0, None)
 
     def _take_whole(self, meta: ReleaseMeta, receiver: Receiver, content: bytes) -> None:
         """Take a release that came in one piece: nothing of it can be resumed, so one transaction says it all."""
@@ -225,14 +232,13 @@ class Uploads:
         now = self._hub.clock.now()
         try:
             with writing(self._hub.engine) as session:
-                row = _known(session, meta)
-                if row is not None and row.completed is not None:
+                standing = _known(session, meta)
+                if standing is not None and standing.completed is not None:
                     return
-                if row is None:
+                if standing is None:
                     receiver.check(session, meta)
-                    row = _announced(meta, begun=now)
-                    session.add(row)
-                row.received_bytes, row.completed = meta.total_bytes, now
+                    _announce(session, meta, begun=now)
+                _complete(session, meta, at=now)
                 self._effect(session, meta, receiver, final)
         except FairbankError:
             # Inside a writing transaction nobody else can enter this content meanwhile.
@@ -303,33 +309,31 @@ class Uploads:
         return self._hub.blobs / "incoming" / f"{release_id}.part"
 
 
-def _known(session: Session, meta: ReleaseMeta) -> UploadRow | None:
-    wanted: ColumnElement[bool] = UploadRow.release_id == meta.release_id
-    if meta.job is not None:
-        in_place = and_(
-            UploadRow.job == meta.job,
-            UploadRow.round == meta.round,
-            UploadRow.node == meta.node,
-            UploadRow.output == meta.output,
-        )
-        wanted = or_(wanted, in_place)
-    found = session.scalars(select(UploadRow).where(wanted)).all()
-    same = next((row for row in found if row.release_id == meta.release_id), None)
-    row = same or next(iter(found), None)
-    if row is None:
+# Every release passes through these three, so they take the plain table, and the question is put together once.
+_UPLOADS = UploadRow.metadata.tables[UploadRow.__tablename__]
+_KNOWN = select(_UPLOADS).where(
+    or_(
+        _UPLOADS.c.release_id == bindparam("release_id"),
+        # Nothing equals the job of a release without one: a record's new version is another release.
+        and_(
+            _UPLOADS.c.job == bindparam("job"),
+            _UPLOADS.c.round == bindparam("round"),
+            _UPLOADS.c.node == bindparam("node"),
+            _UPLOADS.c.output == bindparam("output"),
+        ),
+    )
+)
+
+
+def _known(session: Session, meta: ReleaseMeta) -> _Standing | None:
+    place = {"job": meta.job, "round": meta.round, "node": meta.node, "output": meta.output}
+    found = session.connection().execute(_KNOWN, {"release_id": meta.release_id, **place}).all()
+    if not found:
         return None
-    if same is None or (
-        row.node,
-        row.digest,
-        row.total_bytes,
-        row.door_class,
-        row.output,
-        row.job,
-        row.round,
-    ) != (
+    row = next((row for row in found if row.release_id == meta.release_id), None)
+    if row is None or (row.node, row.digest, row.door_class, row.output, row.job, row.round) != (
         meta.node,
         meta.digest,
-        meta.total_bytes,
         meta.door_class.value,
         meta.output,
         meta.job,
@@ -340,23 +344,29 @@ def _known(session: Session, meta: ReleaseMeta) -> UploadRow | None:
             why="A release is unique per job, round, node and output, so that nothing is released twice.",
             todo="Send the release that was stored first, with its own id.",
         )
-    return row
+    return _Standing(row.received_bytes, row.completed)
 
 
-def _announced(meta: ReleaseMeta, *, begun: datetime) -> UploadRow:
-    return UploadRow(
-        release_id=meta.release_id,
-        node=meta.node,
-        door_class=meta.door_class.value,
-        digest=meta.digest,
-        output=meta.output,
-        job=meta.job,
-        round=meta.round,
-        media_type=meta.media_type,
-        total_bytes=meta.total_bytes,
-        received_bytes=0,
-        begun=begun,
-    )
+def _announce(session: Session, meta: ReleaseMeta, *, begun: datetime) -> None:
+    row = {
+        "release_id": meta.release_id,
+        "node": meta.node,
+        "door_class": meta.door_class.value,
+        "digest": meta.digest,
+        "output": meta.output,
+        "job": meta.job,
+        "round": meta.round,
+        "media_type": meta.media_type,
+        "total_bytes": meta.total_bytes,
+        "received_bytes": 0,
+        "begun": begun,
+    }
+    session.connection().execute(insert(_UPLOADS), row)
+
+
+def _complete(session: Session, meta: ReleaseMeta, *, at: datetime) -> None:
+    done = update(_UPLOADS).where(_UPLOADS.c.release_id == meta.release_id)
+    session.connection().execute(done.values(received_bytes=meta.total_bytes, completed=at))
 
 
 def _other_bytes() -> DigestMismatch:

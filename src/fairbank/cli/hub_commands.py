@@ -60,7 +60,8 @@ def run(ctx: typer.Context) -> None:
 
     opened = hub(ctx)
     given = opened.settings
-    listener = socket.socket()
+    # asyncio sends without delay (TCP_NODELAY) only where the socket says that it is TCP; answers would wait 40 ms.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((given.hub_host, given.hub_port))

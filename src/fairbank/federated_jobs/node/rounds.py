@@ -50,6 +50,7 @@ from fairbank.release.outbox_files import digest_and_size
 from fairbank.release.releases import ReleaseState
 from fairbank.release.store import ReleaseRow
 from fairbank.release.tensors import form_of
+from fairbank.signing import file_digest
 
 log = logging.getLogger(__name__)
 
@@ -304,11 +305,12 @@ def _global_model(site: Site, row: WorkRow) -> Path | None:
         return None
     folder = job_folder(site.node, row.job) / "models"
     target = folder / f"{row.global_digest.removeprefix('sha256:')}.safetensors"
-    if not target.exists():
+    # Not flushed to the disk, so after a power cut what lies there may be less than its name says.
+    if not target.exists() or file_digest(target) != row.global_digest:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         for old in folder.glob("*.safetensors"):
             old.unlink()
-        site.client.download(row.global_digest, target)
+        site.client.download(row.global_digest, target, durable=False)
     return target
 
 
