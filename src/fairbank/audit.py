@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Integer, ScalarResult, select
+from sqlalchemy import BigInteger, Integer, ScalarResult, insert, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from fairbank.clock import Clock, iso
@@ -82,24 +82,23 @@ def record(
     """
     one_writer_at_a_time(session)
     last = head(session, table)
-    entry = table(
-        seq=last.seq + 1,
-        at=_milliseconds(clock.now()),
-        actor=actor,
-        act=act,
-        target=target,
-        detail=detail or {},
-        previous=last.hash,
-    )
-    entry.hash = _hash(entry)
-    session.add(entry)
-    session.flush()
-    return Head(entry.seq, entry.hash)
+    entry: dict[str, Any] = {
+        "seq": last.seq + 1,
+        "at": _milliseconds(clock.now()),
+        "actor": actor,
+        "act": act,
+        "target": target,
+        "detail": detail or {},
+        "previous": last.hash,
+    }
+    entry["hash"] = _hash(**entry)
+    session.connection().execute(_APPEND[table], entry)
+    return Head(last.seq + 1, entry["hash"])
 
 
 def head(session: Session, table: type[HubAudit] | type[NodeAudit]) -> Head:
     """Return the newest entry's number and hash."""
-    row = session.execute(select(table.seq, table.hash).order_by(table.seq.desc()).limit(1)).first()
+    row = session.connection().execute(_NEWEST[table]).first()
     return Head(row.seq, row.hash) if row else Head(0, GENESIS)
 
 
@@ -112,7 +111,7 @@ def verify(session: Session, table: type[HubAudit] | type[NodeAudit]) -> Head:
     last = Head(0, GENESIS)
     entries: ScalarResult[Any] = session.scalars(select(table).order_by(table.seq))
     for entry in entries.yield_per(1000):
-        if entry.seq != last.seq + 1 or entry.previous != last.hash or entry.hash != _hash(entry):
+        if entry.seq != last.seq + 1 or entry.previous != last.hash or entry.hash != _hash_of(entry):
             raise AuditError(
                 f"The audit log breaks at entry {last.seq + 1}.",
                 why="Its hash does not follow from its content and the entry before it.",
@@ -122,19 +121,29 @@ def verify(session: Session, table: type[HubAudit] | type[NodeAudit]) -> Head:
     return last
 
 
-def _hash(entry: HubAudit | NodeAudit) -> str:
-    body = canonical(
-        {
-            "seq": entry.seq,
-            "at": iso(entry.at),
-            "actor": entry.actor,
-            "act": entry.act,
-            "target": entry.target,
-            "detail": entry.detail,
-            "previous": entry.previous,
-        }
+# Nearly every transaction appends, so these take the plain table, and are put together once.
+_TABLES = {table: table.metadata.tables[table.__tablename__] for table in (HubAudit, NodeAudit)}
+_APPEND = {table: insert(plain) for table, plain in _TABLES.items()}
+_NEWEST = {
+    table: select(plain.c.seq, plain.c.hash).order_by(plain.c.seq.desc()).limit(1)
+    for table, plain in _TABLES.items()
+}
+
+
+def _hash(*, at: datetime, **entry: Any) -> str:
+    return "sha256:" + hashlib.sha256(canonical({"at": iso(at), **entry})).hexdigest()
+
+
+def _hash_of(entry: HubAudit | NodeAudit) -> str:
+    return _hash(
+        seq=entry.seq,
+        at=entry.at,
+        actor=entry.actor,
+        act=entry.act,
+        target=entry.target,
+        detail=entry.detail,
+        previous=entry.previous,
     )
-    return "sha256:" + hashlib.sha256(body).hexdigest()
 
 
 def _milliseconds(moment: datetime) -> datetime:

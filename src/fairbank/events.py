@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Integer, select
+from sqlalchemy import BigInteger, Integer, Select, bindparam, func, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from fairbank.clock import Clock
@@ -89,6 +89,12 @@ def pending(
     return list(rows)  # type: ignore[return-value]  # one table or the other, never mixed
 
 
+def any_pending(session: Session, table: type[HubEvent] | type[NodeEvent], consumer: str) -> bool:
+    """Tell whether there is an event that a consumer has not taken yet; cheaper than `pending` where there is none."""
+    found = session.connection().execute(_REACHED[table], {"consumer": consumer}).one()
+    return (found.newest or 0) > (found.reached or 0)
+
+
 def taken(session: Session, table: type[HubEvent] | type[NodeEvent], consumer: str, seq: int) -> None:
     """Remember, in the caller's transaction, that a consumer has taken all events up to `seq`."""
     offset = _offset(session, table, consumer)
@@ -108,3 +114,15 @@ def _offset(
 
 def _offsets(table: type[HubEvent] | type[NodeEvent]) -> type[HubEventOffset] | type[NodeEventOffset]:
     return HubEventOffset if table is HubEvent else NodeEventOffset
+
+
+def _reached(table: type[HubEvent] | type[NodeEvent]) -> Select[Any]:
+    plain = table.metadata.tables[table.__tablename__]
+    offsets = table.metadata.tables[_offsets(table).__tablename__]
+    newest = select(func.max(plain.c.seq)).scalar_subquery()
+    reached = select(offsets.c.seq).where(offsets.c.consumer == bindparam("consumer")).scalar_subquery()
+    return select(newest.label("newest"), reached.label("reached"))
+
+
+# Asked after every change at the hub, so it is put together once.
+_REACHED = {table: _reached(table) for table in (HubEvent, NodeEvent)}

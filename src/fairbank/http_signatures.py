@@ -7,13 +7,15 @@ it has seen.
 
 from __future__ import annotations
 
+import base64
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from http_message_signatures import (
     HTTPMessageSigner,
     HTTPMessageVerifier,
@@ -25,12 +27,13 @@ from http_message_signatures.exceptions import HTTPMessageSignaturesException
 
 from fairbank.clock import Clock
 from fairbank.errors import FairbankError, Kind
-from fairbank.signing import KeyId, PublicKey, SigningKey, raw_public
+from fairbank.signing import Digest, KeyId, PublicKey, SigningKey, raw_public, sha256_digest
 
 WINDOW_S = 60
 TAG = "fairbank-v1"
 _COVERED = ("@method", "@authority", "@path", "@query")
 _RANGES = ("content-range", "range")
+_SHA256 = re.compile(r"sha-256=:([A-Za-z0-9+/]{43}=):")
 
 
 class UnsignedRequest(FairbankError):
@@ -56,12 +59,16 @@ class ReplayedRequest(FairbankError):
 
 @dataclass(frozen=True, slots=True)
 class SignedBy:
-    """Who signed a request, when, and the nonce that the receiver must remember until `forget_after`."""
+    """Who signed a request, when, and the nonce that the receiver must remember until `forget_after`.
+
+    `body_digest` is the digest of the body as it came, where the request names one of SHA-256.
+    """
 
     key_id: KeyId
     nonce: str
     created: datetime
     forget_after: datetime
+    body_digest: Digest | None = None
 
 
 @dataclass(slots=True)
@@ -80,6 +87,7 @@ def signature_headers(
     clock: Clock,
     content_type: str | None = None,
     headers: Mapping[str, str] | None = None,
+    body_digest: Digest | None = None,
 ) -> dict[str, str]:
     """Return the headers that sign a request.
 
@@ -89,25 +97,32 @@ def signature_headers(
         body: the exact body, empty for none.
         content_type: the body's media type; covered when there is a body.
         headers: further headers of the request; those that say what the body is are covered.
+        body_digest: of the body, where it is known already.
     """
     signed = dict(headers or {})
     covered = [*_COVERED, *_meaningful(signed)]
     if body and content_type:
         signed["Content-Type"] = content_type
         covered.append("content-type")
-    message = _Message(method, url, signed)
-    signer = HTTPMessageSigner(signature_algorithm=algorithms.ED25519, key_resolver=_Resolver(key))
-    signer.sign(
-        message,
+    if body:
+        signed["Content-Digest"] = _content_digest(body_digest or sha256_digest(body))
+        covered.append("content-digest")
+    signer = HTTPMessageSigner(signature_algorithm=algorithms.ED25519, key_resolver=None)
+    prepared = signer.prepare(
+        _Message(method, url, signed),
         key_id=key.key_id,
         created=clock.now(),
         nonce=os.urandom(16).hex(),
         label="fairbank",
         tag=TAG,
         covered_component_ids=covered,
-        body=body if body else None,
+        use_existing_digest=bool(body),
     )
-    return message.headers
+    # Put in place here: `sign` would first write everything down a second time, to see that nothing has changed.
+    signature = base64.b64encode(key.private.sign(prepared.signature_base)).decode()
+    signed["Signature-Input"] = f"{prepared.label}={prepared.signature_params}"
+    signed["Signature"] = f"{prepared.label}=:{signature}:"
+    return signed
 
 
 def verify_request(
@@ -120,7 +135,7 @@ def verify_request(
         ClockOff: if it was made more than WINDOW_S seconds from now, either way.
     """
     required = [*_COVERED, *_meaningful(headers), *(["content-digest"] if body else [])]
-    verifier = _Verifier(signature_algorithm=algorithms.ED25519, key_resolver=_Resolver(None))
+    verifier = _Verifier(signature_algorithm=algorithms.ED25519, key_resolver=_Resolver())
     try:
         results = verifier.verify(
             _Message(method, url, dict(headers)),
@@ -148,7 +163,8 @@ def verify_request(
     if not nonce or len(nonce) > 64:
         raise UnsignedRequest("The request's signature has no nonce.", why="", todo="Update the node.")
     forget_after = created + timedelta(seconds=2 * WINDOW_S)
-    return SignedBy(KeyId(str(parameters["keyid"])), nonce, created, forget_after)
+    digest = _digest_in(headers) if body else None
+    return SignedBy(KeyId(str(parameters["keyid"])), nonce, created, forget_after, digest)
 
 
 def _meaningful(headers: Mapping[str, str]) -> list[str]:
@@ -156,14 +172,20 @@ def _meaningful(headers: Mapping[str, str]) -> list[str]:
     return sorted(name for name in names if name.startswith("fairbank-") or name in _RANGES)
 
 
+def _content_digest(digest: Digest) -> str:
+    raw = bytes.fromhex(digest.removeprefix("sha256:"))
+    return f"sha-256=:{base64.b64encode(raw).decode()}:"
+
+
+def _digest_in(headers: Mapping[str, str]) -> Digest | None:
+    """Return the digest of a header that has been checked; None where it is of another kind, or of several."""
+    found = _SHA256.fullmatch(
+        next(value for name, value in headers.items() if name.lower() == "content-digest")
+    )
+    return Digest(f"sha256:{base64.b64decode(found[1]).hex()}") if found else None
+
+
 class _Resolver(HTTPSignatureKeyResolver):
-    def __init__(self, key: SigningKey | None) -> None:
-        self._key = key
-
-    def resolve_private_key(self, key_id: str) -> Ed25519PrivateKey:
-        assert self._key is not None
-        return self._key.private
-
     def resolve_public_key(self, key_id: str) -> Ed25519PublicKey:
         return Ed25519PublicKey.from_public_bytes(raw_public(PublicKey.parse(key_id).key_id))
 

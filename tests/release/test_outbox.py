@@ -130,7 +130,7 @@ def test_what_the_gate_refuses_is_not_staged_and_can_be_noted(outbox: Outbox, no
         staged(outbox, node, candidate)
     assert states(node) == []
     with writing(node.engine) as session:
-        outbox.note_refusal(session, candidate, refused.value.verdict)
+        outbox.note_refusal(session, candidate, refused.value)
     with reading(node.engine) as session:
         entry = ledger.entries(session)[0]
     assert entry.state is EntryState.REFUSED

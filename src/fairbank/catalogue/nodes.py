@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import bindparam, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
@@ -26,16 +26,20 @@ from fairbank.catalogue.errors import InvitationRefused, NodeNameTaken, UnknownN
 from fairbank.catalogue.store import DatasetRow, InvitationRow, NodeRow, NonceRow
 from fairbank.database import reading, writing
 from fairbank.ontology.wire import Iri, KeyText, ShortText, Slug, Wire
-from fairbank.signing import KeyId
+from fairbank.signing import Digest, KeyId
 
 INVITATION_DAYS = 7
 # How often at most a node's requests are noted and old nonces forgotten.
 _HOUSEKEEPING_STEP = timedelta(seconds=10)
-# Every request of a node passes here, so these two are asked as plain tables.
+# Every request of a node passes here, so these two are asked as plain tables, by statements put together once.
 _NODES, _NONCES = (
     NodeRow.metadata.tables[NodeRow.__tablename__],
     NonceRow.metadata.tables[NonceRow.__tablename__],
 )
+_BY_KEY = select(_NODES.c.name, _NODES.c.revoked, _NODES.c.last_seen).where(
+    _NODES.c.key_id == bindparam("key_id")
+)
+_REMEMBER, _FORGET = insert(_NONCES), delete(_NONCES).where(_NONCES.c.forget_after < bindparam("now"))
 
 
 class Enrolment(Wire):
@@ -61,10 +65,11 @@ class Enrolled(Wire):
 
 @dataclass(frozen=True, slots=True)
 class NodeIdentity:
-    """A node whose signed request was accepted."""
+    """A node whose signed request was accepted; `body_digest` as in `SignedBy`."""
 
     name: str
     key_id: KeyId
+    body_digest: Digest | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,8 +233,7 @@ def shut_out(session: Session, hub: Hub, *, node: str, actor: str) -> None:
 def _admit(hub: Hub, request: Request, content: bytes) -> NodeIdentity:
     signed = verify_signature(hub, request, content)
     with reading(hub.engine) as session:
-        known = select(_NODES.c.name, _NODES.c.revoked, _NODES.c.last_seen)
-        row = session.connection().execute(known.where(_NODES.c.key_id == signed.key_id)).first()
+        row = session.connection().execute(_BY_KEY, {"key_id": signed.key_id}).first()
     if row is None or row.revoked is not None:
         raise UnknownNode(
             "The request is signed with a key that no enrolled node has.",
@@ -243,13 +247,13 @@ def _admit(hub: Hub, request: Request, content: bytes) -> NodeIdentity:
         if now - row.last_seen >= _HOUSEKEEPING_STEP:
             _forget_nonces(session, now=now)
             session.execute(update(_NODES).where(_NODES.c.name == row.name).values(last_seen=now))
-    return NodeIdentity(row.name, signed.key_id)
+    return NodeIdentity(row.name, signed.key_id, signed.body_digest)
 
 
 def _remember(session: Session, signed: http_signatures.SignedBy) -> None:
     nonce = {"key_id": signed.key_id, "nonce": signed.nonce, "forget_after": signed.forget_after}
     try:
-        session.connection().execute(insert(_NONCES), nonce)
+        session.connection().execute(_REMEMBER, nonce)
     except IntegrityError as err:
         raise http_signatures.ReplayedRequest(
             "This request was received before.",
@@ -259,7 +263,7 @@ def _remember(session: Session, signed: http_signatures.SignedBy) -> None:
 
 
 def _forget_nonces(session: Session, *, now: datetime) -> None:
-    session.connection().execute(delete(_NONCES).where(_NONCES.c.forget_after < now))
+    session.connection().execute(_FORGET, {"now": now})
 
 
 def _hash(token: str) -> str:

@@ -69,6 +69,10 @@ class Projector:
         """Take all waiting events, publish a snapshot if there were any, and return how many."""
         store = self._writer()
         total = 0
+        # Most changes of a busy hub concern nothing that is published; a writing transaction would hold the others up.
+        with reading(self._hub.engine) as session:
+            if not events.any_pending(session, HubEvent, CONSUMER):
+                return total
         while True:
             with writing(self._hub.engine) as session:
                 waiting = [

@@ -38,7 +38,7 @@ from fairbank.catalogue.store import BlobRow, UploadRow
 from fairbank.database import reading, writing
 from fairbank.errors import FairbankError
 from fairbank.ontology.outputs import DoorClass
-from fairbank.signing import KeyId, file_digest, sha256_digest
+from fairbank.signing import Digest, KeyId, file_digest, sha256_digest
 
 _UUID7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
@@ -96,6 +96,7 @@ class _Standing:
 class _Piece:
     first: int
     content: bytes
+    digest: Digest | None = None
 
     @property
     def end(self) -> int:
@@ -165,7 +166,7 @@ class Uploads:
         """
         receiver = self._receiver(meta)
         if piece.first == 0 and piece.end == meta.total_bytes:
-            self._take_whole(meta, receiver, piece.content)
+            self._take_whole(meta, receiver, piece)
             return None
         row = self._begin(meta, receiver)
         if row.completed is not None:
@@ -220,14 +221,14 @@ class Uploads:
                 _announce(session, meta, begun=self._hub.clock.now())
         return standing or _Standing(0, None)
 
-    def _take_whole(self, meta: ReleaseMeta, receiver: Receiver, content: bytes) -> None:
+    def _take_whole(self, meta: ReleaseMeta, receiver: Receiver, piece: _Piece) -> None:
         """Take a release that came in one piece: nothing of it can be resumed, so one transaction says it all."""
-        if sha256_digest(content) != meta.digest:
+        if (piece.digest or sha256_digest(piece.content)) != meta.digest:
             raise _other_bytes()
         incoming = self._hub.blobs / "incoming" / f"{self._hub.clock.new_id()}.tmp"
         handle = os.open(incoming, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(handle, "wb") as opened:
-            opened.write(content)
+            opened.write(piece.content)
         final = blobs.settle(self._hub, incoming, meta.digest)
         now = self._hub.clock.now()
         try:
@@ -309,7 +310,7 @@ class Uploads:
         return self._hub.blobs / "incoming" / f"{release_id}.part"
 
 
-# Every release passes through these three, so they take the plain table, and the question is put together once.
+# Every release passes through these three, so they take the plain table, by statements put together once.
 _UPLOADS = UploadRow.metadata.tables[UploadRow.__tablename__]
 _KNOWN = select(_UPLOADS).where(
     or_(
@@ -323,6 +324,8 @@ _KNOWN = select(_UPLOADS).where(
         ),
     )
 )
+_ANNOUNCE = insert(_UPLOADS)
+_COMPLETE = update(_UPLOADS).where(_UPLOADS.c.release_id == bindparam("of"))
 
 
 def _known(session: Session, meta: ReleaseMeta) -> _Standing | None:
@@ -361,12 +364,12 @@ def _announce(session: Session, meta: ReleaseMeta, *, begun: datetime) -> None:
         "received_bytes": 0,
         "begun": begun,
     }
-    session.connection().execute(insert(_UPLOADS), row)
+    session.connection().execute(_ANNOUNCE, row)
 
 
 def _complete(session: Session, meta: ReleaseMeta, *, at: datetime) -> None:
-    done = update(_UPLOADS).where(_UPLOADS.c.release_id == meta.release_id)
-    session.connection().execute(done.values(received_bytes=meta.total_bytes, completed=at))
+    done = {"of": meta.release_id, "received_bytes": meta.total_bytes, "completed": at}
+    session.connection().execute(_COMPLETE, done)
 
 
 def _other_bytes() -> DigestMismatch:
@@ -415,7 +418,7 @@ def _described(
         media_type=media_type,
         total_bytes=total,
     )
-    return meta, _Piece(first, content)
+    return meta, _Piece(first, content, node.body_digest)
 
 
 def _range(header: str | None, content: bytes) -> tuple[int, int]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,18 +32,29 @@ def annotate(update: Path, notes: Mapping[str, int | float], *, to: Path) -> Pat
     Raises:
         NotesUnreadable: if the update is not a safetensors file.
     """
-    header, start = _header(update)
+    with update.open("rb") as source, to.open("wb") as target:
+        target.write(noted_head(source.read, notes))
+        shutil.copyfileobj(source, target, 1 << 20)
+    return to
+
+
+def noted_head(read: Callable[[int], bytes], notes: Mapping[str, int | float]) -> bytes:
+    """Read the head of an update, and return the head with notes that takes its place before the same tensors.
+
+    Args:
+        read: returns the next bytes of the update, at most as many as asked for.
+        notes: finite numbers by name.
+
+    Raises:
+        NotesUnreadable: if the update is not a safetensors file.
+    """
+    header = _header(read)
     header.pop(_METADATA, None)
     words = {name: _word(notes[name]) for name in sorted(notes)}
     ordered = {_METADATA: words, **{name: header[name] for name in sorted(header)}}
     body = json.dumps(ordered, separators=(",", ":"), ensure_ascii=False).encode()
     body += b" " * (-len(body) % _ALIGNMENT)
-    with update.open("rb") as source, to.open("wb") as target:
-        target.write(len(body).to_bytes(8, "little"))
-        target.write(body)
-        source.seek(start)
-        shutil.copyfileobj(source, target, 1 << 20)
-    return to
+    return len(body).to_bytes(8, "little") + body
 
 
 def notes_of(update: Path) -> dict[str, float]:
@@ -52,7 +63,8 @@ def notes_of(update: Path) -> dict[str, float]:
     Raises:
         NotesUnreadable: if the update is not a safetensors file.
     """
-    metadata = _header(update)[0].get(_METADATA, {})
+    with update.open("rb") as opened:
+        metadata = _header(opened.read).get(_METADATA, {})
     notes = {}
     for name, word in metadata.items() if isinstance(metadata, dict) else ():
         try:
@@ -71,18 +83,17 @@ def _word(number: int | float) -> str:
     return str(number) if isinstance(number, int) else format(number, ".9g")
 
 
-def _header(update: Path) -> tuple[dict[str, Any], int]:
-    with update.open("rb") as opened:
-        length = int.from_bytes(opened.read(8), "little")
-        if not 2 <= length <= _LARGEST_HEADER_BYTES:
-            raise _unreadable()
-        try:
-            header = json.loads(opened.read(length))
-        except ValueError as err:
-            raise _unreadable() from err
+def _header(read: Callable[[int], bytes]) -> dict[str, Any]:
+    length = int.from_bytes(read(8), "little")
+    if not 2 <= length <= _LARGEST_HEADER_BYTES:
+        raise _unreadable()
+    try:
+        header = json.loads(read(length))
+    except ValueError as err:
+        raise _unreadable() from err
     if not isinstance(header, dict):
         raise _unreadable()
-    return header, 8 + length
+    return header
 
 
 def _unreadable() -> NotesUnreadable:

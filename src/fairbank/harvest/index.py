@@ -13,7 +13,9 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
+from sqlalchemy import Row
 from sqlalchemy import select as sql_select
 from sqlalchemy.orm import Session
 
@@ -43,6 +45,17 @@ _PAGE = 50
 _TERM_OF_CODE = {code: term for term, (code, _) in sorted(BODY_PARTS.items(), reverse=True)}
 
 
+_OF_A_COHORT = (
+    SeriesRow.series_uid,
+    SeriesRow.study_uid,
+    SeriesRow.subject,
+    SeriesRow.modality,
+    SeriesRow.directory,
+    SeriesRow.instances,
+    SeriesRow.content_digest,
+)
+
+
 @dataclass(frozen=True, slots=True)
 class IndexedSeries:
     """One series of a cohort; every id is a pseudonym."""
@@ -62,7 +75,8 @@ def select(session: Session, dataset: str, selector: Selector) -> list[IndexedSe
     Raises:
         UnknownDataset: if there is no such dataset.
     """
-    query = sql_select(SeriesRow).where(
+    # The columns alone: a round at a site asks for its whole cohort, twice.
+    query = sql_select(*_OF_A_COHORT).where(
         SeriesRow.project == dataset_of(session, dataset).project,
         SeriesRow.state == LIVE,
         SeriesRow.instances >= selector.minimum_instances,
@@ -74,7 +88,7 @@ def select(session: Session, dataset: str, selector: Selector) -> list[IndexedSe
     ):
         if words:
             query = query.where(column.in_(words))
-    chosen = [_indexed(row) for row in session.scalars(query.order_by(SeriesRow.series_uid))]
+    chosen = [_indexed(row) for row in session.execute(query.order_by(SeriesRow.series_uid))]
     return _picked(chosen, selector)
 
 
@@ -248,7 +262,7 @@ def _picked(series: list[IndexedSeries], selector: Selector) -> list[IndexedSeri
     return sorted(picked, key=lambda one: one.series_uid)
 
 
-def _indexed(row: SeriesRow) -> IndexedSeries:
+def _indexed(row: Row[Any]) -> IndexedSeries:
     return IndexedSeries(
         row.series_uid,
         row.study_uid,

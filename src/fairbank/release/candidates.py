@@ -45,6 +45,7 @@ class Candidate:
         subjects: how many different subjects it was computed on; required for count, result and update.
         columns: the columns of a result's rows; required for result.
         tensors: the tensors that an update must hold, by name; None where no model went before.
+        movable: nobody but the node could write the file, so it may be moved into the outbox instead of copied.
     """
 
     door_class: DoorClass
@@ -57,3 +58,4 @@ class Candidate:
     subjects: int | None = None
     columns: tuple[Column, ...] | None = None
     tensors: Mapping[str, TensorShape] | None = None
+    movable: bool = False

@@ -26,6 +26,8 @@ from typing import TYPE_CHECKING
 from fairbank.errors import FairbankError, Kind
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from fairbank.release.gate import Verdict
 
 
@@ -36,14 +38,20 @@ class ReleaseError(FairbankError):
 
 
 class GateRefused(ReleaseError):
-    """The release gate does not let an output leave; `verdict` says why, rule by rule."""
+    """The release gate does not let an output leave.
+
+    `verdict` says why, rule by rule; `kept` is the judged file in the outbox folder, None for a control message.
+    """
 
     code = "FB-REL-002"
     kind = Kind.REFUSED
 
-    def __init__(self, what: str, *, verdict: Verdict, why: str = "", todo: str = "") -> None:
+    def __init__(
+        self, what: str, *, verdict: Verdict, kept: Path | None = None, why: str = "", todo: str = ""
+    ) -> None:
         super().__init__(what, why=why, todo=todo)
         self.verdict = verdict
+        self.kept = kept
 
 
 class ReleaseConflict(ReleaseError):

@@ -5,6 +5,7 @@ The node only dials out. `deliver` is for this room alone: a body leaves through
 
 from __future__ import annotations
 
+import hashlib
 import os
 import random
 import time
@@ -26,7 +27,7 @@ from fairbank.release.errors import (
     NotEnrolled,
 )
 from fairbank.settings import Settings, SettingsError
-from fairbank.signing import SigningKey, file_digest
+from fairbank.signing import Digest, SigningKey, file_digest
 
 if TYPE_CHECKING:
     import httpx
@@ -184,7 +185,8 @@ class HubClient:
         failed = 0
         while True:
             have = part.stat().st_size if part.exists() else 0
-            problem = self._fetch_part(f"/v1/blobs/{digest}", part, have)
+            seen = hashlib.sha256()
+            problem = self._fetch_part(f"/v1/blobs/{digest}", part, have, seen)
             if problem is None:
                 break
             # Progress starts the count anew: a slow, shaky line still gets there.
@@ -192,7 +194,7 @@ class HubClient:
             if failed >= self._retries.attempts:
                 raise self._unreachable() from problem
             self._pause(failed)
-        if file_digest(part) != digest:
+        if (file_digest(part) if have else f"sha256:{seen.hexdigest()}") != digest:
             part.unlink()
             raise DownloadDamaged(
                 f"The file {digest} came with other bytes.",
@@ -215,11 +217,13 @@ class HubClient:
         parameters: Mapping[str, str | int] | None = None,
         timeout_s: float = 60.0,
         once: bool = False,
+        body_digest: Digest | None = None,
     ) -> httpx.Response:
         """Send one signed request and return the answer of a hub that accepted it; only this room calls it with a body.
 
         Args:
             once: do not try again after the request may have arrived.
+            body_digest: of the body, where it is known already.
 
         Raises:
             HubUnreachable: if the hub does not answer, or answers only that it is overloaded or broken.
@@ -239,6 +243,7 @@ class HubClient:
                         headers=headers,
                         parameters=parameters,
                         timeout_s=timeout_s,
+                        body_digest=body_digest,
                     )
                 )
             except httpx.TransportError as err:
@@ -281,6 +286,7 @@ class HubClient:
         headers: Mapping[str, str] | None = None,
         parameters: Mapping[str, str | int] | None = None,
         timeout_s: float = 60.0,
+        body_digest: Digest | None = None,
     ) -> httpx.Request:
         import httpx
 
@@ -302,6 +308,7 @@ class HubClient:
                 clock=self._clock,
                 content_type=content_type,
                 headers=headers,
+                body_digest=body_digest,
             )
         )
         return request
@@ -346,7 +353,8 @@ class HubClient:
             return {}
         return parsed if isinstance(parsed, dict) else {}
 
-    def _fetch_part(self, path: str, part: Path, have: int) -> Exception | None:
+    def _fetch_part(self, path: str, part: Path, have: int, seen: hashlib._Hash) -> Exception | None:
+        """Fetch what is missing, showing each block to `seen`; return what went wrong on the way, None for nothing."""
         import httpx
 
         # A range counts the bytes as they lie there, so no encoding on the way.
@@ -365,7 +373,8 @@ class HubClient:
                     response.read()
                     raise self._refusal(response)
                 with part.open("ab" if response.status_code == 206 else "wb") as opened:
-                    for block in response.iter_bytes():
+                    for block in response.iter_raw():
+                        seen.update(block)
                         opened.write(block)
             finally:
                 response.close()

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from fairbank import audit, events
@@ -34,16 +34,26 @@ from fairbank.release.errors import (
 from fairbank.release.gate import Policy, Verdict
 from fairbank.release.ledger import EntryState
 from fairbank.release.node import Node
-from fairbank.release.outbox_files import digest_and_size, keep, stored
+from fairbank.release.outbox_files import digest_of_name, keep, stored
 from fairbank.release.releases import MOVES, Release, ReleaseState, release_of
 from fairbank.release.store import LedgerRow, ReleaseRow
 from fairbank.release.uploads import upload
 from fairbank.signing import Digest
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from fairbank.release.hub_client import HubClient
 
 _JSON: Final = "application/json"
+# Asked for every output, so they are put together once.
+_IN_PLACE = select(ReleaseRow).where(
+    ReleaseRow.job == bindparam("job"),
+    ReleaseRow.round == bindparam("round"),
+    ReleaseRow.site == bindparam("site"),
+    ReleaseRow.output == bindparam("output"),
+)
+_ENTRY_OF = select(LedgerRow).where(LedgerRow.release == bindparam("release"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +142,8 @@ class Outbox:
             GateRefused: if the gate does not let it leave; the caller's transaction should not go on.
             ReleaseConflict: if other bytes were staged for this job, round, site and output.
         """
-        path, digest = keep(candidate.content, self._node.outbox_path, name=self._node.clock.new_id())
+        name = self._node.clock.new_id()
+        path, digest = keep(candidate.content, self._node.outbox_path, name=name, move=candidate.movable)
         round_ = candidate.round
         if candidate.door_class is DoorClass.RECORD and round_ == 0:
             with suppress(FairbankError):
@@ -142,7 +153,7 @@ class Outbox:
             return self._same(found, digest)
         verdict = gate.judge(candidate, path, self._policy())
         if not verdict.allowed:
-            raise _refused(candidate.output, verdict)
+            raise _refused(candidate.output, verdict, kept=path)
         row = ReleaseRow(
             id=self._node.clock.new_id(),
             door_class=candidate.door_class.value,
@@ -167,9 +178,11 @@ class Outbox:
         self._never_sent.add(row.id)
         return release_of(row)
 
-    def note_refusal(self, session: Session, candidate: Candidate, verdict: Verdict) -> None:
+    def note_refusal(self, session: Session, candidate: Candidate, refused: GateRefused) -> None:
         """Note in the ledger, in the caller's transaction, that the gate refused an output; its bytes are not kept."""
-        digest, size = digest_and_size(candidate.content)
+        assert refused.kept is not None
+        digest, size = digest_of_name(refused.kept), refused.kept.stat().st_size
+        reasons = list(refused.verdict.reasons)
         row = LedgerRow(
             release=None,
             door_class=candidate.door_class.value,
@@ -182,7 +195,7 @@ class Outbox:
             size_bytes=size,
             body=None,
             state=EntryState.REFUSED.value,
-            reasons=list(verdict.reasons),
+            reasons=reasons,
             noted=self._node.clock.now(),
             left=None,
         )
@@ -194,8 +207,10 @@ class Outbox:
             actor=self._node.key.key_id,
             act="release.refuse",
             target=digest,
-            detail={"class": row.door_class, "output": row.name, "reasons": list(verdict.reasons)},
+            detail={"class": row.door_class, "output": row.name, "reasons": reasons},
         )
+        if session.scalar(select(ReleaseRow.id).where(ReleaseRow.digest == digest).limit(1)) is None:
+            refused.kept.unlink(missing_ok=True)
 
     # -- the curator's say -----------------------------------------------------------------------------------------
 
@@ -290,14 +305,13 @@ class Outbox:
         return self._client
 
     def _find(self, session: Session, candidate: Candidate, round_: int) -> ReleaseRow | None:
-        return session.scalar(
-            select(ReleaseRow).where(
-                ReleaseRow.job == (candidate.job or ""),
-                ReleaseRow.round == round_,
-                ReleaseRow.site == self._node.name,
-                ReleaseRow.output == candidate.output,
-            )
-        )
+        place = {
+            "job": candidate.job or "",
+            "round": round_,
+            "site": self._node.name,
+            "output": candidate.output,
+        }
+        return session.scalar(_IN_PLACE, place)
 
     def _same(self, found: ReleaseRow, digest: Digest) -> Release:
         if found.digest == digest:
@@ -358,7 +372,7 @@ class Outbox:
             )
         row.state = to.value
         if to is ReleaseState.WITHHELD:
-            entry = session.scalars(select(LedgerRow).where(LedgerRow.release == release_id)).one()
+            entry = session.scalars(_ENTRY_OF, {"release": release_id}).one()
             entry.state = EntryState.WITHHELD.value
         self._log(session, act, row, actor=by)
         self._announce(session, f"release.{to.value}", row)
@@ -395,7 +409,7 @@ class Outbox:
             row.attempts += 1
             row.sent = self._node.clock.now()
             row.problem = None
-            entry = session.scalars(select(LedgerRow).where(LedgerRow.release == release_id)).one()
+            entry = session.scalars(_ENTRY_OF, {"release": release_id}).one()
             entry.state = EntryState.SENT.value
             entry.left = row.sent
             if self._client is not None:
@@ -421,10 +435,11 @@ def _row(session: Session, release_id: str) -> ReleaseRow:
     return row
 
 
-def _refused(name: str, verdict: Verdict) -> GateRefused:
+def _refused(name: str, verdict: Verdict, *, kept: Path | None = None) -> GateRefused:
     return GateRefused(
         f"The release gate does not let {name!r} leave.",
         verdict=verdict,
+        kept=kept,
         why=" ".join(verdict.reasons),
         todo="Nothing was sent. Correct what made the output, or ask for more subjects.",
     )

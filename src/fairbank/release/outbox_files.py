@@ -15,17 +15,26 @@ _BLOCK: Final = 1 << 20
 _ARRIVING: Final = "arriving-"
 
 
-def keep(content: bytes | Path, folder: Path, *, name: str) -> tuple[Path, Digest]:
-    """Copy content into the folder under its digest and return where it lies.
+def keep(content: bytes | Path, folder: Path, *, name: str, move: bool = False) -> tuple[Path, Digest]:
+    """Put content into the folder under its digest and return where it lies.
 
     Args:
         content: the bytes, or a file; a link is refused.
         folder: the outbox folder, made if it is not there (mode 0700).
         name: a name that no other copy under way has.
+        move: take the file itself instead of a copy; only for one that nobody but the node could write.
     """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    arriving = folder / f"{_ARRIVING}{name}"
     digest = hashlib.sha256()
+    if move and isinstance(content, Path):
+        handle = os.open(content, os.O_RDONLY | os.O_NOFOLLOW)
+        with os.fdopen(handle, "rb") as opened:
+            os.fchmod(handle, 0o600)
+            while block := opened.read(_BLOCK):
+                digest.update(block)
+            os.fsync(handle)
+        return _named(content, folder, digest.hexdigest())
+    arriving = folder / f"{_ARRIVING}{name}"
     handle = os.open(arriving, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     with os.fdopen(handle, "wb") as opened:
         for block in _blocks(content):
@@ -33,9 +42,12 @@ def keep(content: bytes | Path, folder: Path, *, name: str) -> tuple[Path, Diges
             opened.write(block)
         opened.flush()
         os.fsync(opened.fileno())
-    path = arriving.replace(folder / digest.hexdigest())
-    _sync_folder(folder)
-    return path, Digest(f"sha256:{digest.hexdigest()}")
+    return _named(arriving, folder, digest.hexdigest())
+
+
+def digest_of_name(path: Path) -> Digest:
+    """Return the digest that a file of the outbox folder is named by."""
+    return Digest(f"sha256:{path.name}")
 
 
 def stored(folder: Path, digest: str) -> Path:
@@ -72,15 +84,6 @@ def sweep(folder: Path, *, in_use: frozenset[str]) -> int:
     return removed
 
 
-def digest_and_size(content: bytes | Path) -> tuple[Digest, int]:
-    """Return the digest and the number of bytes of some content."""
-    digest, size = hashlib.sha256(), 0
-    for block in _blocks(content):
-        digest.update(block)
-        size += len(block)
-    return Digest(f"sha256:{digest.hexdigest()}"), size
-
-
 def lost(name: str, why: str) -> ReleaseBytesLost:
     """Return the error that says why some bytes cannot be shown or sent."""
     return ReleaseBytesLost(
@@ -88,6 +91,12 @@ def lost(name: str, why: str) -> ReleaseBytesLost:
         why=why,
         todo="Restore the outbox folder from its backup; nothing else is sent in their place.",
     )
+
+
+def _named(file: Path, folder: Path, digest: str) -> tuple[Path, Digest]:
+    path = file.replace(folder / digest)
+    _sync_folder(folder)
+    return path, digest_of_name(path)
 
 
 def _blocks(content: bytes | Path) -> Iterator[bytes]:

@@ -53,6 +53,8 @@ def upload(
                     headers=_headers(release, at, len(piece)),
                     timeout_s=_PIECE_TIMEOUT_S,
                     once=True,
+                    # Just checked, if this is all of it.
+                    body_digest=release.digest if len(piece) == release.size_bytes else None,
                 )
             except (HubUnreachable, RemoteError) as err:
                 stalls += 1

@@ -36,7 +36,7 @@ def lease_next(hub: Hub, session: Session, node: str, claim: Claim) -> Lease | N
         return None
     if found.kind is LeaseKind.STOP:
         return _stop_lease(hub, session, found.job)
-    job, site, current = session.execute(_PLACE, {"job": found.job, "node": node}).one().tuple()
+    job, site, current = session.execute(_PLACE, {"job": found.job, "node": node}).one()
     # What is read is read before anything changes: one flush then writes it all.
     head = audit.head(session, audit.HubAudit)
     _anchor(hub, session, node, claim)

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from sqlalchemy import and_, bindparam, exists, or_, select
+from sqlalchemy import ColumnElement, Select, and_, bindparam, exists, literal_column, or_, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
@@ -120,14 +120,31 @@ class _Plan:
 
 def _ready(hub: Hub, session: Session) -> list[tuple[str, int]]:
     """Return the open rounds that wait for nobody, or whose deadline has passed, by one query."""
-    busy = [state.value for state in ACTIVE_SITES if state is not SiteState.RELEASED]
-    somebody = exists().where(SiteRow.job == RoundRow.job, SiteRow.state.in_(busy))
-    rounds = session.execute(
-        select(RoundRow.job, RoundRow.round)
-        .where(RoundRow.state == RoundState.OPEN.value, or_(~somebody, RoundRow.deadline <= hub.clock.now()))
-        .order_by(RoundRow.job, RoundRow.round)
-    )
+    rounds = session.connection().execute(_READY, {"now": hub.clock.now()})
     return [(row.job, row.round) for row in rounds]
+
+
+def _ready_rounds() -> Select[tuple[str, int]]:
+    rounds, sites = (
+        RoundRow.metadata.tables[RoundRow.__tablename__],
+        SiteRow.metadata.tables[SiteRow.__tablename__],
+    )
+    busy: list[ColumnElement[str]] = [
+        literal_column(f"'{state}'") for state in sorted(ACTIVE_SITES - {SiteState.RELEASED})
+    ]
+    somebody = exists().where(sites.c.job == rounds.c.job, sites.c.state.in_(busy))
+    return (
+        select(rounds.c.job, rounds.c.round)
+        .where(
+            rounds.c.state == RoundState.OPEN.value,
+            or_(~somebody, rounds.c.deadline <= bindparam("now")),
+        )
+        .order_by(rounds.c.job, rounds.c.round)
+    )
+
+
+# Asked after every change at the hub, so it is put together once, with the words of the states written out.
+_READY = _ready_rounds()
 
 
 def _close_or_fail(hub: Hub, job_id: str, number: int) -> bool:
@@ -347,7 +364,7 @@ def _open_place(session: Session, meta: ReleaseMeta) -> tuple[JobRow, SiteRow]:
             why="Outputs are taken for jobs that the node approved.",
             todo="The node keeps the output and drops the job.",
         )
-    job, site, current = found.tuple()
+    job, site, current = found
     is_open = current is not None and current.state == RoundState.OPEN.value
     if ended(job) or not is_open or SiteState(site.state) not in ACTIVE_SITES:
         raise RoundClosed(

@@ -6,7 +6,6 @@ node seals that and goes on.
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import Annotated, Protocol
 
 from pydantic import Field
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from fairbank import audit
@@ -27,6 +26,11 @@ from fairbank.ontology.signed_objects import Manifest, Selector, SignedObject
 from fairbank.ontology.wire import DigestText, Id, Moment
 from fairbank.release.node import Node
 
+# Asked twice in every round, so it takes the plain table and is put together once.
+_COHORT = CohortRow.metadata.tables[CohortRow.__tablename__]
+_FROZEN = select(_COHORT.c.dataset, _COHORT.c.series_uid, _COHORT.c.content_digest, _COHORT.c.gone).where(
+    _COHORT.c.job == bindparam("job")
+)
 _HMAC = r"^hmac-sha256:[0-9a-f]{64}$"
 
 
@@ -161,11 +165,8 @@ def freeze(session: Session, job: str, cohort: Cohort) -> None:
 
 def frozen_digest(node: Node, session: Session, job: str) -> str:
     """Return the keyed digest of a job's cohort as it was frozen, with the series that have left it since."""
-    rows = session.scalars(select(CohortRow).where(CohortRow.job == job))
-    return _cohort(
-        node,
-        [Member(row.dataset, row.series_uid, row.subject, row.content_digest, Path()) for row in rows],
-    ).digest
+    rows = session.connection().execute(_FROZEN, {"job": job})
+    return _digest(node, sorted((row.dataset, row.series_uid, row.content_digest) for row in rows))
 
 
 def recheck(
@@ -176,9 +177,8 @@ def recheck(
     Raises:
         CohortInsufficient: if too few subjects are left.
     """
-    frozen = list(
-        session.scalars(select(CohortRow).where(CohortRow.job == approval.job, CohortRow.gone.is_(None)))
-    )
+    rows = session.connection().execute(_FROZEN, {"job": approval.job})
+    frozen = [row for row in rows if row.gone is None]
     there: dict[tuple[str, str], Member] = {}
     for dataset in sorted({row.dataset for row in frozen}):
         # The widest selector: what was chosen was frozen, so only presence and content are asked for now.
@@ -188,7 +188,7 @@ def recheck(
     for row in frozen:
         found = there.get((row.dataset, row.series_uid))
         if found is None or found.content_digest != row.content_digest:
-            row.gone = node.clock.now()
+            session.get_one(CohortRow, (approval.job, row.dataset, row.series_uid)).gone = node.clock.now()
         else:
             left.append(found)
     cohort = _enough(_cohort(node, left), at_least)
@@ -212,10 +212,15 @@ def _members(session: Session, source: CohortSource, dataset: str, selector: Sel
 
 def _cohort(node: Node, members: Iterable[Member]) -> Cohort:
     ordered = sorted(members, key=lambda member: (member.dataset, member.series_uid))
-    keyed = hmac.new(cohort_secret(node.settings), b"fairbank/cohort/1\n", hashlib.sha256)
-    for member in ordered:
-        keyed.update(f"{member.dataset}\0{member.series_uid}\0{member.content_digest}\n".encode())
-    return Cohort(tuple(ordered), f"hmac-sha256:{keyed.hexdigest()}")
+    named = ((member.dataset, member.series_uid, member.content_digest) for member in ordered)
+    return Cohort(tuple(ordered), _digest(node, named))
+
+
+def _digest(node: Node, ordered: Iterable[tuple[str, str, str]]) -> str:
+    """Return the keyed digest of dataset, series and content digest of each series, in order."""
+    lines = "".join(f"{dataset}\0{series_uid}\0{content}\n" for dataset, series_uid, content in ordered)
+    keyed = hmac.digest(cohort_secret(node.settings), f"fairbank/cohort/1\n{lines}".encode(), "sha256")
+    return f"hmac-sha256:{keyed.hex()}"
 
 
 def _enough(cohort: Cohort, at_least: int) -> Cohort:

@@ -46,7 +46,6 @@ from fairbank.release.errors import GateRefused, HubUnreachable, ReleaseStateErr
 from fairbank.release.hub_client import HubClient
 from fairbank.release.node import Node
 from fairbank.release.outbox import Outbox
-from fairbank.release.outbox_files import digest_and_size
 from fairbank.release.releases import ReleaseState
 from fairbank.release.store import ReleaseRow
 from fairbank.release.tensors import form_of
@@ -241,18 +240,10 @@ def _stage(
             approval.runs = 1
     except GateRefused as err:
         if candidate is not None:
-            _note_refusal(site, candidate, err)
+            with writing(site.node.engine) as session:
+                site.outbox.note_refusal(session, candidate, err)
         raise
     return True
-
-
-def _note_refusal(site: Site, candidate: Candidate, err: GateRefused) -> None:
-    """Write down that the gate refused an output, and remove its bytes."""
-    with writing(site.node.engine) as session:
-        site.outbox.note_refusal(session, candidate, err.verdict)
-        digest, _ = digest_and_size(candidate.content)
-        if session.scalar(select(ReleaseRow.id).where(ReleaseRow.digest == digest).limit(1)) is None:
-            (site.node.outbox_path / digest.removeprefix("sha256:")).unlink(missing_ok=True)
 
 
 class _FilesChanged(Exception):
@@ -330,6 +321,8 @@ def _candidate(task: RoundTask, product: Product, authorised: Authorised) -> Can
         columns=product.columns,
         # The first round starts from no model that the gate could know; there the names and types are judged.
         tensors=form_of(task.global_model) if task.global_model is not None else None,
+        # A runner's products lie in a folder of the node's own, which no job can reach.
+        movable=True,
     )
 
 

@@ -6,13 +6,14 @@ import shutil
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Protocol
 
 from fairbank.federated_jobs.code import MEASUREMENTS, UPDATE, Tool, WorkerKind
 from fairbank.federated_jobs.node.sandbox_staging import SeriesToStage
-from fairbank.federated_jobs.update_notes import N_HELDOUT, N_TRAIN, annotate
+from fairbank.federated_jobs.update_notes import N_HELDOUT, N_TRAIN
 from fairbank.ontology.signed_objects import Manifest
 from fairbank.release.candidates import Column, ColumnKind
 from fairbank.release.node import KEY_FILE, Node
@@ -203,21 +204,16 @@ class ConfinedRunner:
 
     def _train(self, worker: JobWorker, task: RoundTask) -> Product:
         manifest = task.manifest
-        raw = task.folder / f"{UPDATE}.raw"
+        target = task.folder / f"{UPDATE}.safetensors"
         outcome = worker.train_round(
             task.round,
             task.global_model,
-            to=raw,
+            to=target,
             max_bytes=_limit(manifest, UPDATE),
             timeout_s=manifest.resources.wall_s,
             previous_round=task.previous_round,
+            notes=partial(_notes, k=self._node.settings.release_minimum_count),
         )
-        target = annotate(
-            raw,
-            _notes(outcome, k=self._node.settings.release_minimum_count),
-            to=task.folder / f"{UPDATE}.safetensors",
-        )
-        raw.unlink()
         return Product(UPDATE, target, subjects=outcome.subjects[0] if outcome.subjects else None)
 
     def _end(self, job: str) -> None:

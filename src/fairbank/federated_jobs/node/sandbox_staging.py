@@ -8,18 +8,21 @@ The job's uid reaches the files through the bind mount of `inputs`, other users 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
 import shutil
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from fairbank.federated_jobs.node.errors import StagingRefused
 from fairbank.federated_jobs.node.sandbox_policy import JobFolder
+from fairbank.signing import Digest
 
 OPAQUE = re.compile(r"[A-Za-z0-9_-]{1,80}")
 MANIFEST = "manifest.json"
@@ -88,10 +91,28 @@ def give_scratch_to(folder: JobFolder, uid: int) -> None:
             os.chown(name, uid, uid, dir_fd=parent_fd, follow_symlinks=False)
 
 
-def take_from_scratch(folder: JobFolder, name: str, *, to: Path, max_bytes: int) -> int:
-    """Copy a file that the job wrote out of its scratch folder; return its size.
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A file as it was read from a job's scratch folder."""
+
+    digest: Digest
+    size_bytes: int
+
+
+def take_from_scratch(
+    folder: JobFolder,
+    name: str,
+    *,
+    to: Path,
+    max_bytes: int,
+    head: Callable[[Callable[[int], bytes]], bytes] | None = None,
+) -> Taken:
+    """Copy a file that the job wrote out of its scratch folder; return what was read.
 
     The job owns that folder, so nothing in it is trusted: links, pipes and oversized files are refused.
+
+    Args:
+        head: reads the beginning of the file by the function that it is given, and returns what is written instead.
 
     Raises:
         StagingRefused: if it is not a plain file of at most `max_bytes`.
@@ -101,33 +122,53 @@ def take_from_scratch(folder: JobFolder, name: str, *, to: Path, max_bytes: int)
             "The job named an output that may not be read.", why="It is not a plain file name."
         )
     try:
-        source = os.open(folder.scratch / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        handle = os.open(folder.scratch / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as err:
         raise StagingRefused("An output that the job named cannot be read.", why=str(err.strerror)) from err
-    with os.fdopen(source, "rb") as reading:
+    with os.fdopen(handle, "rb") as reading:
         found = os.fstat(reading.fileno())
         if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
             raise StagingRefused(
                 "An output of the job is not a plain file.", why="Links and devices are refused."
             )
-        return _copy_at_most(reading.fileno(), to, max_bytes)
-
-
-def _copy_at_most(source: int, to: Path, max_bytes: int) -> int:
-    copied = 0
-    with to.open("wb") as writing:
-        os.fchmod(writing.fileno(), 0o600)
-        while block := os.read(source, 1 << 20):
-            copied += len(block)
-            if copied > max_bytes:
+        source = _AtMost(reading, max_bytes)
+        with to.open("wb") as writing:
+            os.fchmod(writing.fileno(), 0o600)
+            try:
+                if head is not None:
+                    writing.write(head(source.read))
+                while block := source.read(1 << 20):
+                    writing.write(block)
+            except BaseException:
                 to.unlink()
-                raise StagingRefused(
-                    f"An output of the job is larger than {max_bytes} bytes.",
-                    why="The manifest limits each output.",
-                    todo="Ask for a larger limit, or for less output.",
-                )
-            writing.write(block)
-    return copied
+                raise
+    return Taken(source.digest, source.size_bytes)
+
+
+class _AtMost:
+    """Reads a file of a job once, up to a limit, and knows the digest of what it has read."""
+
+    def __init__(self, opened: BinaryIO, max_bytes: int) -> None:
+        self._opened = opened
+        self._max_bytes = max_bytes
+        self._hash = hashlib.sha256()
+        self.size_bytes = 0
+
+    @property
+    def digest(self) -> Digest:
+        return Digest(f"sha256:{self._hash.hexdigest()}")
+
+    def read(self, size: int) -> bytes:
+        block = self._opened.read(size)
+        self.size_bytes += len(block)
+        if self.size_bytes > self._max_bytes:
+            raise StagingRefused(
+                f"An output of the job is larger than {self._max_bytes} bytes.",
+                why="The manifest limits each output.",
+                todo="Ask for a larger limit, or for less output.",
+            )
+        self._hash.update(block)
+        return block
 
 
 def _check_names(series: Sequence[SeriesToStage]) -> None:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from threading import Event, Lock
 from typing import Any
 
 from fairbank.errors import FairbankError, all_error_classes
+from fairbank.federated_jobs.errors import NotesUnreadable
 from fairbank.federated_jobs.node.errors import (
     ProbeFailed,
     SandboxUnusable,
@@ -38,6 +39,7 @@ from fairbank.federated_jobs.node.worker_protocol import (
     StreamEnded,
     frame,
 )
+from fairbank.federated_jobs.update_notes import noted_head
 
 MODULE = "fairbank.federated_jobs.node.worker"
 START_TIMEOUT_S = 60.0
@@ -90,6 +92,7 @@ class RoundOutcome:
 
     Args:
         file: the update (safetensors) in a file that only the node owns.
+        digest, bytes: of the update as the job wrote it, before it was given notes.
         base_digest: of the global model that training started from.
         n_train: number of training samples; the weight of the update.
         before, after: held-out metrics of the global model and of the local one.
@@ -213,6 +216,7 @@ class JobWorker:
         max_bytes: int,
         timeout_s: float,
         previous_round: int | None = None,
+        notes: Callable[[RoundOutcome], Mapping[str, int | float]] | None = None,
     ) -> RoundOutcome:
         """Train one round from the global model (None: the initial one) and fetch the update into `to`.
 
@@ -221,6 +225,7 @@ class JobWorker:
         Args:
             round_number: from 1 upwards.
             previous_round: the last round that this site released; by default the one before, 0 for none.
+            notes: the numbers that the fetched update is to carry; by default it stays as the job wrote it.
 
         Raises:
             CheckpointMissing: if the round before was not run at this site.
@@ -233,8 +238,7 @@ class JobWorker:
             previous=round_number - 1 if previous_round is None else previous_round,
             weights=self._hand_over(weights),
         )
-        self._fetch(answer, to, max_bytes)
-        return RoundOutcome(
+        outcome = RoundOutcome(
             file=to,
             digest=str(answer["digest"]),
             bytes=int(answer["bytes"]),
@@ -245,6 +249,8 @@ class JobWorker:
             after=dict(answer["after"]),
             subjects=_pair(answer["subjects"]),
         )
+        self._fetch(answer, to, max_bytes, notes=None if notes is None else notes(outcome))
+        return outcome
 
     def evaluate(self, weights: Path | None, *, timeout_s: float) -> Evaluation:
         """Return the metrics of a model (None: the initial one) on the held-out slices."""
@@ -339,11 +345,22 @@ class JobWorker:
             return None
         return hand_over(weights, self._folder, name="global.safetensors").name
 
-    def _fetch(self, answer: Message, to: Path, max_bytes: int) -> None:
-        take_from_scratch(self._folder, str(answer["file"]), to=to, max_bytes=max_bytes)
-        with to.open("rb") as stream:
-            found = f"sha256:{hashlib.file_digest(stream, 'sha256').hexdigest()}"
-        if found != answer["digest"]:
+    def _fetch(
+        self,
+        answer: Message,
+        to: Path,
+        max_bytes: int,
+        *,
+        notes: Mapping[str, int | float] | None = None,
+    ) -> None:
+        head = None if notes is None else partial(noted_head, notes=notes)
+        try:
+            taken = take_from_scratch(
+                self._folder, str(answer["file"]), to=to, max_bytes=max_bytes, head=head
+            )
+        except NotesUnreadable as err:
+            raise _broken() from err
+        if taken.digest != answer["digest"]:
             to.unlink()
             raise _broken()
 
