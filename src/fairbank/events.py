@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Integer, Select, bindparam, func, select
+from sqlalchemy import BigInteger, Integer, Select, bindparam, func, insert, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from fairbank.clock import Clock
@@ -75,7 +75,8 @@ def append(
         detail: JSON values that consumers need; nothing that identifies a person.
     """
     one_writer_at_a_time(session)
-    session.add(table(at=clock.now(), kind=kind, subject=subject, detail=detail or {}))
+    event = {"at": clock.now(), "kind": kind, "subject": subject, "detail": detail or {}}
+    session.connection().execute(_APPEND[table], event)
 
 
 def pending(
@@ -114,6 +115,10 @@ def _offset(
 
 def _offsets(table: type[HubEvent] | type[NodeEvent]) -> type[HubEventOffset] | type[NodeEventOffset]:
     return HubEventOffset if table is HubEvent else NodeEventOffset
+
+
+# Nearly every transaction appends, so this takes the plain table and is put together once.
+_APPEND = {table: insert(table.metadata.tables[table.__tablename__]) for table in (HubEvent, NodeEvent)}
 
 
 def _reached(table: type[HubEvent] | type[NodeEvent]) -> Select[Any]:

@@ -8,11 +8,16 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from sqlalchemy import bindparam, insert, select
 from sqlalchemy.orm import Session
 
 from fairbank.catalogue.context import Hub
 from fairbank.catalogue.store import BlobRow
 from fairbank.signing import Digest, file_digest, sha256_digest
+
+# Every release and every model passes here: the plain table, and statements put together once.
+_BLOBS = BlobRow.metadata.tables[BlobRow.__tablename__]
+_KNOWN, _ENTER = select(_BLOBS.c.digest).where(_BLOBS.c.digest == bindparam("digest")), insert(_BLOBS)
 
 
 def path_of(hub: Hub, digest: str) -> Path:
@@ -52,10 +57,11 @@ def settle(hub: Hub, incoming: Path, digest: str) -> Path:
 
 def remember(hub: Hub, session: Session, digest: str, *, media_type: str) -> None:
     """Enter a content that lies in its place; entering it twice is fine."""
-    if session.get(BlobRow, digest) is None:
+    connection = session.connection()
+    if connection.execute(_KNOWN, {"digest": digest}).first() is None:
         size = path_of(hub, digest).stat().st_size
-        session.add(BlobRow(digest=digest, size_bytes=size, media_type=media_type, created=hub.clock.now()))
-        session.flush()
+        row = {"digest": digest, "size_bytes": size, "media_type": media_type, "created": hub.clock.now()}
+        connection.execute(_ENTER, row)
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -24,7 +24,7 @@ from fairbank.catalogue import bodies
 from fairbank.catalogue.context import Hub
 from fairbank.catalogue.errors import InvitationRefused, NodeNameTaken, UnknownNode
 from fairbank.catalogue.store import DatasetRow, InvitationRow, NodeRow, NonceRow
-from fairbank.database import reading, writing
+from fairbank.database import writing
 from fairbank.ontology.wire import Iri, KeyText, ShortText, Slug, Wire
 from fairbank.signing import Digest, KeyId
 
@@ -232,8 +232,8 @@ def shut_out(session: Session, hub: Hub, *, node: str, actor: str) -> None:
 
 def _admit(hub: Hub, request: Request, content: bytes) -> NodeIdentity:
     signed = verify_signature(hub, request, content)
-    with reading(hub.engine) as session:
-        row = session.connection().execute(_BY_KEY, {"key_id": signed.key_id}).first()
+    with hub.engine.connect() as connection:
+        row = connection.execute(_BY_KEY, {"key_id": signed.key_id}).first()
     if row is None or row.revoked is not None:
         raise UnknownNode(
             "The request is signed with a key that no enrolled node has.",

@@ -5,21 +5,30 @@
 
 Most commits of a busy hub change nothing that anybody waits for: every signed request leaves a nonce. What matters to
 others leaves a line in the audit log or the events, so the poller wakes people only for those, and not again for what
-`notify` has told already.
+`notify` has told already. A thousand nodes that wait for work are not woken by each output that one of them brings.
 """
 
 from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from enum import Enum
+from typing import Any, TypeAlias
 
 from sqlalchemy import text
 from sqlalchemy.engine import Engine
 
 POLL_S = 0.05
 _CHANNEL = "fairbank_hub"
+
+
+class Concern(Enum):
+    """What somebody waits for who need not hear of every change: work for nodes, or lines of the events table."""
+
+    WORK = "work"
+    EVENTS = "events"
 
 
 class Notifier:
@@ -30,7 +39,8 @@ class Notifier:
         self._seen = 0
         self._closed = False
         self._lock = threading.Lock()
-        self._waiting: set[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = set()
+        self._newest = dict.fromkeys(Concern, 0)
+        self._waiting: set[_Waiting] = set()
         self._watching = threading.Lock()
         self._cursor: Any = None
         self._told: tuple[int, int] | None = None
@@ -50,27 +60,39 @@ class Notifier:
         self._closed = True
         self._wake()
 
-    def notify(self) -> None:
-        """Say that something was committed; callable from any thread."""
+    def notify(self, *, work: bool = True) -> None:
+        """Say that something was committed; callable from any thread.
+
+        Args:
+            work: there may be something new to give to a node.
+        """
+        concerns = set(Concern) if work else {Concern.EVENTS}
         with self._watching:
             if self._cursor is not None:
                 # Looked up before those who wait are woken: they see all of it, and perhaps more.
-                self._told = _newest(self._cursor)
-        self._wake()
+                before, self._told = self._told, _newest(self._cursor)
+                if before is not None and before[1] == self._told[1]:
+                    concerns.discard(Concern.EVENTS)
+        self._wake(concerns)
         if self._engine.dialect.name == "postgresql":
             with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
                 connection.execute(text("SELECT pg_notify(:channel, '')"), {"channel": _CHANNEL})
 
-    async def wait(self, seen: int, timeout_s: float) -> int:
-        """Wait until there is a change after `seen`, at most `timeout_s` seconds; return the newest number."""
+    async def wait(self, seen: int, timeout_s: float, concern: Concern | None = None) -> int:
+        """Wait until there is a change after `seen`, at most `timeout_s` seconds; return the newest number.
+
+        Args:
+            concern: wait for a change of this kind; None for any.
+        """
         if self._closed:
             await asyncio.sleep(min(timeout_s, POLL_S))
             return self._seen
         loop = asyncio.get_running_loop()
         future: asyncio.Future[None] = loop.create_future()
-        entry = (loop, future)
+        entry = (loop, future, concern)
         with self._lock:
-            if self._seen > seen or timeout_s <= 0:
+            newest = self._seen if concern is None else self._newest[concern]
+            if newest > seen or timeout_s <= 0:
                 return self._seen
             self._waiting.add(entry)
         try:
@@ -93,11 +115,13 @@ class Notifier:
             stop.set()
             executor.shutdown(wait=True)
 
-    def _wake(self) -> None:
+    def _wake(self, concerns: Collection[Concern] = tuple(Concern)) -> None:
         with self._lock:
             self._seen += 1
-            waiting, self._waiting = self._waiting, set()
-        for loop, future in waiting:
+            self._newest.update(dict.fromkeys(concerns, self._seen))
+            waiting = {entry for entry in self._waiting if entry[2] is None or entry[2] in concerns}
+            self._waiting -= waiting
+        for loop, future, _ in waiting:
             if not loop.is_closed():
                 loop.call_soon_threadsafe(_finish, future)
 
@@ -136,6 +160,9 @@ class Notifier:
         finally:
             connection.invalidate()
             connection.close()
+
+
+_Waiting: TypeAlias = tuple[asyncio.AbstractEventLoop, "asyncio.Future[None]", Concern | None]
 
 
 def _data_version(cursor: Any) -> int:

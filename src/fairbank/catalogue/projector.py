@@ -21,6 +21,7 @@ from sqlalchemy.orm import Session
 from fairbank import events
 from fairbank.catalogue import description
 from fairbank.catalogue.context import Hub
+from fairbank.catalogue.notifier import Concern
 from fairbank.catalogue.query_pool import CURRENT
 from fairbank.catalogue.store import ArtefactDatasetRow, ArtefactRow, DatasetRow, NodeRow
 from fairbank.database import reading, writing
@@ -164,7 +165,7 @@ async def run(hub: Hub) -> None:
                 # The view can always be made again from SQL; the hub goes on serving the last snapshot meanwhile.
                 log.exception("the RDF view could not be brought up to date")
                 mine = False
-            await hub.notifier.wait(seen, _RETRY_S)
+            await hub.notifier.wait(seen, _RETRY_S, Concern.EVENTS)
             if not mine:
                 await asyncio.sleep(_RETRY_S)
     finally:

@@ -247,7 +247,7 @@ class Uploads:
                 if session.get(BlobRow, meta.digest) is None:
                     final.unlink(missing_ok=True)
             raise
-        self._hub.notifier.notify()
+        self._hub.notifier.notify(work=False)
 
     def _advance(self, release_id: str, end: int, *, restarted: bool) -> int:
         with writing(self._hub.engine) as session:
@@ -270,7 +270,7 @@ class Uploads:
         except FairbankError:
             self._forget(meta, part)
             raise
-        self._hub.notifier.notify()
+        self._hub.notifier.notify(work=False)
 
     def _effect(self, session: Session, meta: ReleaseMeta, receiver: Receiver, path: Path) -> None:
         blobs.remember(self._hub, session, meta.digest, media_type=meta.media_type)

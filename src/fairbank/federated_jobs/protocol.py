@@ -19,6 +19,9 @@ from fairbank.ontology.wire import DigestText, Id, Iri, Moment, Part, ShortText,
 from fairbank.release.control import ControlMessage, ErrorCode
 
 LONGEST_WAIT_S = 60
+# A model of this size crosses a slow line in seconds, so nothing of it need be resumed; and one request less is made.
+MODEL_WITH_LEASE_BYTES = 4 << 20
+LEASE_WITH_MODEL = "application/vnd.fairbank.lease-with-model"
 Seconds = Annotated[int, Field(ge=0, le=LONGEST_WAIT_S)]
 RoundNumber = Annotated[int, Field(ge=0, le=10_000)]
 Sequence = Annotated[int, Field(ge=0)]
@@ -47,6 +50,7 @@ class Claim(ControlMessage):
     Attributes:
         busy: jobs that this node keeps a worker or unfinished work for; the hub says which to stop.
         holding: leases that the node is still working on; any other open lease of it is given out again.
+        model_bytes: the largest global model that may come with the lease; a larger one is fetched by its digest.
     """
 
     schema_name = "claim/1"
@@ -56,6 +60,7 @@ class Claim(ControlMessage):
     audit_hash: DigestText
     busy: Annotated[tuple[Id, ...], Field(max_length=1000)] = ()
     holding: Annotated[tuple[Id, ...], Field(max_length=1000)] = ()
+    model_bytes: Annotated[int, Field(ge=0, le=MODEL_WITH_LEASE_BYTES)] = 0
 
 
 class Renew(ControlMessage):

@@ -13,9 +13,8 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from itertools import groupby
 from pathlib import Path
-from typing import Any
 
-from sqlalchemy import Row
+from sqlalchemy import bindparam
 from sqlalchemy import select as sql_select
 from sqlalchemy.orm import Session
 
@@ -45,14 +44,23 @@ _PAGE = 50
 _TERM_OF_CODE = {code: term for term, (code, _) in sorted(BODY_PARTS.items(), reverse=True)}
 
 
-_OF_A_COHORT = (
-    SeriesRow.series_uid,
-    SeriesRow.study_uid,
-    SeriesRow.subject,
-    SeriesRow.modality,
-    SeriesRow.directory,
-    SeriesRow.instances,
-    SeriesRow.content_digest,
+# A round at a site asks for its whole cohort, twice: only the columns that a cohort needs, put together once.
+_LIVE_SERIES = (
+    sql_select(
+        SeriesRow.series_uid,
+        SeriesRow.study_uid,
+        SeriesRow.subject,
+        SeriesRow.modality,
+        SeriesRow.directory,
+        SeriesRow.instances,
+        SeriesRow.content_digest,
+    )
+    .where(
+        SeriesRow.project == bindparam("project"),
+        SeriesRow.state == LIVE,
+        SeriesRow.instances >= bindparam("instances"),
+    )
+    .order_by(SeriesRow.series_uid)
 )
 
 
@@ -75,12 +83,7 @@ def select(session: Session, dataset: str, selector: Selector) -> list[IndexedSe
     Raises:
         UnknownDataset: if there is no such dataset.
     """
-    # The columns alone: a round at a site asks for its whole cohort, twice.
-    query = sql_select(*_OF_A_COHORT).where(
-        SeriesRow.project == dataset_of(session, dataset).project,
-        SeriesRow.state == LIVE,
-        SeriesRow.instances >= selector.minimum_instances,
-    )
+    query = _LIVE_SERIES
     for column, words in (
         (SeriesRow.modality, selector.modality),
         (SeriesRow.body_part, selector.body_part),
@@ -88,7 +91,19 @@ def select(session: Session, dataset: str, selector: Selector) -> list[IndexedSe
     ):
         if words:
             query = query.where(column.in_(words))
-    chosen = [_indexed(row) for row in session.execute(query.order_by(SeriesRow.series_uid))]
+    of = {"project": dataset_of(session, dataset).project, "instances": selector.minimum_instances}
+    chosen = [
+        IndexedSeries(
+            row.series_uid,
+            row.study_uid,
+            row.subject,
+            row.modality,
+            Path(row.directory),
+            row.instances,
+            row.content_digest,
+        )
+        for row in session.execute(query, of)
+    ]
     return _picked(chosen, selector)
 
 
@@ -260,18 +275,6 @@ def _picked(series: list[IndexedSeries], selector: Selector) -> list[IndexedSeri
         for _, group in groupby(sorted(series, key=unit), key=unit)
     ]
     return sorted(picked, key=lambda one: one.series_uid)
-
-
-def _indexed(row: Row[Any]) -> IndexedSeries:
-    return IndexedSeries(
-        row.series_uid,
-        row.study_uid,
-        row.subject,
-        row.modality,
-        Path(row.directory),
-        row.instances,
-        row.content_digest,
-    )
 
 
 def _rows(session: Session, project: str) -> Iterable[SeriesRow]:

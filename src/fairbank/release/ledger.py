@@ -12,7 +12,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import bindparam, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from fairbank.clock import Clock
@@ -22,8 +22,9 @@ from fairbank.release.outbox_files import lost, stored
 from fairbank.release.store import LedgerRow
 from fairbank.signing import Digest, sha256_digest
 
-# Every message of a node passes through `note` and `mark_sent`, so they take the plain table.
+# Every message of a node passes through `note` and `mark_sent`: the plain table, and statements put together once.
 _LEDGER = LedgerRow.metadata.tables[LedgerRow.__tablename__]
+_NOTE, _MARK = insert(_LEDGER), update(_LEDGER).where(_LEDGER.c.seq == bindparam("of"))
 
 
 class EntryState(StrEnum):
@@ -163,23 +164,23 @@ def note(
         "noted": clock.now(),
         "left": None,
     }
-    key = session.connection().execute(insert(_LEDGER).values(row)).inserted_primary_key
+    key = session.connection().execute(_NOTE, row).inserted_primary_key
     assert key is not None
     return int(key[0])
 
 
 def mark_sent(session: Session, seq: int, *, clock: Clock) -> None:
     """Complete an entry whose bytes have left."""
-    _mark(session, seq, state=EntryState.SENT.value, left=clock.now())
+    _mark(session, seq, EntryState.SENT, left=clock.now())
 
 
 def mark_undelivered(session: Session, seq: int) -> None:
     """Close an entry whose bytes nobody received."""
-    _mark(session, seq, state=EntryState.UNDELIVERED.value)
+    _mark(session, seq, EntryState.UNDELIVERED, left=None)
 
 
-def _mark(session: Session, seq: int, **values: Any) -> None:
-    session.connection().execute(update(_LEDGER).where(_LEDGER.c.seq == seq).values(values))
+def _mark(session: Session, seq: int, state: EntryState, *, left: datetime | None) -> None:
+    session.connection().execute(_MARK, {"of": seq, "state": state.value, "left": left})
 
 
 def forget_control_bodies(session: Session, *, before: datetime) -> int:

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.orm import Session
 
 from fairbank import audit, events
@@ -43,6 +43,8 @@ from fairbank.signing import Digest
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import httpx
+
     from fairbank.release.hub_client import HubClient
 
 _JSON: Final = "application/json"
@@ -53,7 +55,25 @@ _IN_PLACE = select(ReleaseRow).where(
     ReleaseRow.site == bindparam("site"),
     ReleaseRow.output == bindparam("output"),
 )
+_IN_STATE = (
+    select(ReleaseRow)
+    .where(ReleaseRow.state == bindparam("state"))
+    .order_by(ReleaseRow.staged, ReleaseRow.id)
+)
 _ENTRY_OF = select(LedgerRow).where(LedgerRow.release == bindparam("release"))
+_RELEASES = ReleaseRow.metadata.tables[ReleaseRow.__tablename__]
+_SENT = (
+    update(_RELEASES)
+    .where(_RELEASES.c.id == bindparam("of"), _RELEASES.c.state != ReleaseState.SENT.value)
+    .values(
+        state=bindparam("state"),
+        sent=bindparam("sent"),
+        problem=bindparam("problem"),
+        attempts=_RELEASES.c.attempts + 1,
+    )
+)
+_LEDGER = LedgerRow.metadata.tables[LedgerRow.__tablename__]
+_LEFT = update(_LEDGER).where(_LEDGER.c.release == bindparam("of"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +106,22 @@ class Outbox:
         once: bool = False,
     ) -> dict[str, Any]:
         """Send a control message at once, note it in the ledger, and return the JSON answer, `{}` for none.
+
+        Arguments and errors are those of `ask`.
+        """
+        response = self.ask(method, path, message, timeout_s=timeout_s, once=once)
+        return self._connected().json_of(response)
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        message: ControlMessage,
+        *,
+        timeout_s: float = 60.0,
+        once: bool = False,
+    ) -> httpx.Response:
+        """Send a control message at once, note it in the ledger, and return the answer as it came.
 
         Args:
             timeout_s: longest wait for the answer; a long-poll needs more than it asks for.
@@ -125,7 +161,7 @@ class Outbox:
             raise
         with writing(self._node.engine) as session:
             ledger.mark_sent(session, seq, clock=self._node.clock)
-        return client.json_of(response)
+        return response
 
     # -- staging ---------------------------------------------------------------------------------------------------
 
@@ -173,10 +209,11 @@ class Outbox:
         )
         session.add(row)
         self._debit(session, row, EntryState.PENDING, ())
-        self._log(session, "release.stage", row, actor=self._node.key.key_id)
+        release = release_of(row)
+        self._log(session, "release.stage", release, actor=self._node.key.key_id)
         session.flush()
-        self._never_sent.add(row.id)
-        return release_of(row)
+        self._never_sent.add(release.id)
+        return release
 
     def note_refusal(self, session: Session, candidate: Candidate, refused: GateRefused) -> None:
         """Note in the ledger, in the caller's transaction, that the gate refused an output; its bytes are not kept."""
@@ -247,7 +284,7 @@ class Outbox:
         except FairbankError as err:
             self._failed(release_id, err)
             raise
-        self._complete(release_id)
+        self._complete(release)
         return answer
 
     def send_pending(self) -> list[Sending]:
@@ -268,12 +305,7 @@ class Outbox:
     def pending(self, *, state: ReleaseState = ReleaseState.READY) -> list[Release]:
         """Return the releases in a state, oldest first."""
         with reading(self._node.engine) as session:
-            rows = session.scalars(
-                select(ReleaseRow)
-                .where(ReleaseRow.state == state.value)
-                .order_by(ReleaseRow.staged, ReleaseRow.id)
-            )
-            return [release_of(row) for row in rows]
+            return [release_of(row) for row in session.scalars(_IN_STATE, {"state": state.value})]
 
     def release(self, release_id: str) -> Release:
         """Return one release.
@@ -343,21 +375,21 @@ class Outbox:
             )
         )
 
-    def _log(self, session: Session, act: str, row: ReleaseRow, *, actor: str) -> None:
+    def _log(self, session: Session, act: str, release: Release, *, actor: str) -> None:
         audit.record(
             session,
             NodeAudit,
             clock=self._node.clock,
             actor=actor,
             act=act,
-            target=row.digest,
+            target=release.digest,
             detail={
-                "release": row.id,
-                "class": row.door_class,
-                "output": row.output,
-                "job": row.job,
-                "round": row.round,
-                "bytes": row.size_bytes,
+                "release": release.id,
+                "class": release.door_class.value,
+                "output": release.output,
+                "job": release.job or "",
+                "round": release.round,
+                "bytes": release.size_bytes,
             },
         )
 
@@ -374,48 +406,45 @@ class Outbox:
         if to is ReleaseState.WITHHELD:
             entry = session.scalars(_ENTRY_OF, {"release": release_id}).one()
             entry.state = EntryState.WITHHELD.value
-        self._log(session, act, row, actor=by)
-        self._announce(session, f"release.{to.value}", row)
-        return release_of(row)
+        release = release_of(row)
+        self._log(session, act, release, actor=by)
+        self._announce(session, f"release.{to.value}", release)
+        return release
 
-    def _announce(self, session: Session, kind: str, row: ReleaseRow) -> None:
+    def _announce(self, session: Session, kind: str, release: Release) -> None:
         detail = {
-            "class": row.door_class,
-            "job": row.job,
-            "round": row.round,
-            "output": row.output,
-            "digest": row.digest,
+            "class": release.door_class.value,
+            "job": release.job or "",
+            "round": release.round,
+            "output": release.output,
+            "digest": release.digest,
         }
-        events.append(session, NodeEvent, clock=self._node.clock, kind=kind, subject=row.id, detail=detail)
+        events.append(
+            session, NodeEvent, clock=self._node.clock, kind=kind, subject=release.id, detail=detail
+        )
 
     def _begin(self, release_id: str) -> Release:
         with reading(self._node.engine) as session:
-            row = _row(session, release_id)
-            state = ReleaseState(row.state)
-            if state not in (ReleaseState.READY, ReleaseState.SENT):
-                raise ReleaseStateError(
-                    f"This release is {state.value}, so it is not sent.",
-                    why="The curator has not approved it, or keeps it back.",
-                    todo="Look at it with 'fairbank node outbox'.",
-                )
-            return release_of(row)
+            release = release_of(_row(session, release_id))
+        if release.state not in (ReleaseState.READY, ReleaseState.SENT):
+            raise ReleaseStateError(
+                f"This release is {release.state.value}, so it is not sent.",
+                why="The curator has not approved it, or keeps it back.",
+                todo="Look at it with 'fairbank node outbox'.",
+            )
+        return release
 
-    def _complete(self, release_id: str) -> None:
+    def _complete(self, release: Release) -> None:
+        now = self._node.clock.now()
         with writing(self._node.engine) as session:
-            row = _row(session, release_id)
-            if row.state == ReleaseState.SENT.value:
+            connection = session.connection()
+            done = {"of": release.id, "state": ReleaseState.SENT.value, "sent": now, "problem": None}
+            if connection.execute(_SENT, done).rowcount == 0:
                 return
-            row.state = ReleaseState.SENT.value
-            row.attempts += 1
-            row.sent = self._node.clock.now()
-            row.problem = None
-            entry = session.scalars(_ENTRY_OF, {"release": release_id}).one()
-            entry.state = EntryState.SENT.value
-            entry.left = row.sent
-            if self._client is not None:
-                entry.destination = self._client.base_url
-            self._log(session, "release.send", row, actor=self._node.key.key_id)
-            self._announce(session, "release.sent", row)
+            entry = {"of": release.id, "state": EntryState.SENT.value, "left": now}
+            connection.execute(_LEFT, {**entry, "destination": self._connected().base_url})
+            self._log(session, "release.send", release, actor=self._node.key.key_id)
+            self._announce(session, "release.sent", release)
 
     def _failed(self, release_id: str, err: FairbankError) -> None:
         with writing(self._node.engine) as session:

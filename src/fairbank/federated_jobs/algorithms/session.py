@@ -23,6 +23,7 @@ from fairbank.federated_jobs.algorithms.weights import (
     Weights,
     all_finite,
     digest_of,
+    digest_of_file,
     read_weights,
     serialised,
     write_weights,
@@ -160,7 +161,9 @@ class TrainingSession:
         return sorted(int(file.stem.partition("-")[2]) for file in self._scratch.glob("state-*.safetensors"))
 
     def _base(self, weights: Path | None) -> tuple[Weights, str]:
-        base = self._algorithm.initial_weights() if weights is None else read_weights(weights)
+        if weights is not None:
+            return read_weights(weights), digest_of_file(weights)
+        base = self._algorithm.initial_weights()
         return base, digest_of(serialised(base))
 
     def _state_after(self, round_number: int) -> Weights:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from functools import lru_cache
 
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.orm import Session
 
 from fairbank import audit, events
@@ -47,7 +47,7 @@ def _opened(envelope: bytes, key_id: str) -> Manifest:
 
 def sites_of(session: Session, job: str) -> list[SiteRow]:
     """Return a job's sites, sorted by name."""
-    return list(session.scalars(select(SiteRow).where(SiteRow.job == job).order_by(SiteRow.node)))
+    return list(session.scalars(_SITES, {"job": job}))
 
 
 def active(sites: Sequence[SiteRow]) -> list[SiteRow]:
@@ -191,4 +191,9 @@ def _stop_sites(hub: Hub, session: Session, job: JobRow, *, reason: Reason) -> N
 
 
 def _close_leases(session: Session, job: str) -> None:
-    session.execute(update(LeaseRow).where(LeaseRow.job == job, LeaseRow.open).values(open=False))
+    session.execute(_CLOSE_LEASES, {"of": job})
+
+
+# Asked in every round, so they are put together once.
+_SITES = select(SiteRow).where(SiteRow.job == bindparam("job")).order_by(SiteRow.node)
+_CLOSE_LEASES = update(LeaseRow).where(LeaseRow.job == bindparam("of"), LeaseRow.open).values(open=False)

@@ -203,12 +203,10 @@ def _plan(hub: Hub, session: Session, job_id: str, number: int) -> _Plan | None:
         return None
     sites = sites_of(session, job_id)
     released = {site.node for site in active(sites) if site.state == SiteState.RELEASED.value}
-    rows = session.scalars(
-        select(UpdateRow)
-        .where(UpdateRow.job == job_id, UpdateRow.round == number, UpdateRow.node.in_(released))
-        .order_by(UpdateRow.node, UpdateRow.output)
+    rows = session.execute(_ARRIVED, {"job": job_id, "round": number})
+    arrived = tuple(
+        Arrived(row.node, row.output, row.digest, Path(row.path)) for row in rows if row.node in released
     )
-    arrived = tuple(Arrived(row.node, row.output, row.digest, Path(row.path)) for row in rows)
     base = blobs.path_of(hub, current.global_digest) if current.global_digest else None
     return _Plan(
         closing=Closing(manifest_of(job), number, arrived),
@@ -347,6 +345,11 @@ def _provenance(session: Session, job: JobRow, closing: Closing) -> dict[str, ob
     }
 
 
+_ARRIVED = (
+    select(UpdateRow.node, UpdateRow.output, UpdateRow.digest, UpdateRow.path)
+    .where(UpdateRow.job == bindparam("job"), UpdateRow.round == bindparam("round"))
+    .order_by(UpdateRow.node, UpdateRow.output)
+)
 # Every output asks for its place, so the question is put together once.
 _PLACE = (
     select(JobRow, SiteRow, RoundRow)

@@ -5,20 +5,24 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
 from datetime import timedelta
+from functools import lru_cache
+from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
 from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, Response, StreamingResponse
 
-from fairbank.catalogue import bodies
+from fairbank.catalogue import blobs, bodies
 from fairbank.catalogue.accounts import Account, Role, account
 from fairbank.catalogue.context import Hub
 from fairbank.catalogue.nodes import NodeIdentity, signed_node
+from fairbank.catalogue.notifier import Concern
 from fairbank.catalogue.uploads import MayRead, Reader, Receiver
 from fairbank.database import reading, writing
 from fairbank.federated_jobs.code import Tool, tools
@@ -29,6 +33,7 @@ from fairbank.federated_jobs.hub.grants import GrantLookup, granted
 from fairbank.federated_jobs.hub.rounds import OutputReceiver, close_ready
 from fairbank.federated_jobs.hub.sweep import next_due, sweep
 from fairbank.federated_jobs.protocol import (
+    LEASE_WITH_MODEL,
     LONGEST_WAIT_S,
     Claim,
     JobView,
@@ -46,6 +51,7 @@ log = logging.getLogger(__name__)
 LONGEST_SLEEP_S = 30.0
 BETWEEN_SWEEPS_S = 1.0
 AFTER_FAILURE_S = 1.0
+_PIECE_BYTES = 1 << 18
 
 
 def router(hub: Hub, *, grants: GrantLookup | None = None) -> APIRouter:
@@ -130,8 +136,8 @@ def _node_routes(routes: APIRouter, hub: Hub) -> None:
     ) -> Response:
         _same_node(node, who)
         claim = Claim.parse(body)
-        lease = await _next_lease(hub, request, who.name, claim)
-        return Response(status_code=204) if lease is None else _json(lease)
+        granted = await _next_lease(hub, request, who.name, claim)
+        return Response(status_code=204) if granted is None else granted.response()
 
     @routes.put("/v1/leases/{lease_id}")
     def renew_lease(lease_id: str, who: NodeIdentity = node_of, body: bytes = body_of) -> Response:
@@ -205,28 +211,67 @@ def _account_routes(routes: APIRouter, hub: Hub, grants: GrantLookup) -> None:
         return JSONResponse({"schema": "tools/1", "tools": [_tool(tool) for tool in tools()]})
 
 
-async def _next_lease(hub: Hub, request: Request, node: str, claim: Claim) -> Lease | None:
+@dataclass(frozen=True, slots=True)
+class _Granted:
+    """A lease, and the global model that goes with it where it is small enough for the claim."""
+
+    lease: Lease
+    model: bytes | None
+
+    def response(self) -> Response:
+        if self.model is None:
+            return _json(self.lease)
+        head = self.lease.to_bytes() + b"\n"
+        length = {"Content-Length": str(len(head) + len(self.model))}
+        return StreamingResponse(_pieces(head, self.model), media_type=LEASE_WITH_MODEL, headers=length)
+
+
+async def _pieces(head: bytes, model: bytes) -> AsyncIterator[bytes | memoryview]:
+    yield head
+    whole = memoryview(model)
+    # In pieces, so that of a model on its way to many slow nodes little is copied at a time.
+    for start in range(0, len(model), _PIECE_BYTES):
+        yield whole[start : start + _PIECE_BYTES]
+
+
+async def _next_lease(hub: Hub, request: Request, node: str, claim: Claim) -> _Granted | None:
     deadline = time.monotonic() + min(claim.max_wait_s, LONGEST_WAIT_S)
+    waited = False
     while True:
         seen = hub.notifier.seen
         # What is handed to a node that has gone would be lost until it claims again.
-        if await request.is_disconnected():
+        if waited and await request.is_disconnected():
             return None
-        lease = await run_in_threadpool(_lease_if_any, hub, node, claim)
-        if lease is not None:
-            return lease
+        granted = await run_in_threadpool(_grant_if_any, hub, node, claim)
+        if granted is not None:
+            return granted
         left_s = deadline - time.monotonic()
         if left_s <= 0 or hub.notifier.closed:
             return None
-        await hub.notifier.wait(seen, left_s)
+        await hub.notifier.wait(seen, left_s, Concern.WORK)
+        waited = True
 
 
-def _lease_if_any(hub: Hub, node: str, claim: Claim) -> Lease | None:
+def _grant_if_any(hub: Hub, node: str, claim: Claim) -> _Granted | None:
     with reading(hub.engine) as session:
         if not leases.waiting(session, node, claim):
             return None
     with writing(hub.engine) as session:
-        return leases.lease_next(hub, session, node, claim)
+        lease = leases.lease_next(hub, session, node, claim)
+    return None if lease is None else _Granted(lease, _model_of(hub, lease, claim.model_bytes))
+
+
+def _model_of(hub: Hub, lease: Lease, most_bytes: int) -> bytes | None:
+    if lease.global_digest is None:
+        return None
+    path = blobs.path_of(hub, lease.global_digest)
+    return _small_model(path) if path.stat().st_size <= most_bytes else None
+
+
+@lru_cache(maxsize=2)
+def _small_model(path: Path) -> bytes:
+    # All nodes of a round ask for the same one within moments; its name is its digest, so it never changes.
+    return path.read_bytes()
 
 
 async def _changed_job(hub: Hub, job_id: str, name: str, *, wait_s: int, seen: int) -> JobView:

@@ -28,6 +28,8 @@ from fairbank.federated_jobs.node.rounds import RoundOrder, Site
 from fairbank.federated_jobs.node.runner import ConfinedRunner, Runner
 from fairbank.federated_jobs.node.store import AnchorRow, ReviewRow
 from fairbank.federated_jobs.protocol import (
+    LEASE_WITH_MODEL,
+    MODEL_WITH_LEASE_BYTES,
     Claim,
     Lease,
     LeaseKind,
@@ -130,32 +132,44 @@ class Agent:
         """
         report_decisions(self._node, self._site.outbox)
         self._send_ready()
-        lease = self._claim(max_wait_s)
-        if lease is None:
+        answer = self._claim(max_wait_s)
+        if answer is None:
             return False
+        lease, model = answer
         match lease.kind:
             case LeaseKind.REVIEW:
                 self._review(lease)
             case LeaseKind.ROUND:
-                self._round(lease)
+                self._round(lease, model)
             case LeaseKind.STOP:
                 self._stop(lease)
         return True
 
-    def _claim(self, max_wait_s: int) -> Lease | None:
+    def _claim(self, max_wait_s: int) -> tuple[Lease, bytes | None] | None:
+        """Return the lease that the hub gives, and the global model that came with it, if any."""
         with reading(self._node.engine) as session:
             head = audit.head(session, audit.NodeAudit)
             open_jobs = session.scalars(select(ReviewRow.job).where(ReviewRow.ended.is_(False)))
             busy = sorted({*open_jobs, *self._site.runner.jobs()})
-        claim = Claim(max_wait_s=max_wait_s, audit_seq=head.seq, audit_hash=head.hash, busy=tuple(busy))
-        answer = self._site.outbox.control(
+        claim = Claim(
+            max_wait_s=max_wait_s,
+            audit_seq=head.seq,
+            audit_hash=head.hash,
+            busy=tuple(busy),
+            model_bytes=MODEL_WITH_LEASE_BYTES,
+        )
+        answer = self._site.outbox.ask(
             "POST",
             f"/v1/nodes/{self._node.name}/claim",
             claim,
             timeout_s=max_wait_s + ANSWER_MARGIN_S,
             once=True,
         )
-        return Lease.parse(answer) if answer else None
+        if answer.headers.get("Content-Type") == LEASE_WITH_MODEL:
+            head_line, _, model = answer.content.partition(b"\n")
+            return Lease.parse(head_line), model
+        told = self._site.client.json_of(answer)
+        return (Lease.parse(told), None) if told else None
 
     def _review(self, lease: Lease) -> None:
         with writing(self._node.engine) as session:
@@ -167,7 +181,7 @@ class Agent:
             return
         report_decisions(self._node, self._site.outbox)
 
-    def _round(self, lease: Lease) -> None:
+    def _round(self, lease: Lease, model: bytes | None) -> None:
         order = RoundOrder(lease.job, lease.round, lease.id, lease.global_digest)
         with writing(self._node.engine) as session:
             known = session.get(ReviewRow, lease.job)
@@ -177,12 +191,12 @@ class Agent:
         if known is None:
             self._tell(lease.job, SiteState.FAILED, reason=Reason.APPROVAL_MISSING)
             return
-        self._work(lease.job, lease.round, lease=lease)
+        self._work(lease.job, lease.round, lease=lease, model=model)
 
-    def _work(self, job: str, number: int, *, lease: Lease | None) -> None:
+    def _work(self, job: str, number: int, *, lease: Lease | None, model: bytes | None = None) -> None:
         try:
             with self._renewing(job, lease):
-                state = rounds.work(self._site, job, number)
+                state = rounds.work(self._site, job, number, model=model)
         except WorkerCancelled:
             log.warning("job %s was stopped in round %d", job, number)
             return

@@ -20,6 +20,9 @@ log = logging.getLogger(__name__)
 # The hub knows the job no longer, or it has gone on without this site: saying it again would change nothing.
 _SETTLED = frozenset({404, 409, 410})
 
+# Asked before every claim, so it is put together once.
+_UNTOLD = select(ReviewRow).where(ReviewRow.reported.is_(False)).order_by(ReviewRow.received, ReviewRow.job)
+
 
 def tell(node: Node, outbox: Outbox, job: str, message: SiteStateReport) -> None:
     """Send one report.
@@ -43,13 +46,7 @@ def report_decisions(node: Node, outbox: Outbox) -> int:
         HubUnreachable: if the hub does not answer; what was not told is told later.
     """
     with reading(node.engine) as session:
-        rows = list(
-            session.scalars(
-                select(ReviewRow)
-                .where(ReviewRow.reported.is_(False))
-                .order_by(ReviewRow.received, ReviewRow.job)
-            )
-        )
+        rows = list(session.scalars(_UNTOLD))
         approvals = {row.job: session.get(ApprovalRow, row.job) for row in rows}
     for row in rows:
         tell(node, outbox, row.job, _message(row, approvals[row.job]))

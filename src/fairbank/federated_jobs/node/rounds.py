@@ -7,11 +7,11 @@ the round is done in one transaction; from then on it is never computed again, o
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import Session
 
 from fairbank.database import reading, writing
@@ -46,10 +46,10 @@ from fairbank.release.errors import GateRefused, HubUnreachable, ReleaseStateErr
 from fairbank.release.hub_client import HubClient
 from fairbank.release.node import Node
 from fairbank.release.outbox import Outbox
-from fairbank.release.releases import ReleaseState
+from fairbank.release.releases import Release, ReleaseState, release_of
 from fairbank.release.store import ReleaseRow
 from fairbank.release.tensors import form_of
-from fairbank.signing import file_digest
+from fairbank.signing import file_digest, sha256_digest
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ TAKEN = "taken"
 STAGED = "staged"
 GIVEN_UP = "given_up"
 CRASHES_FORGIVEN = 1
-_UNSENT = (ReleaseState.HELD.value, ReleaseState.READY.value)
+_UNSENT = (ReleaseState.HELD, ReleaseState.READY)
 # The hub's codes after which sending the same bytes again cannot help: round closed, no such job, output refused, and
 # (of its uploads) refused, too large. After any other the output stays ready and is sent again.
 # The hub's words for an upload that it refuses, and for one that is too large; a node imports nothing of the hub.
@@ -106,8 +106,11 @@ def take(session: Session, order: RoundOrder, *, site: Site) -> None:
     row.lease = order.lease
 
 
-def work(site: Site, job: str, number: int) -> SiteState:
+def work(site: Site, job: str, number: int, *, model: bytes | None = None) -> SiteState:
     """Bring one round to its end and return the site's state after it; computing it again only if it is not staged.
+
+    Args:
+        model: the global model, where it came with the lease; it is fetched otherwise.
 
     Raises:
         HubUnreachable: if the hub does not answer; what is staged waits.
@@ -119,11 +122,13 @@ def work(site: Site, job: str, number: int) -> SiteState:
         return SiteState.FAILED
     if row.state == TAKEN:
         try:
-            _compute(site, row)
+            staged = _compute(site, row, model)
         except (HubUnreachable, WorkerCancelled):
             raise
         except FairbankError as err:
             return give_up(site, job, number, err)
+        # Everything was authorised in the transaction that has just staged them.
+        return _send(site, row, staged)
     return deliver(site, job, number)
 
 
@@ -136,8 +141,8 @@ def deliver(site: Site, job: str, number: int) -> SiteState:
     """
     with reading(site.node.engine) as session:
         row = session.get_one(WorkRow, (job, number))
-        releases = [session.get(ReleaseRow, str(each)) for each in row.releases]
-        unsent = any(each is not None and each.state in _UNSENT for each in releases)
+        releases = [release_of(session.get_one(ReleaseRow, str(each))) for each in row.releases]
+        unsent = any(each.state in _UNSENT for each in releases)
         try:
             if unsent:
                 check_may_leave(site.node, session, job)
@@ -147,20 +152,23 @@ def deliver(site: Site, job: str, number: int) -> SiteState:
             refusal = None
     if refusal is not None:
         return _kept_back(site, row, reason=refusal.reason, error=refusal.code, by="the approval's end")
-    for release_id in [str(each) for each in row.releases]:
-        state = site.outbox.release(release_id).state
-        if state is ReleaseState.HELD:
+    return _send(site, row, releases)
+
+
+def _send(site: Site, row: WorkRow, releases: Sequence[Release]) -> SiteState:
+    for release in releases:
+        if release.state is ReleaseState.HELD:
             return SiteState.OUTPUT_REVIEW
-        if state is ReleaseState.WITHHELD:
+        if release.state is ReleaseState.WITHHELD:
             return SiteState.WITHHELD
         try:
-            site.outbox.send(release_id)
+            site.outbox.send(release.id)
         except ReleaseStateError:
             return SiteState.OUTPUT_REVIEW
         except RemoteError as err:
             if err.remote_code not in _FINAL:
                 raise
-            return _refused_by_hub(site, row, release_id, err)
+            return _refused_by_hub(site, row, release.id, err)
     return SiteState.RELEASED
 
 
@@ -192,26 +200,27 @@ def unfinished(session: Session) -> list[tuple[str, int]]:
     return [(row.job, row.round) for row in rows]
 
 
-def _compute(site: Site, row: WorkRow) -> None:
+def _compute(site: Site, row: WorkRow, model: bytes | None) -> list[Release]:
     # Each new attempt has a smaller cohort, so this ends: with outputs, or with too few subjects.
-    while not _attempt(site, row):
+    while (staged := _attempt(site, row, model)) is None:
         log.warning("the cohort of job %s shrank; round %d is computed again", row.job, row.round)
+    return staged
 
 
-def _attempt(site: Site, row: WorkRow) -> bool:
-    """Compute and stage a round; return False if its cohort shrank meanwhile, and nothing was staged for that."""
+def _attempt(site: Site, row: WorkRow, given: bytes | None) -> list[Release] | None:
+    """Compute and stage a round; return None if its cohort shrank meanwhile, and nothing was staged for that."""
     with writing(site.node.engine) as session:
         authorised = authorise(site.node, session, row.job, source=site.source)
         previous = _last_released(session, row.job)
         _check_order(row, authorised, previous=previous)
-    model = _global_model(site, row)
+    model = _global_model(site, row, given)
     task = _task(site, row, authorised, previous=previous, model=model)
     try:
         products = _run(site, task)
     except _FilesChanged as changed:
         with writing(site.node.engine) as session:
             mark_gone(site.node, session, row.job, changed.members)
-        return False
+        return None
     try:
         return _stage(site, row, authorised, [(task, product) for product in products])
     finally:
@@ -221,14 +230,14 @@ def _attempt(site: Site, row: WorkRow) -> bool:
 
 def _stage(
     site: Site, row: WorkRow, authorised: Authorised, products: list[tuple[RoundTask, Product]]
-) -> bool:
+) -> list[Release] | None:
     candidate: Candidate | None = None
     try:
         with writing(site.node.engine) as session:
             # A withdrawal, of the approval or of a subject, may have come while the worker computed.
             now = authorise(site.node, session, row.job, source=site.source)
             if now.cohort.digest != authorised.cohort.digest:
-                return False
+                return None
             fresh = session.get_one(WorkRow, (row.job, row.round))
             approval = session.get_one(ApprovalRow, row.job)
             releases = []
@@ -243,7 +252,7 @@ def _stage(
             with writing(site.node.engine) as session:
                 site.outbox.note_refusal(session, candidate, err)
         raise
-    return True
+    return releases
 
 
 class _FilesChanged(Exception):
@@ -291,16 +300,22 @@ def _task(
     )
 
 
-def _global_model(site: Site, row: WorkRow) -> Path | None:
+def _global_model(site: Site, row: WorkRow, given: bytes | None) -> Path | None:
+    """Return the file of the model that a round starts from, taking what came with the lease if it is that model."""
     if row.global_digest is None:
         return None
     folder = job_folder(site.node, row.job) / "models"
     target = folder / f"{row.global_digest.removeprefix('sha256:')}.safetensors"
+    is_given = given is not None and sha256_digest(given) == row.global_digest
     # Not flushed to the disk, so after a power cut what lies there may be less than its name says.
-    if not target.exists() or file_digest(target) != row.global_digest:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        for old in folder.glob("*.safetensors"):
-            old.unlink()
+    if not is_given and target.exists() and file_digest(target) == row.global_digest:
+        return target
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for old in folder.glob("*.safetensors"):
+        old.unlink()
+    if given is not None and is_given:
+        target.write_bytes(given)
+    else:
         site.client.download(row.global_digest, target, durable=False)
     return target
 
@@ -331,8 +346,10 @@ def _counted(in_cohort: int, used: int | None) -> int:
 
 
 def _last_released(session: Session, job: str) -> int:
-    last = session.scalar(select(func.max(WorkRow.round)).where(WorkRow.job == job, WorkRow.state == STAGED))
-    return int(last or 0)
+    return int(session.scalar(_LAST_STAGED, {"job": job}) or 0)
+
+
+_LAST_STAGED = select(func.max(WorkRow.round)).where(WorkRow.job == bindparam("job"), WorkRow.state == STAGED)
 
 
 def _check_order(row: WorkRow, authorised: Authorised, *, previous: int) -> None:
