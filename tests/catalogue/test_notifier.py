@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
+from fairbank import events
 from fairbank.catalogue import routes
 from fairbank.catalogue.context import Hub, open_hub
 from fairbank.catalogue.nodes import invite
+from fairbank.catalogue.notifier import Concern
 from fairbank.database import writing
 
 
@@ -25,6 +27,45 @@ def test_what_was_missed_is_not_waited_for(hub: Hub) -> None:
     seen = hub.notifier.seen
     hub.notifier.notify()
     assert asyncio.run(hub.notifier.wait(seen, 30)) == seen + 1
+
+
+def test_who_waits_for_work_sleeps_through_the_outputs_of_others(hub: Hub) -> None:
+    async def both() -> tuple[int, int]:
+        seen = hub.notifier.seen
+        waiting = asyncio.create_task(hub.notifier.wait(seen, 30, Concern.WORK))
+        await asyncio.sleep(0)
+        await asyncio.to_thread(hub.notifier.notify, work=False)
+        done, _ = await asyncio.wait({waiting}, timeout=0.2)
+        assert not done
+        await asyncio.to_thread(hub.notifier.notify)
+        return await waiting, seen
+
+    found, seen = asyncio.run(both())
+    assert found == seen + 2
+
+
+def test_work_that_came_before_the_waiting_is_not_missed(hub: Hub) -> None:
+    seen = hub.notifier.seen
+    hub.notifier.notify()
+    hub.notifier.notify(work=False)
+    assert asyncio.run(hub.notifier.wait(seen, 30, Concern.WORK)) == seen + 2
+
+
+def test_who_waits_for_events_is_woken_by_events_alone(hub: Hub) -> None:
+    async def both() -> None:
+        poll = asyncio.create_task(hub.notifier.poll())
+        await asyncio.sleep(0.2)
+        waiting = asyncio.create_task(hub.notifier.wait(hub.notifier.seen, 30, Concern.EVENTS))
+        await asyncio.sleep(0)
+        await asyncio.to_thread(note, hub)
+        done, _ = await asyncio.wait({waiting}, timeout=0.3)
+        assert bool(done) == (hub.engine.dialect.name == "postgresql")
+        await asyncio.to_thread(happen, hub)
+        await asyncio.wait_for(waiting, 10)
+        poll.cancel()
+        await asyncio.gather(poll, return_exceptions=True)
+
+    asyncio.run(both())
 
 
 def test_waiting_ends_without_news(hub: Hub) -> None:
@@ -60,6 +101,18 @@ def test_the_background_brings_the_view_up_and_ends_cleanly(hub: Hub) -> None:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     asyncio.run(run())
+
+
+def note(hub: Hub) -> None:
+    with writing(hub.engine) as session:
+        invite(session, hub, actor="admin")
+    hub.notifier.notify()
+
+
+def happen(hub: Hub) -> None:
+    with writing(hub.engine) as session:
+        events.append(session, events.HubEvent, clock=hub.clock, kind="node.enrolled", subject="north")
+    hub.notifier.notify()
 
 
 def commit(hub: Hub) -> None:

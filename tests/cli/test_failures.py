@@ -453,6 +453,17 @@ def test_a_node_whose_clock_is_off_by_an_hour_is_told_so(
     assert NodeClockOff.code in caplog.text and "Traceback" not in caplog.text
 
 
+def test_a_running_hub_sends_its_answers_without_delay(
+    fairbank: Run, monkeypatch: pytest.MonkeyPatch, free_port: int
+) -> None:
+    fairbank("hub", "init", "--public-base-iri", "http://hub.test").ok()
+    protocols: list[int] = []
+    monkeypatch.setattr(uvicorn.Server, "run", lambda _, sockets: protocols.extend(s.proto for s in sockets))
+    fairbank("--set", f"hub_port={free_port}", "hub", "run").ok()
+    # asyncio sets TCP_NODELAY on connections of such a listener only.
+    assert protocols == [socket.IPPROTO_TCP]
+
+
 def test_a_running_hub_ends_on_ctrl_c_without_a_trace(fairbank: Run, tmp_path: Path, free_port: int) -> None:
     fairbank("hub", "init", "--public-base-iri", "http://hub.test").ok()
     running = subprocess.Popen(

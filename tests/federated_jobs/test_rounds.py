@@ -14,8 +14,10 @@ from fairbank.catalogue import blobs
 from fairbank.database import reading, writing
 from fairbank.errors import FairbankError
 from fairbank.federated_jobs.hub import rounds as hub_rounds
+from fairbank.federated_jobs.hub import routes as hub_routes
 from fairbank.federated_jobs.hub.rounds import close_ready
 from fairbank.federated_jobs.hub.store import OutputRow, RoundRow, UpdateRow
+from fairbank.federated_jobs.node import agent
 from fairbank.federated_jobs.node import rounds as site_rounds
 from fairbank.federated_jobs.node.errors import WorkerCrashed, WorkerOutOfMemory
 from fairbank.federated_jobs.node.store import WorkRow
@@ -454,3 +456,31 @@ def test_every_round_that_was_staged_is_marked_so(fed):
     with reading(fed.sites["east"].node.engine) as session:
         rows = session.scalars(select(WorkRow).where(WorkRow.job == job).order_by(WorkRow.round))
         assert [(row.round, row.state) for row in rows] == [(1, site_rounds.STAGED), (2, site_rounds.STAGED)]
+
+
+# -- the model that comes with the lease -----------------------------------------------------------------------------
+
+
+def test_a_small_model_comes_with_the_lease_and_a_large_one_is_fetched(start, monkeypatch):
+    expected, fetched = undisturbed(start), []
+    download = HubClient.download
+
+    def noted(self, digest, to, **options):
+        fetched.append(digest)
+        return download(self, digest, to, **options)
+
+    monkeypatch.setattr(HubClient, "download", noted)
+    small = start("east", "north", "west", folder="small")
+    assert final(small, small.run(rounds=3)) == expected
+    assert fetched == []
+    monkeypatch.setattr(agent, "MODEL_WITH_LEASE_BYTES", 50)
+    large = start("east", "north", "west", folder="large")
+    assert final(large, large.run(rounds=3)) == expected
+    assert len(fetched) == 2 * 3
+
+
+def test_a_model_that_came_with_a_lease_counts_only_if_it_is_the_one_that_is_named(start, monkeypatch):
+    expected = undisturbed(start)
+    monkeypatch.setattr(hub_routes, "_small_model", lambda path: b"another model")
+    fed = start("east", "north", "west")
+    assert final(fed, fed.run(rounds=3)) == expected

@@ -22,11 +22,13 @@ from fairbank.federated_jobs.node.sandbox_cgroup import CgroupTree, JobGroup, ma
 from fairbank.federated_jobs.node.sandbox_policy import JobFolder, Protection, SandboxMode, SandboxPolicy
 from fairbank.federated_jobs.node.sandbox_staging import (
     SeriesToStage,
+    Taken,
     hand_over,
     stage_series,
     take_from_scratch,
 )
 from fairbank.federated_jobs.node.sandbox_uid import lease_uid
+from fairbank.signing import sha256_digest
 
 AS_ROOT = os.geteuid() == 0
 POLICY = SandboxPolicy(max_processes=16)
@@ -320,3 +322,22 @@ class TestStaging:
             with pytest.raises(StagingRefused):
                 take_from_scratch(folder, name, to=tmp_path / "taken", max_bytes=50)
         assert take_from_scratch(folder, "large", to=tmp_path / "taken", max_bytes=100).size_bytes == 100
+
+    def test_the_head_of_a_file_can_be_replaced_while_it_is_taken(self, tmp_path: Path) -> None:
+        folder = JobFolder(tmp_path / "job").create()
+        (folder.scratch / "update").write_bytes(b"OLDtensors")
+        taken = take_from_scratch(
+            folder, "update", to=tmp_path / "taken", max_bytes=10, head=lambda read: b"new:" + read(3).lower()
+        )
+        assert (tmp_path / "taken").read_bytes() == b"new:oldtensors"
+        # What was read is what the job wrote, not what came of it.
+        assert taken == Taken(sha256_digest(b"OLDtensors"), 10)
+
+    def test_nothing_is_left_of_a_file_that_cannot_be_taken(self, tmp_path: Path) -> None:
+        folder = JobFolder(tmp_path / "job").create()
+        (folder.scratch / "update").write_bytes(b"x" * 100)
+        with pytest.raises(StagingRefused):
+            take_from_scratch(
+                folder, "update", to=tmp_path / "taken", max_bytes=50, head=lambda read: read(8)
+            )
+        assert not (tmp_path / "taken").exists()

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Callable
+from hashlib import sha512
 
 import pytest
+from http_message_signatures import HTTPMessageSigner, algorithms
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fairbank.clock import FixedClock
-from fairbank.http_signatures import WINDOW_S, ClockOff, UnsignedRequest, signature_headers, verify_request
-from fairbank.signing import SigningKey
+from fairbank.http_signatures import (
+    TAG,
+    WINDOW_S,
+    ClockOff,
+    UnsignedRequest,
+    _Message,
+    signature_headers,
+    verify_request,
+)
+from fairbank.signing import SigningKey, sha256_digest
 
 URL = "https://hub.example.org/v1/nodes/north/claim?wait_s=25&seen=3"
 BODY = b'{"schema":"claim/1"}'
@@ -159,3 +170,31 @@ def test_a_header_that_says_what_the_body_is_cannot_be_changed_or_added() -> Non
     for changed in ({"Fairbank-Round": "2"}, {"Fairbank-Class": "update"}, {"Content-Range": "bytes 0-0/1"}):
         with pytest.raises(UnsignedRequest):
             verify_request("PUT", url, {**signed, **changed}, body=b"x", clock=clock)
+
+
+def test_the_digest_of_the_body_is_told_once_it_has_been_checked(headers: Headers, clock: FixedClock) -> None:
+    assert verify_request("POST", URL, headers, body=BODY, clock=clock).body_digest == sha256_digest(BODY)
+
+
+def test_a_digest_that_is_not_of_the_body_is_refused(key: SigningKey, clock: FixedClock) -> None:
+    wrong = signature_headers(
+        "POST", URL, body=BODY, key=key, clock=clock, body_digest=sha256_digest(b"other")
+    )
+    with pytest.raises(UnsignedRequest):
+        verify_request("POST", URL, wrong, body=BODY, clock=clock)
+
+
+def test_a_digest_of_another_kind_is_checked_but_not_told(key: SigningKey, clock: FixedClock) -> None:
+    message = _Message(
+        "POST", URL, {"Content-Digest": f"sha-512=:{b64encode(sha512(BODY).digest()).decode()}:"}
+    )
+    signer = HTTPMessageSigner(signature_algorithm=algorithms.ED25519, key_resolver=None)
+    covered = ["@method", "@authority", "@path", "@query", "content-digest"]
+    prepared = signer.prepare(
+        message, key_id=key.key_id, created=clock.now(), nonce="n", label="x", tag=TAG,
+        covered_component_ids=covered, use_existing_digest=True,
+    )  # fmt: skip
+    signer.apply(message, prepared, key.private.sign(prepared.signature_base))
+    assert verify_request("POST", URL, message.headers, body=BODY, clock=clock).body_digest is None
+    with pytest.raises(UnsignedRequest):
+        verify_request("POST", URL, message.headers, body=BODY + b" ", clock=clock)
