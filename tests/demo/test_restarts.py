@@ -154,9 +154,16 @@ def of_victim(training: Training, fits: Callable[[Any], bool]) -> Callable[[Any]
     return lambda sent: sent.key == key and fits(sent)
 
 
-def download(sent: Any) -> bool:
-    """Fit a download of the global model; the first round has none."""
-    return sent.method == "GET" and sent.path.startswith("/v1/blobs/")
+def claim_after_round_one() -> Callable[[Any], bool]:
+    """Fit the first claim after what was released in round one: its answer brings the model of round two."""
+    released: list[str] = []
+
+    def fits(sent: Any) -> bool:
+        if sent.method == "PUT" and sent.headers.get("fairbank-round") == "1":
+            released.append(sent.path)
+        return bool(released) and sent.method == "POST" and sent.path.endswith("/claim")
+
+    return fits
 
 
 def upload(job: str, number: int) -> Callable[[Any], bool]:
@@ -191,10 +198,10 @@ def test_the_same_seed_gives_the_same_model_and_another_seed_another(training: T
 
 def test_a_node_killed_while_it_computes_round_two_comes_to_the_same_model(training: Training) -> None:
     expected = training.undisturbed("7")
-    with training.told.relay.trap(of_victim(training, download)) as trap:
+    with training.told.relay.trap(of_victim(training, claim_after_round_one())) as trap:
         job = training.start("7")
         trap.wait()
-        assert round_is(training, job, 2)
+        until(lambda: round_is(training, job, 2))
         computes = worker_computes(training.told)
         trap.let_go()
         until(computes)
@@ -230,9 +237,10 @@ def test_whenever_one_is_killed_the_model_is_the_same(
     training: Training, who: str, delay_s: float, seed: str
 ) -> None:
     expected = training.undisturbed(seed)
-    with training.told.relay.trap(of_victim(training, download)) as trap:
+    with training.told.relay.trap(of_victim(training, claim_after_round_one())) as trap:
         job = training.start(seed)
         trap.wait()
+        until(lambda: round_is(training, job, 2))
     time.sleep(delay_s)
     if who == "node":
         training.kill_and_restart_node()

@@ -373,7 +373,7 @@ class HubClient:
                     response.read()
                     raise self._refusal(response)
                 with part.open("ab" if response.status_code == 206 else "wb") as opened:
-                    for block in response.iter_raw():
+                    for block in response.iter_bytes():
                         seen.update(block)
                         opened.write(block)
             finally:
