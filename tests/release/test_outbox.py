@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -32,6 +33,7 @@ from fairbank.release.node import Node, open_node
 from fairbank.release.outbox import Outbox
 from fairbank.release.outbox_files import sweep
 from fairbank.release.releases import Release, ReleaseState
+from fairbank.signing import sha256_digest
 
 JOB = "01900000-0000-7000-8000-000000000001"
 JSON = "application/json"
@@ -142,6 +144,42 @@ def test_the_bytes_lie_where_only_the_node_reads_them(outbox: Outbox, node: Node
     file = node.outbox_path / release.digest.removeprefix("sha256:")
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert stat.S_IMODE(node.outbox_path.stat().st_mode) == 0o700
+
+
+def test_a_file_of_the_nodes_own_is_moved_and_becomes_private(
+    outbox: Outbox, node: Node, tmp_path: Path
+) -> None:
+    product = tmp_path / "product"
+    product.write_bytes(rows(7))
+    product.chmod(0o644)
+    release = staged(outbox, node, replace(result(rows(7)), content=product, movable=True))
+    kept = node.outbox_path / release.digest.removeprefix("sha256:")
+    assert not product.exists()
+    assert (kept.read_bytes(), stat.S_IMODE(kept.stat().st_mode)) == (rows(7), 0o600)
+
+
+def test_a_file_that_was_moved_and_refused_is_noted_and_gone(
+    outbox: Outbox, node: Node, tmp_path: Path
+) -> None:
+    product = tmp_path / "product"
+    product.write_bytes(rows(7))
+    candidate = replace(result(rows(7), subjects=4), content=product, movable=True)
+    with pytest.raises(GateRefused) as refused:
+        staged(outbox, node, candidate)
+    with writing(node.engine) as session:
+        outbox.note_refusal(session, candidate, refused.value)
+    with reading(node.engine) as session:
+        entry = ledger.entries(session)[0]
+    assert (entry.digest, entry.size_bytes) == (sha256_digest(rows(7)), len(rows(7)))
+    assert list(node.outbox_path.iterdir()) == []
+
+
+def test_a_link_is_neither_copied_nor_moved(outbox: Outbox, node: Node, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_bytes(rows(7))
+    (tmp_path / "link").symlink_to(tmp_path / "secret")
+    for movable in (True, False):
+        with pytest.raises(OSError):
+            staged(outbox, node, replace(result(rows(7)), content=tmp_path / "link", movable=movable))
 
 
 def test_bytes_changed_after_the_gate_are_never_sent(outbox: Outbox, node: Node, hub) -> None:

@@ -22,11 +22,12 @@ def keep(content: bytes | Path, folder: Path, *, name: str, move: bool = False) 
         content: the bytes, or a file; a link is refused.
         folder: the outbox folder, made if it is not there (mode 0700).
         name: a name that no other copy under way has.
-        move: take the file itself instead of a copy; only for one that nobody but the node could write.
+        move: take the file itself instead of a copy, where both lie on one disk; only for one that nobody but the node
+            could write.
     """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     digest = hashlib.sha256()
-    if move and isinstance(content, Path):
+    if move and isinstance(content, Path) and content.lstat().st_dev == folder.stat().st_dev:
         handle = os.open(content, os.O_RDONLY | os.O_NOFOLLOW)
         with os.fdopen(handle, "rb") as opened:
             os.fchmod(handle, 0o600)

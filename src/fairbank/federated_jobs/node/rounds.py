@@ -46,8 +46,7 @@ from fairbank.release.errors import GateRefused, HubUnreachable, ReleaseStateErr
 from fairbank.release.hub_client import HubClient
 from fairbank.release.node import Node
 from fairbank.release.outbox import Outbox
-from fairbank.release.releases import Release, ReleaseState, release_of
-from fairbank.release.store import ReleaseRow
+from fairbank.release.releases import Release, ReleaseState
 from fairbank.release.tensors import form_of
 from fairbank.signing import file_digest, sha256_digest
 
@@ -141,7 +140,7 @@ def deliver(site: Site, job: str, number: int) -> SiteState:
     """
     with reading(site.node.engine) as session:
         row = session.get_one(WorkRow, (job, number))
-        releases = [release_of(session.get_one(ReleaseRow, str(each))) for each in row.releases]
+        releases = [site.outbox.release(str(each)) for each in row.releases]
         unsent = any(each.state in _UNSENT for each in releases)
         try:
             if unsent:
