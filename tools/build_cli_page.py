@@ -84,6 +84,7 @@ ACTS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("ask the catalogue in SPARQL", (R, C, K, O), "sparql"),
     ("list the datasets of the hub", (R, C, K, O), "dataset list"),
     ("see one dataset", (R, C, K, O), "dataset show"),
+    ("see which versions of a dataset there are", (R, C, K, O), "dataset versions"),
     ("ask for access", (R,), "request submit"),
     ("list requests", (R, K), "request list"),
     ("follow a request", (R, K), "request show"),

@@ -12,9 +12,10 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from pyoxigraph import Literal, NamedNode, Quad
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from fairbank.catalogue.history import newest_edition
+from fairbank.catalogue.record_rows import Edition
 from fairbank.catalogue.store import (
     ActivityRow,
     ArtefactRow,
@@ -22,7 +23,6 @@ from fairbank.catalogue.store import (
     DistributionRow,
     NodeRow,
     StratumRow,
-    VersionRow,
 )
 from fairbank.clock import iso
 from fairbank.ontology import terms, vocabulary
@@ -79,26 +79,25 @@ class _Graph:
 
 
 def dataset_quads(session: Session, row: DatasetRow) -> list[Quad]:
-    """Return the whole description of a dataset: DCAT, provenance, imaging cube, distributions, quality."""
+    """Return the whole description of a dataset's newest version: what the RDF view holds of it."""
+    return edition_quads(newest_edition(session, row))
+
+
+def edition_quads(edition: Edition) -> list[Quad]:
+    """Return a whole description: DCAT, provenance, imaging cube, distributions, quality.
+
+    Source: DCAT 3, section 11.1, for the links between a dataset and its versions.
+    """
+    row = edition.dataset
     graph = _Graph(row.graph)
     _dataset(graph, row)
-    signer = session.scalar(
-        select(VersionRow.signer).where(VersionRow.iri == row.iri, VersionRow.version == row.version)
-    )
-    graph.text(row.iri, terms.SIGNED_BY, signer)
-    strata = session.scalars(
-        select(StratumRow)
-        .where(StratumRow.iri == row.iri)
-        .order_by(
-            StratumRow.modality, StratumRow.body_part, StratumRow.manufacturer, StratumRow.slice_thickness
-        )
-    )
-    _cube(graph, row, strata)
-    _distributions(graph, row, session.scalars(select(DistributionRow).where(DistributionRow.iri == row.iri)))
-    activities = session.scalars(
-        select(ActivityRow).where(ActivityRow.iri == row.iri).order_by(ActivityRow.place)
-    )
-    _provenance(graph, row, list(activities))
+    graph.text(row.iri, terms.SIGNED_BY, edition.signer)
+    graph.link(row.iri, terms.DCAT + "hasCurrentVersion", edition.current)
+    graph.link(row.iri, terms.DCAT + "isVersionOf", edition.version_of)
+    graph.link(row.iri, terms.DCAT + "previousVersion", edition.previous)
+    _cube(graph, row, edition.strata)
+    _distributions(graph, row, edition.distributions)
+    _provenance(graph, row, edition.activities)
     _quality(graph, row)
     return graph.quads
 
@@ -160,7 +159,7 @@ def _dataset(graph: _Graph, row: DatasetRow) -> None:
     graph.link(iri, terms.TYPE, terms.DCAT + "Dataset", terms.PROV + "Entity")
     graph.text(iri, terms.DCT + "title", row.title)
     graph.text(iri, terms.DCT + "description", row.description)
-    graph.text(iri, terms.DCT + "identifier", f"{row.node}/{row.dataset}")
+    graph.text(iri, terms.DCT + "identifier", row.iri.rsplit("/datasets/", 1)[1])
     graph.text(iri, terms.DCAT + "keyword", *dict.fromkeys(row.keywords))
     graph.text(iri, terms.DCAT + "version", str(row.version))
     graph.number(iri, terms.RECORD_VERSION, row.version)
@@ -260,7 +259,7 @@ def _distributions(graph: _Graph, row: DatasetRow, rows: Iterable[DistributionRo
         graph.count(iri, "subjects", each.subjects, below=below)
 
 
-def _provenance(graph: _Graph, row: DatasetRow, activities: list[ActivityRow]) -> None:
+def _provenance(graph: _Graph, row: DatasetRow, activities: Iterable[ActivityRow]) -> None:
     previous: str | None = None
     for each in activities:
         iri = f"{row.iri}#activity-{each.place + 1}"

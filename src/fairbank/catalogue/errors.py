@@ -32,7 +32,9 @@ FairbankError
     ├── RequestNotFound        FB-CAT-061
     ├── WrongState             FB-CAT-062
     ├── DecisionRefused        FB-CAT-063
-    └── GrantNotFound          FB-CAT-064
+    ├── GrantNotFound          FB-CAT-064
+    ├── VersionNotFound        FB-CAT-070
+    └── ParameterRefused       FB-CAT-071
 """
 
 from __future__ import annotations
@@ -272,3 +274,17 @@ class GrantNotFound(CatalogueError):
 
     code = "FB-CAT-064"
     kind = Kind.NOT_FOUND
+
+
+class VersionNotFound(CatalogueError):
+    """A dataset has no version of this number."""
+
+    code = "FB-CAT-070"
+    kind = Kind.NOT_FOUND
+
+
+class ParameterRefused(CatalogueError):
+    """A number in an address is no number, or out of its range."""
+
+    code = "FB-CAT-071"
+    kind = Kind.MISUSE

@@ -16,10 +16,10 @@ from sqlalchemy.orm import Session
 from fairbank import audit, events
 from fairbank.catalogue.context import Hub
 from fairbank.catalogue.errors import DatasetNotFound, RecordRefused
+from fairbank.catalogue.record_rows import activities_of, distributions_of, facet_words, fill, strata_of
 from fairbank.catalogue.search_index import index_dataset
 from fairbank.catalogue.store import ActivityRow, DatasetRow, DistributionRow, StratumRow, VersionRow
 from fairbank.catalogue.uploads import ReleaseMeta
-from fairbank.clock import parse_iso
 from fairbank.ontology.counts import Count, CountKind
 from fairbank.ontology.record import DatasetRecord, Totals
 from fairbank.signing import Sealed
@@ -82,7 +82,7 @@ def publish(session: Session, hub: Hub, record: DatasetRecord, sealed: Sealed) -
             first_published=now,
         )
         session.add(row)
-    _fill(row, record, sealed)
+    fill(row, record, digest=sealed.digest)
     row.published = now
     session.flush()
     _replace_rows(session, iri, record)
@@ -177,78 +177,12 @@ def _is_small(count: Count, k: int) -> bool:
     return _is_exact(count) and count.at_least < k
 
 
-def _fill(row: DatasetRow, record: DatasetRecord, sealed: Sealed) -> None:
-    row.version = record.version
-    row.digest = sealed.digest
-    row.title = record.title
-    row.description = record.description
-    row.keywords = list(record.keywords)
-    row.publisher = record.publisher
-    row.contact = record.contact
-    row.licence = record.licence
-    row.access_rights = record.access_rights.value
-    row.collection_kind = record.collection_kind.value
-    row.data_use = list(record.data_use)
-    row.minimum_count = record.minimum_count
-    row.totals = record.totals.model_dump(mode="json", exclude_none=True)
-    row.quality = [each.model_dump(mode="json", exclude_none=True) for each in record.quality]
-    row.acquired_from = record.acquired_from
-    row.acquired_to = record.acquired_to
-    row.created = parse_iso(record.created)
-    row.search_text = " ".join((record.title, " ".join(record.keywords), _facets(record), record.description))
-
-
 def _replace_rows(session: Session, iri: str, record: DatasetRecord) -> None:
     for table in (StratumRow, DistributionRow, ActivityRow):
         session.execute(delete(table).where(table.iri == iri))
-    for cell in record.cube:
-        session.add(
-            StratumRow(
-                iri=iri,
-                modality=cell.modality,
-                body_part=cell.body_part,
-                manufacturer=cell.manufacturer,
-                slice_thickness=cell.slice_thickness,
-                series=cell.series.value,
-                series_status=cell.series.kind.value,
-                studies=cell.studies.value,
-                studies_status=cell.studies.kind.value,
-                subjects=cell.subjects.value,
-                subjects_status=cell.subjects.kind.value,
-            )
-        )
-    for row in record.distributions:
-        session.add(
-            DistributionRow(
-                iri=iri,
-                attribute=row.attribute,
-                value=row.value,
-                how_known=row.how_known.value,
-                subjects=row.subjects.value,
-                subjects_status=row.subjects.kind.value,
-            )
-        )
-    for place, activity in enumerate(record.provenance):
-        session.add(
-            ActivityRow(
-                iri=iri,
-                place=place,
-                kind=activity.kind.value,
-                tool=activity.tool,
-                tool_version=activity.tool_version,
-                profile=activity.profile,
-                profile_digest=activity.profile_digest,
-                source_system=activity.source_system,
-                agent=activity.agent,
-                started=parse_iso(activity.started),
-                ended=parse_iso(activity.ended),
-            )
-        )
-
-
-def _facets(record: DatasetRecord) -> str:
-    words = {word for cell in record.cube for word in (cell.modality, cell.body_part, cell.manufacturer)}
-    return " ".join((record.node, record.publisher, record.collection_kind.value, *sorted(words)))
+    session.add_all(strata_of(iri, record))
+    session.add_all(distributions_of(iri, record))
+    session.add_all(activities_of(iri, record))
 
 
 def _index(session: Session, iri: str, record: DatasetRecord) -> None:
@@ -257,7 +191,7 @@ def _index(session: Session, iri: str, record: DatasetRecord) -> None:
         iri=iri,
         title=record.title,
         keywords=" ".join(record.keywords),
-        facets=_facets(record),
+        facets=facet_words(record),
         description=record.description,
     )
 

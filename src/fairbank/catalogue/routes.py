@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query
 from sqlalchemy import select
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 import fairbank
 from fairbank import audit
@@ -19,7 +19,7 @@ from fairbank.catalogue import (
     access_routes,
     accounts,
     bodies,
-    negotiation,
+    dataset_routes,
     nodes,
     projector,
     records,
@@ -28,16 +28,13 @@ from fairbank.catalogue import (
 )
 from fairbank.catalogue.accounts import Account, Role
 from fairbank.catalogue.context import Hub
-from fairbank.catalogue.errors import NotAcceptable, UnknownNode
+from fairbank.catalogue.errors import UnknownNode
 from fairbank.catalogue.nodes import NodeIdentity
 from fairbank.catalogue.wire import Invitation, VisibilityChange
 from fairbank.clock import iso
 from fairbank.database import reading, writing
-from fairbank.ontology.record import DatasetRecord
-from fairbank.signing import payload_type
 
 log = logging.getLogger("fairbank.catalogue")
-SEALED_RECORD = payload_type(DatasetRecord.kind)
 _SWEEP_S = 15.0
 _AUDIT_PAGE = 1_000
 _Several = Annotated[list[str], Query(default_factory=list)]
@@ -48,6 +45,7 @@ def router(hub: Hub) -> APIRouter:
     routes = APIRouter()
     for part in (_hub_routes, _node_routes, _account_routes, _dataset_routes, _query_routes, _audit_routes):
         routes.include_router(part(hub))
+    routes.include_router(dataset_routes.router(hub))
     routes.include_router(access_routes.router(hub))
     return routes
 
@@ -220,30 +218,6 @@ def _dataset_routes(hub: Hub) -> APIRouter:
     message: bytes = Depends(bodies.body())
     anyone: Account | None = Depends(accounts.anyone(hub))
     admin: Account = Depends(accounts.account(hub, Role.ADMIN))
-
-    @routes.get("/datasets")
-    def listing(who: Any = anyone) -> dict[str, Any]:
-        with reading(hub.engine) as session:
-            return {"schema": "datasets/1", "datasets": search.listing(session, who)}
-
-    @routes.get("/datasets/{node}/{dataset}")
-    def dataset(node: str, dataset: str, request: Request, who: Any = anyone) -> Response:
-        with reading(hub.engine) as session:
-            row = search.find(session, records.dataset_iri(hub, node, dataset), who)
-            offered = (negotiation.JSON, *negotiation.GRAPH_FORMATS, SEALED_RECORD)
-            chosen = negotiation.choose(request.headers.get("accept"), offered)
-            if chosen is None:
-                raise NotAcceptable(
-                    "None of the formats that you accept is offered.",
-                    why="A dataset comes as JSON, Turtle, N-Triples, JSON-LD, RDF/XML, or as the node sealed it.",
-                    todo="Accept one of these.",
-                )
-            headers = {"ETag": f'"{row.digest}"', "Vary": "Accept"}
-            if chosen == negotiation.JSON:
-                return JSONResponse(search.in_full(session, row), headers=headers)
-            if chosen == SEALED_RECORD:
-                return Response(search.envelope(session, row), media_type=chosen, headers=headers)
-            return Response(search.as_rdf(session, row, chosen), media_type=chosen, headers=headers)
 
     @routes.get("/search")
     def find(

@@ -15,10 +15,11 @@ from sqlalchemy import ColumnElement, case, func, select
 from sqlalchemy.orm import Session
 
 from fairbank.catalogue.accounts import Account
-from fairbank.catalogue.description import dataset_quads
+from fairbank.catalogue.description import edition_quads
 from fairbank.catalogue.errors import DatasetNotFound
+from fairbank.catalogue.record_rows import Edition
 from fairbank.catalogue.search_index import ranked
-from fairbank.catalogue.store import ActivityRow, DatasetRow, DistributionRow, StratumRow, VersionRow
+from fairbank.catalogue.store import ActivityRow, DatasetRow, DistributionRow, StratumRow
 from fairbank.catalogue.visibility import visible
 from fairbank.clock import iso
 from fairbank.ontology.counts import Count, CountKind
@@ -105,22 +106,9 @@ def summary(row: DatasetRow) -> dict[str, Any]:
     }
 
 
-def in_full(session: Session, row: DatasetRow) -> dict[str, Any]:
-    """Return everything that is published about a dataset."""
-    strata = session.scalars(
-        select(StratumRow)
-        .where(StratumRow.iri == row.iri)
-        .order_by(*(getattr(StratumRow, axis) for axis in AXES))
-    )
-    distributions = session.scalars(
-        select(DistributionRow).where(DistributionRow.iri == row.iri).order_by(DistributionRow.id)
-    )
-    activities = session.scalars(
-        select(ActivityRow).where(ActivityRow.iri == row.iri).order_by(ActivityRow.place)
-    )
-    signer = session.scalar(
-        select(VersionRow.signer).where(VersionRow.iri == row.iri, VersionRow.version == row.version)
-    )
+def in_full(edition: Edition) -> dict[str, Any]:
+    """Return everything that is published about a dataset, as one version of it says."""
+    row = edition.dataset
     return {
         "schema": "dataset/1",
         **summary(row),
@@ -130,25 +118,20 @@ def in_full(session: Session, row: DatasetRow) -> dict[str, Any]:
         "acquired_from": row.acquired_from,
         "acquired_to": row.acquired_to,
         "digest": row.digest,
-        "signed_by": signer,
-        "cube": [_cell(cell, row.minimum_count) for cell in strata],
-        "distributions": [_distribution(each, row.minimum_count) for each in distributions],
-        "provenance": [_activity(each) for each in activities],
+        "signed_by": edition.signer,
+        "cube": [_cell(cell, row.minimum_count) for cell in edition.strata],
+        "distributions": [_distribution(each, row.minimum_count) for each in edition.distributions],
+        "provenance": [_activity(each) for each in edition.activities],
         "quality": row.quality,
     }
 
 
-def as_rdf(session: Session, row: DatasetRow, media_type: str) -> bytes:
-    """Return a dataset's description as RDF, the same triples that SPARQL sees."""
+def as_rdf(edition: Edition, media_type: str) -> bytes:
+    """Return a dataset's description as RDF; of the newest version the same triples that SPARQL sees."""
     prefixes = PREFIXES if media_type == "text/turtle" else None
-    triples = (quad.triple for quad in dataset_quads(session, row))
+    triples = (quad.triple for quad in edition_quads(edition))
     content = serialize(triples, format=RdfFormat.from_media_type(media_type), prefixes=prefixes)
     return content or b""
-
-
-def envelope(session: Session, row: DatasetRow) -> bytes:
-    """Return the newest record exactly as its node sealed it."""
-    return session.get_one(VersionRow, (row.iri, row.version)).envelope
 
 
 def _shown(count: dict[str, Any]) -> str:

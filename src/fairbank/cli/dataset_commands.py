@@ -12,6 +12,7 @@ from fairbank.cli.session import api, node
 app = typer.Typer(
     no_args_is_help=True, help="Define a node's datasets; list and show the datasets of the hub."
 )
+_OF_HUB = typer.Argument(help="IRI of the dataset, or NODE/NAME.")
 
 
 @app.command()
@@ -85,15 +86,17 @@ def list_datasets(ctx: typer.Context, format: FormatOption = Format.TABLE) -> No
 @app.command()
 def show(
     ctx: typer.Context,
-    dataset: Annotated[str, typer.Argument(help="IRI of the dataset, or NODE/NAME.")],
+    dataset: Annotated[str, _OF_HUB],
+    version: Annotated[
+        int | None, typer.Option(help="An older version; the newest by default.", min=1)
+    ] = None,
     format: FormatOption = Format.TABLE,
 ) -> None:
     """Show a dataset of the hub: what it holds, from where, and how it may be used.
 
-    Example: fairbank dataset show northfield/northfield-ct
+    Example: fairbank dataset show northfield/northfield-ct --version 2
     """
-    path = dataset.partition("/datasets/")[2] or dataset
-    answer: dict[str, Any] = api(ctx).get(f"/datasets/{path}")
+    answer: dict[str, Any] = api(ctx).get(_address(dataset), version=version)
     if format is Format.TABLE:
         answer = {
             key: value
@@ -101,6 +104,24 @@ def show(
             if not isinstance(value, (list, dict)) or key in _SHORT
         }
     show_fields(answer, format=format)
+
+
+@app.command()
+def versions(
+    ctx: typer.Context,
+    dataset: Annotated[str, _OF_HUB],
+    format: FormatOption = Format.TABLE,
+) -> None:
+    """List the published versions of a dataset of the hub, newest first: digest, when it came, who signed it.
+
+    Example: fairbank dataset versions northfield/northfield-ct
+    """
+    rows = api(ctx).get(f"{_address(dataset)}/versions")["versions"]
+    show_rows(rows, columns=("version", "received", "digest", "signed_by"), format=format)
+
+
+def _address(dataset: str) -> str:
+    return f"/datasets/{dataset.partition('/datasets/')[2] or dataset}"
 
 
 _SHORT = ("keywords", "data_use", "totals")
