@@ -60,6 +60,7 @@ ACTS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("bring the index up to date", (C,), "harvest index"),
     ("see what a record would say before it leaves", (C,), "harvest preview"),
     ("publish a dataset", (C,), "harvest publish"),
+    ("withdraw a dataset for good", (C,), "dataset withdraw"),
     ("introduce the node to a hub", (C,), "node enrol"),
     ("see what waits to leave", (C,), "node outbox"),
     ("send what waits", (C,), "node send"),

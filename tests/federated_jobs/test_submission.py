@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from fairbank.clock import iso
-from fairbank.database import reading
+from fairbank.database import reading, writing
 from fairbank.federated_jobs.hub.store import JobRow
 from fairbank.ontology.outputs import OutputClass
 from fairbank.ontology.signed_objects import Selector, VisaDataset
@@ -156,3 +156,43 @@ def test_the_tools_are_listed_with_their_digests_and_options(fed):
     assert set(tools) == {"intensity-geometry", "noop", "slice-autoencoder"}
     assert tools["noop"]["digest"].startswith("sha256:")
     assert "weights" in tools["noop"]["parameters"]["properties"]
+
+
+def test_a_job_on_a_dataset_that_was_withdrawn_is_refused_under_an_old_visa(fed):
+    from fairbank.catalogue import withdrawal
+    from fairbank.catalogue.store import DatasetRow
+    from fairbank.ontology.withdrawal import WithdrawalReason
+
+    visa = fed.visa()
+    iri = visa.payload["datasets"][0]["iri"]
+    said = {
+        **dict.fromkeys(("digest", "title", "description", "publisher", "search_text"), "x"),
+        **{key: [] for key in ("keywords", "data_use", "quality")},
+        **dict.fromkeys(("created", "first_published", "published"), fed.clock.now()),
+    }
+    with writing(fed.hub.engine) as session:
+        session.add(
+            DatasetRow(
+                iri=iri,
+                graph=f"{iri}-graph",
+                node="east",
+                dataset="x",
+                version=1,
+                visibility="public",
+                access_rights="NON_PUBLIC",
+                collection_kind="test",
+                minimum_count=10,
+                totals={},
+                **said,
+            )
+        )
+        session.flush()
+        withdrawal.withdraw(session, fed.hub, iri=iri, reason=WithdrawalReason.MOVED, actor="east")
+    manifest = fed.manifest(visa)
+    answer = fed.post("/v1/jobs", manifest.seal(fed.requester))
+    assert answer.status_code == 422 and iri in answer.json()["title"]
+    assert refused(fed, manifest) == answer.json()["code"] == "FB-JOBS-011"
+    others = tuple(one for one in manifest.datasets if one.iri != iri)
+    rest = fed.manifest(visa)
+    plan = rest.plan.model_copy(update={"quorum": 1})
+    assert fed.submit(rest.model_copy(update={"datasets": others, "plan": plan}))

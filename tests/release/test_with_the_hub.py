@@ -166,3 +166,29 @@ def test_an_older_record_of_a_restored_node_is_a_conflict_and_changes_nothing(
     assert isinstance(refused.value, ReleaseConflict) or getattr(refused.value, "remote_code", "").startswith(
         "FB-CAT"
     )
+
+
+def test_a_node_withdraws_its_dataset_by_one_word_that_the_ledger_shows(
+    hub: Hub, node: Node, make_record: Make
+) -> None:
+    from fairbank.harvest.datasets import Description, define_dataset
+    from fairbank.harvest.errors import UnknownDataset
+    from fairbank.harvest.withdrawal import withdraw_dataset
+    from fairbank.ontology.record import CollectionKind
+    from fairbank.ontology.withdrawal import WithdrawalReason
+
+    client = HubClient.of(node)
+    Outbox(node, client).send(staged(node, make_record).id)
+    (listed,) = client.get("/datasets")["datasets"]
+    with pytest.raises(UnknownDataset):
+        withdraw_dataset(node, listed["dataset"], WithdrawalReason.ERROR)
+    said = Description("Lungs", "Chest CT.", CollectionKind.TEST, data_use=("DUO:0000042",))
+    define_dataset(node, listed["dataset"], project="thorax", description=said)
+    answer = withdraw_dataset(node, listed["dataset"], WithdrawalReason.CONSENT_WITHDRAWN)
+    assert (answer["iri"], answer["reason"]) == (listed["iri"], "consent_withdrawn")
+    assert client.get("/datasets")["datasets"] == []
+    with reading(node.engine) as session:
+        entry = ledger.entries(session, limit=1)[0]
+        body = ledger.content(entry, node.outbox_path)
+    assert body == b'{"schema":"withdrawal/1","reason":"consent_withdrawn"}'
+    assert entry.name == f"PUT /v1/datasets/{listed['dataset']}/withdrawal"

@@ -27,6 +27,7 @@ from fairbank.catalogue.errors import (
 )
 from fairbank.catalogue.store import DatasetRow, DecisionRow, RequestDatasetRow, RequestRow, VisaRow
 from fairbank.catalogue.visibility import visible
+from fairbank.catalogue.withdrawal import withdrawn_among
 from fairbank.clock import iso, parse_iso
 from fairbank.database import writing
 from fairbank.ontology import data_use
@@ -348,6 +349,12 @@ def _grant(session: Session, hub: Hub, row: RequestRow, decision: Decision) -> N
             todo=f"Name an end after now and not after {iso(row.until)}.",
         )
     request, _ = Request.open(row.envelope, trusted=None)
+    if gone := withdrawn_among(session, set(request.datasets)):
+        raise DecisionRefused(
+            f"{len(gone)} of the request's datasets were withdrawn, the first is {gone[0]}.",
+            why="No visa is made for what its biobank has withdrawn.",
+            todo="Return the request, so that it can be made anew without them.",
+        )
     # Not-before is a minute ago: a node whose clock is a little behind can use the visa at once.
     visa = Visa(
         id=hub.clock.new_id(),

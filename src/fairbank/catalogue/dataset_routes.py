@@ -8,12 +8,15 @@ from fastapi import APIRouter, Depends
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from fairbank.catalogue import accounts, history, negotiation, records, search
-from fairbank.catalogue.accounts import Account
+from fairbank.catalogue import accounts, bodies, history, negotiation, nodes, records, search, withdrawal
+from fairbank.catalogue.accounts import Account, Role
 from fairbank.catalogue.context import Hub
 from fairbank.catalogue.errors import NotAcceptable
+from fairbank.catalogue.nodes import NodeIdentity
 from fairbank.catalogue.parameters import is_known, whole_number
-from fairbank.database import reading
+from fairbank.catalogue.wire import Withdrawal
+from fairbank.clock import iso
+from fairbank.database import reading, writing
 from fairbank.ontology.record import DatasetRecord
 from fairbank.signing import payload_type
 
@@ -25,6 +28,9 @@ def router(hub: Hub) -> APIRouter:
     """Return the routes of datasets and their versions."""
     routes = APIRouter(tags=["catalogue"])
     anyone: Account | None = Depends(accounts.anyone(hub))
+    message: bytes = Depends(bodies.body(64 * 1024))
+    admin: Account = Depends(accounts.account(hub, Role.ADMIN))
+    signed: NodeIdentity = Depends(nodes.signed_node(hub, limit_bytes=64 * 1024))
 
     @routes.get("/datasets")
     def listing(who: Any = anyone) -> dict[str, Any]:
@@ -76,4 +82,25 @@ def router(hub: Hub) -> APIRouter:
                 "versions": history.versions(session, row),
             }
 
+    @routes.put("/v1/datasets/{dataset}/withdrawal")
+    def withdraw(dataset: str, content: bytes = message, node: NodeIdentity = signed) -> dict[str, Any]:
+        wish = Withdrawal.parse(content)
+        return _withdraw(hub, records.dataset_iri(hub, node.name, dataset), wish, actor=node.key_id)
+
+    @routes.put("/v1/datasets/{node}/{dataset}/withdrawal")
+    def withdraw_any(
+        node: str, dataset: str, content: bytes = message, who: Account = admin
+    ) -> dict[str, Any]:
+        wish = Withdrawal.parse(content)
+        return _withdraw(hub, records.dataset_iri(hub, node, dataset), wish, actor=who.name)
+
     return routes
+
+
+def _withdraw(hub: Hub, iri: str, wish: Withdrawal, *, actor: str) -> dict[str, Any]:
+    with writing(hub.engine) as session:
+        row = withdrawal.withdraw(session, hub, iri=iri, reason=wish.reason, actor=actor)
+        assert row.withdrawn is not None
+        answer = {"iri": iri, "withdrawn": iso(row.withdrawn), "reason": wish.reason.value}
+    hub.notifier.notify()
+    return answer

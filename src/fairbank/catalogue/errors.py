@@ -34,7 +34,8 @@ FairbankError
     ├── DecisionRefused        FB-CAT-063
     ├── GrantNotFound          FB-CAT-064
     ├── VersionNotFound        FB-CAT-070
-    └── ParameterRefused       FB-CAT-071
+    ├── ParameterRefused       FB-CAT-071
+    └── DatasetWithdrawn       FB-CAT-072
 """
 
 from __future__ import annotations
@@ -288,3 +289,32 @@ class ParameterRefused(CatalogueError):
 
     code = "FB-CAT-071"
     kind = Kind.MISUSE
+
+
+class DatasetWithdrawn(CatalogueError):
+    """A dataset was withdrawn for good; the answer names the class of the reason and the moment.
+
+    Attributes:
+        reason: a word of `WithdrawalReason`.
+        at: when, as RFC 3339 text.
+    """
+
+    code = "FB-CAT-072"
+    kind = Kind.GONE
+    reason: str = ""
+    at: str = ""
+
+    @classmethod
+    def of(cls, dataset: str, *, at: str, reason: str) -> DatasetWithdrawn:
+        """Return the error about a dataset."""
+        error = cls(
+            f"The dataset {dataset} was withdrawn on {at[:10]}: {reason.replace('_', ' ')}.",
+            why="A withdrawal is final, for all versions: nothing of it is shown, granted or published any more.",
+            todo="Look for another dataset; who published it may publish again under another name.",
+        )
+        error.reason, error.at = reason, at
+        return error
+
+    def problem(self) -> dict[str, str | int]:
+        """Return the problem, with `reason` and `withdrawn` for programs (RFC 9457, section 3.2)."""
+        return {**super().problem(), "reason": self.reason, "withdrawn": self.at}

@@ -201,7 +201,9 @@ def signed_url(request: Request) -> str:
 
 def listing(session: Session) -> list[NodeEntry]:
     """Return all nodes that may send, by name, with how many visible datasets each has."""
-    per_node = select(DatasetRow.node, func.count()).where(DatasetRow.visibility == "public")
+    per_node = select(DatasetRow.node, func.count()).where(
+        DatasetRow.visibility == "public", DatasetRow.withdrawn.is_(None)
+    )
     counts = dict(session.execute(per_node.group_by(DatasetRow.node)).all())
     rows = session.scalars(select(NodeRow).where(NodeRow.revoked.is_(None)).order_by(NodeRow.name))
     return [

@@ -127,7 +127,8 @@ class Projector:
     def _quads(self, session: Session, graph: str) -> list[Quad]:
         dataset = session.scalar(select(DatasetRow).where(DatasetRow.graph == graph))
         if dataset is not None:
-            return description.dataset_quads(session, dataset)
+            # Also after a withdrawal the row is there; its graph is not.
+            return description.dataset_quads(session, dataset) if dataset.withdrawn is None else []
         artefact = session.scalar(select(ArtefactRow).where(ArtefactRow.graph == graph))
         if artefact is not None:
             return description.artefact_quads(self._hub.base_iri, artefact)

@@ -20,6 +20,7 @@ from fairbank.catalogue.record_rows import activities_of, distributions_of, face
 from fairbank.catalogue.search_index import index_dataset
 from fairbank.catalogue.store import ActivityRow, DatasetRow, DistributionRow, StratumRow, VersionRow
 from fairbank.catalogue.uploads import ReleaseMeta
+from fairbank.catalogue.withdrawal import check_not_withdrawn
 from fairbank.ontology.counts import Count, CountKind
 from fairbank.ontology.record import DatasetRecord, Totals
 from fairbank.signing import Sealed
@@ -65,10 +66,13 @@ def publish(session: Session, hub: Hub, record: DatasetRecord, sealed: Sealed) -
     """Store a verified record, its rows, its audit entry and its event.
 
     Raises:
+        DatasetWithdrawn: if the dataset was withdrawn, which is final.
         RecordRefused: if its version is not newer.
     """
     iri = dataset_iri(hub, record.node, record.dataset)
     row = session.get(DatasetRow, iri)
+    if row is not None:
+        check_not_withdrawn(row)
     if row is not None and record.version <= row.version:
         raise _refused(f"its version {record.version} is not newer than {row.version}")
     now = hub.clock.now()
@@ -117,10 +121,12 @@ def set_visibility(session: Session, hub: Hub, *, iri: str, visibility: Visibili
 
     Raises:
         DatasetNotFound: if there is none.
+        DatasetWithdrawn: if it was withdrawn, which is final.
     """
     row = session.get(DatasetRow, iri)
     if row is None:
         raise DatasetNotFound("There is no such dataset.", why="", todo="Check its address.")
+    check_not_withdrawn(row)
     row.visibility = visibility.value
     detail = {"visibility": visibility.value}
     audit.record(

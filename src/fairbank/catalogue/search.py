@@ -18,9 +18,11 @@ from fairbank.catalogue.accounts import Account
 from fairbank.catalogue.description import edition_quads
 from fairbank.catalogue.errors import DatasetNotFound
 from fairbank.catalogue.record_rows import Edition
+from fairbank.catalogue.records import Visibility
 from fairbank.catalogue.search_index import ranked
 from fairbank.catalogue.store import ActivityRow, DatasetRow, DistributionRow, StratumRow
-from fairbank.catalogue.visibility import visible
+from fairbank.catalogue.visibility import sees_everything, visible
+from fairbank.catalogue.withdrawal import check_not_withdrawn
 from fairbank.clock import iso
 from fairbank.ontology.counts import Count, CountKind
 from fairbank.ontology.terms import PREFIXES
@@ -74,9 +76,13 @@ def find(session: Session, iri: str, who: Account | None) -> DatasetRow:
 
     Raises:
         DatasetNotFound: if there is none, or the caller may not see it.
+        DatasetWithdrawn: if it was withdrawn; who could not see it before is not told.
     """
     row = session.scalar(select(DatasetRow).where(DatasetRow.iri == iri, visible(who)))
     if row is None:
+        gone = session.get(DatasetRow, iri)
+        if gone is not None and (gone.visibility == Visibility.PUBLIC.value or sees_everything(who)):
+            check_not_withdrawn(gone)
         raise DatasetNotFound(
             "There is no such dataset, or you may not see it.",
             why="Which of the two is not told.",

@@ -36,7 +36,7 @@ def index_dataset(
     """Enter a dataset's words, in the caller's writing transaction."""
     if session.get_bind().dialect.name != "sqlite":
         return
-    session.execute(text(f"DELETE FROM {TABLE} WHERE iri = :iri"), {"iri": iri})  # noqa: S608  # our own constant
+    forget_dataset(session, iri)
     session.execute(
         text(
             f"INSERT INTO {TABLE} (iri, title, keywords, facets, description) "  # noqa: S608  # our own constant
@@ -44,6 +44,13 @@ def index_dataset(
         ),
         {"iri": iri, "title": title, "keywords": keywords, "facets": facets, "description": description},
     )
+
+
+def forget_dataset(session: Session, iri: str) -> None:
+    """Take a dataset's words out, in the caller's writing transaction."""
+    if session.get_bind().dialect.name != "sqlite":
+        return
+    session.execute(text(f"DELETE FROM {TABLE} WHERE iri = :iri"), {"iri": iri})  # noqa: S608  # our own constant
 
 
 def ranked(session: Session, words: str) -> list[str]:

@@ -169,6 +169,8 @@ class DatasetRow(HubBase):
     first_published: Mapped[datetime]
     published: Mapped[datetime]
     search_text: Mapped[str]
+    withdrawn: Mapped[datetime | None]
+    withdrawn_because: Mapped[str | None]
 
 
 class VersionRow(HubBase):

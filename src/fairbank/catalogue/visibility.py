@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, exists, select, true
+from sqlalchemy import ColumnElement, and_, exists, select
 from sqlalchemy.orm import Session
 
 from fairbank.catalogue.accounts import Account, Role
@@ -17,8 +17,9 @@ def sees_everything(who: Account | None) -> bool:
 
 
 def visible(who: Account | None) -> ColumnElement[bool]:
-    """Return the condition on `DatasetRow` that holds for what a caller may see."""
-    return true() if sees_everything(who) else DatasetRow.visibility == Visibility.PUBLIC.value
+    """Return the condition on `DatasetRow` that holds for what a caller may see; what was withdrawn nobody sees."""
+    there = DatasetRow.withdrawn.is_(None)
+    return there if sees_everything(who) else and_(there, DatasetRow.visibility == Visibility.PUBLIC.value)
 
 
 def visible_graphs(session: Session, base_iri: str, who: Account | None) -> list[str]:

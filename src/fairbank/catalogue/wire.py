@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fairbank.catalogue.records import Visibility
 from fairbank.ontology.wire import Slug, Wire
+from fairbank.ontology.withdrawal import WithdrawalReason
 
 
 class Invitation(Wire):
@@ -20,3 +21,11 @@ class VisibilityChange(Wire):
     schema_name = "visibility/1"
 
     visibility: Visibility
+
+
+class Withdrawal(Wire):
+    """Withdraw a dataset for good."""
+
+    schema_name = "withdrawal/1"
+
+    reason: WithdrawalReason

@@ -8,6 +8,7 @@ import typer
 
 from fairbank.cli.output import Format, FormatOption, say, show_fields, show_rows
 from fairbank.cli.session import api, node
+from fairbank.ontology.withdrawal import WithdrawalReason
 
 app = typer.Typer(
     no_args_is_help=True, help="Define a node's datasets; list and show the datasets of the hub."
@@ -70,6 +71,27 @@ def local(ctx: typer.Context, format: FormatOption = Format.TABLE) -> None:
         for row in datasets(node(ctx))
     ]
     show_rows(rows, columns=("name", "project", "version", "title"), format=format, empty="No dataset yet.")
+
+
+@app.command()
+def withdraw(
+    ctx: typer.Context,
+    name: Annotated[str, typer.Argument(help="Name of the dataset at this node.")],
+    reason: Annotated[
+        WithdrawalReason,
+        typer.Option(help="Class of the reason; it is public."),
+    ],
+    format: FormatOption = Format.TABLE,
+) -> None:
+    """Withdraw a dataset of this node from the hub for good, with all its versions. This cannot be undone.
+
+    Example: fairbank dataset withdraw northfield-ct --reason consent_withdrawn
+    """
+    from fairbank.harvest.withdrawal import withdraw_dataset
+
+    answer = withdraw_dataset(node(ctx), name, reason)
+    say("Jobs that run on it go on unless this site withdraws its approval: fairbank node withdraw JOB")
+    show_fields({key: answer[key] for key in ("iri", "withdrawn", "reason")}, format=format)
 
 
 @app.command("list")

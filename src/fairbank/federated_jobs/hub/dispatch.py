@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from fairbank import audit, events
 from fairbank.catalogue.context import Hub
 from fairbank.catalogue.nodes import key_of
+from fairbank.catalogue.withdrawal import withdrawn_among
 from fairbank.clock import parse_iso
 from fairbank.errors import FairbankError
 from fairbank.federated_jobs.errors import JobNotFound, ManifestRefused, RunsSpent, StateRefused, VisaRefused
@@ -44,7 +45,8 @@ def submit(
     """Take a sealed manifest in and return its job; the same manifest again returns the job that it made.
 
     Raises:
-        ManifestRefused: if it is not sealed with the account's key, is malformed, or does not fit its tool.
+        ManifestRefused: if it is not sealed with the account's key, is malformed, does not fit its tool,
+            or names a dataset that was withdrawn.
         VisaRefused: if its visa is unknown, not for this account, over, or withdrawn.
         BeyondVisa: if it asks for more than granted.
         CodeUnknown: if the tool is not installed here under that digest.
@@ -72,6 +74,7 @@ def submit(
     check_visa_within_request(chain.visa, chain.request)
     check_within_visa(chain.manifest, chain.visa)
     check_code(chain.manifest)
+    _check_datasets(session, chain)
     _check_runs(session, chain)
     if parse_iso(manifest.plan.approval_deadline) <= hub.clock.now():
         raise ManifestRefused(
@@ -129,6 +132,15 @@ def _chain(hub: Hub, session: Session, envelope: bytes, manifest: Manifest, gran
         return open_chain(grant.request, grant.visa, envelope, hub_key=hub.key.key_id)
     except FairbankError as err:
         raise ManifestRefused(err.what, why=err.why, todo=err.todo) from err
+
+
+def _check_datasets(session: Session, chain: Chain) -> None:
+    if gone := withdrawn_among(session, {one.iri for one in chain.manifest.datasets}):
+        raise ManifestRefused(
+            f"{len(gone)} of the job's datasets were withdrawn, the first is {gone[0]}.",
+            why="No job begins on what its biobank has withdrawn, whatever was granted before.",
+            todo="Draft the job anew without them.",
+        )
 
 
 def _check_runs(session: Session, chain: Chain) -> None:
