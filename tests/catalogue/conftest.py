@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from starlette.responses import JSONResponse
 from starlette.testclient import TestClient
 
+from fairbank import events
 from fairbank.catalogue import accounts, nodes, records, routes, uploads
 from fairbank.catalogue.accounts import AccountKey, Role
 from fairbank.catalogue.context import Hub, init_hub
@@ -36,6 +37,7 @@ from fairbank.ontology.record import (
 )
 from fairbank.settings import Settings
 from fairbank.signing import SigningKey
+from fairbank.web.hub_app import create_app
 
 BASE = "http://hub.test"
 PASSWORD = "correct horse battery"
@@ -297,6 +299,40 @@ def make_record(node: str, dataset: str = "lungs", **changes: object) -> Dataset
         "created": "2026-01-01T12:00:00.000Z",
     }
     return DatasetRecord(**(values | changes))  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def two_datasets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
+    """A hub that a whole module of tests may ask: lungs and brains of the node alpha, and a model trained on both."""
+    home = tmp_path_factory.mktemp("two_datasets") / "hub"
+    opened = init_hub(replace(Settings(), home=home, sparql_timeout_s=5), FixedClock(), public_base_iri=BASE)
+    sender = TestNode(opened, TestClient(create_app(opened), base_url=BASE), "alpha").enrol()
+    for dataset in ("lungs", "brains"):
+        sealed = make_record("alpha", dataset).seal(sender.key)
+        answer = sender.release(sealed, door_class="record", output=f"record-{dataset}")
+        assert answer.status_code == 200, answer.text
+    with writing(opened.engine) as session:
+        events.append(
+            session,
+            events.HubEvent,
+            clock=opened.clock,
+            kind="model.registered",
+            subject="sha256:" + "a" * 64,
+            detail={
+                "datasets": [f"{BASE}/datasets/alpha/{name}" for name in ("brains", "lungs")],
+                "nodes": ["alpha"],
+                "rounds": 3,
+                "title": "Denoising autoencoder",
+                "code": {"name": "slice-autoencoder", "version": "1", "digest": "sha256:" + "b" * 64},
+            },
+        )
+    projector = Projector(opened)
+    assert projector.open()
+    projector.project()
+    projector.close()
+    yield opened
+    opened.queries.close()
+    opened.engine.dispose()
 
 
 @pytest.fixture

@@ -12,7 +12,8 @@ ROW_FORMATS = (
 )
 GRAPH_FORMATS = ("text/turtle", "application/n-triples", "application/ld+json", "application/rdf+xml")
 JSON = "application/json"
-_ALIASES = {"application/xml": "application/sparql-results+xml", "application/x-turtle": "text/turtle"}
+XML = "application/xml"
+_ALIASES = {"application/x-turtle": "text/turtle"}
 
 
 def choose(accept: str | None, offered: Sequence[str]) -> str | None:
@@ -33,14 +34,15 @@ def choose(accept: str | None, offered: Sequence[str]) -> str | None:
 
 
 def row_format(accept: str | None) -> str | None:
-    """Return the format of SELECT and ASK answers; plain JSON means the JSON results format."""
-    chosen = choose(accept, (*ROW_FORMATS, JSON))
-    return ROW_FORMATS[0] if chosen == JSON else chosen
+    """Return the format of SELECT and ASK answers; plain JSON and XML mean the results format of that name."""
+    chosen = choose(accept, (*ROW_FORMATS, JSON, XML))
+    return {JSON: ROW_FORMATS[0], XML: ROW_FORMATS[1]}.get(str(chosen), chosen)
 
 
 def graph_format(accept: str | None) -> str | None:
-    """Return the format of a graph."""
-    return choose(accept, GRAPH_FORMATS)
+    """Return the format of a graph; plain XML means RDF/XML."""
+    chosen = choose(accept, (*GRAPH_FORMATS, XML))
+    return GRAPH_FORMATS[-1] if chosen == XML else chosen
 
 
 def _wish(part: str) -> tuple[str, float]:

@@ -236,6 +236,12 @@ def _judged(head: dict[str, Any], content: bytes, settings: Settings) -> Answer:
                 why="SELECT and ASK give rows, CONSTRUCT and DESCRIBE give a graph.",
                 todo="Accept application/sparql-results+json for rows, or text/turtle for graphs.",
             )
+        case "not-for-xml":
+            raise NotAcceptable(
+                "The answer cannot be written as XML.",
+                why="It has a control character, or a property whose IRI ends in no XML name.",
+                todo="Accept application/sparql-results+json for rows, or text/turtle for graphs.",
+            )
         case _:
             raise QueryMalformed(
                 "The query cannot be read.",

@@ -24,12 +24,13 @@ from fairbank.catalogue import (
     projector,
     records,
     search,
-    sparql,
+    sparql_routes,
 )
 from fairbank.catalogue.accounts import Account, Role
 from fairbank.catalogue.context import Hub
 from fairbank.catalogue.errors import UnknownNode
 from fairbank.catalogue.nodes import NodeIdentity
+from fairbank.catalogue.visibility import visible_graphs
 from fairbank.catalogue.wire import Invitation, VisibilityChange
 from fairbank.clock import iso
 from fairbank.database import reading, writing
@@ -253,29 +254,12 @@ def _dataset_routes(hub: Hub) -> APIRouter:
 
 
 def _query_routes(hub: Hub) -> APIRouter:
-    routes = APIRouter(tags=["catalogue"])
-    content_of: bytes = Depends(bodies.body(2**20))
-    anyone: Account | None = Depends(accounts.anyone(hub))
+    def visible(who: Account | None) -> list[str]:
+        with reading(hub.engine) as session:
+            return visible_graphs(session, hub.base_iri, who)
 
-    def answer(request: Request, asking: sparql.Asking, who: Account | None) -> Response:
-        found = sparql.ask(hub, asking, who=who, accept=request.headers.get("accept"))
-        headers = {
-            "Cache-Control": "no-cache",
-            "Vary": "Accept, Authorization",
-            "Fairbank-Rows": str(found.rows),
-        }
-        return Response(found.content, media_type=found.media_type, headers=headers)
-
-    @routes.get("/sparql")
-    def query_by_get(request: Request, who: Any = anyone) -> Response:
-        return answer(request, sparql.from_get(request.scope["query_string"]), who)
-
-    @routes.post("/sparql")
-    def query_by_post(request: Request, content: bytes = content_of, who: Any = anyone) -> Response:
-        content_type = request.headers.get("content-type", "")
-        return answer(request, sparql.from_post(request.scope["query_string"], content_type, content), who)
-
-    return routes
+    endpoint = sparql_routes.Endpoint(pool=hub.queries, visible=visible, caller=accounts.anyone(hub))
+    return sparql_routes.router(endpoint)
 
 
 def _audit_routes(hub: Hub) -> APIRouter:

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import parse_qs
 
 from fairbank.catalogue import negotiation, query_text
-from fairbank.catalogue.accounts import Account
-from fairbank.catalogue.context import Hub
 from fairbank.catalogue.errors import NotAcceptable, QueryForbidden, QueryMalformed
-from fairbank.catalogue.query_pool import Answer, Question
-from fairbank.catalogue.visibility import visible_graphs
-from fairbank.database import reading
+from fairbank.catalogue.query_pool import Answer, QueryPool, Question
 
 FORM = "application/x-www-form-urlencoded"
 QUERY = "application/sparql-query"
 UPDATE = "application/sparql-update"
 _MOST_FIELDS = 2_000
+# A text in one of these is the same text in UTF-8.
+_CHARACTER_SETS = frozenset({"", "utf-8", "utf8", "us-ascii"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +27,12 @@ class Asking:
     named_graphs: tuple[str, ...] = ()
 
 
-def ask(hub: Hub, asking: Asking, *, who: Account | None, accept: str | None) -> Answer:
+def ask(pool: QueryPool, asking: Asking, *, visible: Sequence[str], accept: str | None) -> Answer:
     """Answer a query over the graphs that the caller may see.
+
+    Args:
+        visible: the names of these graphs.
+        accept: the value of the Accept header; None where there was none.
 
     Raises:
         QueryForbidden, QueryMalformed, QueryTimeout, QueryTooBig, QueryBusy, NotAcceptable: see their pages.
@@ -45,12 +47,10 @@ def ask(hub: Hub, asking: Asking, *, who: Account | None, accept: str | None) ->
         )
     # Graphs named by the protocol win over those in the text (SPARQL 1.1 Protocol, section 2.1.4).
     by_protocol = bool(asking.default_graphs or asking.named_graphs)
-    with reading(hub.engine) as session:
-        graphs = visible_graphs(session, hub.base_iri, who)
-    return hub.queries.ask(
+    return pool.ask(
         Question(
             query=asking.query,
-            visible=graphs,
+            visible=visible,
             default_graphs=asking.default_graphs if by_protocol else asked.default_graphs,
             named_graphs=asking.named_graphs if by_protocol else asked.named_graphs,
             row_format=row_format,
@@ -65,19 +65,29 @@ def from_get(query_string: bytes) -> Asking:
 
 
 def from_post(query_string: bytes, content_type: str, body: bytes) -> Asking:
-    """Read a POST request: a form, or the query itself with its graphs in the address."""
-    media_type = content_type.partition(";")[0].strip().lower()
+    """Read a POST request: a form, or the query itself; the address may add graphs to either."""
+    media_type, _, parameters = content_type.partition(";")
+    media_type = media_type.strip().lower()
     if media_type == UPDATE:
         raise _no_updates()
-    if media_type == FORM:
-        return _asking(_fields(body))
-    if media_type != QUERY:
+    if media_type not in (FORM, QUERY):
         raise QueryMalformed(
             f"A query cannot be sent as {media_type or 'a body without a media type'}.",
             why="The SPARQL 1.1 Protocol knows two ways to POST a query.",
             todo=f"Send it as {QUERY}, or as the field 'query' of a form ({FORM}).",
         )
-    return _asking({**_fields(query_string), "query": [_utf8(body)]})
+    if _character_set(parameters) not in _CHARACTER_SETS:
+        raise _not_utf8()
+    sent = _fields(body) if media_type == FORM else {"query": [_utf8(body)]}
+    fields = _fields(query_string)
+    # Joined, not overwritten: a query in the address and another in the body are two.
+    return _asking({name: [*fields.get(name, []), *sent.get(name, [])] for name in (*fields, *sent)})
+
+
+def _character_set(parameters: str) -> str:
+    named = (part.strip().lower() for part in parameters.split(";"))
+    found = next((part for part in named if part.startswith("charset=")), "")
+    return found.removeprefix("charset=").strip('"')
 
 
 def _asking(fields: Mapping[str, list[str]]) -> Asking:
@@ -100,8 +110,14 @@ def _fields(encoded: bytes) -> dict[str, list[str]]:
         return parse_qs(
             encoded.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=_MOST_FIELDS
         )
-    except ValueError as err:
+    except UnicodeDecodeError as err:
         raise _not_utf8() from err
+    except ValueError as err:
+        raise QueryMalformed(
+            "The request has too many parameters.",
+            why=f"At most {_MOST_FIELDS} are read.",
+            todo="Name fewer graphs.",
+        ) from err
 
 
 def _utf8(body: bytes) -> str:

@@ -30,6 +30,10 @@ class TooManyRows(Exception):
     """An answer has more rows than permitted."""
 
 
+class NotForXml(Exception):
+    """An answer holds what XML 1.0 cannot write."""
+
+
 def main() -> None:
     """Answer queries until the parent closes the socket."""
     handle, memory_bytes = int(sys.argv[1]), int(sys.argv[2])
@@ -71,6 +75,8 @@ def _answer(
         return {"status": "malformed", "message": str(err.msg or err)[:2000]}, b""
     except TooManyRows:
         return {"status": "too-many-rows"}, b""
+    except NotForXml:
+        return {"status": "not-for-xml"}, b""
     except (ValueError, OSError) as err:
         return {"status": "malformed", "message": str(err)[:2000]}, b""
 
@@ -105,7 +111,8 @@ def _serialised(result: Any, question: dict[str, Any]) -> tuple[dict[str, Any], 
         form = ox.RdfFormat.from_media_type(media_type)
         prefixes = question["prefixes"] if media_type == "text/turtle" else None
         content = ox.serialize(triples, format=form, prefixes=prefixes)
-        return {"status": "ok", "media_type": media_type, "rows": len(triples)}, content or b""
+        content = _checked(content or b"", media_type)
+        return {"status": "ok", "media_type": media_type, "rows": len(triples)}, content
     media_type = question["row_format"]
     if media_type is None:
         return {"status": "not-acceptable"}, b""
@@ -113,8 +120,21 @@ def _serialised(result: Any, question: dict[str, Any]) -> tuple[dict[str, Any], 
         return {"status": "ok", "media_type": media_type, "rows": 1}, _truth(bool(result), media_type)
     variables = [variable.value for variable in result.variables]
     rows = _capped(result, question["maximum_rows"])
-    content = _ROWS[media_type](variables, rows)
+    content = _checked(_ROWS[media_type](variables, rows), media_type)
     return {"status": "ok", "media_type": media_type, "rows": len(rows)}, content
+
+
+def _checked(content: bytes, media_type: str) -> bytes:
+    if not media_type.endswith("+xml"):
+        return content
+    import re
+
+    # Control characters (XML 1.0, section 2.2), and a predicate that ends in no XML name, for which the engine
+    # writes an element without one.
+    if re.search(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]|\xef\xbf[\xbe\xbf]|<oxprefix: ", content):
+        raise NotForXml
+    # A reader takes a bare carriage return for the end of a line (section 2.11).
+    return content.replace(b"\r", b"&#13;")
 
 
 def _truth(value: object, media_type: str) -> bytes:

@@ -11,11 +11,13 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.routing import Match
 
 from fairbank.errors import FairbankError, Kind
 
 log = logging.getLogger("fairbank.web")
 PROBLEM_JSON = "application/problem+json"
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
 _PAGE = """<!doctype html>
 <html lang="en">
@@ -104,6 +106,7 @@ async def _validation_error(request: Request, error: Exception) -> Response:
 
 async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    headers = dict(error.headers or {})
     if error.status_code == 404:
         problem: FairbankError = NoSuchPage(
             "There is nothing at this address.",
@@ -111,15 +114,28 @@ async def _http_error(request: Request, error: Exception) -> Response:
             todo="Check it.",
         )
     elif error.status_code == 405:
+        headers["Allow"] = _allowed(request)
         problem = NoSuchPage(
             f"This address does not take {request.method}.",
-            why=f"It takes {(error.headers or {}).get('Allow', 'other methods')}.",
+            why=f"It takes {headers['Allow']}.",
             todo="See /openapi.json.",
         )
     else:
         problem = BadQuery(str(error.detail))
     # With what the status asks for, such as Allow.
-    return answer(request, problem, status=error.status_code, headers=error.headers)
+    return answer(request, problem, status=error.status_code, headers=headers)
+
+
+def _allowed(request: Request) -> str:
+    # Of all routes at this address (RFC 9110, section 15.5.6); the framework names those of the first only.
+    routes = request.app.routes
+    place = {name: request.scope[name] for name in ("type", "path", "root_path", "headers")}
+    scopes = ({**place, "method": method} for method in _METHODS)
+    return ", ".join(
+        str(scope["method"])
+        for scope in scopes
+        if any(route.matches(scope)[0] is Match.FULL for route in routes)
+    )
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:

@@ -1,0 +1,66 @@
+"""The routes of a SPARQL endpoint: the hub's, and that of files on one's own machine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import APIRouter, Depends
+from starlette.requests import Request
+from starlette.responses import Response
+
+from fairbank.catalogue import bodies, sparql
+from fairbank.catalogue.accounts import Account
+from fairbank.catalogue.query_pool import QueryPool
+
+PATH = "/sparql"
+_LONGEST_BODY = 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """What a SPARQL endpoint needs to know.
+
+    Attributes:
+        visible: tells which graphs a caller may see, asked anew for each query.
+        caller: the FastAPI dependency that tells who asks; None for somebody unknown.
+    """
+
+    pool: QueryPool
+    visible: Callable[[Account | None], Sequence[str]]
+    caller: Callable[..., Account | None]
+
+
+def router(endpoint: Endpoint) -> APIRouter:
+    """Return the routes of the SPARQL 1.1 Protocol, queries only."""
+    routes = APIRouter(tags=["catalogue"])
+    content_of: bytes = Depends(bodies.body(_LONGEST_BODY))
+    caller: Account | None = Depends(endpoint.caller)
+
+    def answer(request: Request, asking: sparql.Asking, who: Account | None) -> Response:
+        visible = endpoint.visible(who)
+        found = sparql.ask(endpoint.pool, asking, visible=visible, accept=_accepted(request))
+        headers = {
+            "Cache-Control": "no-cache",
+            "Vary": "Accept, Authorization",
+            "Fairbank-Rows": str(found.rows),
+        }
+        return Response(found.content, media_type=found.media_type, headers=headers)
+
+    @routes.head(PATH, include_in_schema=False)
+    @routes.get(PATH)
+    def query_by_get(request: Request, who: Any = caller) -> Response:
+        return answer(request, sparql.from_get(request.scope["query_string"]), who)
+
+    @routes.post(PATH)
+    def query_by_post(request: Request, content: bytes = content_of, who: Any = caller) -> Response:
+        content_type = request.headers.get("content-type", "")
+        return answer(request, sparql.from_post(request.scope["query_string"], content_type, content), who)
+
+    return routes
+
+
+def _accepted(request: Request) -> str | None:
+    # Several lines of a list are one list (RFC 9110, section 5.3).
+    return ", ".join(request.headers.getlist("accept")) or None
