@@ -156,7 +156,7 @@ def test_a_mistake_comes_back_with_its_place(client: TestClient, published: Make
 @pytest.mark.parametrize(
     ("method", "arguments", "status"),
     [
-        ("GET", {}, 400),
+        ("GET", {"params": {"query": ""}}, 400),
         ("GET", {"params": [("query", DATASETS), ("query", DATASETS)]}, 400),
         ("POST", {"data": {"nothing": "x"}}, 400),
         ("POST", {"content": DATASETS.encode(), "headers": {"Content-Type": "text/plain"}}, 400),

@@ -11,6 +11,17 @@ ROW_FORMATS = (
     "text/tab-separated-values",
 )
 GRAPH_FORMATS = ("text/turtle", "application/n-triples", "application/ld+json", "application/rdf+xml")
+# The names by which https://www.w3.org/ns/formats/ knows them.
+W3C_NAMES = {
+    "application/sparql-results+json": "SPARQL_Results_JSON",
+    "application/sparql-results+xml": "SPARQL_Results_XML",
+    "text/csv": "SPARQL_Results_CSV",
+    "text/tab-separated-values": "SPARQL_Results_TSV",
+    "text/turtle": "Turtle",
+    "application/n-triples": "N-Triples",
+    "application/ld+json": "JSON-LD",
+    "application/rdf+xml": "RDF_XML",
+}
 JSON = "application/json"
 XML = "application/xml"
 _ALIASES = {"application/x-turtle": "text/turtle"}

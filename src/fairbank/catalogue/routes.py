@@ -258,7 +258,12 @@ def _query_routes(hub: Hub) -> APIRouter:
         with reading(hub.engine) as session:
             return visible_graphs(session, hub.base_iri, who)
 
-    endpoint = sparql_routes.Endpoint(pool=hub.queries, visible=visible, caller=accounts.anyone(hub))
+    endpoint = sparql_routes.Endpoint(
+        iri=hub.base_iri + sparql_routes.PATH,
+        pool=hub.queries,
+        visible=visible,
+        caller=accounts.anyone(hub),
+    )
     return sparql_routes.router(endpoint)
 
 

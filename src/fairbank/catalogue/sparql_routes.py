@@ -10,8 +10,9 @@ from fastapi import APIRouter, Depends
 from starlette.requests import Request
 from starlette.responses import Response
 
-from fairbank.catalogue import bodies, sparql
+from fairbank.catalogue import bodies, negotiation, service_description, sparql
 from fairbank.catalogue.accounts import Account
+from fairbank.catalogue.errors import NotAcceptable
 from fairbank.catalogue.query_pool import QueryPool
 
 PATH = "/sparql"
@@ -23,17 +24,19 @@ class Endpoint:
     """What a SPARQL endpoint needs to know.
 
     Attributes:
+        iri: the address at which it is reached, for its description.
         visible: tells which graphs a caller may see, asked anew for each query.
         caller: the FastAPI dependency that tells who asks; None for somebody unknown.
     """
 
+    iri: str
     pool: QueryPool
     visible: Callable[[Account | None], Sequence[str]]
     caller: Callable[..., Account | None]
 
 
 def router(endpoint: Endpoint) -> APIRouter:
-    """Return the routes of the SPARQL 1.1 Protocol, queries only."""
+    """Return the routes of the SPARQL 1.1 Protocol, queries only, and of the service description."""
     routes = APIRouter(tags=["catalogue"])
     content_of: bytes = Depends(bodies.body(_LONGEST_BODY))
     caller: Account | None = Depends(endpoint.caller)
@@ -51,6 +54,8 @@ def router(endpoint: Endpoint) -> APIRouter:
     @routes.head(PATH, include_in_schema=False)
     @routes.get(PATH)
     def query_by_get(request: Request, who: Any = caller) -> Response:
+        if not request.scope["query_string"]:
+            return _description(endpoint.iri, _accepted(request))
         return answer(request, sparql.from_get(request.scope["query_string"]), who)
 
     @routes.post(PATH)
@@ -59,6 +64,18 @@ def router(endpoint: Endpoint) -> APIRouter:
         return answer(request, sparql.from_post(request.scope["query_string"], content_type, content), who)
 
     return routes
+
+
+def _description(iri: str, accept: str | None) -> Response:
+    chosen = negotiation.graph_format(accept)
+    if chosen is None:
+        raise NotAcceptable(
+            "The description of this endpoint is not offered in a format that you accept.",
+            why="It is RDF: Turtle, N-Triples, JSON-LD or RDF/XML.",
+            todo="Accept one of these, or send a query in the parameter 'query'.",
+        )
+    content = service_description.written(iri, chosen)
+    return Response(content, media_type=chosen, headers={"Vary": "Accept"})
 
 
 def _accepted(request: Request) -> str | None:

@@ -18,6 +18,7 @@ from fairbank.catalogue.records import RecordReceiver
 from fairbank.federated_jobs.hub import routes as jobs
 from fairbank.ontology.outputs import DoorClass
 from fairbank.web.front_page import front_page
+from fairbank.web.open_reading import OpenReading
 from fairbank.web.problems import add_handlers
 
 
@@ -45,6 +46,7 @@ def create_app(hub: Hub) -> FastAPI:
         redirect_slashes=False,
     )
     add_handlers(app)
+    app.add_middleware(OpenReading)
     app.include_router(catalogue.router(hub))
     receivers = {DoorClass.RECORD: RecordReceiver(hub), **jobs.receivers(hub)}
     app.include_router(uploads.router(hub, receivers=receivers, may_read=jobs.may_read(hub)))
