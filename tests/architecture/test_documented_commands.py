@@ -12,6 +12,8 @@ from types import ModuleType
 
 import pytest
 
+from fairbank.cli.main import NOUNS
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 DOCS = REPOSITORY / "docs"
 # A command in a page stands between backticks, or at the head of an indented line.
@@ -107,6 +109,8 @@ def mistake(command: str) -> str | None:
     nouns = {name.split()[0] for name in commands()}
     if words[0] not in nouns:
         return f"{command}: no such noun"
+    verbs = {name.partition(" ")[2] for name in commands() if name.startswith(f"{words[0]} ")}
+    words = [words[0], *NOUNS[words[0]].named(words[1:], verbs)]
     name = words[0] if words[0] in commands() else " ".join(words[:2])
     if len(words) == 1 and name not in commands():
         return None

@@ -5,8 +5,10 @@ from __future__ import annotations
 import importlib
 import logging
 import os
+import re
 import sys
 import warnings
+from collections.abc import Container
 from dataclasses import dataclass
 from typing import Annotated, Any, NoReturn
 
@@ -16,21 +18,37 @@ from typer.core import TyperGroup
 from fairbank import __version__
 from fairbank.errors import FairbankError
 
+_WORD = re.compile(r"[a-z][a-z-]*")
 # What typer makes of Ctrl-C.
 INTERRUPTED = 130
 
 
 @dataclass(frozen=True, slots=True)
 class Noun:
-    """A noun of the command line and the module that holds its verbs."""
+    """A noun of the command line and the module that holds its verbs.
+
+    Attributes:
+        verb: the verb that is meant where none is named; empty: none is.
+    """
 
     name: str
     help: str
+    verb: str = ""
 
     @property
     def module(self) -> str:
         """Return the module whose `app` holds the verbs."""
         return f"fairbank.cli.{self.name}_commands"
+
+    def named(self, words: list[str], verbs: Container[str]) -> list[str]:
+        """Return the words after the noun, the verb that is meant put before them.
+
+        A single small word is taken for a verb, known or not: no query looks like that.
+        """
+        first = words[0] if words else ""
+        if not self.verb or first in verbs or first == "--help" or _WORD.fullmatch(first):
+            return words
+        return [self.verb, *words]
 
 
 NOUNS = {
@@ -44,7 +62,7 @@ NOUNS = {
         Noun("dataset", "Define a node's datasets; list and show the datasets of the hub."),
         Noun("catalogue", "See the state of the catalogue; rebuild its RDF view."),
         Noun("search", "Search the catalogue."),
-        Noun("sparql", "Ask the catalogue a SPARQL query."),
+        Noun("sparql", "Ask the catalogue in SPARQL; serve RDF files.", verb="ask"),
         Noun("request", "Ask for access to datasets."),
         Noun("review", "See and decide requests (access committee)."),
         Noun("grant", "List, show and revoke what was granted."),
@@ -75,7 +93,7 @@ class LazyNouns(TyperGroup):
             return name, stub, rest
         command = typer.main.get_command(importlib.import_module(NOUNS[name].module).app)
         command.name = name
-        return name, command, rest
+        return name, command, NOUNS[name].named(rest, getattr(command, "commands", ()))
 
 
 app = typer.Typer(

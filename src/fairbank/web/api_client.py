@@ -6,6 +6,7 @@ import json
 import os
 import stat
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +42,14 @@ class WrongBytes(FairbankError):
 
     code = "FB-WEB-012"
     kind = Kind.FAILED
+
+
+@dataclass(frozen=True, slots=True)
+class SparqlAnswer:
+    """The bytes of an answer and their media type."""
+
+    content: bytes
+    media_type: str
 
 
 class HubApi:
@@ -149,10 +158,13 @@ class HubApi:
 
     def sparql(self, query: str, *, accept: str = "application/sparql-results+json") -> bytes:
         """Send a SPARQL query and return the answer's bytes in the asked format."""
+        return self.sparql_answer(query, accept=accept).content
+
+    def sparql_answer(self, query: str, *, accept: str) -> SparqlAnswer:
+        """Send a SPARQL query and return the answer in whichever accepted format it has."""
         headers = {"Content-Type": "application/sparql-query", "Accept": accept}
-        return self._send(
-            "POST", "/sparql", content=query.encode(), headers=headers, optional_token=True
-        ).content
+        answer = self._send("POST", "/sparql", content=query.encode(), headers=headers, optional_token=True)
+        return SparqlAnswer(answer.content, answer.headers.get("content-type", "").partition(";")[0])
 
     def download(self, digest: str, to: Path) -> Path:
         """Fetch a blob to a new file and check its digest.
