@@ -84,6 +84,7 @@ ACTS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("find datasets by words and facets", (R, C, K, O), "search"),
     ("ask the catalogue in SPARQL", (R, C, K, O), "sparql ask"),
     ("see questions that are ready to ask", (R, C, K, O), "sparql examples"),
+    ("serve RDF files on one's own machine", (R, C), "sparql serve"),
     ("list the datasets of the hub", (R, C, K, O), "dataset list"),
     ("see one dataset", (R, C, K, O), "dataset show"),
     ("see which versions of a dataset there are", (R, C, K, O), "dataset versions"),

@@ -7,7 +7,7 @@ service refuses; all else has to be there.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -15,9 +15,11 @@ import pyoxigraph as ox
 import pytest
 from starlette.testclient import TestClient
 
-from fairbank.catalogue import negotiation
+from fairbank.catalogue import negotiation, rdf_files
 from fairbank.catalogue.context import Hub
+from fairbank.catalogue.query_pool import QueryPool
 from fairbank.web.hub_app import create_app
+from fairbank.web.sparql_app import create_sparql_app
 
 Make = Callable[..., Any]
 FORM, QUERY = "application/x-www-form-urlencoded", "application/sparql-query"
@@ -34,10 +36,27 @@ JSON, XML, CSV, TSV = negotiation.ROW_FORMATS
 TURTLE, N_TRIPLES, JSON_LD, RDF_XML = negotiation.GRAPH_FORMATS
 
 
-@pytest.fixture(scope="module")
-def endpoint(two_datasets: Hub) -> TestClient:
-    """The hub's application over two published datasets; nothing here changes it."""
-    return TestClient(create_app(two_datasets), base_url="http://hub.test", raise_server_exceptions=False)
+@pytest.fixture(scope="module", params=["hub", "files"])
+def endpoint(
+    request: pytest.FixtureRequest, two_datasets: Hub, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[TestClient]:
+    """The hub's application over two published datasets, and the same graphs served from files."""
+    hub = TestClient(create_app(two_datasets), base_url="http://hub.test", raise_server_exceptions=False)
+    if request.param == "hub":
+        yield hub
+        return
+    folder = tmp_path_factory.mktemp("files")
+    files = []
+    for name, graph in (("lungs", LUNG_GRAPH), ("brains", BRAIN_GRAPH)):
+        whole = {"query": "CONSTRUCT WHERE { ?s ?p ?o }", "default-graph-uri": graph}
+        answer = hub.get("/sparql", params=whole, headers={"Accept": N_TRIPLES})
+        (folder / f"{name}.nt").write_bytes(answer.content)
+        files += [rdf_files.RdfFile(folder / f"{name}.nt"), rdf_files.RdfFile(folder / f"{name}.nt", graph)]
+    loaded = rdf_files.load(files, folder / "rdf")
+    pool = QueryPool(two_datasets.settings, folder / "rdf")
+    app = create_sparql_app(pool, graphs=loaded.graphs, port=8471)
+    yield TestClient(app, base_url="http://127.0.0.1:8471", raise_server_exceptions=False)
+    pool.close()
 
 
 def by_get(client: TestClient, query: str, graphs: list[tuple[str, str]] = [], **headers: str) -> Any:  # noqa: B006

@@ -28,6 +28,7 @@ FairbankError
     ├── QueryTimeout           FB-CAT-052
     ├── QueryTooBig            FB-CAT-053
     ├── QueryBusy              FB-CAT-054
+    ├── RdfFileRefused         FB-CAT-059
     ├── RequestRefused         FB-CAT-060
     ├── RequestNotFound        FB-CAT-061
     ├── WrongState             FB-CAT-062
@@ -240,6 +241,13 @@ class QueryBusy(CatalogueError):
     code = "FB-CAT-054"
     kind = Kind.UNAVAILABLE
     retry_after_s = 5
+
+
+class RdfFileRefused(CatalogueError):
+    """A file that is to be served as RDF is missing, of no known format, or cannot be parsed."""
+
+    code = "FB-CAT-059"
+    kind = Kind.MISUSE
 
 
 class RequestRefused(CatalogueError):

@@ -37,6 +37,7 @@ class Question:
     Attributes:
         visible: the graphs that the caller may see.
         default_graphs, named_graphs: the RDF dataset that the caller asked for; None leaves it to the view.
+        default_is_union: whether the view's default graph is the union of all visible graphs, or one of its own.
         row_format, graph_format: media types for SELECT/ASK and for CONSTRUCT/DESCRIBE; None: not acceptable.
     """
 
@@ -44,6 +45,7 @@ class Question:
     visible: Sequence[str]
     default_graphs: Sequence[str] | None = None
     named_graphs: Sequence[str] | None = None
+    default_is_union: bool = True
     row_format: str | None = "application/sparql-results+json"
     graph_format: str | None = "text/turtle"
 
@@ -167,6 +169,7 @@ class QueryPool:
             "visible": list(question.visible),
             "default_graphs": question.default_graphs,
             "named_graphs": question.named_graphs,
+            "default_is_union": question.default_is_union,
             "row_format": question.row_format,
             "graph_format": question.graph_format,
             "maximum_rows": self._settings.sparql_maximum_rows,

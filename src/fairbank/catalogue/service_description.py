@@ -17,10 +17,14 @@ FORMATS: Final = "http://www.w3.org/ns/formats/"
 _PREFIXES: Final = {"sd": SD, "formats": FORMATS}
 
 
-def describe(endpoint: str) -> list[ox.Triple]:
+def describe(endpoint: str, *, default_is_union: bool) -> list[ox.Triple]:
     """Return the description of the endpoint at an address.
 
-    >>> len([one for one in describe("http://hub.test/sparql") if one.predicate.value.endswith("#resultFormat")])
+    Args:
+        default_is_union: whether a query that names no dataset has the union of all graphs as its default graph.
+
+    >>> found = describe("http://hub.test/sparql", default_is_union=True)
+    >>> len([one for one in found if one.predicate.value.endswith("#resultFormat")])
     8
     """
     service, dataset, graph = (
@@ -31,8 +35,6 @@ def describe(endpoint: str) -> list[ox.Triple]:
         (service, terms.TYPE, SD + "Service"),
         (service, SD + "endpoint", endpoint),
         (service, SD + "supportedLanguage", SD + "SPARQL11Query"),
-        # Without a dataset of its own, a query's default graph is the union of all graphs that the caller may see.
-        (service, SD + "feature", SD + "UnionDefaultGraph"),
         *(
             (service, SD + "resultFormat", FORMATS + negotiation.W3C_NAMES[media_type])
             for media_type in offered
@@ -42,11 +44,14 @@ def describe(endpoint: str) -> list[ox.Triple]:
         (dataset, SD + "defaultGraph", graph),
         (graph, terms.TYPE, SD + "Graph"),
     ]
+    if default_is_union:
+        statements.append((service, SD + "feature", SD + "UnionDefaultGraph"))
     return [ox.Triple(*(ox.NamedNode(iri) for iri in statement)) for statement in statements]
 
 
-def written(endpoint: str, media_type: str) -> bytes:
-    """Return the description in one of the graph formats."""
+def written(description: list[ox.Triple], media_type: str) -> bytes:
+    """Return a description in one of the graph formats."""
     prefixes = _PREFIXES if media_type == "text/turtle" else None
-    form = ox.RdfFormat.from_media_type(media_type)
-    return ox.serialize(describe(endpoint), format=form, prefixes=prefixes) or b""
+    return (
+        ox.serialize(description, format=ox.RdfFormat.from_media_type(media_type), prefixes=prefixes) or b""
+    )

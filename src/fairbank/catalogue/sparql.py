@@ -27,11 +27,19 @@ class Asking:
     named_graphs: tuple[str, ...] = ()
 
 
-def ask(pool: QueryPool, asking: Asking, *, visible: Sequence[str], accept: str | None) -> Answer:
+def ask(
+    pool: QueryPool,
+    asking: Asking,
+    *,
+    visible: Sequence[str],
+    accept: str | None,
+    default_is_union: bool = True,
+) -> Answer:
     """Answer a query over the graphs that the caller may see.
 
     Args:
         visible: the names of these graphs.
+        default_is_union: whether their union is the default graph where nobody names one.
         accept: the value of the Accept header; None where there was none.
 
     Raises:
@@ -53,6 +61,7 @@ def ask(pool: QueryPool, asking: Asking, *, visible: Sequence[str], accept: str 
             visible=visible,
             default_graphs=asking.default_graphs if by_protocol else asked.default_graphs,
             named_graphs=asking.named_graphs if by_protocol else asked.named_graphs,
+            default_is_union=default_is_union,
             row_format=row_format,
             graph_format=graph_format,
         )

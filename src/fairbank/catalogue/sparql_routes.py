@@ -27,12 +27,15 @@ class Endpoint:
         iri: the address at which it is reached, for its description.
         visible: tells which graphs a caller may see, asked anew for each query.
         caller: the FastAPI dependency that tells who asks; None for somebody unknown.
+        default_is_union: whether the default graph is the union of all visible graphs, or one of its own that
+            everybody may see.
     """
 
     iri: str
     pool: QueryPool
     visible: Callable[[Account | None], Sequence[str]]
     caller: Callable[..., Account | None]
+    default_is_union: bool = True
 
 
 def router(endpoint: Endpoint) -> APIRouter:
@@ -42,8 +45,13 @@ def router(endpoint: Endpoint) -> APIRouter:
     caller: Account | None = Depends(endpoint.caller)
 
     def answer(request: Request, asking: sparql.Asking, who: Account | None) -> Response:
-        visible = endpoint.visible(who)
-        found = sparql.ask(endpoint.pool, asking, visible=visible, accept=_accepted(request))
+        found = sparql.ask(
+            endpoint.pool,
+            asking,
+            visible=endpoint.visible(who),
+            accept=_accepted(request),
+            default_is_union=endpoint.default_is_union,
+        )
         headers = {
             "Cache-Control": "no-cache",
             "Vary": "Accept, Authorization",
@@ -55,7 +63,7 @@ def router(endpoint: Endpoint) -> APIRouter:
     @routes.get(PATH)
     def query_by_get(request: Request, who: Any = caller) -> Response:
         if not request.scope["query_string"]:
-            return _description(endpoint.iri, _accepted(request))
+            return _description(endpoint, _accepted(request))
         return answer(request, sparql.from_get(request.scope["query_string"]), who)
 
     @routes.post(PATH)
@@ -66,7 +74,7 @@ def router(endpoint: Endpoint) -> APIRouter:
     return routes
 
 
-def _description(iri: str, accept: str | None) -> Response:
+def _description(endpoint: Endpoint, accept: str | None) -> Response:
     chosen = negotiation.graph_format(accept)
     if chosen is None:
         raise NotAcceptable(
@@ -74,7 +82,8 @@ def _description(iri: str, accept: str | None) -> Response:
             why="It is RDF: Turtle, N-Triples, JSON-LD or RDF/XML.",
             todo="Accept one of these, or send a query in the parameter 'query'.",
         )
-    content = service_description.written(iri, chosen)
+    description = service_description.describe(endpoint.iri, default_is_union=endpoint.default_is_union)
+    content = service_description.written(description, chosen)
     return Response(content, media_type=chosen, headers={"Vary": "Accept"})
 
 

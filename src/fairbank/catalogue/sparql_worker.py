@@ -87,6 +87,8 @@ def _dataset(question: dict[str, Any], graphs: frozenset[str]) -> dict[str, Any]
     visible = graphs.intersection(question["visible"])
     default, named = question["default_graphs"], question["named_graphs"]
     if default is None and named is None:
+        if not question["default_is_union"]:
+            return {}
         if visible == graphs:
             # Graphs are disjoint, so the union counts no triple twice; it is faster than a list of graphs.
             return {"use_default_graph_as_union": True}

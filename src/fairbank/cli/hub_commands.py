@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fairbank.cli import prompts
-from fairbank.cli.errors import PortInUse
+from fairbank.cli.listening import listen
 from fairbank.cli.output import Format, FormatOption, say, show_fields, show_rows
 from fairbank.cli.session import CLOCK, hub, settings
 
@@ -51,7 +51,6 @@ def run(ctx: typer.Context) -> None:
 
     Example: fairbank --set hub_port=8470 hub run
     """
-    import errno
     import socket
 
     import uvicorn
@@ -60,19 +59,8 @@ def run(ctx: typer.Context) -> None:
 
     opened = hub(ctx)
     given = opened.settings
-    # asyncio sends without delay (TCP_NODELAY) only where the socket says that it is TCP; answers would wait 40 ms.
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((given.hub_host, given.hub_port))
-    except OSError as err:
-        if err.errno not in (errno.EADDRINUSE, errno.EACCES, errno.EADDRNOTAVAIL):
-            raise
-        raise PortInUse(
-            f"The hub cannot listen at {given.hub_host}:{given.hub_port}.",
-            why=f"{err.strerror}: another process has the port, or it is not for you.",
-            todo="Stop the other process, or choose another port: fairbank --set hub_port=PORT hub run.",
-        ) from err
+    todo = "Stop the other process, or choose another port: fairbank --set hub_port=PORT hub run."
+    listener = listen(given.hub_host, given.hub_port, who="The hub", todo=todo)
     port = listener.getsockname()[1]
     say(f"The hub listens at {'https' if given.hub_certificate else 'http'}://{given.hub_host}:{port}")
     config = uvicorn.Config(
