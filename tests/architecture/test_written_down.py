@@ -62,13 +62,14 @@ def test_an_error_s_page_says_what_happened_why_and_what_to_do(page: Path) -> No
         assert re.search(rf"^(\*\*{part}\.?\*\*|## {part}$)", text, re.M), f"{page.name} lacks '{part}'"
 
 
-def test_the_page_of_settings_is_what_the_code_says() -> None:
-    spec = importlib.util.spec_from_file_location("page", REPOSITORY / "tools" / "build_settings_page.py")
+@pytest.mark.parametrize("page", ["settings", "profiles"])
+def test_a_generated_page_is_what_the_code_says(page: str) -> None:
+    spec = importlib.util.spec_from_file_location("page", REPOSITORY / "tools" / f"build_{page}_page.py")
     assert spec and spec.loader
     tool = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(tool)
-    written = (DOCS / "reference" / "settings.md").read_text(encoding="utf-8")
-    assert written == tool.settings_page(), "run: make docs"
+    written = (DOCS / "reference" / f"{page}.md").read_text(encoding="utf-8")
+    assert written == getattr(tool, f"{page}_page")(), "run: make docs"
 
 
 @pytest.mark.parametrize("page", sorted((DOCS / "decisions").glob("*.md")), ids=lambda page: page.stem)

@@ -2,7 +2,8 @@
 
 FairbankError
 └── OntologyError            FB-ONT-001
-    └── MalformedObject      FB-ONT-002
+    ├── MalformedObject      FB-ONT-002
+    └── UnknownProfile       FB-ONT-003
 """
 
 from __future__ import annotations
@@ -38,3 +39,10 @@ class MalformedObject(OntologyError):
             why="Unknown keys and out-of-range values are refused, so that nothing is silently ignored.",
             todo="Correct the named fields; the reference page of the object lists them all.",
         )
+
+
+class UnknownProfile(OntologyError):
+    """There is no export profile of this name."""
+
+    code = "FB-ONT-003"
+    kind = Kind.NOT_FOUND

@@ -13,6 +13,7 @@ from pydantic import Field
 
 from fairbank.ontology.counts import Count
 from fairbank.ontology.signed_objects import SignedObject
+from fairbank.ontology.stewardship import Stewardship
 from fairbank.ontology.wire import DigestText, Moment, Part, ShortText, Slug, Text
 
 UNKNOWN = "unknown"
@@ -140,4 +141,5 @@ class DatasetRecord(SignedObject):
     acquired_to: Annotated[int, Field(ge=1895, le=2200)] | None = None
     provenance: tuple[Activity, ...]
     quality: tuple[Quality, ...] = ()
+    stewardship: Stewardship | None = None
     created: Moment

@@ -1,0 +1,107 @@
+"""FAIR Data Point 1.2: the metadata of one dataset.
+
+Covered: the Dataset and Distribution of the default schemas of the reference implementation, and the metadata
+properties that the specification asks of its layers (identifier, issued, modified, the profile under
+`dct:conformsTo`), which are recommended here. The layers above (FAIR Data Point, catalogue) and the containers that
+link them are not covered.
+
+Source: FAIR Data Point specification 1.2 (the ontology under w3id.org); default schemas Resource, Dataset and
+Distribution of FAIRDataTeam/FAIRDataPoint (MIT).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from fairbank.ontology import terms
+from fairbank.ontology.profiles import namespaces as ns
+from fairbank.ontology.profiles.dcat_ap import CONTACT, DISTRIBUTION_CLASS
+from fairbank.ontology.profiles.resources import (
+    ALSO,
+    COMPUTED,
+    CONSTANT,
+    CURATOR,
+    DCAT,
+    DCT,
+    LICENCE,
+    agent,
+)  # fmt: skip
+from fairbank.ontology.profiles.rows import (
+    LINK,
+    Profile,
+    Table,
+    described,
+    may,
+    must,
+    one_of,
+    row,
+    should,
+    typed,
+)
+
+_MOMENT: Final = typed(terms.XSD + "dateTime")
+
+_DATASET: Final = Table(
+    "Dataset",
+    (DCAT + "Dataset",),
+    "dataset",
+    (
+        *must(
+            row(DCT + "title", "title", CURATOR, most=1),
+            row(DCT + "publisher", "publisher", CURATOR, described(terms.FOAF + "Agent"), most=1),
+            row(DCT + "hasVersion", "version", COMPUTED, most=1),
+            row(DCAT + "theme", "theme", CONSTANT, LINK),
+        ),
+        *should(
+            row(
+                DCT + "conformsTo",
+                "profile",
+                COMPUTED,
+                LINK,
+                most=1,
+                note="the profile, not a standard of the data",
+            ),
+            row(ns.FDP_O + "metadataIdentifier", "metadata", COMPUTED, LINK, most=1),
+            row(ns.FDP_O + "metadataIssued", "issued", COMPUTED, _MOMENT, most=1),
+            row(ns.FDP_O + "metadataModified", "modified", COMPUTED, _MOMENT, most=1),
+        ),
+        *may(
+            row(DCT + "description", "description", CURATOR, most=1),
+            row(DCT + "license", "licence", CURATOR, LINK, most=1),
+            row(DCT + "issued", "issued", COMPUTED, _MOMENT, most=1),
+            row(DCT + "modified", "modified", COMPUTED, _MOMENT, most=1),
+            row(DCAT + "contactPoint", "contact", CURATOR, LINK, most=1),
+            row(DCAT + "keyword", "keywords", CURATOR),
+            row(DCAT + "landingPage", "page", COMPUTED, LINK, most=1),
+        ),
+        row(DCT + "identifier", "identifier", COMPUTED),
+        row(DCT + "accessRights", "access_rights", CURATOR, one_of(*ns.ACCESS_RIGHTS)),
+        row(DCAT + "distribution", "distribution", COMPUTED, described(DISTRIBUTION_CLASS)),
+        *ALSO,
+    ),
+)
+
+_DISTRIBUTION: Final = Table(
+    "Distribution",
+    (DISTRIBUTION_CLASS,),
+    "in-situ",
+    (
+        *must(row(DCAT + "mediaType", "dicom_media_type", CONSTANT, most=1)),
+        *may(
+            row(DCAT + "accessURL", "access_address", COMPUTED, LINK, most=1),
+            row(DCT + "title", "distribution_title", CONSTANT, most=1),
+        ),
+    ),
+)
+
+_PUBLISHER: Final = agent(
+    "Publisher", "publisher", DCT + "publisher", must(row(terms.FOAF + "name", "agent_name", CURATOR, most=1))
+)
+
+FDP: Final = Profile(
+    name="fdp-1.2",
+    title="FAIR Data Point 1.2",
+    covers="Metadata of one dataset and its distribution; not the layers above, nor their containers.",
+    source="FAIR Data Point specification 1.2; default schemas of FAIRDataTeam/FAIRDataPoint (MIT)",
+    tables=(_DATASET, _DISTRIBUTION, _PUBLISHER, CONTACT, LICENCE),
+)

@@ -1,0 +1,250 @@
+"""The value functions that the rows of a profile name: from what is known of a dataset to one property's values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from fairbank.ontology import terms, vocabulary
+from fairbank.ontology.counts import Count
+from fairbank.ontology.profiles import facts as known
+from fairbank.ontology.profiles import namespaces as ns
+from fairbank.ontology.profiles.facts import SUBJECTS, Facts, Iri, Literal, Term
+from fairbank.ontology.record import Activity, ActivityKind
+
+ValueFunction = Callable[[Facts, str], tuple[Term, ...]]
+_WHOLE: Final = terms.XSD + "nonNegativeInteger"
+_YEAR: Final = terms.XSD + "gYear"
+_STEPS: Final = {
+    ActivityKind.ACQUISITION: "read from",
+    ActivityKind.DEIDENTIFICATION: "de-identified by",
+    ActivityKind.HARVEST: "described by",
+}
+
+
+def withheld(value: str, facts: Facts) -> Count | None:
+    """Return the count behind a value that is missing because it was withheld, None if that is not the reason."""
+    totals = facts.record.totals
+    count = {"individuals": totals.subjects, "studies": totals.studies}.get(value)
+    return count if count is not None and count.k is not None else None
+
+
+def _texts(*values: str | None) -> tuple[Term, ...]:
+    return tuple(Literal(value) for value in values if value)
+
+
+def _links(*values: str | None) -> tuple[Term, ...]:
+    return tuple(Iri(value) for value in values if value)
+
+
+def _whole(number: int | None) -> tuple[Term, ...]:
+    return () if number is None else (Literal(str(number), _WHOLE),)
+
+
+def _years(year: int | None) -> tuple[Term, ...]:
+    return () if year is None else (Literal(f"{year:04d}", _YEAR),)
+
+
+def _constant(*values: Term) -> ValueFunction:
+    return lambda facts, subject: values
+
+
+def _to(resources: str) -> ValueFunction:
+    """Return the links to the resources of a kind."""
+    return lambda facts, subject: _links(*SUBJECTS[resources](facts))
+
+
+def _said(field: str) -> ValueFunction:
+    """Return the addresses in a field that the curator fills."""
+
+    def values(facts: Facts, subject: str) -> tuple[Term, ...]:
+        said = getattr(facts.said, field)
+        return _links(*said) if isinstance(said, tuple) else _links(said)
+
+    return values
+
+
+def _distributions_named(name: str) -> ValueFunction:
+    return lambda facts, subject: _links(
+        *(iri for iri in known.distributions(facts) if iri.startswith(facts.under(name)))
+    )
+
+
+def _reached(place: int, *, mailto: bool = False) -> ValueFunction:
+    """Return the mail (place 0) or page (place 1) of a contact."""
+
+    def values(facts: Facts, subject: str) -> tuple[Term, ...]:
+        ways = known.agent_contacts(facts).get(subject) or known.contact_ways(facts)
+        found = ways[place]
+        if found is None:
+            return ()
+        if place == 0 and not mailto:
+            return _texts(found)
+        return _links(f"mailto:{found}" if place == 0 else found)
+
+    return values
+
+
+def _agent_name(facts: Facts, subject: str) -> tuple[Term, ...]:
+    if subject == facts.under("publisher"):
+        return _texts(facts.record.publisher)
+    organisation = facts.said.hdab if subject == facts.under("hdab") else facts.said.custodian
+    return _texts(organisation.name if organisation else None)
+
+
+def _agent_contact(facts: Facts, subject: str) -> tuple[Term, ...]:
+    point = f"{subject}-contact"
+    return _links(point) if point in known.agent_contacts(facts) else ()
+
+
+def _body_parts(facts: Facts, subject: str) -> tuple[Term, ...]:
+    coded = (vocabulary.coded_body_part(term) for term in known.body_parts(facts))
+    return _links(*(each.iri for each in coded if each is not None))
+
+
+def _age(place: int) -> ValueFunction:
+    def values(facts: Facts, subject: str) -> tuple[Term, ...]:
+        ages = known.ages(facts)
+        return () if ages is None else _whole(ages[place])
+
+    return values
+
+
+def _of_period(place: int) -> ValueFunction:
+    def values(facts: Facts, subject: str) -> tuple[Term, ...]:
+        record, said = facts.record, facts.said
+        ends = (record.acquired_from, record.acquired_to)
+        if subject == facts.under("retention"):
+            ends = (said.retained_from, said.retained_until)
+        return _years(ends[place])
+
+    return values
+
+
+def _licence(facts: Facts, subject: str) -> tuple[Term, ...]:
+    return _links(known.licence_address(facts), *SUBJECTS["licence"](facts))
+
+
+def _provenance(facts: Facts, subject: str) -> tuple[Term, ...]:
+    return _texts("; ".join(_step(each) for each in facts.record.provenance))
+
+
+def _step(step: Activity) -> str:
+    profile = f", {step.profile}" if step.profile else ""
+    return f"{_STEPS[step.kind]} {step.tool} {step.tool_version}{profile}"
+
+
+def _label(facts: Facts, subject: str) -> tuple[Term, ...]:
+    named = {known.manufacturer_iri(facts, name): name for name in known.manufacturers(facts)}
+    named |= {known.sex_iri(facts, word): known.SEXES[word] for word in known.sexes(facts)}
+    return _texts(named.get(subject))
+
+
+def _distribution_title(facts: Facts, subject: str) -> tuple[Term, ...]:
+    if subject == facts.under("in-situ"):
+        return _texts("Processing at the biobank")
+    return _texts("Sample" if "#sample-" in subject else "Statistics")
+
+
+def _distribution_text(facts: Facts, subject: str) -> tuple[Term, ...]:
+    if subject != facts.under("in-situ"):
+        return _distribution_title(facts, subject)
+    return _texts(
+        "The images stay at the biobank. Code that the biobank has approved runs there, "
+        "and results leave through its release gate."
+    )
+
+
+VALUES: Final[dict[str, ValueFunction]] = {
+    # What the curator says when a dataset is defined.
+    "title": lambda facts, subject: _texts(facts.record.title),
+    "description": lambda facts, subject: _texts(facts.record.description),
+    "keywords": lambda facts, subject: _texts(*dict.fromkeys(facts.record.keywords)),
+    "publisher": _to("publisher"),
+    "licence": _licence,
+    "licence_name": lambda facts, subject: _texts(facts.record.licence),
+    "access_rights": lambda facts, subject: _links(terms.access_right(facts.record.access_rights.value)),
+    "data_use": lambda facts, subject: _links(*map(terms.data_use, dict.fromkeys(facts.record.data_use))),
+    "contact": _to("contact"),
+    "contact_name": lambda facts, subject: _texts(facts.record.contact or facts.record.publisher),
+    # What is computed from the record.
+    "identifier": lambda facts, subject: _texts(facts.iri),
+    "version": lambda facts, subject: _texts(str(facts.record.version)),
+    "issued": lambda facts, subject: (Literal(facts.first_published, terms.XSD + "dateTime"),),
+    "modified": lambda facts, subject: (Literal(facts.record.created, terms.XSD + "dateTime"),),
+    "metadata": lambda facts, subject: _links(facts.under("metadata")),
+    "profile": lambda facts, subject: _links(f"{facts.base_iri}/profiles/{facts.profile}"),
+    "page": lambda facts, subject: _links(facts.said.landing_page or facts.iri),
+    "individuals": lambda facts, subject: _whole(facts.record.totals.subjects.value),
+    "studies": lambda facts, subject: _whole(facts.record.totals.studies.value),
+    "individuals_below": lambda facts, subject: _whole(facts.record.totals.subjects.k),
+    "studies_below": lambda facts, subject: _whole(facts.record.totals.studies.k),
+    "provenance": _to("provenance"),
+    "provenance_text": _provenance,
+    "distribution": _to("in-situ"),
+    "access_address": lambda facts, subject: _links(known.distributions(facts)[subject]),
+    "distribution_title": _distribution_title,
+    "distribution_text": _distribution_text,
+    # What is read from the images.
+    "modalities": lambda facts, subject: _links(*map(terms.dicom_code, known.modalities(facts))),
+    "body_parts": _body_parts,
+    "manufacturers": _to("manufacturers"),
+    "sexes": _to("sexes"),
+    "label": _label,
+    "least_age": _age(0),
+    "greatest_age": _age(1),
+    "acquired": _to("acquired"),
+    "begin": _of_period(0),
+    "end": _of_period(1),
+    # What only the curator can say; the names are the fields of `Stewardship` that hold it.
+    **{
+        field: _said(field)
+        for field in (
+            "dataset_types", "languages", "spatial", "health_themes", "legal_bases", "purposes", "personal_data",
+            "coding_systems", "documentation", "references", "relations", "sources", "accrual_periodicity",
+            "quality_annotations", "file_format", "availability", "health_activity", "condition",
+            "collection_methods", "interoperability_level", "annotation_labels", "segmentation_methods",
+        )
+    },
+    "hdab": _to("hdab"),
+    "custodian": _to("custodian"),
+    "agent_name": _agent_name,
+    "agent_contact": _agent_contact,
+    "agent_email": _reached(0),
+    "agent_page": _reached(1),
+    "contact_email": _reached(0, mailto=True),
+    "contact_page": _reached(1),
+    "retention": _to("retention"),
+    "generation": _to("generation"),
+    "population_coverage": lambda facts, subject: _texts(facts.said.population_coverage),
+    "code_values": lambda facts, subject: _texts(*facts.said.code_values),
+    "temporal_resolution": lambda facts, subject: (
+        (Literal(facts.said.temporal_resolution, terms.XSD + "duration"),) if facts.said.temporal_resolution else ()
+    ),
+    "samples": _distributions_named("sample-"),
+    "analytics": _distributions_named("analytics-"),
+    # Constants of a profile.
+    "theme": _constant(Iri(ns.HEALTH_THEME)),
+    "legislation": _constant(Iri(ns.EHDS)),
+    "health_category": _constant(Iri(ns.EINS)),
+    # A record describes images and no table of variables.
+    "no_structured_data": _constant(Literal("false", terms.XSD + "boolean")),
+    "dicom_standard": _constant(Iri(ns.DICOM_STANDARD)),
+    "dicom_media_type": _constant(Literal("application/dicom")),
+    "in_situ": _constant(Iri(ns.ACCESS_CONDITION + "IN_SITU_PROCESSING")),
+}  # fmt: skip
+
+# Which field a curator fills for a value that has another name than the field.
+FIELDS: Final[dict[str, str]] = {
+    "page": "landing_page",
+    "retention": "retained_from, retained_until",
+    "begin": "retained_from",
+    "end": "retained_until",
+    "generation": "health_activity",
+    "agent_contact": "publisher_email, publisher_page; email, page",
+    "agent_email": "publisher_email; email",
+    "agent_page": "publisher_page; page",
+    "agent_name": "publisher; name",
+    "contact": "contact_email, contact_page",
+    "": "email, page",
+}

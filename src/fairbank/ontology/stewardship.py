@@ -1,0 +1,91 @@
+"""What no machine can find out about a collection: who answers for it, under which law, what it may be used for.
+
+The export profiles ask for these; all are optional, and a record without them is as valid as before. Whoever gives
+them is the curator. There are years and no dates, so that no date of a record can be one of a subject.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, Field
+
+from fairbank.ontology.wire import Iri, Part, ShortText, Text
+
+Email = Annotated[str, Field(pattern=r"^[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$", max_length=200)]
+Year = Annotated[int, Field(ge=1895, le=2200)]
+Iris = Annotated[tuple[Iri, ...], Field(max_length=50)]
+
+
+def _duration(text: str) -> str:
+    # ISO 8601 as xsd:duration has it: at least one part, and one behind a T.
+    if not re.fullmatch(r"P(?=\d|T\d)(\d+Y)?(\d+M)?(\d+D)?(T(?=\d)(\d+H)?(\d+M)?(\d+(\.\d+)?S)?)?", text):
+        raise ValueError("a duration is written as P1D or PT0.5S")
+    return text
+
+
+Duration = Annotated[str, Field(max_length=40), AfterValidator(_duration)]
+
+
+def _asked(words: str) -> Any:
+    return Field(default=None, description=words)
+
+
+def _listed(words: str) -> Any:
+    return Field(default=(), description=words)
+
+
+class Organisation(Part):
+    """An organisation that can be reached."""
+
+    name: ShortText
+    email: Email | None = None
+    page: Iri | None = None
+
+
+class Stewardship(Part):
+    """What the curator says for the export profiles; the description of each field is what a curator reads."""
+
+    contact_email: Email | None = _asked("Functional mail address for questions about the dataset.")
+    contact_page: Iri | None = _asked("Page with a form for questions about the dataset.")
+    publisher_email: Email | None = _asked("Mail address of the publisher.")
+    publisher_page: Iri | None = _asked("Contact page of the publisher.")
+    hdab: Organisation | None = _asked(
+        "The health data access body that decides about access (EHDS): name, email, page."
+    )
+    custodian: Organisation | None = _asked(
+        "Who is accountable for the data, the data holder: name, email, page."
+    )
+    dataset_types: Iris = _listed("Type of the dataset, an IRI of the profile's vocabulary.")
+    languages: Iris = _listed("Language, an IRI of the EU table of languages.")
+    spatial: Iris = _listed("Where the data are from, an IRI of the EU tables of countries or places.")
+    health_themes: Iris = _listed("Subject in health, an IRI of the table health-theme.")
+    legal_bases: Iris = _listed("Legal basis, an IRI of the Data Privacy Vocabulary.")
+    purposes: Iris = _listed("Purpose of processing, an IRI of the Data Privacy Vocabulary.")
+    personal_data: Iris = _listed("Kinds of personal data, IRIs of the Data Privacy Vocabulary.")
+    population_coverage: Text | None = _asked("Which population is represented, in words.")
+    retained_from: Year | None = _asked("First year in which the data may be used again.")
+    retained_until: Year | None = _asked("Last year in which the data may be used again.")
+    coding_systems: Iris = _listed("Coding systems in the data, IRIs of the table coding-system.")
+    code_values: Annotated[tuple[ShortText, ...], Field(max_length=50)] = _listed(
+        "Codes that occur, such as 'ICD-10: C61'."
+    )
+    documentation: Iris = _listed("Pages or documents about the dataset.")
+    landing_page: Iri | None = _asked("The dataset's own page at the biobank.")
+    references: Iris = _listed("Publications that cite the dataset.")
+    relations: Iris = _listed("Related resources.")
+    sources: Iris = _listed("Datasets from which this one was made.")
+    accrual_periodicity: Iri | None = _asked("How often data are added, an IRI of the EU frequencies.")
+    quality_annotations: Iris = _listed("Statements about quality, such as a certificate.")
+    samples: Iris = _listed("Addresses of a sample of the data.")
+    analytics: Iris = _listed("Addresses of statistics or dashboards of the data.")
+    temporal_resolution: Duration | None = _asked("Smallest time between images, such as P1D.")
+    file_format: Iri | None = _asked("File format, an IRI of the EU table of file types.")
+    availability: Iri | None = _asked("How long it stays available, an IRI of planned-availability.")
+    health_activity: Iri | None = _asked("What the data were made for, an IRI of health-activity.")
+    condition: Iri | None = _asked("The primary cancer condition, an IRI of EUCAIM's ontology.")
+    collection_methods: Iris = _listed("How the data were collected, IRIs of EUCAIM's ontology.")
+    interoperability_level: Iri | None = _asked("Tier in EUCAIM's federation, an IRI of its ontology.")
+    annotation_labels: Iris = _listed("What segmentations show, IRIs of EUCAIM's value set.")
+    segmentation_methods: Iris = _listed("How segmentations were made, IRIs of EUCAIM's ontology.")
