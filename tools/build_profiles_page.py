@@ -12,7 +12,7 @@ from pathlib import Path
 
 from fairbank.ontology.profiles.listing import PROFILES
 from fairbank.ontology.profiles.namespaces import compact
-from fairbank.ontology.profiles.rows import Profile, Row, Severity
+from fairbank.ontology.profiles.rows import Profile, Row, Severity, Table
 from fairbank.ontology.profiles.scorecard import field_of
 from fairbank.ontology.stewardship import Stewardship
 
@@ -81,12 +81,12 @@ def _profile(profile: Profile) -> Iterator[str]:
         yield f"\n### {profile.name}: {table.name}\n\n{classes}{linked}\n\n"
         yield "| property | asked for | most | value | from |\n|---|---|---|---|---|\n"
         for row in table.rows:
-            yield _row(row)
+            yield _row(table, row)
 
 
-def _row(row: Row) -> str:
+def _row(table: Table, row: Row) -> str:
     name = " or ".join(f"`{compact(path)}`" for path in row.paths)
-    field = field_of(row)
+    field = field_of(table, row)
     filler = f"{row.origin.value}: {field}" if field else row.origin.value
     note = f" ({row.note})" if row.note else ""
     return f"| {name} | {_WORDS[row.severity]} | {row.most or 'any'} | {_range(row)}{note} | {filler} |\n"

@@ -4,14 +4,24 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Query
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from fairbank.catalogue import accounts, bodies, history, negotiation, nodes, records, search, withdrawal
+from fairbank.catalogue import (
+    accounts,
+    bodies,
+    history,
+    negotiation,
+    nodes,
+    profile_routes,
+    records,
+    search,
+    withdrawal,
+)
 from fairbank.catalogue.accounts import Account, Role
 from fairbank.catalogue.context import Hub
-from fairbank.catalogue.errors import NotAcceptable
+from fairbank.catalogue.errors import NotAcceptable, ParameterRefused
 from fairbank.catalogue.nodes import NodeIdentity
 from fairbank.catalogue.parameters import is_known, whole_number
 from fairbank.catalogue.wire import Withdrawal
@@ -39,11 +49,25 @@ def router(hub: Hub) -> APIRouter:
 
     @routes.get("/datasets/{node}/{dataset}")
     def dataset(
-        node: str, dataset: str, request: Request, version: str | None = None, who: Any = anyone
+        node: str,
+        dataset: str,
+        request: Request,
+        version: str | None = None,
+        profile: str | None = Query(None, max_length=100),
+        who: Any = anyone,
     ) -> Response:
         number = whole_number(version, name="version", least=1) if version is not None else None
         with reading(hub.engine) as session:
             row = search.find(session, records.dataset_iri(hub, node, dataset), who)
+            if profile is not None:
+                if number is not None:
+                    raise ParameterRefused(
+                        "version and profile cannot be asked for together.",
+                        why="A profile's document describes the dataset, and that is its newest version.",
+                        todo="Leave one of them out.",
+                    )
+                accept = request.headers.get("accept")
+                return profile_routes.document(hub, session, row, profile=profile, accept=accept)
             chosen = negotiation.choose(request.headers.get("accept"), _OFFERED)
             if chosen is None:
                 raise NotAcceptable(

@@ -21,6 +21,7 @@ from fairbank.catalogue import (
     bodies,
     dataset_routes,
     nodes,
+    profile_routes,
     projector,
     records,
     search,
@@ -48,6 +49,7 @@ def router(hub: Hub) -> APIRouter:
         routes.include_router(part(hub))
     routes.include_router(dataset_routes.router(hub))
     routes.include_router(access_routes.router(hub))
+    routes.include_router(profile_routes.router(hub))
     return routes
 
 

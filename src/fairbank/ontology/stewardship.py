@@ -7,13 +7,18 @@ them is the curator. There are years and no dates, so that no date of a record c
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, Field
 
-from fairbank.ontology.wire import Iri, Part, ShortText, Text
+from fairbank.ontology.wire import Part, ShortText, Text
 
-Email = Annotated[str, Field(pattern=r"^[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$", max_length=200)]
+EMAIL: Final = r"[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+"
+_PART = r"([A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})*"
+# RFC 3986 without user and literal address: what every RDF library takes for an IRI.
+ADDRESS: Final = rf"https?://[A-Za-z0-9._~-]+(:[0-9]{{1,5}})?(/{_PART})?(\?{_PART})?(#{_PART})?"
+Email = Annotated[str, Field(pattern=f"^{EMAIL}$", max_length=200)]
+Iri = Annotated[str, Field(pattern=f"^{ADDRESS}$", max_length=500)]
 Year = Annotated[int, Field(ge=1895, le=2200)]
 Iris = Annotated[tuple[Iri, ...], Field(max_length=50)]
 

@@ -12,12 +12,12 @@ from typing import Final
 
 from fairbank.ontology import terms
 from fairbank.ontology.record import UNKNOWN, DatasetRecord
-from fairbank.ontology.stewardship import Organisation, Stewardship
+from fairbank.ontology.stewardship import ADDRESS, EMAIL, Organisation, Stewardship
 from fairbank.ontology.vocabulary import OTHER_MANUFACTURER
 from fairbank.ontology.wire import Moment
 
-_ADDRESS = re.compile(r"https?://[^\s<>\"{}|\\^`]+")
-_MAIL = re.compile(r"[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+")
+_ADDRESS = re.compile(ADDRESS)
+_MAIL = re.compile(EMAIL)
 # DICOM (0010,0040) in words; what is unknown is not named.
 SEXES: Final = {"F": "female", "M": "male", "O": "other"}
 

@@ -14,7 +14,7 @@ from fairbank.ontology.profiles.document import triples
 from fairbank.ontology.profiles.facts import SUBJECTS, Facts, Iri, Term
 from fairbank.ontology.profiles.namespaces import compact
 from fairbank.ontology.profiles.rows import Origin, Profile, Row, Severity, Table
-from fairbank.ontology.profiles.values import FIELDS, withheld
+from fairbank.ontology.profiles.values import AGENT_FIELDS, FIELDS, withheld
 from fairbank.ontology.stewardship import Stewardship
 
 
@@ -70,10 +70,16 @@ def left(scores: Collection[Score], severity: Severity) -> int:
     return sum(score.severity is severity and score.state is not State.MET for score in scores)
 
 
-def field_of(row: Row) -> str:
+def field_of(table: Table, row: Row) -> str:
     """Return what the curator would fill in for a row; empty where the curator cannot."""
     if row.origin is not Origin.CURATOR:
         return ""
+    if table.name in AGENT_FIELDS:
+        return (
+            "publisher"
+            if (table.name, row.value) == ("Publisher", "agent_name")
+            else AGENT_FIELDS[table.name]
+        )
     return row.value if row.value in Stewardship.model_fields else FIELDS.get(row.value, row.value)
 
 
@@ -84,12 +90,18 @@ def _scores(profile: Profile, facts: Facts, found: dict[tuple[str, str], list[Te
                 values = [value for path in row.paths for value in found[subject, path]]
                 if values and not row.only_checks and not _fits(row, values):
                     yield Score(
-                        subject, table, row, State.UNFIT, Severity.VIOLATION, field_of(row), _allowed(row)
+                        subject,
+                        table,
+                        row,
+                        State.UNFIT,
+                        Severity.VIOLATION,
+                        field_of(table, row),
+                        _allowed(row),
                     )
                 elif row.severity is not None:
                     state = State.MET if values else State.MISSING
                     note = "" if values else _reason(row, facts)
-                    yield Score(subject, table, row, state, row.severity, field_of(row), note)
+                    yield Score(subject, table, row, state, row.severity, field_of(table, row), note)
 
 
 def _fits(row: Row, values: list[Term]) -> bool:

@@ -234,17 +234,21 @@ VALUES: Final[dict[str, ValueFunction]] = {
     "in_situ": _constant(Iri(ns.ACCESS_CONDITION + "IN_SITU_PROCESSING")),
 }  # fmt: skip
 
-# Which field a curator fills for a value that has another name than the field.
+# Which fields a curator fills for a value that has another name than its field; for agents, by the agent's table.
 FIELDS: Final[dict[str, str]] = {
     "page": "landing_page",
+    "licence_name": "licence",
     "retention": "retained_from, retained_until",
     "begin": "retained_from",
     "end": "retained_until",
     "generation": "health_activity",
-    "agent_contact": "publisher_email, publisher_page; email, page",
-    "agent_email": "publisher_email; email",
-    "agent_page": "publisher_page; page",
-    "agent_name": "publisher; name",
     "contact": "contact_email, contact_page",
-    "": "email, page",
+    "contact_name": "contact",
+    "": "contact_email, contact_page",
+}
+AGENT_FIELDS: Final[dict[str, str]] = {
+    "Publisher": "publisher_email, publisher_page",
+    "HealthDataAccessBody": "hdab",
+    "Custodian": "custodian",
+    "AgentContactPoint": "publisher_email, publisher_page, hdab, custodian",
 }

@@ -1,0 +1,105 @@
+"""A dataset by the export profiles: its document as RDF and its scorecards, from the record as its node sealed it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import pyoxigraph as ox
+from sqlalchemy.orm import Session
+
+from fairbank.catalogue import history
+from fairbank.catalogue.context import Hub
+from fairbank.catalogue.store import DatasetRow
+from fairbank.clock import iso
+from fairbank.ontology.profiles import namespaces
+from fairbank.ontology.profiles.document import triples
+from fairbank.ontology.profiles.facts import Facts, Iri, Term
+from fairbank.ontology.profiles.listing import PROFILES, profile_named
+from fairbank.ontology.profiles.rows import Profile, Severity
+from fairbank.ontology.profiles.scorecard import Score, left, scorecard
+from fairbank.ontology.record import DatasetRecord
+
+
+def as_rdf(session: Session, hub: Hub, row: DatasetRow, *, profile: str, media_type: str) -> bytes:
+    """Return a dataset's document in a profile.
+
+    Raises:
+        UnknownProfile: if there is no such profile.
+    """
+    chosen = profile_named(profile)
+    made = (
+        ox.Triple(ox.NamedNode(subject), ox.NamedNode(path), _term(value))
+        for subject, path, value in triples(chosen, _facts(session, hub, row, chosen))
+    )
+    prefixes = namespaces.PREFIXES if media_type == "text/turtle" else None
+    return ox.serialize(made, format=ox.RdfFormat.from_media_type(media_type), prefixes=prefixes) or b""
+
+
+def quality(session: Session, hub: Hub, row: DatasetRow, *, profile: str | None) -> dict[str, Any]:
+    """Return a dataset's scorecards, of one profile or of all.
+
+    Raises:
+        UnknownProfile: if there is no such profile.
+    """
+    chosen = [profile_named(profile)] if profile is not None else list(PROFILES.values())
+    return {
+        "schema": "quality/1",
+        "iri": row.iri,
+        "node": row.node,
+        "dataset": row.dataset,
+        "version": row.version,
+        "profiles": [_card(each, _facts(session, hub, row, each)) for each in chosen],
+    }
+
+
+def profiles() -> Iterable[dict[str, Any]]:
+    """Yield each profile in a few words."""
+    for profile in PROFILES.values():
+        asked = [row.severity for _, row in profile.rows()]
+        yield {
+            "name": profile.name,
+            "title": profile.title,
+            "covers": profile.covers,
+            "source": profile.source,
+            "mandatory": asked.count(Severity.VIOLATION),
+            "recommended": asked.count(Severity.WARNING),
+            "optional": asked.count(Severity.INFO),
+        }
+
+
+def _facts(session: Session, hub: Hub, row: DatasetRow, profile: Profile) -> Facts:
+    newest = history.find_version(session, row, row.version)
+    record, _ = DatasetRecord.open(newest.envelope, trusted=[newest.signer])
+    return Facts(record, hub.base_iri, iso(row.first_published), profile.name)
+
+
+def _term(value: Term) -> ox.NamedNode | ox.Literal:
+    if isinstance(value, Iri):
+        return ox.NamedNode(value.value)
+    return ox.Literal(value.value, datatype=ox.NamedNode(value.datatype))
+
+
+def _card(profile: Profile, facts: Facts) -> dict[str, Any]:
+    scores = scorecard(profile, facts)
+    return {
+        "profile": profile.name,
+        "title": profile.title,
+        "violations": left(scores, Severity.VIOLATION),
+        "warnings": left(scores, Severity.WARNING),
+        "infos": left(scores, Severity.INFO),
+        "properties": [_score(score) for score in scores],
+    }
+
+
+def _score(score: Score) -> dict[str, Any]:
+    return {
+        "resource": score.table.name,
+        "subject": score.subject,
+        "property": score.name,
+        "state": score.state.value,
+        "severity": score.severity.value.lower(),
+        "filler": score.filler.value,
+        "field": score.field,
+        "note": score.note,
+    }
