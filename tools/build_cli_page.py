@@ -40,6 +40,7 @@ ACTS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("list the nodes", (O,), "hub nodes"),
     ("shut a node out", (O,), "hub shut-out"),
     ("make the RDF view anew", (O,), "catalogue rebuild"),
+    ("write all that is published to a file", (O,), "catalogue export"),
     ("read the audit log of hub or node", (C, O), "audit show"),
     ("prove that the audit log is whole", (C, O), "audit verify"),
     ("make a node", (C,), "node init"),

@@ -1,8 +1,9 @@
-"""Choosing a format by the Accept header (RFC 9110, section 12.5.1)."""
+"""Formats, and choosing one by the Accept header (RFC 9110, section 12.5.1)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import StrEnum
 
 ROW_FORMATS = (
     "application/sparql-results+json",
@@ -25,6 +26,13 @@ W3C_NAMES = {
 JSON = "application/json"
 XML = "application/xml"
 _ALIASES = {"application/x-turtle": "text/turtle"}
+
+
+class ExportFormat(StrEnum):
+    """How the whole view is written to a file."""
+
+    NQUADS = "nquads"
+    TURTLE = "turtle"
 
 
 def choose(accept: str | None, offered: Sequence[str]) -> str | None:

@@ -86,7 +86,7 @@ class Projector:
                 return total
             with reading(self._hub.engine) as session:
                 for graph in sorted(self._touched(session, waiting)):
-                    _replace(store, graph, self._quads(session, graph))
+                    _replace(store, graph, graph_quads(session, self._hub.base_iri, graph))
             self._publish(waiting[-1][0])
             with writing(self._hub.engine) as session:
                 events.taken(session, HubEvent, CONSUMER, waiting[-1][0])
@@ -101,7 +101,9 @@ class Projector:
         with reading(self._hub.engine) as session:
             store.clear()
             store.bulk_extend(
-                quad for graph in _all_graphs(session, self._hub) for quad in self._quads(session, graph)
+                quad
+                for graph in _all_graphs(session, self._hub)
+                for quad in graph_quads(session, self._hub.base_iri, graph)
             )
         self._publish(newest)
         with writing(self._hub.engine) as session:
@@ -124,17 +126,6 @@ class Projector:
                 graphs.add(_artefact_graph(self._hub, _ARTEFACT_EVENTS[kind], subject))
         return graphs
 
-    def _quads(self, session: Session, graph: str) -> list[Quad]:
-        dataset = session.scalar(select(DatasetRow).where(DatasetRow.graph == graph))
-        if dataset is not None:
-            # Also after a withdrawal the row is there; its graph is not.
-            return description.dataset_quads(session, dataset) if dataset.withdrawn is None else []
-        artefact = session.scalar(select(ArtefactRow).where(ArtefactRow.graph == graph))
-        if artefact is not None:
-            return description.artefact_quads(self._hub.base_iri, artefact)
-        node = session.get(NodeRow, graph.rsplit("/", 1)[1])
-        return description.node_quads(self._hub.base_iri, node) if node is not None else []
-
     def _publish(self, seq: int) -> None:
         store = self._writer()
         store.flush()
@@ -150,6 +141,19 @@ class Projector:
         link.symlink_to(Path("snapshots") / name)
         link.replace(self._hub.rdf / CURRENT)
         _remove_old(snapshots, keep=name)
+
+
+def graph_quads(session: Session, base_iri: str, graph: str) -> list[Quad]:
+    """Return what a named graph of the view holds, made from SQL; nothing for what is not or no longer published."""
+    dataset = session.scalar(select(DatasetRow).where(DatasetRow.graph == graph))
+    if dataset is not None:
+        # Also after a withdrawal the row is there; its graph is not.
+        return description.dataset_quads(session, dataset) if dataset.withdrawn is None else []
+    artefact = session.scalar(select(ArtefactRow).where(ArtefactRow.graph == graph))
+    if artefact is not None:
+        return description.artefact_quads(base_iri, artefact)
+    node = session.get(NodeRow, graph.rsplit("/", 1)[1])
+    return description.node_quads(base_iri, node) if node is not None else []
 
 
 async def run(hub: Hub) -> None:

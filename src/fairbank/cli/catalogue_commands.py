@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import sys
+from typing import Annotated
+
 import typer
 
+from fairbank.catalogue.negotiation import ExportFormat
 from fairbank.cli.output import Format, FormatOption, say, show_fields
 from fairbank.cli.session import api, hub
 
-app = typer.Typer(no_args_is_help=True, help="See the state of the catalogue; rebuild its RDF view.")
+app = typer.Typer(
+    no_args_is_help=True, help="See the state of the catalogue; rebuild or export its RDF view."
+)
 
 
 @app.command()
@@ -51,3 +57,34 @@ def rebuild(ctx: typer.Context) -> None:
     finally:
         projector.close()
     say("The RDF view was made anew.")
+
+
+@app.command()
+def export(
+    ctx: typer.Context,
+    canonical: Annotated[
+        bool, typer.Option("--canonical", help="Leave out what depends on this hub and not on the records.")
+    ] = False,
+    form: Annotated[
+        ExportFormat,
+        typer.Option("--format", help="nquads: with the named graphs; turtle: all triples in one."),
+    ] = ExportFormat.NQUADS,
+) -> None:
+    """Write all that the hub in the home folder publishes for everybody to standard output, sorted.
+
+    With --canonical two hubs of the same base IRI that hold the same records give the same bytes, in whatever order
+    the records came. Left out are then: when the hub first published a dataset (dct:issued); of models and results the
+    job's id, its times, and the digests of manifest and visa. The times in the records stay: their nodes sealed them.
+    Row ids and run ids are in no export. Hidden and withdrawn datasets are in none either.
+
+    Example: fairbank --home /srv/hub catalogue export --canonical > catalogue.nq
+    """
+    from fairbank.catalogue import export as view
+    from fairbank.database import reading
+
+    opened = hub(ctx)
+    with reading(opened.engine) as session:
+        quads = view.published_quads(session, opened.base_iri)
+        chosen = view.canonical(quads, opened.base_iri) if canonical else quads
+        content = view.written(chosen, form)
+    sys.stdout.buffer.write(content)

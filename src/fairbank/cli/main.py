@@ -60,7 +60,7 @@ NOUNS = {
         Noun("deid", "De-identify collections; look at what was cleaned and what is in quarantine."),
         Noun("harvest", "Connect an archive, index its series, publish what may leave."),
         Noun("dataset", "Define a node's datasets; list and show the datasets of the hub."),
-        Noun("catalogue", "See the state of the catalogue; rebuild its RDF view."),
+        Noun("catalogue", "See the state of the catalogue; rebuild or export its RDF view."),
         Noun("search", "Search the catalogue."),
         Noun("sparql", "Ask the catalogue in SPARQL; serve RDF files.", verb="ask"),
         Noun("request", "Ask for access to datasets."),
