@@ -16,7 +16,7 @@ from starlette.responses import Response
 
 from fairbank.database import reading
 from fairbank.deid.outcomes import Status
-from fairbank.harvest.datasets import Description, add_source, define_dataset
+from fairbank.harvest.datasets import Description, add_source, define_dataset, describe_dataset
 from fairbank.harvest.errors import (
     BadDefinition,
     NothingToPublish,
@@ -35,6 +35,8 @@ from fairbank.harvest.xnat_standin.app import create_app
 from fairbank.ontology.counts import CountKind
 from fairbank.ontology.record import ActivityKind, CollectionKind, DatasetRecord
 from fairbank.ontology.signed_objects import Pick, Selector, Unit
+from fairbank.ontology.stewardship import Organisation, Stewardship
+from fairbank.release.errors import GateRefused
 from fairbank.release.node import Node
 
 Serve = Callable[[object], AbstractContextManager[str]]
@@ -333,3 +335,29 @@ def test_a_wrong_data_use_code_is_refused_when_the_dataset_is_defined(node: Node
     wrong = Description("A title", "A text.", CollectionKind.TEST, data_use=("DUO:42",))
     with pytest.raises(BadDefinition, match="data_use"):
         define_dataset(node, "wrong", project="wrong", description=wrong)
+
+
+def test_what_the_curator_says_for_the_profiles_leaves_with_the_record(pulled: Node) -> None:
+    said = Stewardship(
+        contact_email="data@biobank.example",
+        hdab=Organisation(name="Access body", email="access@body.example"),
+        purposes=("https://w3id.org/dpv#ResearchAndDevelopment",),
+        retained_until=2040,
+    )
+    assert _record(pulled).stewardship is None
+    describe_dataset(pulled, "liver-ct", said)
+    define_dataset(pulled, "liver-ct", project="liver", description=DESCRIPTION)
+    assert _record(pulled).stewardship == said
+    sent = DatasetRecord.open(publish(pulled, "liver-ct").envelope, trusted=[pulled.key.key_id])[0]
+    assert sent.stewardship == said
+
+
+def test_what_the_curator_says_for_the_profiles_is_refused_if_it_identifies(pulled: Node) -> None:
+    describe_dataset(pulled, "liver-ct", Stewardship(population_coverage="Born on 1958-04-12."))
+    with pytest.raises(GateRefused):
+        publish(pulled, "liver-ct")
+
+
+def test_only_a_dataset_that_is_defined_is_described(node: Node) -> None:
+    with pytest.raises(UnknownDataset):
+        describe_dataset(node, "none", Stewardship())

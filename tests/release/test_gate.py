@@ -16,6 +16,8 @@ from fairbank.ontology.counts import Count
 from fairbank.ontology.outputs import DoorClass, OutputClass
 from fairbank.ontology.record import Activity, ActivityKind, DatasetRecord, Quality
 from fairbank.ontology.signed_objects import Output
+from fairbank.ontology.stewardship import Organisation, Stewardship
+from fairbank.release import gate
 from fairbank.release.candidates import Candidate, Column, ColumnKind
 from fairbank.release.control import ErrorReport
 from fairbank.release.disclosure import suppress_record
@@ -408,6 +410,38 @@ def test_every_text_of_a_record_is_looked_at(
     record = suppress_record(make_record(CELLS, subjects=40), 5)
     assert reasons(tmp_path, sealed(record.model_copy(update={"contact": "data@biobank.example"}))) == ()
     assert "date" in reasons(tmp_path, sealed(record.model_copy(update={field: text})))[0]
+
+
+def identifying(field: str) -> Stewardship | None:
+    """Return stewardship with an identifier in a field; None for a field that is a number or a duration."""
+    uid, organisation = "1.2.840.113619.2.55.3", Organisation(name="1.2.840.113619.2.55.3")
+    for value in (f"Series {uid}", f"https://alpha.test/{uid}", f"{uid}@alpha.test", organisation):
+        for filled in (value, (value,)):
+            try:
+                return Stewardship(**{field: filled})
+            except ValueError:
+                continue
+    return None
+
+
+@pytest.mark.parametrize("field", list(Stewardship.model_fields))
+def test_every_text_that_a_curator_says_for_the_profiles_is_looked_at(
+    tmp_path: Path, make_record: Make, field: str
+) -> None:
+    record = suppress_record(make_record(CELLS, subjects=40), 5)
+    said = identifying(field)
+    if said is None:
+        assert field in {"retained_from", "retained_until", "temporal_resolution"}
+        return
+    assert "identifier" in reasons(tmp_path, sealed(record.model_copy(update={"stewardship": said})))[0]
+
+
+def test_every_field_of_a_record_is_prose_unless_it_is_known_not_to_be() -> None:
+    known = set(gate._OF_A_FORM)
+    assert known < set(DatasetRecord.model_fields)
+    prose = {"title", "description", "keywords", "publisher", "contact", "licence", "stewardship"}
+    numbers = {"version", "minimum_count", "acquired_from", "acquired_to"}
+    assert set(DatasetRecord.model_fields) - known == prose | numbers
 
 
 @pytest.mark.parametrize("field", ["tool", "tool_version", "profile", "source_system"])

@@ -17,7 +17,7 @@ from fairbank.ontology.profiles.document import triples
 from fairbank.ontology.profiles.facts import Facts, Iri, Term
 from fairbank.ontology.profiles.listing import PROFILES, profile_named
 from fairbank.ontology.profiles.rows import Profile, Severity
-from fairbank.ontology.profiles.scorecard import Score, left, scorecard
+from fairbank.ontology.profiles.scorecard import Score, State, left, scorecard
 from fairbank.ontology.record import DatasetRecord
 
 
@@ -85,6 +85,9 @@ def _card(profile: Profile, facts: Facts) -> dict[str, Any]:
     return {
         "profile": profile.name,
         "title": profile.title,
+        "applies": not any(
+            score.state is State.UNFIT and score.row.value == "access_rights" for score in scores
+        ),
         "violations": left(scores, Severity.VIOLATION),
         "warnings": left(scores, Severity.WARNING),
         "infos": left(scores, Severity.INFO),

@@ -8,11 +8,12 @@ from typing import Annotated
 import typer
 
 from fairbank.catalogue.negotiation import ExportFormat
-from fairbank.cli.output import Format, FormatOption, say, show_fields
+from fairbank.cli.output import Format, FormatOption, say, show_fields, show_rows
 from fairbank.cli.session import api, hub
 
 app = typer.Typer(
-    no_args_is_help=True, help="See the state of the catalogue; rebuild or export its RDF view."
+    no_args_is_help=True,
+    help="See the state of the catalogue; validate, export or rebuild what it publishes.",
 )
 
 
@@ -34,6 +35,40 @@ def status(ctx: typer.Context, format: FormatOption = Format.TABLE) -> None:
         },
         format=format,
     )
+
+
+@app.command()
+def validate(
+    ctx: typer.Context,
+    dataset: Annotated[str, typer.Argument(help="IRI of the dataset, or NODE/NAME.")],
+    profile: Annotated[
+        str | None, typer.Option(help="Profile; all that are for the dataset's access level by default.")
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Show what is met as well.")] = False,
+    format: FormatOption = Format.TABLE,
+) -> None:
+    """Show what a dataset's description lacks by the export profiles, and who can supply it.
+
+    Exits with 1 if something mandatory is left.
+
+    Example: fairbank catalogue validate northfield/northfield-ct --profile healthdcat-ap-r8-non-public
+    """
+    path = dataset.partition("/datasets/")[2] or dataset
+    cards = api(ctx).get(f"/datasets/{path}/quality", profile=profile)["profiles"]
+    judged = [card for card in cards if profile is not None or card["applies"]]
+    rows = [
+        {"profile": card["profile"], **row}
+        for card in judged
+        for row in card["properties"]
+        if everything or row["state"] != "met"
+    ]
+    columns = ("profile", "severity", "property", "resource", "state", "filler", "field", "note")
+    show_rows(rows, columns=columns, format=format, empty="Nothing is missing.")
+    for card in judged:
+        counts = (f"{card[name]} {name}" for name in ("violations", "warnings", "infos"))
+        say(f"{card['profile']}: {', '.join(counts)}")
+    if any(card["violations"] for card in judged):
+        raise typer.Exit(1)
 
 
 @app.command()

@@ -33,17 +33,21 @@ def define(
     ] = None,
     contact: Annotated[str | None, typer.Option(help="Address for questions.")] = None,
     licence: Annotated[str | None, typer.Option(help="Licence, as an IRI or a name.")] = None,
+    access_rights: Annotated[str, typer.Option(help="NON_PUBLIC, RESTRICTED or PUBLIC.")] = "NON_PUBLIC",
 ) -> None:
     """Define a dataset of this node, or change how it is described.
 
     Example: fairbank dataset define ct --project thorax --title CT --description "Chest CT" --data-use DUO:0000042
     """
     from fairbank.harvest.datasets import Description, define_dataset
-    from fairbank.ontology.record import CollectionKind
+    from fairbank.ontology.record import AccessRights, CollectionKind
 
     kinds = [one.value for one in CollectionKind]
     if kind not in kinds:
         raise typer.BadParameter(f"{kind!r} is not one of {', '.join(kinds)}")
+    rights = [one.value for one in AccessRights]
+    if access_rights not in rights:
+        raise typer.BadParameter(f"{access_rights!r} is not one of {', '.join(rights)}")
     said = Description(
         title=title,
         description=description,
@@ -53,9 +57,40 @@ def define(
         publisher=publisher,
         contact=contact,
         licence=licence,
+        access_rights=AccessRights(access_rights),
     )
     define_dataset(node(ctx), name, project=project, description=said)
     say(f"The dataset {name} is defined. Next: fairbank harvest index {name}")
+
+
+@app.command()
+def describe(
+    ctx: typer.Context,
+    name: Annotated[str, typer.Argument(help="Name of the dataset.")] = "",
+    file: Annotated[
+        str, typer.Option("--from", metavar="FILE", help="File to read; - is standard input.")
+    ] = "",
+    template: Annotated[bool, typer.Option("--template", help="Print a file to fill in instead.")] = False,
+) -> None:
+    """Say what no machine can find out: who answers for a dataset, under which law, for which purpose.
+
+    The export profiles ask for it ('fairbank catalogue validate' says what is missing). It leaves the site with the
+    next 'fairbank harvest publish', through the release gate.
+
+    Example: fairbank dataset describe ct --from ct.toml
+    """
+    from fairbank.ontology.profiles import curator_file
+
+    if template:
+        typer.echo(curator_file.template())
+        return
+    if not name or not file:
+        raise typer.BadParameter("name a dataset and a file (--from FILE), or ask for a --template")
+    from fairbank.cli.prompts import read_text
+    from fairbank.harvest.datasets import describe_dataset
+
+    describe_dataset(node(ctx), name, curator_file.read(read_text(file)))
+    say(f"The description of {name} is kept. Next: fairbank harvest preview {name}")
 
 
 @app.command()

@@ -28,6 +28,7 @@ from fairbank.ontology.record import (
     DatasetRecord,
     Totals,
 )
+from fairbank.ontology.stewardship import Stewardship
 from fairbank.ontology.wire import moment
 from fairbank.release.node import Node
 
@@ -147,6 +148,21 @@ def define_dataset(node: Node, slug: str, *, project: str, description: Descript
         row.collection_kind = description.collection_kind.value
         row.updated = now
         _audit(node, session, "dataset.define", slug)
+
+
+def describe_dataset(node: Node, slug: str, stewardship: Stewardship) -> None:
+    """Keep what the curator says of a dataset for the export profiles, in the place of what was said before.
+
+    It leaves the site with the next record, through the release gate like all texts.
+
+    Raises:
+        UnknownDataset: if there is no such dataset.
+    """
+    with writing(node.engine) as session:
+        row = dataset_of(session, slug)
+        row.stewardship = stewardship.model_dump(mode="json", exclude_defaults=True)
+        row.updated = node.clock.now()
+        _audit(node, session, "dataset.describe", slug)
 
 
 def datasets(node: Node) -> Sequence[DatasetRow]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy.orm import Session
 
@@ -35,6 +37,7 @@ from fairbank.ontology.record import (
     Stratum,
     Totals,
 )
+from fairbank.ontology.stewardship import Stewardship
 from fairbank.ontology.wire import moment
 from fairbank.release.candidates import Candidate
 from fairbank.release.disclosure import suppress_record
@@ -99,8 +102,14 @@ def build(session: Session, node: Node, dataset: str) -> DatasetRecord:
         acquired_to=last_year,
         provenance=_provenance(runs(session, row.project), agent=row.publisher),
         quality=_quality(series),
+        stewardship=_stewardship(row.stewardship),
         created=moment(node.clock.now()),
     )
+
+
+def _stewardship(kept: dict[str, Any] | None) -> Stewardship | None:
+    """Return what the curator said; as JSON, because a database keeps tuples as lists."""
+    return Stewardship.model_validate_json(json.dumps(kept)) if kept else None
 
 
 def preview(node: Node, dataset: str) -> Publication:

@@ -75,6 +75,7 @@ class DatasetRow(NodeBase):
     access_rights: Mapped[str]
     collection_kind: Mapped[str]
     data_use: Mapped[list[Any]]
+    stewardship: Mapped[dict[str, Any] | None]
     version: Mapped[int]
     published_digest: Mapped[str | None]
     created: Mapped[datetime]

@@ -40,6 +40,23 @@ _DATE = re.compile(
 _PATH = re.compile(r"[/\\]|(?:^|\s)~")
 # What the node calls a staged series: its place in the cohort and a keyed name of letters only.
 _ROW_ID = re.compile(r"s\d{6}-[a-z]{32}")
+# Fields of a record whose form leaves no room for free text, or that have a check of their own. Whatever else a record
+# holds is prose, so that a field that is added is looked at without anyone thinking of it.
+_OF_A_FORM: Final = frozenset(
+    {
+        "node",
+        "dataset",
+        "access_rights",
+        "collection_kind",
+        "data_use",
+        "totals",
+        "cube",
+        "distributions",
+        "provenance",
+        "quality",
+        "created",
+    }
+)
 _VERSION = re.compile(r"[A-Za-z0-9._+,() -]{1,60}")
 _VALUE = re.compile(r"[A-Za-z0-9<>=+.,() -]{1,60}")
 
@@ -171,16 +188,9 @@ def _record(candidate: Candidate, path: Path, policy: Policy) -> list[str]:
         reasons.append("A cell of the record holds words that are not of the vocabulary.")
     if any(not _VALUE.fullmatch(row.value) or _identifies(row.value) for row in record.distributions):
         reasons.append("A row of a distribution holds free text.")
-    prose = (
-        record.title,
-        record.description,
-        record.publisher,
-        record.contact,
-        record.licence,
-        *record.keywords,
-    )
+    prose = _texts_in(record.model_dump(exclude=set(_OF_A_FORM)))
     agents = (step.agent for step in record.provenance)
-    if any(_UID.search(text) or _DATE.search(text) for text in (*prose, *agents) if text):
+    if any(_UID.search(text) or _DATE.search(text) for text in (*prose, *agents)):
         reasons.append("A text of the record holds what looks like a DICOM identifier or a date.")
     steps = [(at.tool, at.tool_version, at.profile, at.source_system) for at in record.provenance]
     if any(not _VERSION.fullmatch(word) or _identifies(word) for step in steps for word in step if word):
@@ -315,6 +325,17 @@ def _is_word(value: Any) -> bool:
 def _identifies(text: str) -> bool:
     """Tell whether a text looks like a UID, a date or a path."""
     return bool(_UID.search(text) or _DATE.search(text) or _PATH.search(text))
+
+
+def _texts_in(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        for inner in value.values():
+            yield from _texts_in(inner)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from _texts_in(inner)
+    elif isinstance(value, str):
+        yield value
 
 
 def _numbers_in(value: Any) -> Iterator[int | float]:

@@ -1,0 +1,77 @@
+"""The file in which a curator says what no machine can find out."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from fairbank.ontology.errors import MalformedObject
+from fairbank.ontology.profiles import curator_file
+from fairbank.ontology.profiles.listing import PROFILES
+from fairbank.ontology.stewardship import Organisation, Stewardship
+
+
+def test_an_untouched_template_says_nothing() -> None:
+    assert curator_file.read(curator_file.template()) == Stewardship()
+
+
+def test_a_template_offers_every_field_once_and_names_profiles_that_there_are() -> None:
+    text = curator_file.template()
+    offered = re.findall(r"^# (\w+) = ", text, re.M)
+    tables = re.findall(r"^# \[(\w+)\]$", text, re.M)
+    assert sorted([*set(offered) - set(Organisation.model_fields), *tables]) == sorted(
+        Stewardship.model_fields
+    )
+    named = {
+        name
+        for line in re.findall(r"^# [MRO]: .*$", text, re.M)
+        for name in re.findall(r"[a-z0-9.-]{7,}", line)
+    }
+    assert named and named <= set(PROFILES)
+
+
+def test_a_template_says_what_must_be_given_only_where_it_must() -> None:
+    lines = re.findall(r"^# ([MRO]: .*)\n# \[?(\w+)", curator_file.template(), re.M)
+    by_field = {field: words for words, field in lines}
+    assert by_field["hdab"].startswith("M: eucaim-dcat-ap-2.0, healthdcat-ap-r8-non-public")
+    assert by_field["custodian"].startswith("R: ")
+
+
+def test_a_filled_in_template_is_read() -> None:
+    text = """
+    contact_email = "data@alpha.test"
+    purposes = ["https://w3id.org/dpv#ResearchAndDevelopment"]
+    retained_until = 2040
+    [hdab]
+    name = "Access body"
+    page = "https://body.test/apply?for=data#form"
+    """
+    assert curator_file.read(text) == Stewardship(
+        contact_email="data@alpha.test",
+        purposes=("https://w3id.org/dpv#ResearchAndDevelopment",),
+        retained_until=2040,
+        hdab=Organisation(name="Access body", page="https://body.test/apply?for=data#form"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("contact_email = ", "not TOML"),
+        ('contact = "me"', "contact"),
+        ('contact_email = "nobody"', "contact_email"),
+        ('landing_page = "ftp://alpha.test"', "landing_page"),
+        ('landing_page = "https://alpha.test/a b"', "landing_page"),
+        ('landing_page = "https://alpha.test/[1]"', "landing_page"),
+        ("retained_from = 2020-01-01", "retained_from"),
+        ('temporal_resolution = "one day"', "temporal_resolution"),
+        ('hdab = "Access body"', "hdab"),
+        ('[hdab]\nemail = "a@b.test"', "hdab.name"),
+    ],
+)
+def test_what_is_wrong_is_refused_by_name_and_never_repeated(text: str, named: str) -> None:
+    with pytest.raises(MalformedObject) as refused:
+        curator_file.read(text)
+    assert named in refused.value.what
+    assert not any(value in str(refused.value) for value in ("nobody", "a b", "one day", "ftp:"))
