@@ -30,7 +30,7 @@ def as_rdf(session: Session, hub: Hub, row: DatasetRow, *, profile: str, media_t
     chosen = profile_named(profile)
     made = (
         ox.Triple(ox.NamedNode(subject), ox.NamedNode(path), _term(value))
-        for subject, path, value in triples(chosen, _facts(session, hub, row, chosen))
+        for subject, path, value in triples(chosen, _facts(hub, row, _record(session, row), chosen))
     )
     prefixes = namespaces.PREFIXES if media_type == "text/turtle" else None
     return ox.serialize(made, format=ox.RdfFormat.from_media_type(media_type), prefixes=prefixes) or b""
@@ -43,13 +43,14 @@ def quality(session: Session, hub: Hub, row: DatasetRow, *, profile: str | None)
         UnknownProfile: if there is no such profile.
     """
     chosen = [profile_named(profile)] if profile is not None else list(PROFILES.values())
+    record = _record(session, row)
     return {
         "schema": "quality/1",
         "iri": row.iri,
         "node": row.node,
         "dataset": row.dataset,
         "version": row.version,
-        "profiles": [_card(each, _facts(session, hub, row, each)) for each in chosen],
+        "profiles": [_card(each, _facts(hub, row, record, each)) for each in chosen],
     }
 
 
@@ -68,9 +69,12 @@ def profiles() -> Iterable[dict[str, Any]]:
         }
 
 
-def _facts(session: Session, hub: Hub, row: DatasetRow, profile: Profile) -> Facts:
+def _record(session: Session, row: DatasetRow) -> DatasetRecord:
     newest = history.find_version(session, row, row.version)
-    record, _ = DatasetRecord.open(newest.envelope, trusted=[newest.signer])
+    return DatasetRecord.open(newest.envelope, trusted=[newest.signer])[0]
+
+
+def _facts(hub: Hub, row: DatasetRow, record: DatasetRecord, profile: Profile) -> Facts:
     return Facts(record, hub.base_iri, iso(row.first_published), profile.name)
 
 
