@@ -74,6 +74,59 @@ def test_an_unknown_profile_is_told_with_those_there_are() -> None:
     assert all(name in refused.value.why for name in NAMES)
 
 
+# What each standard asks of a dataset, written down apart from the tables.
+_R8_ALWAYS = """dct:title dct:description dct:accessRights dcatap:applicableLegislation dcat:distribution dct:identifier
+    dcat:theme healthdcatap:hdab healthdcatap:healthCategory healthdcatap:hasStructuredData"""
+_R8_RECOMMENDED = """healthdcatap:analytics healthdcatap:hasCodeValues healthdcatap:hasCodingSystem
+    healthdcatap:healthTheme dpv:hasLegalBasis healthdcatap:minTypicalAge healthdcatap:maxTypicalAge
+    healthdcatap:numberOfRecords healthdcatap:numberOfUniqueIndividuals dpv:hasPersonalData
+    healthdcatap:populationCoverage dpv:hasPurpose dqv:hasQualityAnnotation healthdcatap:retentionPeriod adms:sample
+    geodcatap:custodian"""
+_R8_NON_PUBLIC = """dct:conformsTo foaf:page dct:accrualPeriodicity dct:isReferencedBy dct:language dct:source
+    dcat:temporalResolution dcat:landingPage dct:relation dct:temporal"""
+_DCAT_AP_RECOMMENDED = "dct:publisher dct:spatial dct:temporal"
+ASKED = {
+    "dcat-ap-3.0.1": (
+        "dct:title dct:description",
+        "dcat:contactPoint dcat:distribution dcat:keyword dcat:theme dct:publisher dct:spatial dct:temporal",
+    ),
+    "healthdcat-ap-r8-non-public": (
+        f"{_R8_ALWAYS} dcat:contactPoint dcat:keyword dct:type dct:provenance",
+        f"{_R8_RECOMMENDED} {_R8_NON_PUBLIC} {_DCAT_AP_RECOMMENDED}",
+    ),
+    "healthdcat-ap-r8-restricted": (
+        _R8_ALWAYS,
+        f"{_R8_RECOMMENDED} {_DCAT_AP_RECOMMENDED} dcat:contactPoint dcat:keyword",
+    ),
+    "healthdcat-ap-r8-public": (
+        _R8_ALWAYS,
+        f"{_R8_RECOMMENDED} {_DCAT_AP_RECOMMENDED} dcat:contactPoint dcat:keyword",
+    ),
+    "eucaim-dcat-ap-2.0": (
+        f"""{_R8_ALWAYS} dcat:version eucaim:interoperabilityLevel dcat:contactPoint dct:type dct:publisher
+        healthdcatap:numberOfUniqueIndividuals healthdcatap:numberOfRecords eucaim:hasBirthSex eucaim:hasCondition
+        eucaim:collectionMethod eucaim:hasImageModality eucaim:hasEquipmentManufacturer eucaim:hasImageBodyPart
+        dcat:keyword dct:provenance""",
+        """foaf:page healthdcatap:healthTheme dpv:hasLegalBasis dpv:hasPurpose dpv:hasPersonalData
+        healthdcatap:retentionPeriod healthdcatap:minTypicalAge healthdcatap:maxTypicalAge
+        healthdcatap:populationCoverage dct:temporal healthdcatap:hasCodingSystem healthdcatap:hasCodeValues
+        geodcatap:custodian""",
+    ),
+    "fdp-1.2": (
+        "dct:title dct:publisher dct:hasVersion dcat:theme",
+        "dct:conformsTo fdp-o:metadataIdentifier fdp-o:metadataIssued fdp-o:metadataModified",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_dataset_is_asked_for_what_the_standard_asks(name: str) -> None:
+    rows = [row for table, row in PROFILES[name].rows() if table.name == "Dataset"]
+    for severity, words in zip((Severity.VIOLATION, Severity.WARNING), ASKED[name], strict=True):
+        asked = {ns.compact(row.path) for row in rows if row.severity is severity}
+        assert asked == set(words.split()), severity
+
+
 # -- documents -------------------------------------------------------------------------------------------------------
 
 
