@@ -22,13 +22,14 @@ class Example:
 EXAMPLES: Final = (
     Example(
         "datasets-with-ct",
-        "Which datasets have CT, and how many series of it?",
+        "Which datasets have CT, and at least how many series of it?",
         """\
-SELECT ?dataset ?title (SUM(?n) AS ?series) WHERE {
-  ?cell fb:ofDataset ?dataset ; fb:modality "CT" ; fb:seriesCount ?n .
+SELECT ?dataset ?title (SUM(COALESCE(?n, 0)) AS ?atLeast) WHERE {
+  ?cell fb:ofDataset ?dataset ; fb:modality "CT" .
   ?dataset dct:title ?title .
+  OPTIONAL { ?cell fb:seriesCount ?n }
 } GROUP BY ?dataset ?title
-ORDER BY DESC(?series) ?dataset""",
+ORDER BY DESC(?atLeast) ?dataset""",
     ),
     Example(
         "thin-chest-ct",
