@@ -12,6 +12,7 @@ from fairbank.catalogue import (
     accounts,
     bodies,
     history,
+    listing,
     negotiation,
     nodes,
     profile_routes,
@@ -31,6 +32,7 @@ from fairbank.ontology.record import DatasetRecord
 from fairbank.signing import payload_type
 
 SEALED_RECORD = payload_type(DatasetRecord.kind)
+_LISTED_IN = (negotiation.JSON, *negotiation.GRAPH_FORMATS)
 _OFFERED = (negotiation.JSON, *negotiation.GRAPH_FORMATS, SEALED_RECORD)
 
 
@@ -43,9 +45,30 @@ def router(hub: Hub) -> APIRouter:
     signed: NodeIdentity = Depends(nodes.signed_node(hub, limit_bytes=64 * 1024))
 
     @routes.get("/datasets")
-    def listing(who: Any = anyone) -> dict[str, Any]:
+    def datasets(
+        request: Request, limit: str | None = None, offset: str | None = None, who: Any = anyone
+    ) -> Response:
+        chosen = negotiation.choose(request.headers.get("accept"), _LISTED_IN)
+        if chosen is None:
+            raise NotAcceptable(
+                "None of the formats that you accept is offered.",
+                why="The list of datasets comes as JSON, Turtle, N-Triples, JSON-LD or RDF/XML.",
+                todo="Accept one of these.",
+            )
+        # In RDF the list comes in pages always; JSON without bounds is the whole list, as it has been from the first.
+        if chosen != negotiation.JSON and limit is None:
+            limit = str(listing.USUAL_PAGE)
         with reading(hub.engine) as session:
-            return {"schema": "datasets/1", "datasets": search.listing(session, who)}
+            page = listing.read_page(session, who, limit=limit, offset=offset)
+            headers = {
+                "Vary": "Accept, Authorization",
+                "Link": listing.page_links(page, hub.base_iri),
+                "Fairbank-Total": str(page.total),
+            }
+            if chosen == negotiation.JSON:
+                return JSONResponse(listing.as_json(page), headers=headers)
+            content = listing.as_rdf(page, hub.base_iri, chosen)
+            return Response(content, media_type=chosen, headers=headers)
 
     @routes.get("/datasets/{node}/{dataset}")
     def dataset(
