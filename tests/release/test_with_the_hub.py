@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import uvicorn
@@ -192,3 +194,29 @@ def test_a_node_withdraws_its_dataset_by_one_word_that_the_ledger_shows(
         body = ledger.content(entry, node.outbox_path)
     assert body == b'{"schema":"withdrawal/1","reason":"consent_withdrawn"}'
     assert entry.name == f"PUT /v1/datasets/{listed['dataset']}/withdrawal"
+
+
+def test_the_commands_withdraw_a_dataset_and_list_its_versions(
+    node: Node, address: str, make_record: Make, fairbank: Callable[..., Any]
+) -> None:
+    from fairbank.harvest.datasets import Description, define_dataset
+    from fairbank.ontology.record import CollectionKind
+
+    Outbox(node, HubClient.of(node)).send(staged(node, make_record).id)
+
+    def run(*words: str) -> Any:
+        return fairbank("--hub", address, "dataset", *words, home=node.settings.home)
+
+    (listed,) = json.loads(run("list", "--format", "json").ok().out)
+    name = listed["iri"].rpartition("/")[2]
+    (version,) = json.loads(run("versions", listed["iri"], "--format", "json").ok().out)
+    assert version["version"] == 1 and version["signed_by"] == node.key.key_id
+    shown = run("show", f"biobank-a/{name}", "--version", "1", "--format", "json").ok().out
+    assert json.loads(shown)["digest"] == version["digest"]
+    run("show", f"biobank-a/{name}", "--version", "2").refused("FB-CAT-070", "no version 2")
+    run("withdraw", name, "--reason", "moved").refused(name)
+    said = Description("Lungs", "Chest CT.", CollectionKind.TEST, data_use=("DUO:0000042",))
+    define_dataset(node, name, project="thorax", description=said)
+    run("withdraw", name, "--reason", "bored").refused("bored", code=2)
+    assert "moved" in run("withdraw", name, "--reason", "moved").ok().out
+    run("versions", f"biobank-a/{name}").refused("FB-CAT-072", "withdrawn on", "moved")
