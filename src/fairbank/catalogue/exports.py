@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
 import pyoxigraph as ox
@@ -71,7 +72,13 @@ def profiles() -> Iterable[dict[str, Any]]:
 
 def _record(session: Session, row: DatasetRow) -> DatasetRecord:
     newest = history.find_version(session, row, row.version)
-    return DatasetRecord.open(newest.envelope, trusted=[newest.signer])[0]
+    return _opened(newest.envelope, newest.signer)
+
+
+@lru_cache(maxsize=8)
+def _opened(envelope: bytes, signer: str) -> DatasetRecord:
+    # Opening a record of ten thousand cells takes the better part of a second, and anybody may ask for it.
+    return DatasetRecord.open(envelope, trusted=[signer])[0]
 
 
 def _facts(hub: Hub, row: DatasetRow, record: DatasetRecord, profile: Profile) -> Facts:
