@@ -22,9 +22,18 @@ OPEN = [
     "/search?q=lung",
     "/datasets",
     "/datasets/alpha/lungs",
+    "/",
+    "/catalog",
+    "/catalog/alpha",
+    "/profile/fdp-1.2",
+    "/profiles/fdp-1.2",
+    "/spec",
+    "/expanded",
+    "/meta",
 ]
-CLOSED = ["/", "/healthz", "/nodes", "/openapi.json", "/v1/hub", "/v1/nodes", "/v1/whoami", "/v1/datasets/a/visibility",
-          "/v1/login", "/v1/requests", "/v1/audit", "/datasets-of-mine", "/sparql/", "//sparql"]  # fmt: skip
+CLOSED = ["/healthz", "/nodes", "/openapi.json", "/v1/hub", "/v1/nodes", "/v1/whoami", "/v1/datasets/a/visibility",
+          "/v1/login", "/v1/requests", "/v1/audit", "/datasets-of-mine", "/sparql/",
+          "http://hub.test//sparql"]  # fmt: skip
 
 
 @pytest.fixture(scope="module")

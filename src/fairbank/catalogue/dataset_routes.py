@@ -11,6 +11,9 @@ from starlette.responses import JSONResponse, Response
 from fairbank.catalogue import (
     accounts,
     bodies,
+    exports,
+    fdp,
+    fdp_reading,
     history,
     listing,
     negotiation,
@@ -70,6 +73,7 @@ def router(hub: Hub) -> APIRouter:
             content = listing.as_rdf(page, hub.base_iri, chosen)
             return Response(content, media_type=chosen, headers=headers)
 
+    @routes.head("/datasets/{node}/{dataset}", include_in_schema=False)
     @routes.get("/datasets/{node}/{dataset}")
     def dataset(
         node: str,
@@ -89,8 +93,7 @@ def router(hub: Hub) -> APIRouter:
                         why="A profile's document describes the dataset, and that is its newest version.",
                         todo="Leave one of them out.",
                     )
-                accept = request.headers.get("accept")
-                return profile_routes.document(hub, session, row, profile=profile, accept=accept)
+                return profile_routes.document(hub, session, row, profile=profile, request=request)
             chosen = negotiation.choose(request.headers.get("accept"), _OFFERED)
             if chosen is None:
                 raise NotAcceptable(
@@ -116,7 +119,13 @@ def router(hub: Hub) -> APIRouter:
                 edition = history.edition_of(session, row, found, iri=named)
             if chosen == negotiation.JSON:
                 return JSONResponse(search.in_full(edition), headers=headers)
-            return Response(search.as_rdf(edition, chosen), media_type=chosen, headers=headers)
+            # Only the newest version is the dataset, and so a part of the FAIR Data Point.
+            layer = (
+                fdp.dataset_triples(fdp_reading.dataset_facts(session, hub, row)) if number is None else ()
+            )
+            content = search.as_rdf(edition, chosen, also=exports.as_triples(layer))
+            # Older clients know `text/turtle` only without a parameter.
+            return Response(content, headers={**headers, "Content-Type": chosen})
 
     @routes.get("/datasets/{node}/{dataset}/versions")
     def versions(node: str, dataset: str, who: Any = anyone) -> dict[str, Any]:

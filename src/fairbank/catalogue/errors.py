@@ -36,7 +36,9 @@ FairbankError
     ├── GrantNotFound          FB-CAT-064
     ├── VersionNotFound        FB-CAT-070
     ├── ParameterRefused       FB-CAT-071
-    └── DatasetWithdrawn       FB-CAT-072
+    ├── DatasetWithdrawn       FB-CAT-072
+    ├── CatalogNotFound        FB-CAT-110
+    └── DistributionNotFound   FB-CAT-111
 """
 
 from __future__ import annotations
@@ -326,3 +328,17 @@ class DatasetWithdrawn(CatalogueError):
     def problem(self) -> dict[str, str | int]:
         """Return the problem, with `reason` and `withdrawn` for programs (RFC 9457, section 3.2)."""
         return {**super().problem(), "reason": self.reason, "withdrawn": self.at}
+
+
+class CatalogNotFound(CatalogueError):
+    """No node of this name has a catalog."""
+
+    code = "FB-CAT-110"
+    kind = Kind.NOT_FOUND
+
+
+class DistributionNotFound(CatalogueError):
+    """A dataset has no distribution of this name."""
+
+    code = "FB-CAT-111"
+    kind = Kind.NOT_FOUND

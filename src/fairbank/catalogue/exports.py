@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Any
 
@@ -15,26 +15,34 @@ from fairbank.catalogue.store import DatasetRow
 from fairbank.clock import iso
 from fairbank.ontology.profiles import namespaces
 from fairbank.ontology.profiles.document import triples
-from fairbank.ontology.profiles.facts import Facts, Iri, Term
+from fairbank.ontology.profiles.facts import Facts, Iri, Term, Triple
 from fairbank.ontology.profiles.listing import PROFILES, profile_named
 from fairbank.ontology.profiles.rows import Profile, Severity
 from fairbank.ontology.profiles.scorecard import Score, State, left, scorecard
 from fairbank.ontology.record import DatasetRecord
 
 
-def as_rdf(session: Session, hub: Hub, row: DatasetRow, *, profile: str, media_type: str) -> bytes:
+def document(session: Session, hub: Hub, row: DatasetRow, *, profile: str) -> list[Triple]:
     """Return a dataset's document in a profile.
 
     Raises:
         UnknownProfile: if there is no such profile.
     """
     chosen = profile_named(profile)
-    made = (
-        ox.Triple(ox.NamedNode(subject), ox.NamedNode(path), _term(value))
-        for subject, path, value in triples(chosen, _facts(hub, row, _record(session, row), chosen))
-    )
+    return triples(chosen, facts_of(session, hub, row, chosen))
+
+
+def written(document: Iterable[Triple], media_type: str) -> bytes:
+    """Return triples in one of the graph formats."""
     prefixes = namespaces.PREFIXES if media_type == "text/turtle" else None
+    made = as_triples(document)
     return ox.serialize(made, format=ox.RdfFormat.from_media_type(media_type), prefixes=prefixes) or b""
+
+
+def as_triples(document: Iterable[Triple]) -> Iterator[ox.Triple]:
+    """Yield the triples of a document as the RDF library takes them."""
+    for subject, path, value in document:
+        yield ox.Triple(ox.NamedNode(subject), ox.NamedNode(path), _term(value))
 
 
 def quality(session: Session, hub: Hub, row: DatasetRow, *, profile: str | None) -> dict[str, Any]:
@@ -44,14 +52,13 @@ def quality(session: Session, hub: Hub, row: DatasetRow, *, profile: str | None)
         UnknownProfile: if there is no such profile.
     """
     chosen = [profile_named(profile)] if profile is not None else list(PROFILES.values())
-    record = _record(session, row)
     return {
         "schema": "quality/1",
         "iri": row.iri,
         "node": row.node,
         "dataset": row.dataset,
         "version": row.version,
-        "profiles": [_card(each, _facts(hub, row, record, each)) for each in chosen],
+        "profiles": [_card(each, facts_of(session, hub, row, each)) for each in chosen],
     }
 
 
@@ -70,19 +77,17 @@ def profiles() -> Iterable[dict[str, Any]]:
         }
 
 
-def _record(session: Session, row: DatasetRow) -> DatasetRecord:
+def facts_of(session: Session, hub: Hub, row: DatasetRow, profile: Profile) -> Facts:
+    """Return what a profile's document of a dataset is made from: its newest record, and what the hub knows."""
     newest = history.find_version(session, row, row.version)
-    return _opened(newest.envelope, newest.signer)
+    record = _opened(newest.envelope, newest.signer)
+    return Facts(record, hub.base_iri, iso(row.first_published), profile.name)
 
 
 @lru_cache(maxsize=8)
 def _opened(envelope: bytes, signer: str) -> DatasetRecord:
     # Opening a record of ten thousand cells takes the better part of a second, and anybody may ask for it.
     return DatasetRecord.open(envelope, trusted=[signer])[0]
-
-
-def _facts(hub: Hub, row: DatasetRow, record: DatasetRecord, profile: Profile) -> Facts:
-    return Facts(record, hub.base_iri, iso(row.first_published), profile.name)
 
 
 def _term(value: Term) -> ox.NamedNode | ox.Literal:

@@ -6,12 +6,12 @@ from typing import Any
 
 from fastapi import APIRouter, Depends, Query
 from sqlalchemy.orm import Session
+from starlette.requests import Request
 from starlette.responses import Response
 
-from fairbank.catalogue import accounts, exports, negotiation, records, search
+from fairbank.catalogue import accounts, exports, rdf_answers, records, search
 from fairbank.catalogue.accounts import Account
 from fairbank.catalogue.context import Hub
-from fairbank.catalogue.errors import NotAcceptable
 from fairbank.catalogue.store import DatasetRow
 from fairbank.database import reading
 from fairbank.ontology.profiles import shapes
@@ -28,8 +28,8 @@ def router(hub: Hub) -> APIRouter:
         return {"schema": "profiles/1", "profiles": list(exports.profiles())}
 
     @routes.get("/profiles/{name}")
-    def shapes_of(name: str) -> Response:
-        return _turtle(shapes.turtle(profile_named(name)).encode())
+    def shapes_of(name: str, request: Request) -> Response:
+        return rdf_answers.turtle(request, shapes.turtle(profile_named(name)).encode())
 
     @routes.get("/datasets/{node}/{dataset}/quality")
     def quality(
@@ -42,24 +42,11 @@ def router(hub: Hub) -> APIRouter:
     return routes
 
 
-def document(hub: Hub, session: Session, row: DatasetRow, *, profile: str, accept: str | None) -> Response:
+def document(hub: Hub, session: Session, row: DatasetRow, *, profile: str, request: Request) -> Response:
     """Return a dataset's document in a profile, in the RDF format that the caller likes best.
 
     Raises:
         UnknownProfile: if there is no such profile.
         NotAcceptable: if the caller takes none of the RDF formats.
     """
-    chosen = negotiation.graph_format(accept)
-    if chosen is None:
-        raise NotAcceptable(
-            "None of the formats that you accept is offered.",
-            why="A profile's document comes as Turtle, N-Triples, JSON-LD or RDF/XML.",
-            todo="Accept one of these.",
-        )
-    content = exports.as_rdf(session, hub, row, profile=profile, media_type=chosen)
-    # Older clients know `text/turtle` only without a parameter.
-    return Response(content, headers={"Content-Type": chosen, "Vary": "Accept"})
-
-
-def _turtle(content: bytes) -> Response:
-    return Response(content, headers={"Content-Type": "text/turtle"})
+    return rdf_answers.rdf(request, exports.document(session, hub, row, profile=profile))

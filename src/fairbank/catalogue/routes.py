@@ -20,6 +20,7 @@ from fairbank.catalogue import (
     accounts,
     bodies,
     dataset_routes,
+    fdp_routes,
     nodes,
     profile_routes,
     projector,
@@ -50,6 +51,7 @@ def router(hub: Hub) -> APIRouter:
     routes.include_router(dataset_routes.router(hub))
     routes.include_router(access_routes.router(hub))
     routes.include_router(profile_routes.router(hub))
+    routes.include_router(fdp_routes.router(hub))
     return routes
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pyoxigraph import RdfFormat, serialize
+from pyoxigraph import RdfFormat, Triple, serialize
 from sqlalchemy import ColumnElement, case, func, select
 from sqlalchemy.orm import Session
 
@@ -25,7 +25,7 @@ from fairbank.catalogue.visibility import sees_everything, visible
 from fairbank.catalogue.withdrawal import check_not_withdrawn
 from fairbank.clock import iso
 from fairbank.ontology.counts import Count, CountKind
-from fairbank.ontology.terms import PREFIXES
+from fairbank.ontology.profiles import namespaces
 
 AXES = ("modality", "body_part", "manufacturer", "slice_thickness")
 MEASURES = ("subjects", "studies", "series")
@@ -132,10 +132,14 @@ def in_full(edition: Edition) -> dict[str, Any]:
     }
 
 
-def as_rdf(edition: Edition, media_type: str) -> bytes:
-    """Return a dataset's description as RDF; of the newest version the same triples that SPARQL sees."""
-    prefixes = PREFIXES if media_type == "text/turtle" else None
-    triples = (quad.triple for quad in edition_quads(edition))
+def as_rdf(edition: Edition, media_type: str, *, also: Iterable[Triple] = ()) -> bytes:
+    """Return a dataset's description as RDF.
+
+    Args:
+        also: what its document says beyond what SPARQL sees, such as the layer of the FAIR Data Point.
+    """
+    prefixes = namespaces.PREFIXES if media_type == "text/turtle" else None
+    triples = dict.fromkeys((*(quad.triple for quad in edition_quads(edition)), *also))
     content = serialize(triples, format=RdfFormat.from_media_type(media_type), prefixes=prefixes)
     return content or b""
 

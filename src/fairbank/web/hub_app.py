@@ -11,8 +11,8 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from fairbank import __version__
+from fairbank.catalogue import fdp_routes, negotiation, rdf_answers, uploads
 from fairbank.catalogue import routes as catalogue
-from fairbank.catalogue import uploads
 from fairbank.catalogue.context import Hub
 from fairbank.catalogue.records import RecordReceiver
 from fairbank.federated_jobs.hub import routes as jobs
@@ -20,6 +20,9 @@ from fairbank.ontology.outputs import DoorClass
 from fairbank.web.front_page import front_page
 from fairbank.web.open_reading import OpenReading
 from fairbank.web.problems import add_handlers
+
+_HTML = "text/html"
+_VARIES = {"Vary": "Accept, Authorization"}
 
 
 def create_app(hub: Hub) -> FastAPI:
@@ -52,11 +55,18 @@ def create_app(hub: Hub) -> FastAPI:
     app.include_router(uploads.router(hub, receivers=receivers, may_read=jobs.may_read(hub)))
     app.include_router(jobs.router(hub))
 
+    @app.head("/", include_in_schema=False)
     @app.get("/", include_in_schema=False)
     def front(request: Request) -> Response:
-        if "text/html" in request.headers.get("accept", ""):
-            return HTMLResponse(front_page(hub))
-        return JSONResponse({"name": "fairbank", "version": __version__, "base_iri": hub.base_iri})
+        accept = rdf_answers.accepted(request)
+        pages = (_HTML,) if accept and _HTML in accept else ()
+        chosen = negotiation.choose(accept, (*pages, negotiation.JSON, *negotiation.GRAPH_FORMATS))
+        if chosen == _HTML:
+            return HTMLResponse(front_page(hub), headers=_VARIES)
+        if chosen == negotiation.JSON:
+            about = {"name": "fairbank", "version": __version__, "base_iri": hub.base_iri}
+            return JSONResponse(about, headers=_VARIES)
+        return fdp_routes.root(hub, request)
 
     return app
 

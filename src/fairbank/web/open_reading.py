@@ -11,8 +11,10 @@ from typing import Final
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-_ADDRESSES: Final = frozenset({"/sparql", "/search", "/datasets"})
-_BELOW: Final = "/datasets/"
+_ADDRESSES: Final = frozenset(
+    {"/", "/sparql", "/search", "/datasets", "/catalog", "/profiles", "/spec", "/expanded", "/meta"}
+)
+_BELOW: Final = ("/datasets/", "/catalog/", "/profile/", "/profiles/")
 _KEPT_S: Final = 3_600
 
 
@@ -27,7 +29,7 @@ class OpenReading:
             # What a form of a page could send anyway, and a query as it is; Authorization is not among them.
             allow_methods=("GET", "HEAD", "POST"),
             allow_headers=("Accept", "Content-Type"),
-            expose_headers=("ETag", "Fairbank-Rows", "Retry-After"),
+            expose_headers=("ETag", "Fairbank-Rows", "Link", "Retry-After"),
             max_age=_KEPT_S,
         )
 

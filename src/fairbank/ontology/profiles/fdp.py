@@ -2,8 +2,8 @@
 
 Covered: the Dataset and Distribution of the default schemas of the reference implementation, and the metadata
 properties that the specification asks of its layers (identifier, issued, modified, the profile under
-`dct:conformsTo`), which are recommended here. The layers above (FAIR Data Point, catalogue) and the containers that
-link them are not covered.
+`dct:conformsTo`), which are recommended here. The layers above (FAIR Data Point, catalog) have tables of their own; the
+containers that link them are not covered.
 
 Source: FAIR Data Point specification 1.2 (the ontology under w3id.org); default schemas Resource, Dataset and
 Distribution of FAIRDataTeam/FAIRDataPoint (MIT).

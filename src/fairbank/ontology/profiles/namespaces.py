@@ -17,6 +17,7 @@ DPV: Final = "https://w3id.org/dpv#"
 ADMS: Final = "http://www.w3.org/ns/adms#"
 GEODCATAP: Final = "http://data.europa.eu/930/"
 FDP_O: Final = "https://w3id.org/fdp/fdp-o#"
+LDP: Final = "http://www.w3.org/ns/ldp#"
 EUCAIM: Final = "https://hyperontology.eucaim.cancerimage.eu/#"
 
 HEALTH_THEME: Final = "http://publications.europa.eu/resource/authority/data-theme/HEAL"
@@ -43,6 +44,7 @@ PREFIXES: Final[dict[str, str]] = {
     "adms": ADMS,
     "geodcatap": GEODCATAP,
     "fdp-o": FDP_O,
+    "ldp": LDP,
     "eucaim": EUCAIM,
 }
 

@@ -1,0 +1,226 @@
+"""The read routes of the FAIR Data Point: its root, catalogs, distributions, shapes and metadata about metadata."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from fastapi import APIRouter, Depends, Query
+from sqlalchemy.orm import Session
+from starlette.requests import Request
+from starlette.responses import Response
+
+from fairbank.catalogue import accounts, fdp, fdp_meta, fdp_reading, negotiation, rdf_answers, records, search
+from fairbank.catalogue.accounts import Account
+from fairbank.catalogue.context import Hub
+from fairbank.catalogue.errors import DistributionNotFound, NotAcceptable
+from fairbank.catalogue.store import DatasetRow
+from fairbank.database import reading
+from fairbank.ontology.profiles import shapes
+from fairbank.ontology.profiles.facts import Facts, distributions
+from fairbank.ontology.profiles.fdp import FDP
+from fairbank.ontology.profiles.fdp_layers import CATALOG, LAYERS, POINT
+from fairbank.ontology.profiles.listing import profile_named
+from fairbank.ontology.profiles.rows import Profile
+
+PAGE = 200
+_LIMIT = Query(PAGE, ge=1, le=search.LARGEST_PAGE)
+_OFFSET = Query(0, ge=0, le=2**31 - 1)
+
+
+def router(hub: Hub) -> APIRouter:
+    """Return the routes below the root; the root itself shares its address with the page for browsers."""
+    routes = APIRouter(tags=["fair data point"])
+    for part in (_root_routes, _catalog_routes, _dataset_routes):
+        routes.include_router(part(hub))
+    return routes
+
+
+def root(hub: Hub, request: Request) -> Response:
+    """Return the document of the root.
+
+    Raises:
+        NotAcceptable: if the caller takes no RDF format.
+    """
+    with reading(hub.engine) as session:
+        found = fdp_reading.catalogs(session, hub, accounts.from_request(hub, request))
+        point = fdp_reading.point(session, hub, found)
+    return rdf_answers.rdf(request, fdp.point_triples(point, found))
+
+
+def _root_routes(hub: Hub) -> APIRouter:
+    routes = APIRouter()
+    anyone: Account | None = Depends(accounts.anyone(hub))
+
+    @routes.head("/spec", include_in_schema=False)
+    @routes.get("/spec")
+    def spec(request: Request) -> Response:
+        return _shapes(request, POINT)
+
+    @routes.head("/expanded", include_in_schema=False)
+    @routes.get("/expanded")
+    def expanded(request: Request, who: Any = anyone) -> Response:
+        with reading(hub.engine) as session:
+            found = fdp_reading.catalogs(session, hub, who)
+            document = [*fdp.point_triples(fdp_reading.point(session, hub, found), found)]
+        for catalog in found:
+            document += fdp.catalog_metadata(catalog)
+        return rdf_answers.rdf(request, document)
+
+    @routes.head("/meta", include_in_schema=False)
+    @routes.get("/meta")
+    def meta(request: Request, who: Any = anyone) -> Response:
+        with reading(hub.engine) as session:
+            found = fdp_reading.catalogs(session, hub, who)
+            return _json(request, fdp_meta.of_point(fdp_reading.point(session, hub, found), found, who))
+
+    @routes.head("/profile/{name}", include_in_schema=False)
+    @routes.get("/profile/{name}")
+    def profile(name: str, request: Request) -> Response:
+        return _shapes(request, LAYERS.get(name) or profile_named(name))
+
+    return routes
+
+
+def _catalog_routes(hub: Hub) -> APIRouter:
+    routes = APIRouter()
+    anyone: Account | None = Depends(accounts.anyone(hub))
+
+    @routes.head("/catalog", include_in_schema=False)
+    @routes.get("/catalog")
+    def catalogs(request: Request, limit: int = _LIMIT, offset: int = _OFFSET, who: Any = anyone) -> Response:
+        with reading(hub.engine) as session:
+            found = fdp_reading.catalogs(session, hub, who)
+        page = found[offset : offset + limit]
+        links = _pages(f"{hub.base_iri}/catalog", limit=limit, offset=offset, total=len(found))
+        return rdf_answers.rdf(request, fdp.catalogs_triples(hub.base_iri, page), links=links)
+
+    @routes.head("/catalog/{node}", include_in_schema=False)
+    @routes.get("/catalog/{node}")
+    def catalog(
+        node: str, request: Request, limit: int = _LIMIT, offset: int = _OFFSET, who: Any = anyone
+    ) -> Response:
+        with reading(hub.engine) as session:
+            found = fdp_reading.catalog(session, hub, node, who)
+            page = fdp_reading.members(session, node, who, limit=limit, offset=offset)
+            names = [row.iri for row in page]
+        links = _pages(found.iri, limit=limit, offset=offset, total=found.datasets)
+        return rdf_answers.rdf(request, fdp.catalog_triples(found, names), links=links)
+
+    @routes.head("/catalog/{node}/spec", include_in_schema=False)
+    @routes.get("/catalog/{node}/spec")
+    def spec(node: str, request: Request, who: Any = anyone) -> Response:
+        with reading(hub.engine) as session:
+            fdp_reading.catalog(session, hub, node, who)
+        return _shapes(request, CATALOG)
+
+    @routes.head("/catalog/{node}/expanded", include_in_schema=False)
+    @routes.get("/catalog/{node}/expanded")
+    def expanded(
+        node: str, request: Request, limit: int = _LIMIT, offset: int = _OFFSET, who: Any = anyone
+    ) -> Response:
+        with reading(hub.engine) as session:
+            found = fdp_reading.catalog(session, hub, node, who)
+            page = fdp_reading.members(session, node, who, limit=limit, offset=offset)
+            document = [*fdp.catalog_triples(found, [row.iri for row in page])]
+            for row in page:
+                document += fdp.dataset_triples(fdp_reading.dataset_facts(session, hub, row))
+        links = _pages(f"{found.iri}/expanded", limit=limit, offset=offset, total=found.datasets)
+        return rdf_answers.rdf(request, document, links=links)
+
+    @routes.head("/catalog/{node}/meta", include_in_schema=False)
+    @routes.get("/catalog/{node}/meta")
+    def meta(
+        node: str, request: Request, limit: int = _LIMIT, offset: int = _OFFSET, who: Any = anyone
+    ) -> Response:
+        with reading(hub.engine) as session:
+            found = fdp_reading.catalog(session, hub, node, who)
+            page = fdp_reading.members(session, node, who, limit=limit, offset=offset)
+            links = _pages(f"{found.iri}/meta", limit=limit, offset=offset, total=found.datasets)
+            return _json(request, fdp_meta.of_catalog(found, page, who), links)
+
+    return routes
+
+
+def _dataset_routes(hub: Hub) -> APIRouter:
+    routes = APIRouter()
+    anyone: Account | None = Depends(accounts.anyone(hub))
+    below = "/datasets/{node}/{dataset}"
+
+    def found(session: Session, node: str, dataset: str, who: Account | None) -> tuple[DatasetRow, Facts]:
+        row = search.find(session, records.dataset_iri(hub, node, dataset), who)
+        return row, fdp_reading.dataset_facts(session, hub, row)
+
+    @routes.head(below + "/distributions", include_in_schema=False)
+    @routes.get(below + "/distributions")
+    def container(node: str, dataset: str, request: Request, who: Any = anyone) -> Response:
+        with reading(hub.engine) as session:
+            _, facts = found(session, node, dataset, who)
+        return rdf_answers.rdf(request, fdp.distributions_triples(facts))
+
+    @routes.head(below + "/distributions/{name}", include_in_schema=False)
+    @routes.get(below + "/distributions/{name}")
+    def distribution(node: str, dataset: str, name: str, request: Request, who: Any = anyone) -> Response:
+        with reading(hub.engine) as session:
+            _, facts = found(session, node, dataset, who)
+        iri = facts.under(name)
+        if iri not in distributions(facts):
+            raise DistributionNotFound(
+                f"{node}/{dataset} has no distribution {name[:80]!r}.",
+                why="Those there are: "
+                + ", ".join(each.partition("#")[2] for each in distributions(facts))
+                + ".",
+                todo="Name one of these.",
+            )
+        return rdf_answers.rdf(request, fdp.distribution_triples(facts, iri))
+
+    @routes.head(below + "/spec", include_in_schema=False)
+    @routes.get(below + "/spec")
+    def spec(node: str, dataset: str, request: Request, who: Any = anyone) -> Response:
+        with reading(hub.engine) as session:
+            search.find(session, records.dataset_iri(hub, node, dataset), who)
+        return _shapes(request, FDP)
+
+    @routes.head(below + "/expanded", include_in_schema=False)
+    @routes.get(below + "/expanded")
+    def expanded(node: str, dataset: str, request: Request, who: Any = anyone) -> Response:
+        with reading(hub.engine) as session:
+            _, facts = found(session, node, dataset, who)
+        document = [*fdp.dataset_triples(facts)]
+        for iri in distributions(facts):
+            document += fdp.distribution_triples(facts, iri)
+        return rdf_answers.rdf(request, document)
+
+    @routes.head(below + "/meta", include_in_schema=False)
+    @routes.get(below + "/meta")
+    def meta(node: str, dataset: str, request: Request, who: Any = anyone) -> Response:
+        with reading(hub.engine) as session:
+            row, facts = found(session, node, dataset, who)
+            catalog = fdp_reading.catalog(session, hub, node, who)
+            return _json(request, fdp_meta.of_dataset(catalog, row, facts, who))
+
+    return routes
+
+
+def _pages(iri: str, *, limit: int, offset: int, total: int) -> Iterator[str]:
+    """Yield the links between the pages of a long list (RFC 8288; Linked Data Platform Paging 1.0)."""
+    if offset + limit < total:
+        yield f'<{iri}?limit={limit}&offset={offset + limit}>; rel="next"'
+    if offset > 0:
+        yield f'<{iri}?limit={limit}&offset={max(offset - limit, 0)}>; rel="prev"'
+
+
+def _shapes(request: Request, profile: Profile) -> Response:
+    return rdf_answers.turtle(request, shapes.turtle(profile).encode())
+
+
+def _json(request: Request, value: dict[str, Any], links: Iterable[str] = ()) -> Response:
+    if negotiation.choose(rdf_answers.accepted(request), (negotiation.JSON,)) is None:
+        raise NotAcceptable(
+            "None of the formats that you accept is offered.",
+            why="Metadata about metadata comes as JSON.",
+            todo="Accept application/json.",
+        )
+    content = json.dumps(value, ensure_ascii=False).encode()
+    return rdf_answers.answer(request, content, negotiation.JSON, links=links)
