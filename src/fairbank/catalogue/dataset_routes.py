@@ -19,8 +19,11 @@ from fairbank.catalogue import (
     negotiation,
     nodes,
     profile_routes,
+    rdf_answers,
     records,
+    schema_org,
     search,
+    signposting,
     withdrawal,
 )
 from fairbank.catalogue.accounts import Account, Role
@@ -86,6 +89,11 @@ def router(hub: Hub) -> APIRouter:
         number = whole_number(version, name="version", least=1) if version is not None else None
         with reading(hub.engine) as session:
             row = search.find(session, records.dataset_iri(hub, node, dataset), who)
+            facts = fdp_reading.dataset_facts(session, hub, row)
+            signposts = [*signposting.of_dataset(facts)]
+            if number is None and schema_org.is_wanted(request):
+                value = schema_org.dataset(facts)
+                return rdf_answers.json(request, value, media_type="application/ld+json", links=signposts)
             if profile is not None:
                 if number is not None:
                     raise ParameterRefused(
@@ -107,6 +115,8 @@ def router(hub: Hub) -> APIRouter:
                 "Vary": "Accept, Authorization",
                 "Link": history.version_links(session, row, found),
             }
+            if number is None:
+                headers["Link"] = ", ".join((headers["Link"], *signposts))
             if is_known(request.headers.get("if-none-match"), found.digest):
                 return Response(status_code=304, headers=headers)
             if chosen == SEALED_RECORD:
@@ -120,9 +130,7 @@ def router(hub: Hub) -> APIRouter:
             if chosen == negotiation.JSON:
                 return JSONResponse(search.in_full(edition), headers=headers)
             # Only the newest version is the dataset, and so a part of the FAIR Data Point.
-            layer = (
-                fdp.dataset_triples(fdp_reading.dataset_facts(session, hub, row)) if number is None else ()
-            )
+            layer = fdp.dataset_triples(facts) if number is None else ()
             content = search.as_rdf(edition, chosen, also=exports.as_triples(layer))
             # Older clients know `text/turtle` only without a parameter.
             return Response(content, headers={**headers, "Content-Type": chosen})

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from fastapi import APIRouter, Depends, Query
@@ -11,10 +10,21 @@ from sqlalchemy.orm import Session
 from starlette.requests import Request
 from starlette.responses import Response
 
-from fairbank.catalogue import accounts, fdp, fdp_meta, fdp_reading, negotiation, rdf_answers, records, search
+from fairbank.catalogue import (
+    accounts,
+    fdp,
+    fdp_meta,
+    fdp_reading,
+    negotiation,
+    rdf_answers,
+    records,
+    schema_org,
+    search,
+    signposting,
+)
 from fairbank.catalogue.accounts import Account
 from fairbank.catalogue.context import Hub
-from fairbank.catalogue.errors import DistributionNotFound, NotAcceptable
+from fairbank.catalogue.errors import DistributionNotFound
 from fairbank.catalogue.store import DatasetRow
 from fairbank.database import reading
 from fairbank.ontology.profiles import shapes
@@ -25,6 +35,7 @@ from fairbank.ontology.profiles.listing import profile_named
 from fairbank.ontology.profiles.rows import Profile
 
 PAGE = 200
+_JSON_LD = negotiation.GRAPH_FORMATS[2]
 _LIMIT = Query(PAGE, ge=1, le=search.LARGEST_PAGE)
 _OFFSET = Query(0, ge=0, le=2**31 - 1)
 
@@ -38,15 +49,18 @@ def router(hub: Hub) -> APIRouter:
 
 
 def root(hub: Hub, request: Request) -> Response:
-    """Return the document of the root.
+    """Return the document of the root, as RDF or in the words of schema.org.
 
     Raises:
-        NotAcceptable: if the caller takes no RDF format.
+        NotAcceptable: if the caller takes neither.
     """
     with reading(hub.engine) as session:
         found = fdp_reading.catalogs(session, hub, accounts.from_request(hub, request))
         point = fdp_reading.point(session, hub, found)
-    return rdf_answers.rdf(request, fdp.point_triples(point, found))
+    links = [*signposting.of_point(point, [each.iri for each in found])]
+    if schema_org.is_wanted(request):
+        return rdf_answers.json(request, schema_org.point(point, found), media_type=_JSON_LD, links=links)
+    return rdf_answers.rdf(request, fdp.point_triples(point, found), links=links)
 
 
 def _root_routes(hub: Hub) -> APIRouter:
@@ -73,7 +87,9 @@ def _root_routes(hub: Hub) -> APIRouter:
     def meta(request: Request, who: Any = anyone) -> Response:
         with reading(hub.engine) as session:
             found = fdp_reading.catalogs(session, hub, who)
-            return _json(request, fdp_meta.of_point(fdp_reading.point(session, hub, found), found, who))
+            return rdf_answers.json(
+                request, fdp_meta.of_point(fdp_reading.point(session, hub, found), found, who)
+            )
 
     @routes.head("/profile/{name}", include_in_schema=False)
     @routes.get("/profile/{name}")
@@ -105,7 +121,13 @@ def _catalog_routes(hub: Hub) -> APIRouter:
             found = fdp_reading.catalog(session, hub, node, who)
             page = fdp_reading.members(session, node, who, limit=limit, offset=offset)
             names = [row.iri for row in page]
-        links = _pages(found.iri, limit=limit, offset=offset, total=found.datasets)
+        links = [
+            *_pages(found.iri, limit=limit, offset=offset, total=found.datasets),
+            *signposting.of_catalog(found, names),
+        ]
+        if schema_org.is_wanted(request):
+            value = schema_org.catalog(found, names)
+            return rdf_answers.json(request, value, media_type=_JSON_LD, links=links)
         return rdf_answers.rdf(request, fdp.catalog_triples(found, names), links=links)
 
     @routes.head("/catalog/{node}/spec", include_in_schema=False)
@@ -138,7 +160,7 @@ def _catalog_routes(hub: Hub) -> APIRouter:
             found = fdp_reading.catalog(session, hub, node, who)
             page = fdp_reading.members(session, node, who, limit=limit, offset=offset)
             links = _pages(f"{found.iri}/meta", limit=limit, offset=offset, total=found.datasets)
-            return _json(request, fdp_meta.of_catalog(found, page, who), links)
+            return rdf_answers.json(request, fdp_meta.of_catalog(found, page, who), links=links)
 
     return routes
 
@@ -198,7 +220,7 @@ def _dataset_routes(hub: Hub) -> APIRouter:
         with reading(hub.engine) as session:
             row, facts = found(session, node, dataset, who)
             catalog = fdp_reading.catalog(session, hub, node, who)
-            return _json(request, fdp_meta.of_dataset(catalog, row, facts, who))
+            return rdf_answers.json(request, fdp_meta.of_dataset(catalog, row, facts, who))
 
     return routes
 
@@ -213,14 +235,3 @@ def _pages(iri: str, *, limit: int, offset: int, total: int) -> Iterator[str]:
 
 def _shapes(request: Request, profile: Profile) -> Response:
     return rdf_answers.turtle(request, shapes.turtle(profile).encode())
-
-
-def _json(request: Request, value: dict[str, Any], links: Iterable[str] = ()) -> Response:
-    if negotiation.choose(rdf_answers.accepted(request), (negotiation.JSON,)) is None:
-        raise NotAcceptable(
-            "None of the formats that you accept is offered.",
-            why="Metadata about metadata comes as JSON.",
-            todo="Accept application/json.",
-        )
-    content = json.dumps(value, ensure_ascii=False).encode()
-    return rdf_answers.answer(request, content, negotiation.JSON, links=links)

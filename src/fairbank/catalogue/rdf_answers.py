@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
+from json import dumps
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -52,6 +54,28 @@ def turtle(request: Request, content: bytes) -> Response:
             todo="Accept text/turtle.",
         )
     return answer(request, content, offered[0])
+
+
+def json(
+    request: Request,
+    value: Mapping[str, Any],
+    *,
+    media_type: str = negotiation.JSON,
+    links: Iterable[str] = (),
+) -> Response:
+    """Return a JSON document as JSON, or as the kind of JSON that it is.
+
+    Raises:
+        NotAcceptable: if the caller takes neither.
+    """
+    chosen = negotiation.choose(accepted(request), tuple(dict.fromkeys((media_type, negotiation.JSON))))
+    if chosen is None:
+        raise NotAcceptable(
+            "None of the formats that you accept is offered.",
+            why=f"This document comes as {media_type}.",
+            todo="Accept that.",
+        )
+    return answer(request, dumps(value, ensure_ascii=False).encode(), chosen, links=links)
 
 
 def answer(request: Request, content: bytes, media_type: str, *, links: Iterable[str] = ()) -> Response:

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from fairbank import __version__
-from fairbank.catalogue import fdp_routes, negotiation, rdf_answers, uploads
+from fairbank.catalogue import fdp_routes, negotiation, rdf_answers, schema_org, uploads
 from fairbank.catalogue import routes as catalogue
 from fairbank.catalogue.context import Hub
 from fairbank.catalogue.records import RecordReceiver
@@ -58,6 +58,8 @@ def create_app(hub: Hub) -> FastAPI:
     @app.head("/", include_in_schema=False)
     @app.get("/", include_in_schema=False)
     def front(request: Request) -> Response:
+        if schema_org.is_wanted(request):
+            return fdp_routes.root(hub, request)
         accept = rdf_answers.accepted(request)
         pages = (_HTML,) if accept and _HTML in accept else ()
         chosen = negotiation.choose(accept, (*pages, negotiation.JSON, *negotiation.GRAPH_FORMATS))
