@@ -170,13 +170,14 @@ def test_the_shapes_see_what_is_missing(
     assert violations(graph, web.get(path.rstrip("/") + "/spec").text) == [missing]
 
 
-def test_long_catalogs_come_in_pages(web: TestClient, published: Make) -> None:
+@pytest.mark.parametrize("path", ["/catalog/alpha", "/catalog/alpha/expanded"])
+def test_long_catalogs_come_in_pages(web: TestClient, published: Make, path: str) -> None:
     published(*(f"set-{number}" for number in range(5)))
-    address, seen = "/catalog/alpha?limit=2", []
+    address, seen = f"{path}?limit=2", []
     while address:
         answer = web.get(address, headers=TURTLE)
         graph = Graph().parse(data=answer.text, format="turtle")
-        seen.append(len(list(graph.objects(None, LDP.contains))))
+        seen.append(len(list(graph.objects(URIRef(f"{BASE}/catalog/alpha"), LDP.contains))))
         address = answer.links.get("next", {}).get("url", "").removeprefix(BASE)
     assert seen == [2, 2, 1]
 

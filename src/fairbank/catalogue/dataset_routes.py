@@ -89,9 +89,10 @@ def router(hub: Hub) -> APIRouter:
         number = whole_number(version, name="version", least=1) if version is not None else None
         with reading(hub.engine) as session:
             row = search.find(session, records.dataset_iri(hub, node, dataset), who)
-            facts = fdp_reading.dataset_facts(session, hub, row)
-            signposts = [*signposting.of_dataset(facts)]
-            if number is None and schema_org.is_wanted(request):
+            # Only the newest version is the dataset, and so a part of the FAIR Data Point.
+            facts = fdp_reading.dataset_facts(session, hub, row) if number is None else None
+            signposts = [*signposting.of_dataset(facts)] if facts else []
+            if facts and schema_org.is_wanted(request):
                 value = schema_org.dataset(facts)
                 return rdf_answers.json(request, value, media_type="application/ld+json", links=signposts)
             if profile is not None:
@@ -115,8 +116,7 @@ def router(hub: Hub) -> APIRouter:
                 "Vary": "Accept, Authorization",
                 "Link": history.version_links(session, row, found),
             }
-            if number is None:
-                headers["Link"] = ", ".join((headers["Link"], *signposts))
+            headers["Link"] = ", ".join((headers["Link"], *signposts))
             if is_known(request.headers.get("if-none-match"), found.digest):
                 return Response(status_code=304, headers=headers)
             if chosen == SEALED_RECORD:
@@ -129,8 +129,7 @@ def router(hub: Hub) -> APIRouter:
                 edition = history.edition_of(session, row, found, iri=named)
             if chosen == negotiation.JSON:
                 return JSONResponse(search.in_full(edition), headers=headers)
-            # Only the newest version is the dataset, and so a part of the FAIR Data Point.
-            layer = fdp.dataset_triples(facts) if number is None else ()
+            layer = fdp.dataset_triples(facts) if facts else ()
             content = search.as_rdf(edition, chosen, also=exports.as_triples(layer))
             # Older clients know `text/turtle` only without a parameter.
             return Response(content, headers={**headers, "Content-Type": chosen})

@@ -37,6 +37,8 @@ from fairbank.ontology.profiles.rows import Profile
 PAGE = 200
 _JSON_LD = negotiation.GRAPH_FORMATS[2]
 _LIMIT = Query(PAGE, ge=1, le=search.LARGEST_PAGE)
+# Each child that is inline is read from the record that its node sealed, which takes time.
+_INLINE = Query(50, ge=1, le=100)
 _OFFSET = Query(0, ge=0, le=2**31 - 1)
 
 
@@ -140,7 +142,7 @@ def _catalog_routes(hub: Hub) -> APIRouter:
     @routes.head("/catalog/{node}/expanded", include_in_schema=False)
     @routes.get("/catalog/{node}/expanded")
     def expanded(
-        node: str, request: Request, limit: int = _LIMIT, offset: int = _OFFSET, who: Any = anyone
+        node: str, request: Request, limit: int = _INLINE, offset: int = _OFFSET, who: Any = anyone
     ) -> Response:
         with reading(hub.engine) as session:
             found = fdp_reading.catalog(session, hub, node, who)
