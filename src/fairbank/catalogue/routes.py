@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Any
+from typing import Any
 
 from fastapi import APIRouter, Depends, Query
 from sqlalchemy import select
@@ -25,7 +25,7 @@ from fairbank.catalogue import (
     profile_routes,
     projector,
     records,
-    search,
+    search_routes,
     sparql_routes,
 )
 from fairbank.catalogue.accounts import Account, Role
@@ -40,7 +40,6 @@ from fairbank.database import reading, writing
 log = logging.getLogger("fairbank.catalogue")
 _SWEEP_S = 15.0
 _AUDIT_PAGE = 1_000
-_Several = Annotated[list[str], Query(default_factory=list)]
 
 
 def router(hub: Hub) -> APIRouter:
@@ -48,6 +47,7 @@ def router(hub: Hub) -> APIRouter:
     routes = APIRouter()
     for part in (_hub_routes, _node_routes, _account_routes, _dataset_routes, _query_routes, _audit_routes):
         routes.include_router(part(hub))
+    routes.include_router(search_routes.router(hub))
     routes.include_router(dataset_routes.router(hub))
     routes.include_router(access_routes.router(hub))
     routes.include_router(profile_routes.router(hub))
@@ -221,31 +221,7 @@ def _account_routes(hub: Hub) -> APIRouter:
 def _dataset_routes(hub: Hub) -> APIRouter:
     routes = APIRouter(tags=["catalogue"])
     message: bytes = Depends(bodies.body())
-    anyone: Account | None = Depends(accounts.anyone(hub))
     admin: Account = Depends(accounts.account(hub, Role.ADMIN))
-
-    @routes.get("/search")
-    def find(
-        modality: _Several,
-        body_part: _Several,
-        manufacturer: _Several,
-        slice_thickness: _Several,
-        node: _Several,
-        q: str = Query("", max_length=500),
-        limit: int = Query(50, ge=0, le=search.LARGEST_PAGE),
-        offset: int = Query(0, ge=0),
-        who: Any = anyone,
-    ) -> dict[str, Any]:
-        chosen = (modality, body_part, manufacturer, slice_thickness)
-        criteria = search.Criteria(
-            words=q,
-            axes={axis: tuple(values) for axis, values in zip(search.AXES, chosen, strict=True)},
-            nodes=tuple(node),
-            limit=limit,
-            offset=offset,
-        )
-        with reading(hub.engine) as session:
-            return search.search(session, criteria, who)
 
     @routes.put("/v1/datasets/{node}/{dataset}/visibility")
     def show_or_hide(

@@ -7,16 +7,18 @@ certain at each of them, added up, and says that it is not de-duplicated.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from pyoxigraph import RdfFormat, Triple, serialize
-from sqlalchemy import ColumnElement, case, func, select
+from sqlalchemy import case, func, select
 from sqlalchemy.orm import Session
 
 from fairbank.catalogue.accounts import Account
+from fairbank.catalogue.criteria import AXES, Criteria
 from fairbank.catalogue.description import edition_quads
 from fairbank.catalogue.errors import DatasetNotFound
+from fairbank.catalogue.facets import Line, cell_conditions, choose, counted
+from fairbank.catalogue.feasibility import feasibility
 from fairbank.catalogue.record_rows import Edition
 from fairbank.catalogue.records import Visibility
 from fairbank.catalogue.search_index import ranked
@@ -27,40 +29,32 @@ from fairbank.clock import iso
 from fairbank.ontology.counts import Count, CountKind
 from fairbank.ontology.profiles import namespaces
 
-AXES = ("modality", "body_part", "manufacturer", "slice_thickness")
 MEASURES = ("subjects", "studies", "series")
 LARGEST_PAGE = 500
 _BELOW = CountKind.BELOW_K.value
 
 
-@dataclass(frozen=True, slots=True)
-class Criteria:
-    """What is looked for: each list holds alternatives, an empty one means any."""
-
-    words: str = ""
-    axes: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    nodes: tuple[str, ...] = ()
-    limit: int = 50
-    offset: int = 0
-
-
 def search(session: Session, criteria: Criteria, who: Account | None) -> dict[str, Any]:
     """Return the page of datasets that match, best first, with facets and totals over all that match."""
     by_rank = ranked(session, criteria.words) if criteria.words.strip() else None
-    rows = _matching(session, criteria, who, by_rank)
-    page = rows[criteria.offset : criteria.offset + min(criteria.limit, LARGEST_PAGE)]
-    selected = any(criteria.axes.values())
-    certain = _from_cells(session, criteria, rows) if selected else _from_totals(rows)
-    return {
+    selection = choose(session, criteria, who, by_rank)
+    lines = selection.matching()
+    page = lines[criteria.offset : criteria.offset + min(criteria.limit, LARGEST_PAGE)]
+    certain = _from_cells(session, criteria, lines) if criteria.of_cells else _from_totals(lines)
+    answer = {
         "schema": "search/1",
-        "count": len(rows),
+        "count": len(lines),
         "offset": criteria.offset,
         "datasets": [
-            {**summary(row), "matching": certain.get(row.iri)} if selected else summary(row) for row in page
+            {**shown, "matching": certain.get(shown["iri"])} if criteria.of_cells else shown
+            for shown in _summaries(session, page)
         ],
-        "facets": _facets(session, criteria, who, by_rank),
+        "facets": counted(session, criteria, selection),
         "totals": _totals(certain.values()),
     }
+    if criteria.asks_feasibility:
+        answer["feasibility"] = feasibility(session, criteria, lines)
+    return answer
 
 
 def listing(session: Session, who: Account | None) -> list[dict[str, Any]]:
@@ -148,56 +142,13 @@ def _shown(count: dict[str, Any]) -> str:
     return str(Count.model_validate(count)) if count else ""
 
 
-def _matching(
-    session: Session, criteria: Criteria, who: Account | None, by_rank: list[str] | None
-) -> list[DatasetRow]:
-    statement = select(DatasetRow).where(visible(who)).order_by(DatasetRow.title, DatasetRow.iri)
-    if criteria.nodes:
-        statement = statement.where(DatasetRow.node.in_(criteria.nodes))
-    conditions = _cell_conditions(criteria)
-    if conditions:
-        statement = statement.where(DatasetRow.iri.in_(select(StratumRow.iri).where(*conditions)))
-    rows = list(session.scalars(statement))
-    if by_rank is None:
-        return rows
-    found = {row.iri: row for row in rows}
-    return [found[iri] for iri in by_rank if iri in found]
+def _summaries(session: Session, lines: Sequence[Line]) -> list[dict[str, Any]]:
+    iris = [line.iri for line in lines]
+    rows = {row.iri: row for row in session.scalars(select(DatasetRow).where(DatasetRow.iri.in_(iris)))}
+    return [summary(rows[iri]) for iri in iris]
 
 
-def _cell_conditions(criteria: Criteria, *, without: str = "") -> list[ColumnElement[bool]]:
-    return [
-        getattr(StratumRow, axis).in_(values)
-        for axis, values in criteria.axes.items()
-        if values and axis != without
-    ]
-
-
-def _facets(
-    session: Session, criteria: Criteria, who: Account | None, by_rank: list[str] | None
-) -> dict[str, list[dict[str, Any]]]:
-    facets: dict[str, list[dict[str, Any]]] = {}
-    wanted = set(by_rank) if by_rank is not None else None
-    for axis in (*AXES, "node"):
-        column: Any = DatasetRow.node if axis == "node" else getattr(StratumRow, axis)
-        # Its own choice is left out, so that the alternatives to it stay on offer.
-        statement = (
-            select(column, StratumRow.iri)
-            .join(DatasetRow, DatasetRow.iri == StratumRow.iri)
-            .where(visible(who), *_cell_conditions(criteria, without=axis))
-            .distinct()
-        )
-        if criteria.nodes and axis != "node":
-            statement = statement.where(DatasetRow.node.in_(criteria.nodes))
-        counts: dict[str, int] = {}
-        for value, iri in session.execute(statement):
-            if wanted is None or iri in wanted:
-                counts[value] = counts.get(value, 0) + 1
-        ordered = sorted(counts.items(), key=lambda each: (-each[1], each[0]))
-        facets[axis] = [{"value": value, "datasets": number} for value, number in ordered]
-    return facets
-
-
-def _from_totals(rows: Sequence[DatasetRow]) -> dict[str, dict[str, Any]]:
+def _from_totals(rows: Sequence[Line]) -> dict[str, dict[str, Any]]:
     certain: dict[str, dict[str, Any]] = {}
     for row in rows:
         counts = {measure: row.totals.get(measure, {}) for measure in MEASURES}
@@ -208,9 +159,7 @@ def _from_totals(rows: Sequence[DatasetRow]) -> dict[str, dict[str, Any]]:
     return certain
 
 
-def _from_cells(
-    session: Session, criteria: Criteria, rows: Sequence[DatasetRow]
-) -> dict[str, dict[str, Any]]:
+def _from_cells(session: Session, criteria: Criteria, rows: Sequence[Line]) -> dict[str, dict[str, Any]]:
     # A series is in one cell, so series add up; a study or subject may be in several: the largest cell is certain.
     statement = (
         select(
@@ -223,7 +172,7 @@ def _from_cells(
                 for measure in MEASURES
             ),
         )
-        .where(*_cell_conditions(criteria))
+        .where(*cell_conditions(criteria))
         .group_by(StratumRow.iri)
     )
     wanted = {row.iri for row in rows}

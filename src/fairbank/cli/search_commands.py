@@ -24,6 +24,29 @@ def search(
         list[str] | None, typer.Option(help=f"Band in mm, such as 1-1.5. {_MANY}")
     ] = None,
     node: Annotated[list[str] | None, typer.Option(help=f"Biobank. {_MANY}")] = None,
+    licence: Annotated[list[str] | None, typer.Option(help=f"Licence. {_MANY}")] = None,
+    data_use: Annotated[
+        list[str] | None, typer.Option(help=f"Data-use code, such as DUO:0000042. {_MANY}")
+    ] = None,
+    collection_kind: Annotated[
+        list[str] | None, typer.Option(help=f"How it came to be, such as trial. {_MANY}")
+    ] = None,
+    access_rights: Annotated[
+        list[str] | None, typer.Option(help=f"PUBLIC, RESTRICTED or NON_PUBLIC. {_MANY}")
+    ] = None,
+    quality: Annotated[
+        list[str] | None, typer.Option(help=f"Quality aspect that was assessed, such as motion. {_MANY}")
+    ] = None,
+    holds: Annotated[
+        list[str] | None, typer.Option(help=f"What a distribution lists, such as sex=F. {_MANY}")
+    ] = None,
+    exact: Annotated[
+        bool, typer.Option("--exact", help="Take a body part for itself, without what is part of it.")
+    ] = False,
+    min_subjects: Annotated[
+        int, typer.Option(min=0, help="Say whether this many matching subjects are certain.")
+    ] = 0,
+    min_sites: Annotated[int, typer.Option(min=0, help="Say whether this many biobanks match.")] = 0,
     facets: Annotated[
         bool, typer.Option("--facets", help="Show what can be chosen instead of the datasets.")
     ] = False,
@@ -41,10 +64,19 @@ def search(
         manufacturer=manufacturer,
         slice_thickness=slice_thickness,
         node=node,
+        licence=licence,
+        data_use=data_use,
+        collection_kind=collection_kind,
+        access_rights=access_rights,
+        quality=quality,
+        holds=holds,
+        exact=exact or None,
+        min_subjects=min_subjects or None,
+        min_sites=min_sites or None,
     )
     if facets:
         rows = [{"facet": name, **value} for name, values in answer["facets"].items() for value in values]
-        show_rows(rows, columns=("facet", "value", "datasets"), format=format)
+        show_rows(rows, columns=("facet", "value", "label", "datasets"), format=format)
         return
     rows = [{**one, **one["totals"]} for one in answer["datasets"]]
     show_rows(
@@ -52,3 +84,5 @@ def search(
     )
     for name, total in answer["totals"].items():
         say(f"{name}: {total['text']}")
+    if "feasibility" in answer:
+        say(f"enough: {answer['feasibility']['enough']}: {answer['feasibility']['why']}")

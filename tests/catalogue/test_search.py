@@ -1,0 +1,404 @@
+"""Search over what records publish: facets, body parts and their parts, enough subjects, and words that do no harm."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as given_settings
+from hypothesis import strategies as st
+from sqlalchemy import create_engine
+from sqlalchemy.orm import Session
+from starlette.testclient import TestClient
+
+from fairbank.catalogue.context import Hub
+from fairbank.catalogue.criteria import Criteria
+from fairbank.catalogue.record_rows import distributions_of, fill, strata_of
+from fairbank.catalogue.records import Visibility, set_visibility
+from fairbank.catalogue.search import search
+from fairbank.catalogue.store import DatasetRow
+from fairbank.clock import FixedClock
+from fairbank.database import HubBase, writing
+from fairbank.ontology.body_part_tree import BROADER, broader
+from fairbank.ontology.counts import Count, CountKind
+from fairbank.ontology.record import (
+    AccessRights,
+    CollectionKind,
+    DatasetRecord,
+    Distribution,
+    HowKnown,
+    Quality,
+    Totals,
+)
+from fairbank.ontology.vocabulary import BODY_PARTS
+from fairbank.release.disclosure import suppress_record
+
+Make = Callable[..., Any]
+
+
+def row(attribute: str, value: str, count: Count) -> Distribution:
+    return Distribution(attribute=attribute, value=value, how_known=HowKnown.HEADER, subjects=count)
+
+
+def values(answer: dict[str, Any], facet: str) -> dict[str, int]:
+    return {each["value"]: each["datasets"] for each in answer["facets"][facet]}
+
+
+@pytest.fixture
+def ask(client: TestClient) -> Make:
+    def get(**params: Any) -> dict[str, Any]:
+        answer = client.get("/search", params=params)
+        assert answer.status_code == 200, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
+
+    return get
+
+
+@pytest.fixture
+def three(published: Make, cell_of: Make) -> Make:
+    """Publish three datasets of two nodes that differ in every facet."""
+    published("lungs")
+    published(
+        "hearts",
+        licence="CC0",
+        collection_kind=CollectionKind.TRIAL,
+        access_rights=AccessRights.PUBLIC,
+        data_use=("DUO:0000042", "DUO:0000018"),
+        cube=(cell_of("CT", "HEART"),),
+        distributions=(
+            row("sex", "F", Count.exact(30)),
+            row("sex", "M", Count.below(10)),
+            row("sex", "O", Count(kind=CountKind.NOT_COUNTABLE)),
+            row("age-band", "60-64", Count.exact(25)),
+        ),
+        quality=(
+            Quality(aspect="motion", assessed=True, how_known=HowKnown.COMPUTED),
+            Quality(aspect="burned-in-text", assessed=False),
+        ),
+    )
+    published("feet", node="beta", licence=None, cube=(cell_of("MR", "TOE"),), distributions=())
+    return published
+
+
+def found(answer: dict[str, Any]) -> set[str]:
+    return {each["dataset"] for each in answer["datasets"]}
+
+
+@pytest.mark.parametrize(
+    ("facet", "counts"),
+    [
+        ("licence", {"CC BY 4.0": 1, "CC0": 1}),
+        ("data_use", {"DUO:0000006": 2, "DUO:0000042": 1, "DUO:0000018": 1}),
+        ("collection_kind", {"screening": 2, "trial": 1}),
+        ("access_rights", {"NON_PUBLIC": 2, "PUBLIC": 1}),
+        ("quality", {"motion": 1}),
+        ("node", {"alpha": 2, "beta": 1}),
+        ("holds", {"sex=F": 2, "sex=M": 1, "age-band=60-64": 1}),
+    ],
+)
+def test_each_facet_says_how_many_datasets_have_a_value(
+    ask: Make, three: Make, facet: str, counts: dict[str, int]
+) -> None:
+    assert values(ask(), facet) == counts
+
+
+@pytest.mark.parametrize(
+    ("chosen", "datasets"),
+    [
+        ({"licence": "CC0"}, {"hearts"}),
+        ({"licence": ["CC0", "CC BY 4.0"]}, {"hearts", "lungs"}),
+        ({"data_use": "DUO:0000006"}, {"lungs", "feet"}),
+        ({"collection_kind": "trial", "access_rights": "PUBLIC"}, {"hearts"}),
+        ({"quality": "motion"}, {"hearts"}),
+        ({"quality": "burned-in-text"}, set()),
+        ({"holds": "sex=M"}, {"hearts"}),
+        ({"holds": ["sex=M", "sex=F"]}, {"hearts", "lungs"}),
+        ({"holds": ["sex=F", "age-band=60-64"]}, {"hearts"}),
+        ({"holds": "sex=O"}, set()),
+        ({"node": "beta", "modality": "CT"}, set()),
+    ],
+)
+def test_a_chosen_value_keeps_the_datasets_that_have_it(
+    ask: Make, three: Make, chosen: dict[str, Any], datasets: set[str]
+) -> None:
+    assert found(ask(**chosen)) == datasets
+
+
+def test_every_value_of_every_facet_finds_as_many_datasets_as_it_says(ask: Make, three: Make) -> None:
+    for facet, entries in ask()["facets"].items():
+        for entry in entries:
+            assert ask(**{facet: entry["value"]})["count"] == entry["datasets"], (facet, entry)
+
+
+@pytest.mark.parametrize(
+    ("facet", "value", "others"),
+    [
+        ("licence", "CC0", {"CC0", "CC BY 4.0"}),
+        ("holds", "sex=M", {"sex=M", "sex=F", "age-band=60-64"}),
+        ("modality", "MR", {"CT", "MR"}),
+        ("node", "beta", {"alpha", "beta"}),
+    ],
+)
+def test_a_choice_leaves_its_own_alternatives_on_offer(
+    ask: Make, three: Make, facet: str, value: str, others: set[str]
+) -> None:
+    assert set(values(ask(**{facet: value}), facet)) == others
+
+
+def test_a_choice_narrows_the_other_facets(ask: Make, three: Make) -> None:
+    answer = ask(licence="CC0")
+    assert values(answer, "body_part") == {"HEART": 1, "CHEST": 1}
+    assert values(answer, "node") == {"alpha": 1}
+
+
+def test_a_data_use_code_comes_with_its_label(ask: Make, three: Make) -> None:
+    labels = {each["value"]: each["label"] for each in ask()["facets"]["data_use"]}
+    assert labels["DUO:0000042"] == "general research use"
+
+
+def test_a_value_held_back_is_neither_counted_nor_found(ask: Make, three: Make) -> None:
+    """The record lists `sex=O` without saying how many: whether there is anybody must not be told by a facet."""
+    assert "sex=O" not in values(ask(), "holds")
+    assert "sex=O" not in values(ask(holds="sex=O"), "holds")
+
+
+def test_a_choice_in_a_distribution_does_not_narrow_a_count(ask: Make, three: Make) -> None:
+    """The overlap of two published numbers is not published."""
+    whole = next(each for each in ask()["datasets"] if each["dataset"] == "hearts")
+    assert next(each for each in ask(holds="sex=M")["datasets"]) == whole
+
+
+def test_a_hidden_dataset_is_in_no_facet(ask: Make, three: Make, hub: Hub) -> None:
+    with writing(hub.engine) as session:
+        iri = f"{hub.base_iri}/datasets/alpha/hearts"
+        set_visibility(session, hub, iri=iri, visibility=Visibility.HIDDEN, actor="admin")
+    answer = ask(holds="sex=M", licence="CC0", modality="CT")
+    told = str(answer["facets"])
+    assert answer["count"] == 0
+    assert not {word for word in ("CC0", "trial", "HEART", "motion", "sex=M", "60-64") if word in told}
+
+
+@pytest.mark.parametrize("wrong", ["sex", "=F", "sex=", "="])
+def test_a_pair_that_is_none_is_refused_in_words(client: TestClient, wrong: str) -> None:
+    answer = client.get("/search", params={"holds": wrong})
+    assert (answer.status_code, answer.json()["code"]) == (400, "FB-CAT-071")
+
+
+# -- body parts ------------------------------------------------------------------------------------------------------
+
+
+def test_a_body_part_finds_its_parts(ask: Make, three: Make) -> None:
+    assert found(ask(body_part="CHEST")) == {"lungs", "hearts"}
+    assert found(ask(body_part="LOWERLIMB")) == {"feet"}
+    assert found(ask(body_part="HEART")) == {"hearts"}
+
+
+def test_exact_finds_the_body_part_itself_only(ask: Make, three: Make) -> None:
+    assert found(ask(body_part="CHEST", exact=True)) == {"lungs"}
+    assert values(ask(exact=True), "body_part") == {"CHEST": 1, "HEART": 1, "TOE": 1}
+
+
+def test_a_dataset_with_a_part_and_its_whole_counts_once(ask: Make, published: Make, cell_of: Make) -> None:
+    published("both", cube=(cell_of("CT", "HEART"), cell_of("CT", "CHEST")))
+    assert values(ask(), "body_part") == {"CHEST": 1, "HEART": 1}
+
+
+def test_the_tree_of_body_parts_has_known_terms_and_no_circle() -> None:
+    assert set(BROADER) | set(BROADER.values()) <= set(BODY_PARTS)
+    assert all(term not in broader(term) for term in BROADER)
+
+
+# -- words -----------------------------------------------------------------------------------------------------------
+
+STRANGE = (
+    "肺部 CT",
+    "Ωμέγα",
+    "ľudské pľúca",
+    "poumon é",
+    "e\u0301",
+    "صدر",
+    "\0",
+    "lung\0CT",
+    "' OR 1=1 --",
+    '"""',
+    "a AND OR NOT NEAR(x, 2)",
+    "title:x ^y {z}",
+    "& | ! <-> :* ( )",
+    "_",
+    "%",
+    "\\",
+    "🫁",
+    "x" * 500,
+    "a " * 250,
+)
+
+
+@pytest.mark.parametrize("words", STRANGE)
+def test_no_words_do_harm_wherever_they_stand(ask: Make, published: Make, words: str) -> None:
+    published("lungs")
+    assert ask(q=words)["count"] in {0, 1}
+    chosen = dict.fromkeys(("modality", "licence", "data_use", "quality", "node"), words)
+    assert ask(**chosen, holds=f"sex={words}")["count"] == 0
+    assert ask()["count"] == 1
+
+
+@pytest.mark.parametrize("words", ["plúca", "肺部", "PLÚCA", "plú"])
+def test_words_of_other_languages_are_found(ask: Make, published: Make, words: str) -> None:
+    published("lungs", title="Zbierka plúca 肺部 CT")
+    assert ask(q=words)["count"] == 1
+
+
+def test_more_than_500_characters_are_refused(client: TestClient) -> None:
+    assert client.get("/search", params={"q": "x" * 501}).status_code == 422
+
+
+# -- enough subjects ------------------------------------------------------------------------------------------------
+
+
+def test_enough_subjects_and_sites_are_told_in_words(ask: Make, published: Make) -> None:
+    published("lungs")
+    published("lungs", node="beta")
+    answer = ask(modality="CT", min_subjects=60, min_sites=2)["feasibility"]
+    assert (answer["enough"], answer["subjects_at_least"], answer["sites"]) == ("true", 60, 2)
+    assert answer["why"].endswith("at least 60; 0 cells suppressed; not de-duplicated across sites")
+    assert ask(modality="CT", min_sites=3)["feasibility"]["enough"] == "false"
+    assert ask(modality="CT", min_subjects=101)["feasibility"]["enough"] == "false"
+    # 30 in the largest cell are certain, 50 is the sum: one person may be in both.
+    assert ask(modality="CT", min_subjects=90)["feasibility"]["enough"] == "unknown"
+    assert ask(modality="MR", min_subjects=20)["feasibility"]["enough"] == "unknown"
+    assert "feasibility" not in ask(modality="CT")
+
+
+PARTS = ("CHEST", "BRAIN")
+People = list[tuple[str, str, int]]
+
+
+@st.composite
+def federations(draw: st.DrawFn) -> list[tuple[str, People]]:
+    """Datasets as (node, people); a person is (sex, age band, which of the two body parts: 1, 2 or 3 for both)."""
+    person = st.tuples(st.sampled_from("FM"), st.sampled_from(("60-64", "65-69")), st.integers(1, 3))
+    people = st.lists(person, min_size=1, max_size=30)
+    return draw(st.lists(st.tuples(st.sampled_from(("alpha", "beta")), people), min_size=1, max_size=4))
+
+
+def exact_record(record: DatasetRecord, people: People, cell_of: Make) -> DatasetRecord:
+    n = len(people)
+    groups = {
+        part: sum(1 for _, _, parts in people if parts & (1 << place)) for place, part in enumerate(PARTS)
+    }
+    series = sum(groups.values())
+    rows = [
+        row(attribute, value, Count.exact(number))
+        for attribute, place in (("sex", 0), ("age-band", 1))
+        for value in sorted({one[place] for one in people})
+        if (number := sum(1 for one in people if one[place] == value))
+    ]
+    return record.model_copy(
+        update={
+            "cube": tuple(
+                cell_of("CT", part, subjects=number, studies=number, series=number)
+                for part, number in groups.items()
+                if number
+            ),
+            "distributions": tuple(rows),
+            "totals": Totals(
+                subjects=Count.exact(n),
+                studies=Count.exact(n),
+                series=Count.exact(series),
+                instances=Count.exact(series),
+            ),
+        }
+    )
+
+
+@pytest.fixture
+def empty() -> Iterator[Session]:
+    engine = create_engine("sqlite://")
+    HubBase.metadata.create_all(engine)
+    with Session(engine) as session:
+        yield session
+    engine.dispose()
+
+
+@given_settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    federation=federations(),
+    k=st.integers(2, 6),
+    parts=st.lists(st.sampled_from(PARTS), unique=True),
+    sexes=st.lists(st.sampled_from("FM"), unique=True),
+    need=st.integers(1, 60),
+    sites=st.integers(0, 2),
+)
+def test_enough_is_never_said_wrongly(
+    record_of: Make,
+    cell_of: Make,
+    federation: list[tuple[str, People]],
+    k: int,
+    parts: list[str],
+    sexes: list[str],
+    need: int,
+    sites: int,
+) -> None:
+    """Whatever the people are: `true` and `false` agree with counting them, and only what is withheld is `unknown`."""
+    criteria = Criteria(
+        axes={"body_part": tuple(parts)},
+        holds={"sex": tuple(sexes)} if sexes else {},
+        min_subjects=need,
+        min_sites=sites,
+    )
+    engine = create_engine("sqlite://")
+    HubBase.metadata.create_all(engine)
+    with Session(engine) as session:
+        published: list[tuple[str, People]] = []
+        for number, (node, people) in enumerate(federation):
+            record = exact_record(record_of(node, f"d{number}"), people, cell_of)
+            store(session, suppress_record(record, k), iri := f"http://hub.test/{number}")
+            published.append((iri, people))
+        answer = search(session, criteria, None)
+    engine.dispose()
+    shown = {each["iri"] for each in answer["datasets"]}
+    wanted = sum(1 << PARTS.index(part) for part in parts) or 3
+    true_number = sum(
+        1 for iri, people in published if iri in shown for sex, _, has in people
+        if has & wanted and (not sexes or sex in sexes)
+    )  # fmt: skip
+    block = answer["feasibility"]
+    true_sites = len(
+        {node for number, (node, _) in enumerate(federation) if f"http://hub.test/{number}" in shown}
+    )
+    assert block["sites"] == true_sites
+    assert block["subjects_at_least"] <= true_number
+    really = true_number >= need and true_sites >= sites
+    assert block["enough"] in ({"true", "unknown"} if really else {"false", "unknown"})
+    if block["enough"] == "unknown":
+        assert true_sites >= sites and block["subjects_at_least"] < need
+
+
+def store(session: Session, record: DatasetRecord, iri: str) -> None:
+    now = FixedClock().now()
+    dataset = DatasetRow(
+        iri=iri,
+        graph=iri + "#graph",
+        node=record.node,
+        dataset=record.dataset,
+        visibility=Visibility.PUBLIC.value,
+        first_published=now,
+        published=now,
+    )
+    fill(dataset, record, digest="sha256:" + "0" * 64)
+    session.add(dataset)
+    session.add_all([*strata_of(iri, record), *distributions_of(iri, record)])
+    session.flush()
+
+
+def test_nothing_withheld_means_nothing_unknown_about_one_cell(
+    empty: Session, record_of: Make, cell_of: Make
+) -> None:
+    store(empty, record_of("alpha", cube=(cell_of(subjects=20),)), "http://hub.test/1")
+    for need in range(1, 40):
+        criteria = Criteria(axes={"modality": ("CT",)}, min_subjects=need)
+        told = search(empty, criteria, None)["feasibility"]["enough"]
+        assert told == ("true" if need <= 20 else "false")
