@@ -5,7 +5,8 @@ FairbankError
     ├── PortInUse            FB-CLI-002
     ├── NoPassword           FB-CLI-003
     ├── UnreadableFile       FB-CLI-004
-    └── SystemRefused        FB-CLI-005
+    ├── SystemRefused        FB-CLI-005
+    └── SavedSearchRefused   FB-CLI-006
 """
 
 from __future__ import annotations
@@ -44,3 +45,9 @@ class SystemRefused(CliError):
 
     code = "FB-CLI-005"
     kind = Kind.FAILED
+
+
+class SavedSearchRefused(CliError):
+    """A search cannot be kept under a name, or there is none of that name."""
+
+    code = "FB-CLI-006"

@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
+from fairbank.cli import saved_searches
 from fairbank.cli.output import Format, FormatOption, say, show_rows
-from fairbank.cli.session import api
+from fairbank.cli.session import api, settings
 
 app = typer.Typer()
 _MANY = "May be repeated."
@@ -47,6 +48,12 @@ def search(
         int, typer.Option(min=0, help="Say whether this many matching subjects are certain.")
     ] = 0,
     min_sites: Annotated[int, typer.Option(min=0, help="Say whether this many biobanks match.")] = 0,
+    save: Annotated[str | None, typer.Option(help="Keep this search under a name.", metavar="NAME")] = None,
+    saved: Annotated[
+        str | None,
+        typer.Option(help="Ask a kept search again; what else is given replaces its own.", metavar="NAME"),
+    ] = None,
+    forget: Annotated[str | None, typer.Option(help="Keep a search no longer.", metavar="NAME")] = None,
     facets: Annotated[
         bool, typer.Option("--facets", help="Show what can be chosen instead of the datasets.")
     ] = False,
@@ -56,24 +63,34 @@ def search(
 
     Example: fairbank search lung --modality CT --slice-thickness 1-1.5
     """
-    answer = api(ctx).get(
-        "/search",
-        q=words,
-        modality=modality,
-        body_part=body_part,
-        manufacturer=manufacturer,
-        slice_thickness=slice_thickness,
-        node=node,
-        licence=licence,
-        data_use=data_use,
-        collection_kind=collection_kind,
-        access_rights=access_rights,
-        quality=quality,
-        holds=holds,
-        exact=exact or None,
-        min_subjects=min_subjects or None,
-        min_sites=min_sites or None,
-    )
+    home = settings(ctx).home
+    if forget is not None:
+        saved_searches.forget(home, forget)
+        say(f"The search {forget} is kept no longer.")
+        return
+    given = {
+        "q": words,
+        "modality": modality,
+        "body_part": body_part,
+        "manufacturer": manufacturer,
+        "slice_thickness": slice_thickness,
+        "node": node,
+        "licence": licence,
+        "data_use": data_use,
+        "collection_kind": collection_kind,
+        "access_rights": access_rights,
+        "quality": quality,
+        "holds": holds,
+        "exact": exact,
+        "min_subjects": min_subjects,
+        "min_sites": min_sites,
+    }
+    kept = saved_searches.saved(home, saved) if saved is not None else {}
+    question = {**kept, **{key: value for key, value in given.items() if value}}
+    if save is not None:
+        saved_searches.save(home, save, question)
+        say(f"This search is kept as {save}: fairbank search --saved {save}")
+    answer = api(ctx).get("/search", **question)
     if facets:
         rows = [{"facet": name, **value} for name, values in answer["facets"].items() for value in values]
         show_rows(rows, columns=("facet", "value", "label", "datasets"), format=format)
