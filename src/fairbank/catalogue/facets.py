@@ -28,7 +28,6 @@ from fairbank.ontology.data_use import TERMS
 
 _CELLS = "cells"
 _HELD_OPENLY = or_(DistributionRow.subjects > 0, DistributionRow.subjects_status == CountKind.BELOW_K.value)
-# JSON columns are read as text and parsed where they are looked at: one search reads them of every dataset.
 _COLUMNS = (
     DatasetRow.iri,
     DatasetRow.node,
@@ -62,16 +61,26 @@ class Selection:
 
     Attributes:
         lines: best first.
+        everything: the IRIs of all datasets of the hub, also those that the caller may not see.
         passing: the IRIs that pass, by facet, attribute of a distribution (`holds:sex`), or `cells`.
     """
 
     lines: list[Line]
+    everything: frozenset[str]
     passing: dict[str, Collection[str]]
 
     def matching(self, *, without: Collection[str] = ()) -> list[Line]:
         """Return the datasets that pass every choice, or every choice but some."""
         tests = [iris for name, iris in self.passing.items() if name not in without]
         return [line for line in self.lines if all(line.iri in iris for iris in tests)]
+
+    def only(self, session: Session, column: Any, lines: Iterable[Line]) -> ColumnElement[bool]:
+        """Return the condition that a column is the IRI of one of some datasets, by the shorter of the two lists."""
+        iris = {line.iri for line in lines}
+        others = self.everything - iris
+        if len(others) < len(iris):
+            return ~among(session, column, others)
+        return among(session, column, iris)
 
 
 def choose(session: Session, criteria: Criteria, who: Account | None, by_rank: list[str] | None) -> Selection:
@@ -95,7 +104,7 @@ def choose(session: Session, criteria: Criteria, who: Account | None, by_rank: l
         passing[_CELLS] = set(
             session.scalars(select(StratumRow.iri).where(*cell_conditions(criteria)).distinct())
         )
-    return Selection(lines, passing)
+    return Selection(lines, frozenset(session.scalars(select(DatasetRow.iri))), passing)
 
 
 def counted(session: Session, criteria: Criteria, selection: Selection) -> dict[str, list[dict[str, Any]]]:
@@ -161,7 +170,7 @@ def _of_axis(session: Session, criteria: Criteria, selection: Selection, axis: s
     column = getattr(StratumRow, axis)
     pairs = select(column.label("value"), StratumRow.iri).where(*cell_conditions(criteria, without=axis))
     once = pairs.distinct().subquery()
-    shown = among(session, once.c.iri, (line.iri for line in lines))
+    shown = selection.only(session, once.c.iri, lines)
     if axis != "body_part" or criteria.exact:
         statement = select(once.c.value, func.count()).where(shown).group_by(once.c.value)
         counts: Counter[str] = Counter()
@@ -180,18 +189,20 @@ def _of_axis(session: Session, criteria: Criteria, selection: Selection, axis: s
 
 
 def _of_distributions(session: Session, criteria: Criteria, selection: Selection) -> Counter[str]:
-    everything = _held(session, selection.matching(), DistributionRow.attribute.not_in(criteria.holds))
+    shown = selection.only(session, DistributionRow.iri, selection.matching())
+    everything = _held(session, DistributionRow.attribute.not_in(criteria.holds), shown)
     for attribute in criteria.holds:
         lines = selection.matching(without=(f"holds:{attribute}",))
-        everything |= _held(session, lines, DistributionRow.attribute == attribute)
+        shown = selection.only(session, DistributionRow.iri, lines)
+        everything |= _held(session, DistributionRow.attribute == attribute, shown)
     return everything
 
 
-def _held(session: Session, lines: Sequence[Line], which: ColumnElement[bool]) -> Counter[str]:
+def _held(session: Session, *conditions: ColumnElement[bool]) -> Counter[str]:
     # A dataset has one row per attribute and value (the table's own rule), so rows are datasets here.
     statement = (
         select(DistributionRow.attribute, DistributionRow.value, func.count())
-        .where(which, _HELD_OPENLY, among(session, DistributionRow.iri, (line.iri for line in lines)))
+        .where(_HELD_OPENLY, *conditions)
         .group_by(DistributionRow.attribute, DistributionRow.value)
     )
     return Counter(
