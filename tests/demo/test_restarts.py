@@ -29,6 +29,8 @@ SMALL = {
     "width": 4,
     "levels": 1,
     "batch_size": 8,
+    # Long enough for a node to be met while it computes.
+    "local_epochs": 50,
     # What a site keeps from round to round has to survive too.
     "optimizer_state": "keep",
 }
@@ -133,13 +135,13 @@ class Training:
         return view if view["state"] not in ("running", "degraded") else None
 
 
-def until(look: Callable[[], Any]) -> Any:
+def until(look: Callable[[], Any], *, every_s: float = 0.05) -> Any:
     """Look until there is something."""
     deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
         if found := look():
             return found
-        time.sleep(0.05)
+        time.sleep(every_s)
     raise AssertionError(f"nothing came in {PATIENCE_S} s")
 
 
@@ -175,7 +177,7 @@ def upload(job: str, number: int) -> Callable[[Any], bool]:
 
 
 def worker_computes(told: Any) -> Callable[[], bool]:
-    """Tell whether the victim's processes have worked for 50 ms since now."""
+    """Tell whether the victim's processes have worked for 30 ms since now."""
 
     def spent() -> float:
         with suppress(psutil.Error):
@@ -183,7 +185,7 @@ def worker_computes(told: Any) -> Callable[[], bool]:
         return 0.0
 
     before = spent()
-    return lambda: spent() - before > 0.05
+    return lambda: spent() - before > 0.03
 
 
 def round_is(training: Training, job: str, number: int) -> bool:
@@ -204,7 +206,7 @@ def test_a_node_killed_while_it_computes_round_two_comes_to_the_same_model(train
         until(lambda: round_is(training, job, 2))
         computes = worker_computes(training.told)
         trap.let_go()
-        until(computes)
+        until(computes, every_s=0.002)
     training.kill_and_restart_node()
     assert training.killed_workers >= 1
     assert training.end(job) == expected

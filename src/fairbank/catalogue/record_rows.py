@@ -57,9 +57,10 @@ def fill(row: DatasetRow, record: DatasetRecord, *, digest: str) -> None:
     row.acquired_from = record.acquired_from
     row.acquired_to = record.acquired_to
     row.created = parse_iso(record.created)
+    # In small letters: a database whose locale is C knows only the English ones.
     row.search_text = " ".join(
         (record.title, " ".join(record.keywords), facet_words(record), record.description)
-    )
+    ).lower()
 
 
 def strata_of(iri: str, record: DatasetRecord) -> list[StratumRow]:

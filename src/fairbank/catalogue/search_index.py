@@ -66,7 +66,7 @@ def ranked(session: Session, words: str) -> list[str]:
             f"ORDER BY bm25({TABLE}, {_WEIGHTS}), iri"
         )
     else:
-        query = " & ".join(f"{term}:*" for term in terms)
+        query = " & ".join(f"{term.lower()}:*" for term in terms)
         statement = (
             "SELECT iri FROM catalogue_datasets "
             "WHERE to_tsvector('english', search_text) @@ to_tsquery('english', :query) "
