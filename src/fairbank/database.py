@@ -24,6 +24,7 @@ from sqlalchemy.types import TypeDecorator
 from fairbank.errors import FairbankError, Kind, MissingExtra
 
 BUSY_TIMEOUT_S = 30
+_FLUSHING = "fairbank_flushing"
 # Any number that nothing else in the database uses as the name of an advisory lock.
 _NUMBERED_ROWS = 0x6661697262616E6B
 _TURNS: WeakKeyDictionary[Pool, AbstractContextManager[object]] = WeakKeyDictionary()
@@ -99,7 +100,7 @@ def connect(url: str) -> Engine:
         return _sqlite_engine(url, in_memory=parsed.database in (None, "", ":memory:"))
     if backend == "postgresql":
         try:
-            return create_engine(
+            engine = create_engine(
                 parsed.set(drivername="postgresql+psycopg"),
                 pool_pre_ping=True,
                 pool_size=10,
@@ -107,6 +108,8 @@ def connect(url: str) -> Engine:
             )
         except ModuleNotFoundError as err:
             raise MissingExtra.named("postgres", needed_for="A PostgreSQL database") from err
+        event.listen(engine, "begin", _begin_postgresql)
+        return engine
     raise DatabaseError(
         f"fairbank cannot use a {backend} database.",
         why="It is built and tested on SQLite and PostgreSQL.",
@@ -131,9 +134,15 @@ def check_reachable(engine: Engine) -> None:
 
 
 @contextmanager
-def writing(engine: Engine) -> Iterator[Session]:
-    """Open a session that writes: one transaction, committed at the end, rolled back on any error."""
-    bound = engine.execution_options(fairbank_write=True)
+def writing(engine: Engine, *, lasting: bool = True) -> Iterator[Session]:
+    """Open a session that writes: one transaction, committed at the end, rolled back on any error.
+
+    Args:
+        lasting: the commit is on the disk before this returns. Without it the commit outlives the process and its
+            `kill -9`, but a power cut may undo it (never a part of it, and never one before it); the next lasting
+            commit takes it along. Only for what is found out again, or done again, without harm.
+    """
+    bound = engine.execution_options(fairbank_write=True, fairbank_lasting=lasting)
     with _turn(engine), Session(bound, expire_on_commit=False) as session, session.begin():
         yield session
 
@@ -195,5 +204,18 @@ def _prepare_sqlite(connection: Any, record: Any) -> None:
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    write = connection.get_execution_options().get("fairbank_write", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+    options = connection.get_execution_options()
+    if not options.get("fairbank_write", False):
+        connection.exec_driver_sql("BEGIN")
+        return
+    # In WAL mode NORMAL leaves out the flush at the commit (https://www.sqlite.org/pragma.html#pragma_synchronous).
+    level = "FULL" if options.get("fairbank_lasting", True) else "NORMAL"
+    if connection.info.get(_FLUSHING, "FULL") != level:
+        connection.exec_driver_sql(f"PRAGMA synchronous={level}")
+        connection.info[_FLUSHING] = level
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _begin_postgresql(connection: Connection) -> None:
+    if not connection.get_execution_options().get("fairbank_lasting", True):
+        connection.exec_driver_sql("SET LOCAL synchronous_commit TO off")

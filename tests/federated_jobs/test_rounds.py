@@ -6,7 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
+from safetensors.numpy import load as load_bytes
+from safetensors.numpy import load_file, save_file
 from sqlalchemy import func, select
 
 from fairbank import events
@@ -263,6 +266,23 @@ def test_an_update_of_another_shape_is_left_out(fed):
     fed.settle()
     assert fed.state(job) == "completed"
     assert fed.site_state(job, "west") == ("failed", "update_refused")
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_an_update_that_is_not_finite_is_left_out(fed, value):
+    job = approved(fed, rounds=1, quorum=2)
+    for site in fed.sites.values():
+        while site.agent.step():
+            pass
+    with reading(fed.hub.engine) as session:
+        row = session.scalars(select(UpdateRow).where(UpdateRow.job == job, UpdateRow.node == "west")).one()
+    weights = load_file(row.path)
+    next(iter(weights.values())).flat[0] = value
+    save_file(weights, row.path)
+    fed.settle()
+    assert fed.state(job) == "completed"
+    assert fed.site_state(job, "west") == ("failed", "update_refused")
+    assert np.isfinite(next(iter(load_bytes(final(fed, job)).values()))).all()
 
 
 @pytest.mark.parametrize(

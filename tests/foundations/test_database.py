@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -12,6 +14,7 @@ import pytest
 from sqlalchemy import Column, Integer, MetaData, Table, insert, select, text, update
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import IntegrityError, StatementError
+from sqlalchemy.orm import Session
 
 from fairbank.database import DatabaseError, UtcDateTime, connect, reading, writing
 from fairbank.errors import MissingExtra
@@ -47,6 +50,36 @@ def test_a_writing_session_undoes_everything_on_an_error(engine: Engine) -> None
         session.execute(update(COUNTER).values(value=5))
         raise RuntimeError("power cut")
     assert value(engine) == 0
+
+
+def flushing(session: Session) -> str:
+    """Return how the database flushes the commits of this connection."""
+    sqlite = session.get_bind().dialect.name == "sqlite"
+    return str(
+        session.execute(text("PRAGMA synchronous" if sqlite else "SHOW synchronous_commit")).scalar_one()
+    )
+
+
+def test_only_a_commit_that_need_not_last_is_not_flushed(engine: Engine) -> None:
+    with writing(engine, lasting=False) as session:
+        session.execute(update(COUNTER).values(value=5))
+        assert flushing(session) in ("1", "off")
+    assert value(engine) == 5
+    with writing(engine) as session:
+        assert flushing(session) in ("2", "on")
+
+
+def test_a_commit_that_need_not_last_outlives_the_process(tmp_path: Path) -> None:
+    address = f"sqlite:///{tmp_path / 'killed.db'}"
+    code = (
+        "import os, signal; from sqlalchemy import text; from fairbank.database import connect, writing\n"
+        f"engine = connect({address!r})\n"
+        "with writing(engine) as session: session.execute(text('CREATE TABLE counter (id INT, value INT)'))\n"
+        "with writing(engine, lasting=False) as session: session.execute(text('INSERT INTO counter VALUES (1, 7)'))\n"
+        "os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -signal.SIGKILL
+    assert value(connect(address)) == 7
 
 
 def test_a_reading_session_changes_nothing(engine: Engine) -> None:

@@ -243,8 +243,9 @@ def _admit(hub: Hub, request: Request, content: bytes) -> NodeIdentity:
             todo="Enrol the node, or check that it still uses the key it enrolled with.",
         )
     now = hub.clock.now()
-    # A transaction of its own, committed before the request has any effect: a copy cannot slip in beside it.
-    with writing(hub.engine) as session:
+    # A transaction of its own, committed before the request has any effect: a copy cannot slip in beside it. It need
+    # not outlive a power cut: the copy would have to come within the minute that the signature is good for.
+    with writing(hub.engine, lasting=False) as session:
         _remember(session, signed)
         if now - row.last_seen >= _HOUSEKEEPING_STEP:
             _forget_nonces(session, now=now)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Collection
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from enum import Enum
 from typing import Any, TypeAlias
@@ -20,7 +20,8 @@ from typing import Any, TypeAlias
 from sqlalchemy import text
 from sqlalchemy.engine import Engine
 
-POLL_S = 0.05
+POLL_S = 0.04
+_OWN_NEWS_S = 0.01
 _CHANNEL = "fairbank_hub"
 
 
@@ -115,7 +116,8 @@ class Notifier:
             stop.set()
             executor.shutdown(wait=True)
 
-    def _wake(self, concerns: Collection[Concern] = tuple(Concern)) -> None:
+    def _wake(self, concerns: Iterable[Concern] = tuple(Concern)) -> None:
+        concerns = frozenset(concerns)
         with self._lock:
             self._seen += 1
             self._newest.update(dict.fromkeys(concerns, self._seen))
@@ -134,15 +136,16 @@ class Notifier:
             with self._watching:
                 self._cursor, self._told = cursor, _newest(cursor)
             while not stop.wait(POLL_S):
+                if _data_version(cursor) == last:
+                    continue
+                # Of a commit of this process `notify` is about to tell, and knows better who should hear of it.
+                stop.wait(_OWN_NEWS_S)
                 with self._watching:
-                    now = _data_version(cursor)
-                    if now == last:
-                        continue
-                    last, newest = now, _newest(cursor)
-                    news = newest != self._told
-                    self._told = newest
-                if news:
-                    self._wake()
+                    last, newest = _data_version(cursor), _newest(cursor)
+                    told, self._told = self._told, newest
+                if newest != told:
+                    lines = told is None or newest[1] != told[1]
+                    self._wake(Concern if lines else {Concern.WORK})
         finally:
             with self._watching:
                 self._cursor = None

@@ -102,7 +102,7 @@ def describe_update(file: Path) -> UpdateDescription:
 
 
 def form_of(file: Path) -> tuple[TensorShape, ...]:
-    """Return the form of a model that the hub itself made, from its header alone.
+    """Return the form of a model or an update from its header alone.
 
     Raises:
         UpdateUnfit: if the file is not safetensors.
@@ -110,12 +110,17 @@ def form_of(file: Path) -> tuple[TensorShape, ...]:
     try:
         with safe_open(file, framework="np") as opened:
             return tuple(_form(opened, name) for name in sorted(opened.keys()))
-    except (SafetensorError, OSError) as err:
-        raise _unfit(f"It is no sound safetensors file ({type(err).__name__}).") from err
+    except (SafetensorError, OSError, TypeError, ValueError, KeyError) as err:
+        raise _unreadable(err) from err
 
 
 def check_update(
-    file: Path, *, like: Sequence[TensorShape] | None = None, max_bytes: int, digest: str | None = None
+    file: Path,
+    *,
+    like: Sequence[TensorShape] | None = None,
+    max_bytes: int,
+    digest: str | None = None,
+    values: bool = True,
 ) -> tuple[TensorShape, ...]:
     """Return the form of an update that may be merged.
 
@@ -123,6 +128,7 @@ def check_update(
         like: the tensors that it must have, such as those of the global model; None accepts any.
         max_bytes: of the file.
         digest: what the file must have been named, None if it has no name yet.
+        values: look at every value too; False leaves that to the merging, which finds what is not finite but not whose.
 
     Raises:
         UpdateUnfit: saying what is wrong with it.
@@ -132,14 +138,14 @@ def check_update(
         raise _unfit(f"It has {size} bytes, and {max_bytes} are allowed.")
     if digest is not None and digest_of_file(file) != digest:
         raise _unfit("Its bytes do not have the digest that was announced.")
-    seen = _look(file)
-    if not seen.tensors or len(seen.tensors) > MAX_TENSORS:
-        raise _unfit(f"It holds {len(seen.tensors)} tensors.")
-    if not seen.finite:
+    form = form_of(file)
+    if not form or len(form) > MAX_TENSORS:
+        raise _unfit(f"It holds {len(form)} tensors.")
+    if values and not _look(file).finite:
         raise _unfit("It holds a value that is not a finite number.")
-    if like is not None and seen.tensors != tuple(like):
-        raise _unfit(_difference(seen.tensors, like))
-    return seen.tensors
+    if like is not None and form != tuple(like):
+        raise _unfit(_difference(form, like))
+    return form
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +174,7 @@ class FedAvg:
 
         Raises:
             NothingToAggregate: if there is none.
-            UpdateUnfit: if one is unsound or differs in form from the first.
+            UpdateUnfit: if one is unsound, differs in form from the first, or holds a value that is not finite.
         """
         ordered = _in_order(updates)
         form = tuple(checked) if checked is not None else _common_form(ordered, max_bytes)
@@ -200,11 +206,7 @@ def _look(file: Path) -> _Seen:
                     finite = finite and math.isfinite(peak)
                     largest = max(largest, peak) if math.isfinite(peak) else largest
     except (SafetensorError, OSError, TypeError, ValueError, KeyError) as err:
-        raise UpdateUnfit(
-            "An update cannot be read.",
-            why=f"It is no sound safetensors file ({type(err).__name__}).",
-            todo="Both sides must run the same version of the algorithm.",
-        ) from err
+        raise _unreadable(err) from err
     return _Seen(tuple(tensors), parameters, finite, largest)
 
 
@@ -229,6 +231,9 @@ def _mean(ordered: Sequence[SiteUpdate], tensor: TensorShape, total: int) -> NDA
     if first.dtype.kind == "b":
         return first
     mean = np.divide(summed, total, out=summed)
+    # Whatever is no finite number at one site makes the sum so.
+    if first.dtype.kind == "f" and not np.isfinite(mean).all():
+        raise _unfit("The mean holds a value that is not a finite number.")
     merged: NDArray[Any] = (np.rint(mean) if first.dtype.kind in "iu" else mean).astype(first.dtype)
     return merged
 
@@ -263,6 +268,14 @@ def _difference(found: Sequence[TensorShape], wanted: Sequence[TensorShape]) -> 
         return f"{missing} tensors are missing and {foreign} are foreign."
     differing = [f.name for f, w in zip(found, wanted, strict=True) if f != w]
     return f"Shape or type differs in {len(differing)} tensors, first in {differing[0]!r}."
+
+
+def _unreadable(err: Exception) -> UpdateUnfit:
+    return UpdateUnfit(
+        "An update cannot be read.",
+        why=f"It is no sound safetensors file ({type(err).__name__}).",
+        todo="Both sides must run the same version of the algorithm.",
+    )
 
 
 def _unfit(why: str) -> UpdateUnfit:

@@ -30,7 +30,7 @@ from fairbank.harvest.errors import NotInSource, UnreadableHeader
 from fairbank.harvest.headers import InstanceHeader, read_header
 from fairbank.harvest.reports import ItemResult, Progress, ProgressCallback, RunKind, RunReport, RunState
 from fairbank.harvest.series import Aspect, Assessment, SeriesFacts, describe, group_series
-from fairbank.harvest.store import RunRow, SeriesRow
+from fairbank.harvest.store import DatasetRow, RunRow, SeriesRow
 from fairbank.ontology._body_parts import BODY_PARTS
 from fairbank.ontology.record import UNKNOWN, HowKnown
 from fairbank.ontology.signed_objects import Pick, Selector, Unit
@@ -62,6 +62,8 @@ _LIVE_SERIES = (
     )
     .order_by(SeriesRow.series_uid)
 )
+_DATASETS = DatasetRow.metadata.tables[DatasetRow.__tablename__]
+_PROJECT_OF = sql_select(_DATASETS.c.project).where(_DATASETS.c.slug == bindparam("slug"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,10 @@ def select(session: Session, dataset: str, selector: Selector) -> list[IndexedSe
     ):
         if words:
             query = query.where(column.in_(words))
-    of = {"project": dataset_of(session, dataset).project, "instances": selector.minimum_instances}
+    project = session.connection().execute(_PROJECT_OF, {"slug": dataset}).scalar()
+    if project is None:
+        project = dataset_of(session, dataset).project
+    of = {"project": project, "instances": selector.minimum_instances}
     chosen = [
         IndexedSeries(
             row.series_uid,

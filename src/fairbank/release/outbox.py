@@ -62,6 +62,7 @@ _IN_STATE = (
 )
 _ENTRY_OF = select(LedgerRow).where(LedgerRow.release == bindparam("release"))
 _RELEASES = ReleaseRow.metadata.tables[ReleaseRow.__tablename__]
+_STANDING = select(_RELEASES).where(_RELEASES.c.id == bindparam("of"))
 _SENT = (
     update(_RELEASES)
     .where(_RELEASES.c.id == bindparam("of"), _RELEASES.c.state != ReleaseState.SENT.value)
@@ -156,11 +157,9 @@ class Outbox:
             raise
         except FairbankError:
             # The hub refused it, so it has it.
-            with writing(self._node.engine) as session:
-                ledger.mark_sent(session, seq, clock=self._node.clock)
+            self._mark_sent(seq)
             raise
-        with writing(self._node.engine) as session:
-            ledger.mark_sent(session, seq, clock=self._node.clock)
+        self._mark_sent(seq)
         return response
 
     # -- staging ---------------------------------------------------------------------------------------------------
@@ -424,8 +423,11 @@ class Outbox:
         )
 
     def _begin(self, release_id: str) -> Release:
-        with reading(self._node.engine) as session:
-            release = release_of(_row(session, release_id))
+        with self._node.engine.connect() as connection:
+            found = connection.execute(_STANDING, {"of": release_id}).first()
+        if found is None:
+            raise _unknown()
+        release = release_of(found)
         if release.state not in (ReleaseState.READY, ReleaseState.SENT):
             raise ReleaseStateError(
                 f"This release is {release.state.value}, so it is not sent.",
@@ -434,9 +436,15 @@ class Outbox:
             )
         return release
 
+    def _mark_sent(self, seq: int) -> None:
+        # That it leaves is on the disk already; after a power cut the line may still say that it waits for an answer.
+        with writing(self._node.engine, lasting=False) as session:
+            ledger.mark_sent(session, seq, clock=self._node.clock)
+
     def _complete(self, release: Release) -> None:
         now = self._node.clock.now()
-        with writing(self._node.engine) as session:
+        # After a power cut it may be sent again, the same bytes; the hub then says that it has them.
+        with writing(self._node.engine, lasting=False) as session:
             connection = session.connection()
             done = {"of": release.id, "state": ReleaseState.SENT.value, "sent": now, "problem": None}
             if connection.execute(_SENT, done).rowcount == 0:
@@ -456,12 +464,16 @@ class Outbox:
 def _row(session: Session, release_id: str) -> ReleaseRow:
     row = session.get(ReleaseRow, release_id)
     if row is None:
-        raise UnknownRelease(
-            "There is no release of this id in the outbox.",
-            why="Nothing was staged under it at this node.",
-            todo="List what is there with 'fairbank node outbox'.",
-        )
+        raise _unknown()
     return row
+
+
+def _unknown() -> UnknownRelease:
+    return UnknownRelease(
+        "There is no release of this id in the outbox.",
+        why="Nothing was staged under it at this node.",
+        todo="List what is there with 'fairbank node outbox'.",
+    )
 
 
 def _refused(name: str, verdict: Verdict, *, kept: Path | None = None) -> GateRefused:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
+
+from sqlalchemy import Row
 
 from fairbank.ontology.outputs import DoorClass
 from fairbank.release.store import ReleaseRow
@@ -46,8 +48,8 @@ class Release:
     sent: datetime | None
 
 
-def release_of(row: ReleaseRow) -> Release:
-    """Return the release that a row holds."""
+def release_of(row: ReleaseRow | Row[Any]) -> Release:
+    """Return the release that a row holds, be it the mapped one or a plain one with the same columns."""
     return Release(
         id=row.id,
         door_class=DoorClass(row.door_class),

@@ -88,10 +88,11 @@ class Examined:
     form: tuple[TensorShape, ...] | None = None
 
 
-def examine(closing: Closing, base: Path | None) -> Examined:
-    """Look through the updates of a round before they are merged.
+def examine(closing: Closing, base: Path | None, *, values: bool = False) -> Examined:
+    """Look through the outputs of a round before they are merged.
 
     Args:
+        values: look at every value of the updates, to find whose make the mean not finite.
         base: the global model that the round started from; in the first round the form that most sites have stands in
             for it, and of equally many that of the site whose name comes first.
     """
@@ -104,7 +105,7 @@ def examine(closing: Closing, base: Path | None) -> Examined:
     expected = form_of(base) if base is not None else None
     updates = closing.outputs(UPDATE)
     for node, path in updates.items():
-        form = _form_of_update(path, limit)
+        form = _form_of_update(path, limit, values=values)
         if form is not None:
             forms[node] = form
     if expected is None and forms:
@@ -115,12 +116,12 @@ def examine(closing: Closing, base: Path | None) -> Examined:
     )
 
 
-def _form_of_update(path: Path, limit: int) -> tuple[TensorShape, ...] | None:
+def _form_of_update(path: Path, limit: int, *, values: bool) -> tuple[TensorShape, ...] | None:
     from fairbank.federated_jobs.aggregation import check_update
     from fairbank.federated_jobs.algorithms.errors import UpdateUnfit
 
     try:
-        form = check_update(path, max_bytes=limit)
+        form = check_update(path, max_bytes=limit, values=values)
         notes_of(path)
     except (UpdateUnfit, NotesUnreadable):
         return None

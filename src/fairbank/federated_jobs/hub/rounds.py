@@ -24,6 +24,7 @@ from fairbank.catalogue.uploads import ReleaseMeta
 from fairbank.clock import iso
 from fairbank.database import reading, writing
 from fairbank.errors import FairbankError
+from fairbank.federated_jobs.algorithms.errors import UpdateUnfit
 from fairbank.federated_jobs.errors import JobNotFound, OutputRefused, RoundClosed
 from fairbank.federated_jobs.hub.merging import MODEL, Arrived, Closing, MergedFile, examine, merge
 from fairbank.federated_jobs.hub.progress import (
@@ -187,7 +188,15 @@ def _close(hub: Hub, job_id: str, number: int) -> bool:
         return True
     closing = replace(plan.closing, form=examined.form)
     with tempfile.TemporaryDirectory(dir=hub.blobs / "incoming", prefix="round-") as folder:
-        files = [_settled(hub, file) for file in merge(closing, Path(folder))]
+        try:
+            merged = merge(closing, Path(folder))
+        except UpdateUnfit:
+            # Nearly never, so only now every value is looked at, to see whose it is.
+            if unfit := examine(plan.closing, plan.base, values=True).unfit:
+                _leave_out(hub, plan, unfit)
+                return True
+            raise
+        files = [_settled(hub, file) for file in merged]
     with writing(hub.engine) as session:
         closed = _commit(hub, session, plan, files)
     if closed:

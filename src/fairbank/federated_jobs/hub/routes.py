@@ -256,7 +256,8 @@ def _grant_if_any(hub: Hub, node: str, claim: Claim) -> _Granted | None:
     with reading(hub.engine) as session:
         if not leases.waiting(session, node, claim):
             return None
-    with writing(hub.engine) as session:
+    # A lease that a power cut makes forgotten is given again; what is computed under it counts all the same.
+    with writing(hub.engine, lasting=False) as session:
         lease = leases.lease_next(hub, session, node, claim)
     return None if lease is None else _Granted(lease, _model_of(hub, lease, claim.model_bytes))
 

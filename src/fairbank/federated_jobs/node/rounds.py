@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import Connection, bindparam, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from fairbank.database import reading, writing
@@ -86,23 +86,42 @@ class RoundOrder:
     global_digest: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One round as it is written down; `releases` are the ids of what is staged."""
+
+    job: str
+    round: int
+    global_digest: str | None
+    state: str
+    releases: tuple[str, ...]
+
+
+# Every round passes through these, so they take the plain table, by statements put together once.
+_WORK = WorkRow.metadata.tables[WorkRow.__tablename__]
+_WRITTEN_DOWN = select(
+    _WORK.c.job, _WORK.c.round, _WORK.c.global_digest, _WORK.c.state, _WORK.c.releases
+).where(_WORK.c.job == bindparam("of_job"), _WORK.c.round == bindparam("of_round"))
+_TAKE = insert(_WORK)
+_TAKE_AGAIN = update(_WORK).where(_WORK.c.job == bindparam("of_job"), _WORK.c.round == bindparam("of_round"))
+
+
 def take(session: Session, order: RoundOrder, *, site: Site) -> None:
     """Write a round down, in the caller's transaction, before anything is done for it."""
-    row = session.get(WorkRow, (order.job, order.round))
-    if row is None:
-        session.add(
-            WorkRow(
-                job=order.job,
-                round=order.round,
-                lease=order.lease,
-                global_digest=order.global_digest,
-                state=TAKEN,
-                releases=[],
-                taken=site.node.clock.now(),
-            )
-        )
+    connection = session.connection()
+    place = {"of_job": order.job, "of_round": order.round}
+    if connection.execute(_TAKE_AGAIN, {**place, "lease": order.lease}).rowcount:
         return
-    row.lease = order.lease
+    row = {
+        "job": order.job,
+        "round": order.round,
+        "lease": order.lease,
+        "global_digest": order.global_digest,
+        "state": TAKEN,
+        "releases": [],
+        "taken": site.node.clock.now(),
+    }
+    connection.execute(_TAKE, row)
 
 
 def work(site: Site, job: str, number: int, *, model: bytes | None = None) -> SiteState:
@@ -115,8 +134,8 @@ def work(site: Site, job: str, number: int, *, model: bytes | None = None) -> Si
         HubUnreachable: if the hub does not answer; what is staged waits.
         WorkerCancelled: if the job was stopped meanwhile.
     """
-    with reading(site.node.engine) as session:
-        row = session.get_one(WorkRow, (job, number))
+    with site.node.engine.connect() as connection:
+        row = _written_down(connection, job, number)
     if row.state == GIVEN_UP:
         return SiteState.FAILED
     if row.state == TAKEN:
@@ -139,8 +158,8 @@ def deliver(site: Site, job: str, number: int) -> SiteState:
         RemoteError: if it refuses in a way that may pass; the output stays ready.
     """
     with reading(site.node.engine) as session:
-        row = session.get_one(WorkRow, (job, number))
-        releases = [site.outbox.release(str(each)) for each in row.releases]
+        row = _written_down(session.connection(), job, number)
+        releases = [site.outbox.release(each) for each in row.releases]
         unsent = any(each.state in _UNSENT for each in releases)
         try:
             if unsent:
@@ -154,7 +173,12 @@ def deliver(site: Site, job: str, number: int) -> SiteState:
     return _send(site, row, releases)
 
 
-def _send(site: Site, row: WorkRow, releases: Sequence[Release]) -> SiteState:
+def _written_down(connection: Connection, job: str, number: int) -> Work:
+    row = connection.execute(_WRITTEN_DOWN, {"of_job": job, "of_round": number}).one()
+    return Work(row.job, row.round, row.global_digest, row.state, tuple(row.releases))
+
+
+def _send(site: Site, row: Work, releases: Sequence[Release]) -> SiteState:
     for release in releases:
         if release.state is ReleaseState.HELD:
             return SiteState.OUTPUT_REVIEW
@@ -199,14 +223,14 @@ def unfinished(session: Session) -> list[tuple[str, int]]:
     return [(row.job, row.round) for row in rows]
 
 
-def _compute(site: Site, row: WorkRow, model: bytes | None) -> list[Release]:
+def _compute(site: Site, row: Work, model: bytes | None) -> list[Release]:
     # Each new attempt has a smaller cohort, so this ends: with outputs, or with too few subjects.
     while (staged := _attempt(site, row, model)) is None:
         log.warning("the cohort of job %s shrank; round %d is computed again", row.job, row.round)
     return staged
 
 
-def _attempt(site: Site, row: WorkRow, given: bytes | None) -> list[Release] | None:
+def _attempt(site: Site, row: Work, given: bytes | None) -> list[Release] | None:
     """Compute and stage a round; return None if its cohort shrank meanwhile, and nothing was staged for that."""
     with writing(site.node.engine) as session:
         authorised = authorise(site.node, session, row.job, source=site.source)
@@ -228,7 +252,7 @@ def _attempt(site: Site, row: WorkRow, given: bytes | None) -> list[Release] | N
 
 
 def _stage(
-    site: Site, row: WorkRow, authorised: Authorised, products: list[tuple[RoundTask, Product]]
+    site: Site, row: Work, authorised: Authorised, products: list[tuple[RoundTask, Product]]
 ) -> list[Release] | None:
     candidate: Candidate | None = None
     try:
@@ -283,9 +307,7 @@ def _run(site: Site, task: RoundTask) -> list[Product]:
             )
 
 
-def _task(
-    site: Site, row: WorkRow, authorised: Authorised, *, previous: int, model: Path | None
-) -> RoundTask:
+def _task(site: Site, row: Work, authorised: Authorised, *, previous: int, model: Path | None) -> RoundTask:
     return RoundTask(
         manifest=authorised.chain.manifest,
         tool=authorised.tool,
@@ -299,7 +321,7 @@ def _task(
     )
 
 
-def _global_model(site: Site, row: WorkRow, given: bytes | None) -> Path | None:
+def _global_model(site: Site, row: Work, given: bytes | None) -> Path | None:
     """Return the file of the model that a round starts from, taking what came with the lease if it is that model."""
     if row.global_digest is None:
         return None
@@ -351,7 +373,7 @@ def _last_released(session: Session, job: str) -> int:
 _LAST_STAGED = select(func.max(WorkRow.round)).where(WorkRow.job == bindparam("job"), WorkRow.state == STAGED)
 
 
-def _check_order(row: WorkRow, authorised: Authorised, *, previous: int) -> None:
+def _check_order(row: Work, authorised: Authorised, *, previous: int) -> None:
     """Refuse a round that the sealed plan does not have: a hub could ask the cohort as often as it likes otherwise.
 
     A round that is staged is only sent again, so each is computed once and none goes backwards: one run is one passage
@@ -374,7 +396,7 @@ def _not_in_plan(why: str) -> RoundRefused:
     )
 
 
-def _refused_by_hub(site: Site, row: WorkRow, release_id: str, err: RemoteError) -> SiteState:
+def _refused_by_hub(site: Site, row: Work, release_id: str, err: RemoteError) -> SiteState:
     """Keep back what the hub will never take: the round was closed without this site, or the job is over."""
     log.warning("the hub does not take round %d of job %s: %s", row.round, row.job, err.remote_code)
     if err.remote_code != RoundClosed.code:
@@ -385,7 +407,7 @@ def _refused_by_hub(site: Site, row: WorkRow, release_id: str, err: RemoteError)
     return SiteState.QUEUED
 
 
-def _kept_back(site: Site, row: WorkRow, *, reason: Reason, error: str | None, by: str) -> SiteState:
+def _kept_back(site: Site, row: Work, *, reason: Reason, error: str | None, by: str) -> SiteState:
     """Keep back all that a job has not sent yet and drop out of it; the hub is told the word."""
     with writing(site.node.engine) as session:
         withhold_unsent(site.node, session, row.job, by=by)
