@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from fairbank.ontology.biomarkers import BIOMARKERS
+from fairbank.ontology.conditions import CONDITIONS
 from fairbank.ontology.profiles.listing import PROFILES
 from fairbank.ontology.profiles.namespaces import compact
 from fairbank.ontology.profiles.rows import Profile, Row, Severity, Table
@@ -51,6 +53,7 @@ def profiles_page() -> str:
     parts = [_HEAD, "| profile | mandatory | recommended | optional |\n|---|---|---|---|\n"]
     parts += [_summary(profile) for profile in PROFILES.values()]
     parts += _fields()
+    parts += _lists()
     for profile in PROFILES.values():
         parts += _profile(profile)
     return "".join(parts)
@@ -67,6 +70,19 @@ def _fields() -> Iterator[str]:
     yield "| field | what it is |\n|---|---|\n"
     for name, field in Stewardship.model_fields.items():
         yield f"| `{name}` | {field.description} |\n"
+
+
+def _lists() -> Iterator[str]:
+    yield "\n## Conditions\n\n"
+    yield "A curator gives a word, a name in one of six languages, or a MONDO id; a record has the word.\n\n"
+    yield "| word | name | MONDO | a kind of |\n|---|---|---|---|\n"
+    for each in CONDITIONS.values():
+        kinds = ", ".join(f"`{word}`" for word in each.broader) or "–"
+        yield f"| `{each.word}` | {each.label} | {each.mondo} | {kinds} |\n"
+    yield "\n## Biomarkers\n\nCodes are those of DICOM (DCM, SCT) and of the IBSI's families of features.\n\n"
+    yield "| name | what it is | code |\n|---|---|---|\n"
+    for marker in BIOMARKERS.values():
+        yield f"| `{marker.name}` | {marker.label} | {marker.notation} |\n"
 
 
 def _profile(profile: Profile) -> Iterator[str]:

@@ -32,6 +32,7 @@ from fairbank.ontology.record import (
     Quality,
     Totals,
 )
+from fairbank.ontology.stewardship import Stewardship
 from fairbank.ontology.vocabulary import BODY_PARTS
 from fairbank.release.disclosure import suppress_record
 
@@ -60,7 +61,7 @@ def ask(client: TestClient) -> Make:
 @pytest.fixture
 def three(published: Make, cell_of: Make) -> Make:
     """Publish three datasets of two nodes that differ in every facet."""
-    published("lungs")
+    published("lungs", stewardship=Stewardship(conditions=("small-cell-lung-cancer",)))
     published(
         "hearts",
         licence="CC0",
@@ -79,7 +80,14 @@ def three(published: Make, cell_of: Make) -> Make:
             Quality(aspect="burned-in-text", assessed=False),
         ),
     )
-    published("feet", node="beta", licence=None, cube=(cell_of("MR", "TOE"),), distributions=())
+    published(
+        "feet",
+        node="beta",
+        licence=None,
+        cube=(cell_of("MR", "TOE"),),
+        distributions=(),
+        stewardship=Stewardship(conditions=("sarcoma",)),
+    )
     return published
 
 
@@ -96,6 +104,18 @@ def found(answer: dict[str, Any]) -> set[str]:
         ("access_rights", {"NON_PUBLIC": 2, "PUBLIC": 1}),
         ("quality", {"motion": 1}),
         ("node", {"alpha": 2, "beta": 1}),
+        (
+            "condition",
+            {
+                "lung-cancer": 1,
+                "small-cell-lung-cancer": 1,
+                "carcinoma": 1,
+                "cancer": 2,
+                "lung-disease": 1,
+                "respiratory-disease": 1,
+                "sarcoma": 1,
+            },
+        ),
         ("holds", {"sex=F": 2, "sex=M": 1, "age-band=60-64": 1}),
     ],
 )
@@ -119,6 +139,14 @@ def test_each_facet_says_how_many_datasets_have_a_value(
         ({"holds": ["sex=F", "age-band=60-64"]}, {"hearts"}),
         ({"holds": "sex=O"}, set()),
         ({"node": "beta", "modality": "CT"}, set()),
+        ({"condition": "cancer"}, {"lungs", "feet"}),
+        ({"condition": "lung-cancer"}, {"lungs"}),
+        ({"condition": "Lungenkrebs"}, {"lungs"}),
+        ({"condition": "MONDO:0008433"}, {"lungs"}),
+        ({"condition": ["sarcoma", "lung-cancer"]}, {"lungs", "feet"}),
+        ({"condition": "lung-cancer", "exact": "true"}, set()),
+        ({"condition": "small-cell-lung-cancer", "exact": "true"}, {"lungs"}),
+        ({"condition": "house fire"}, set()),
     ],
 )
 def test_a_chosen_value_keeps_the_datasets_that_have_it(

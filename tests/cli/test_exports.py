@@ -29,7 +29,7 @@ from fairbank.ontology.record import (
     Stratum,
     Totals,
 )  # fmt: skip
-from fairbank.ontology.stewardship import Organisation, Stewardship
+from fairbank.ontology.stewardship import Guideline, Organisation, Stewardship
 from fairbank.settings import Settings
 from fairbank.signing import SigningKey
 from fairbank.web.hub_app import create_app
@@ -45,6 +45,10 @@ ENOUGH = Stewardship(
     condition=TERM,
     collection_methods=(TERM,),
     interoperability_level=TERM,
+    conditions=("lung-cancer",),
+    annotation_guideline=Guideline(title="How lesions are drawn"),
+    biomarkers=("suv",),
+    omics_held=True,
 )
 
 
@@ -181,6 +185,35 @@ def test_a_curator_fills_in_a_template_and_the_node_keeps_it(fairbank: Run, tmp_
     fairbank("dataset", "describe", "lungs", "--from", file).refused("FB-ONT-002", "colour", code=2)
     fairbank("dataset", "describe", "lungs", "--from", tmp_path / "none").refused("FB-CLI-004", code=2)
     assert fairbank("dataset", "describe", "lungs").code == 2
+
+
+def test_a_search_and_a_dataset_show_conditions_by_name(fairbank: Run, url: str) -> None:
+    found = fairbank("--hub", url, "search", "--condition", "lung-disease").ok()
+    assert "alpha/told" in found.out and "Lung cancer" in found.out and "alpha/bare" not in found.out
+    assert "told" not in fairbank("--hub", url, "search", "--condition", "lung-disease", "--exact").ok().out
+    facets = fairbank("--hub", url, "search", "--facets", "--format", "json").ok()
+    assert {
+        "facet": "condition",
+        "value": "lung-cancer",
+        "label": "Lung cancer",
+        "datasets": 1,
+    } in json.loads(facets.out)
+    shown = " ".join(fairbank("--hub", url, "dataset", "show", "alpha/told").ok().out.split())
+    for words in (
+        "conditions Lung cancer", "annotation_guideline title How lesions are drawn",
+        "biomarkers Standardized Uptake Value", "omics_held yes", "health_records_held ",
+    ):  # fmt: skip
+        assert words in shown, words
+
+
+def test_a_condition_that_is_in_no_list_is_told_with_its_neighbours(fairbank: Run, tmp_path: Path) -> None:
+    fairbank("node", "init", "--name", "alpha").ok()
+    fairbank("dataset", "define", "lungs", "--project", "p", "--title", "T", "--description", "D").ok()
+    file = tmp_path / "lungs.toml"
+    file.write_text('conditions = ["lung cancr"]')
+    fairbank("dataset", "describe", "lungs", "--from", file).refused("FB-ONT-020", "lung-cancer", code=2)
+    file.write_text('conditions = ["NSCLC"]\nplanned_follow_up = "P5Y"\n[annotation_guideline]\ntitle = "G"')
+    fairbank("dataset", "describe", "lungs", "--from", file).ok()
 
 
 def test_an_access_right_that_there_is_not_is_a_misuse(fairbank: Run) -> None:

@@ -25,7 +25,7 @@ from fairbank.ontology.record import (
     Stratum,
     Totals,
 )
-from fairbank.ontology.stewardship import Organisation, Stewardship
+from fairbank.ontology.stewardship import Guideline, Organisation, Stewardship
 
 BASE = "https://hub.test"
 AN_IRI = "https://vocabulary.test/term"
@@ -33,7 +33,7 @@ SAID = Stewardship(
     **{
         name: (AN_IRI,)
         for name, field in Stewardship.model_fields.items()
-        if field.default == () and name != "code_values"
+        if field.default == () and name not in {"code_values", "conditions", "biorepositories", "biomarkers"}
     },
     contact_email="data@alpha.test",
     contact_page="https://alpha.test/contact",
@@ -53,6 +53,14 @@ SAID = Stewardship(
     health_activity=AN_IRI,
     condition=AN_IRI,
     interoperability_level=AN_IRI,
+    conditions=("small-cell-lung-cancer", "lung-cancer"),
+    annotation_guideline=Guideline(title="How lesions are drawn", page="https://alpha.test/guideline"),
+    biorepositories=("bbmri-eric:ID:DE_alpha:collection:lungs", "https://alpha.test/samples"),
+    omics_held=True,
+    health_records_held=False,
+    biomarkers=("suv", "ibsi-glcm"),
+    planned_time_points=3,
+    planned_follow_up="P5Y",
 )
 
 

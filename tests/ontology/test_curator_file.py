@@ -6,10 +6,10 @@ import re
 
 import pytest
 
-from fairbank.ontology.errors import MalformedObject
+from fairbank.ontology.errors import MalformedObject, UnknownTerm
 from fairbank.ontology.profiles import curator_file
 from fairbank.ontology.profiles.listing import PROFILES
-from fairbank.ontology.stewardship import Organisation, Stewardship
+from fairbank.ontology.stewardship import Guideline, Organisation, Stewardship
 
 
 def test_an_untouched_template_says_nothing() -> None:
@@ -20,9 +20,9 @@ def test_a_template_offers_every_field_once_and_names_profiles_that_there_are() 
     text = curator_file.template()
     offered = re.findall(r"^# (\w+) = ", text, re.M)
     tables = re.findall(r"^# \[(\w+)\]$", text, re.M)
-    assert sorted([*set(offered) - set(Organisation.model_fields), *tables]) == sorted(
-        Stewardship.model_fields
-    )
+    assert sorted(
+        [*set(offered) - set(Organisation.model_fields) - set(Guideline.model_fields), *tables]
+    ) == sorted(Stewardship.model_fields)
     named = {
         name
         for line in re.findall(r"^# [MRO]: .*$", text, re.M)
@@ -36,6 +36,34 @@ def test_a_template_says_what_must_be_given_only_where_it_must() -> None:
     by_field = {field: words for words, field in lines}
     assert by_field["hdab"].startswith("M: eucaim-dcat-ap-2.0, healthdcat-ap-r8-non-public")
     assert by_field["custodian"].startswith("R: ")
+
+
+def test_conditions_are_taken_by_word_name_or_code_and_kept_as_words() -> None:
+    text = (
+        'conditions = ["Lungenkrebs", "MONDO:0005233", "melanoma"]\nbiomarkers = ["suv"]\nomics_held = false'
+    )
+    assert curator_file.read(text) == Stewardship(
+        conditions=("lung-cancer", "non-small-cell-lung-cancer", "melanoma"),
+        biomarkers=("suv",),
+        omics_held=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "near"),
+    [
+        ('conditions = ["melanoma", "lung cancr"]', "conditions.1", "lung-cancer"),
+        ('biomarkers = ["suvs"]', "biomarkers.0", "suv"),
+        ('conditions = ["Jane Doe"]', "conditions.0", "none"),
+    ],
+)
+def test_a_word_that_is_in_no_list_is_refused_with_those_that_look_like_it(
+    text: str, place: str, near: str
+) -> None:
+    with pytest.raises(UnknownTerm) as refused:
+        curator_file.read(text)
+    assert place in refused.value.what and near in refused.value.why
+    assert "Jane" not in str(refused.value)
 
 
 def test_a_filled_in_template_is_read() -> None:
@@ -68,6 +96,11 @@ def test_a_filled_in_template_is_read() -> None:
         ('temporal_resolution = "one day"', "temporal_resolution"),
         ('hdab = "Access body"', "hdab"),
         ('[hdab]\nemail = "a@b.test"', "hdab.name"),
+        ('conditions = "lung-cancer"', "conditions"),
+        ("conditions = [3]", "conditions.0"),
+        ('omics_held = "yes"', "omics_held"),
+        ('planned_follow_up = "one day"', "planned_follow_up"),
+        ('[annotation_guideline]\npage = "https://a.test"', "annotation_guideline.title"),
     ],
 )
 def test_what_is_wrong_is_refused_by_name_and_never_repeated(text: str, named: str) -> None:

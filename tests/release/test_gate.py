@@ -16,7 +16,7 @@ from fairbank.ontology.counts import Count
 from fairbank.ontology.outputs import DoorClass, OutputClass
 from fairbank.ontology.record import Activity, ActivityKind, DatasetRecord, Quality
 from fairbank.ontology.signed_objects import Output
-from fairbank.ontology.stewardship import Organisation, Stewardship
+from fairbank.ontology.stewardship import Guideline, Organisation, Stewardship
 from fairbank.release import gate
 from fairbank.release.candidates import Candidate, Column, ColumnKind
 from fairbank.release.control import ErrorReport
@@ -414,14 +414,22 @@ def test_every_text_of_a_record_is_looked_at(
 
 def identifying(field: str) -> Stewardship | None:
     """Return stewardship with an identifier in a field; None for a field that is a number or a duration."""
-    uid, organisation = "1.2.840.113619.2.55.3", Organisation(name="1.2.840.113619.2.55.3")
-    for value in (f"Series {uid}", f"https://alpha.test/{uid}", f"{uid}@alpha.test", organisation):
+    uid = "1.2.840.113619.2.55.3"
+    parts = (Organisation(name=uid), Guideline(title=uid))
+    for value in (f"Series {uid}", f"https://alpha.test/{uid}", f"{uid}@alpha.test", *parts):
         for filled in (value, (value,)):
             try:
                 return Stewardship(**{field: filled})
             except ValueError:
                 continue
     return None
+
+
+# Fields whose form leaves no room for an identifier of DICOM.
+_NO_ROOM = {
+    "retained_from", "retained_until", "temporal_resolution", "omics_held", "health_records_held",
+    "planned_time_points", "planned_follow_up", "conditions", "biomarkers",
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("field", list(Stewardship.model_fields))
@@ -431,9 +439,21 @@ def test_every_text_that_a_curator_says_for_the_profiles_is_looked_at(
     record = suppress_record(make_record(CELLS, subjects=40), 5)
     said = identifying(field)
     if said is None:
-        assert field in {"retained_from", "retained_until", "temporal_resolution"}
+        assert field in _NO_ROOM
         return
     assert "identifier" in reasons(tmp_path, sealed(record.model_copy(update={"stewardship": said})))[0]
+
+
+@pytest.mark.parametrize(
+    "said", [Stewardship(conditions=("jane-doe",)), Stewardship(biomarkers=("suv", "jane-doe"))]
+)
+def test_a_condition_or_biomarker_that_is_in_no_list_does_not_leave(
+    tmp_path: Path, make_record: Make, said: Stewardship
+) -> None:
+    record = suppress_record(make_record(CELLS, subjects=40), 5)
+    known = Stewardship(conditions=("lung-cancer",), biomarkers=("suv",))
+    assert reasons(tmp_path, sealed(record.model_copy(update={"stewardship": known}))) == ()
+    assert "vocabulary" in reasons(tmp_path, sealed(record.model_copy(update={"stewardship": said})))[0]
 
 
 def test_every_field_of_a_record_is_prose_unless_it_is_known_not_to_be() -> None:

@@ -9,8 +9,8 @@ from fairbank.catalogue.errors import ParameterRefused
 from fairbank.ontology.body_part_tree import with_narrower
 
 AXES = ("modality", "body_part", "manufacturer", "slice_thickness")
-# What a record says of the whole dataset; a dataset may have several values of `data_use` and `quality`.
-OF_DATASETS = ("node", "licence", "data_use", "collection_kind", "access_rights", "quality")
+# What a record says of the whole dataset; a dataset may have several values of `data_use`, `quality` and `condition`.
+OF_DATASETS = ("node", "licence", "data_use", "collection_kind", "access_rights", "quality", "condition")
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,8 @@ class Criteria:
         axes: values by axis of the imaging cube; one cell has to match all of them.
         facets: values by facet of the whole dataset.
         holds: values by attribute of the distributions; a dataset has to list one of each.
-        exact: whether a body part stands for itself only, and not for the parts of it as well.
+        exact: whether a body part stands for itself only, and not for the parts of it as well; and a condition for
+            itself, not for its kinds.
         min_subjects: how many matching subjects a study needs, over all datasets together; 0 if it was not asked.
         min_sites: how many different nodes it needs.
     """

@@ -14,6 +14,7 @@ from typing import Any
 from pyoxigraph import Literal, NamedNode, Quad
 from sqlalchemy.orm import Session
 
+from fairbank.catalogue import holdings
 from fairbank.catalogue.history import newest_edition
 from fairbank.catalogue.record_rows import Edition
 from fairbank.catalogue.store import (
@@ -27,6 +28,7 @@ from fairbank.catalogue.store import (
 from fairbank.clock import iso
 from fairbank.ontology import terms, vocabulary
 from fairbank.ontology.counts import CountKind
+from fairbank.ontology.profiles.facts import Iri, Term
 from fairbank.ontology.record import UNKNOWN, ActivityKind
 
 _INTEGER = NamedNode(terms.XSD + "integer")
@@ -183,10 +185,19 @@ def _dataset(graph: _Graph, row: DatasetRow) -> None:
         graph.link(iri, terms.DCAT + "contactPoint", contact)
         graph.link(contact, terms.TYPE, terms.VCARD + "Kind")
         graph.text(contact, terms.VCARD + "fn", row.contact)
+    for subject, path, told in holdings.triples(iri, row.conditions, row.holdings):
+        graph.add(subject, path, rdf_term(told))
     _acquired(graph, row)
     _distribution(graph, row)
     for measure, _, _ in _MEASURES:
         _wire_count(graph, iri, measure, row.totals.get(measure))
+
+
+def rdf_term(value: Term) -> NamedNode | Literal:
+    """Return a value as the RDF library takes it."""
+    if isinstance(value, Iri):
+        return NamedNode(value.value)
+    return Literal(value.value, datatype=NamedNode(value.datatype))
 
 
 def _licence(graph: _Graph, iri: str, licence: str) -> None:

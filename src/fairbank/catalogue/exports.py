@@ -11,11 +11,12 @@ from sqlalchemy.orm import Session
 
 from fairbank.catalogue import history
 from fairbank.catalogue.context import Hub
+from fairbank.catalogue.description import rdf_term
 from fairbank.catalogue.store import DatasetRow
 from fairbank.clock import iso
 from fairbank.ontology.profiles import namespaces
 from fairbank.ontology.profiles.document import triples
-from fairbank.ontology.profiles.facts import Facts, Iri, Term, Triple
+from fairbank.ontology.profiles.facts import Facts, Triple
 from fairbank.ontology.profiles.listing import PROFILES, profile_named
 from fairbank.ontology.profiles.rows import Profile, Severity
 from fairbank.ontology.profiles.scorecard import Score, State, left, scorecard
@@ -42,7 +43,7 @@ def written(document: Iterable[Triple], media_type: str) -> bytes:
 def as_triples(document: Iterable[Triple]) -> Iterator[ox.Triple]:
     """Yield the triples of a document as the RDF library takes them."""
     for subject, path, value in document:
-        yield ox.Triple(ox.NamedNode(subject), ox.NamedNode(path), _term(value))
+        yield ox.Triple(ox.NamedNode(subject), ox.NamedNode(path), rdf_term(value))
 
 
 def quality(session: Session, hub: Hub, row: DatasetRow, *, profile: str | None) -> dict[str, Any]:
@@ -88,12 +89,6 @@ def facts_of(session: Session, hub: Hub, row: DatasetRow, profile: Profile) -> F
 def _opened(envelope: bytes, signer: str) -> DatasetRecord:
     # Opening a record of ten thousand cells takes the better part of a second, and anybody may ask for it.
     return DatasetRecord.open(envelope, trusted=[signer])[0]
-
-
-def _term(value: Term) -> ox.NamedNode | ox.Literal:
-    if isinstance(value, Iri):
-        return ox.NamedNode(value.value)
-    return ox.Literal(value.value, datatype=ox.NamedNode(value.datatype))
 
 
 def _card(profile: Profile, facts: Facts) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from sqlalchemy.orm import Session
 
 from fairbank.catalogue.accounts import Account
 from fairbank.catalogue.criteria import AXES, OF_DATASETS, Criteria
+from fairbank.catalogue.holdings import condition_label, condition_values
 from fairbank.catalogue.store import DatasetRow, DistributionRow, StratumRow
 from fairbank.catalogue.visibility import visible
 from fairbank.ontology.body_part_tree import broader
@@ -36,6 +37,7 @@ _COLUMNS = (
     DatasetRow.collection_kind,
     DatasetRow.access_rights,
     DatasetRow.quality,
+    DatasetRow.conditions,
     DatasetRow.totals,
 )
 
@@ -86,7 +88,7 @@ class Selection:
 def choose(session: Session, criteria: Criteria, who: Account | None, by_rank: list[str] | None) -> Selection:
     """Return what a caller may see, with what passes each choice; one statement per choice at most."""
     statement = select(*_COLUMNS).where(visible(who)).order_by(DatasetRow.title, DatasetRow.iri)
-    lines = [_line(*row) for row in session.execute(statement)]
+    lines = [_line(*row, exact=criteria.exact) for row in session.execute(statement)]
     if by_rank is not None:
         found = {line.iri: line for line in lines}
         lines = [found[iri] for iri in by_rank if iri in found]
@@ -119,6 +121,8 @@ def counted(session: Session, criteria: Criteria, selection: Selection) -> dict[
     for entry in facets["data_use"]:
         term = TERMS.get(entry["value"])
         entry["label"] = term.label if term else ""
+    for entry in facets["condition"]:
+        entry["label"] = condition_label(entry["value"])
     facets["holds"] = _listed(_of_distributions(session, criteria, selection))
     return facets
 
@@ -151,7 +155,10 @@ def _line(
     kind: str,
     rights: str,
     quality: Sequence[dict[str, Any]],
+    conditions: Sequence[str],
     totals: dict[str, Any],
+    *,
+    exact: bool,
 ) -> Line:
     values = {
         "node": (node,),
@@ -161,6 +168,7 @@ def _line(
         "access_rights": (rights,),
         # Only what was assessed: "not assessed" says nothing about the images.
         "quality": tuple(dict.fromkeys(each["aspect"] for each in quality if each["assessed"])),
+        "condition": condition_values(conditions, exact=exact),
     }
     return Line(iri, node, values, totals)
 

@@ -13,6 +13,7 @@ from pyoxigraph import RdfFormat, Triple, serialize
 from sqlalchemy import case, func, select
 from sqlalchemy.orm import Session
 
+from fairbank.catalogue import holdings
 from fairbank.catalogue.accounts import Account
 from fairbank.catalogue.criteria import AXES, Criteria
 from fairbank.catalogue.description import edition_quads
@@ -98,6 +99,7 @@ def summary(row: DatasetRow) -> dict[str, Any]:
         "access_rights": row.access_rights,
         "data_use": row.data_use,
         "licence": row.licence,
+        "conditions": holdings.conditions_in_json(row.conditions),
         "minimum_count": row.minimum_count,
         "totals": row.totals,
         **{measure: _shown(row.totals.get(measure, {})) for measure in MEASURES},
@@ -115,6 +117,7 @@ def in_full(edition: Edition) -> dict[str, Any]:
         "description": row.description,
         "keywords": row.keywords,
         "contact": row.contact,
+        **holdings.in_json(row.holdings),
         "acquired_from": row.acquired_from,
         "acquired_to": row.acquired_to,
         "digest": row.digest,

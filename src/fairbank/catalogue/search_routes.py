@@ -12,6 +12,8 @@ from fairbank.catalogue.context import Hub
 from fairbank.catalogue.criteria import AXES, OF_DATASETS, Criteria, held
 from fairbank.catalogue.parameters import LARGEST_NUMBER
 from fairbank.database import reading
+from fairbank.ontology import conditions
+from fairbank.ontology.record import UNKNOWN
 
 _Several = Annotated[list[str], Query(default_factory=list)]
 
@@ -33,6 +35,7 @@ def router(hub: Hub) -> APIRouter:
         collection_kind: _Several,
         access_rights: _Several,
         quality: _Several,
+        condition: _Several,
         holds: _Several,
         exact: bool = False,
         q: str = Query("", max_length=500),
@@ -43,7 +46,7 @@ def router(hub: Hub) -> APIRouter:
         who: Any = anyone,
     ) -> dict[str, Any]:
         axes = (modality, body_part, manufacturer, slice_thickness)
-        facets = (node, licence, data_use, collection_kind, access_rights, quality)
+        facets = (node, licence, data_use, collection_kind, access_rights, quality, _words(condition))
         criteria = Criteria(
             words=q,
             axes={name: _storable(values) for name, values in zip(AXES, axes, strict=True)},
@@ -59,6 +62,12 @@ def router(hub: Hub) -> APIRouter:
             return search.search(session, criteria, who)
 
     return routes
+
+
+def _words(values: list[str]) -> list[str]:
+    # A condition may be asked for by its word, by a name, or by a MONDO id; what is none of these finds nothing.
+    known = ((value, conditions.condition(value)) for value in values)
+    return [value if word == UNKNOWN else word for value, word in known]
 
 
 def _storable(values: list[str]) -> tuple[str, ...]:

@@ -138,7 +138,8 @@ class BlobRow(HubBase):
 class DatasetRow(HubBase):
     """The newest version of a dataset's record.
 
-    Counts are kept as their wire form `{kind, value | k}`.
+    Counts are kept as their wire form `{kind, value | k}`. `holdings` is what the curator says of the dataset beside
+    its images, as it stands in the record; the conditions have a column of their own, because facets count them.
     """
 
     __tablename__ = "catalogue_datasets"
@@ -163,6 +164,8 @@ class DatasetRow(HubBase):
     minimum_count: Mapped[int]
     totals: Mapped[dict[str, Any]]
     quality: Mapped[list[Any]]
+    conditions: Mapped[list[Any]]
+    holdings: Mapped[dict[str, Any]]
     acquired_from: Mapped[int | None]
     acquired_to: Mapped[int | None]
     created: Mapped[datetime]

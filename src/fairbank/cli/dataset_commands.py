@@ -156,7 +156,7 @@ def show(
     answer: dict[str, Any] = api(ctx).get(_address(dataset), version=version)
     if format is Format.TABLE:
         answer = {
-            key: value
+            key: _named(value)
             for key, value in answer.items()
             if not isinstance(value, (list, dict)) or key in _SHORT
         }
@@ -181,4 +181,19 @@ def _address(dataset: str) -> str:
     return f"/datasets/{dataset.partition('/datasets/')[2] or dataset}"
 
 
-_SHORT = ("keywords", "data_use", "totals")
+def _named(value: Any) -> Any:
+    """Return the names of what has a name, for a table."""
+    if isinstance(value, list):
+        return [each["label"] if isinstance(each, dict) else each for each in value]
+    return value
+
+
+_SHORT = (
+    "keywords",
+    "data_use",
+    "totals",
+    "conditions",
+    "annotation_guideline",
+    "biorepositories",
+    "biomarkers",
+)

@@ -28,6 +28,7 @@ _PARAMETERS: Final = frozenset(
         "collection_kind",
         "access_rights",
         "quality",
+        "condition",
         "holds",
         "exact",
         "min_subjects",

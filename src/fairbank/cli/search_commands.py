@@ -38,11 +38,18 @@ def search(
     quality: Annotated[
         list[str] | None, typer.Option(help=f"Quality aspect that was assessed, such as motion. {_MANY}")
     ] = None,
+    condition: Annotated[
+        list[str] | None,
+        typer.Option(help=f"Condition: a word such as lung-cancer, a name or a MONDO id. {_MANY}"),
+    ] = None,
     holds: Annotated[
         list[str] | None, typer.Option(help=f"What a distribution lists, such as sex=F. {_MANY}")
     ] = None,
     exact: Annotated[
-        bool, typer.Option("--exact", help="Take a body part for itself, without what is part of it.")
+        bool,
+        typer.Option(
+            "--exact", help="Take a body part and a condition for themselves, without parts and kinds."
+        ),
     ] = False,
     min_subjects: Annotated[
         int, typer.Option(min=0, help="Say whether this many matching subjects are certain.")
@@ -80,6 +87,7 @@ def search(
         "collection_kind": collection_kind,
         "access_rights": access_rights,
         "quality": quality,
+        "condition": condition,
         "holds": holds,
         "exact": exact,
         "min_subjects": min_subjects,
@@ -95,10 +103,12 @@ def search(
         rows = [{"facet": name, **value} for name, values in answer["facets"].items() for value in values]
         show_rows(rows, columns=("facet", "value", "label", "datasets"), format=format)
         return
-    rows = [{**one, **one["totals"]} for one in answer["datasets"]]
-    show_rows(
-        rows, columns=("iri", "title", "subjects", "studies", "series"), format=format, empty="Nothing found."
-    )
+    rows = [
+        {**one, **one["totals"], "conditions": [each["label"] for each in one["conditions"]]}
+        for one in answer["datasets"]
+    ]
+    columns = ("iri", "title", "conditions", "subjects", "studies", "series")
+    show_rows(rows, columns=columns, format=format, empty="Nothing found.")
     for name, total in answer["totals"].items():
         say(f"{name}: {total['text']}")
     if "feasibility" in answer:

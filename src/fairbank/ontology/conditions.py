@@ -170,6 +170,19 @@ def with_narrower(words: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*chosen, *kinds)))
 
 
+def names(word: str) -> tuple[str, ...]:
+    """Return the names of a condition in all languages and its other spellings, each once; the word itself if unknown.
+
+    >>> "Lungenkrebs" in names("lung-cancer"), names("house-fire")
+    (True, ('house-fire',))
+    """
+    known = CONDITIONS.get(word)
+    if known is None:
+        return (word,)
+    spelled = (text for text, meant in CONDITION_SPELLINGS.items() if meant == word)
+    return tuple(dict.fromkeys((*known.labels.values(), *spelled)))
+
+
 def _at(tissue: str, place: str | None) -> str:
     if place is None:
         return tissue

@@ -3,7 +3,8 @@
 FairbankError
 └── OntologyError            FB-ONT-001
     ├── MalformedObject      FB-ONT-002
-    └── UnknownProfile       FB-ONT-003
+    ├── UnknownProfile       FB-ONT-003
+    └── UnknownTerm          FB-ONT-020
 """
 
 from __future__ import annotations
@@ -46,3 +47,10 @@ class UnknownProfile(OntologyError):
 
     code = "FB-ONT-003"
     kind = Kind.NOT_FOUND
+
+
+class UnknownTerm(OntologyError):
+    """A word is not in the closed list that it has to be from."""
+
+    code = "FB-ONT-020"
+    kind = Kind.MISUSE

@@ -1,7 +1,10 @@
-"""What no machine can find out about a collection: who answers for it, under which law, what it may be used for.
+"""What no machine can find out about a collection: who answers for it, under which law, what there is beside images.
 
-The export profiles ask for these; all are optional, and a record without them is as valid as before. Whoever gives
-them is the curator. There are years and no dates, so that no date of a record can be one of a subject.
+The export profiles and searchers ask for these; all are optional, and a record without them is as valid as before.
+Whoever gives them is the curator. There are years and no dates, so that no date of a record can be one of a subject.
+
+Conditions and biomarkers are checked against their lists where they are given and where a record leaves its node, and
+only for their form where a record is read: what was signed stays readable whatever becomes of a list.
 """
 
 from __future__ import annotations
@@ -9,9 +12,9 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Final
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, SerializerFunctionWrapHandler, model_serializer
 
-from fairbank.ontology.wire import Part, ShortText, Text
+from fairbank.ontology.wire import Part, ShortText, Slug, Text
 
 EMAIL: Final = r"[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+"
 _PART = r"([A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})*"
@@ -30,6 +33,17 @@ def _duration(text: str) -> str:
     return text
 
 
+def _span(text: str) -> str:
+    # A planned span is told in years, months and days: hours would be a timetable.
+    if "T" in _duration(text):
+        raise ValueError("a span is written in years, months or days, such as P5Y or P18M")
+    return text
+
+
+# Of a biobank or collection in the BBMRI-ERIC Directory (its identifiers follow MIABIS), or where it describes itself.
+DIRECTORY_ID: Final = r"bbmri-eric:(ID|networkID|serviceID):[A-Z]{2,4}_[A-Za-z0-9._:@-]{1,150}"
+Biorepository = Annotated[str, Field(pattern=f"^({DIRECTORY_ID}|{ADDRESS})$", max_length=500)]
+Span = Annotated[str, Field(max_length=20), AfterValidator(_span)]
 Duration = Annotated[str, Field(max_length=40), AfterValidator(_duration)]
 
 
@@ -46,6 +60,13 @@ class Organisation(Part):
 
     name: ShortText
     email: Email | None = None
+    page: Iri | None = None
+
+
+class Guideline(Part):
+    """A document that says how images were annotated."""
+
+    title: ShortText
     page: Iri | None = None
 
 
@@ -89,8 +110,38 @@ class Stewardship(Part):
     file_format: Iri | None = _asked("File format, an IRI of the EU table of file types.")
     availability: Iri | None = _asked("How long it stays available, an IRI of planned-availability.")
     health_activity: Iri | None = _asked("What the data were made for, an IRI of health-activity.")
-    condition: Iri | None = _asked("The primary cancer condition, an IRI of EUCAIM's ontology.")
+    condition: Iri | None = _asked(
+        "The primary cancer condition, an IRI of EUCAIM's ontology; else the first of the conditions stands for it."
+    )
     collection_methods: Iris = _listed("How the data were collected, IRIs of EUCAIM's ontology.")
     interoperability_level: Iri | None = _asked("Tier in EUCAIM's federation, an IRI of its ontology.")
     annotation_labels: Iris = _listed("What segmentations show, IRIs of EUCAIM's value set.")
     segmentation_methods: Iris = _listed("How segmentations were made, IRIs of EUCAIM's ontology.")
+    conditions: Annotated[tuple[Slug, ...], Field(max_length=50)] = _listed(
+        "Conditions studied, the primary one first: words, names or MONDO ids of the list of conditions."
+    )
+    annotation_guideline: Guideline | None = _asked(
+        "How images were annotated: title and page of the guideline."
+    )
+    biorepositories: Annotated[tuple[Biorepository, ...], Field(max_length=50)] = _listed(
+        "Biobanks or collections with samples of the same people: ids such as bbmri-eric:ID:DE_…, or addresses."
+    )
+    omics_held: bool | None = _asked(
+        "Whether omics data of the same people are held; leave it out if not stated."
+    )
+    health_records_held: bool | None = _asked(
+        "Whether health records of the same people are held; leave it out if not stated."
+    )
+    biomarkers: Annotated[tuple[Slug, ...], Field(max_length=50)] = _listed(
+        "Imaging biomarkers that come with the images, names of the list of biomarkers."
+    )
+    planned_time_points: Annotated[int, Field(ge=1, le=1000)] | None = _asked(
+        "Imaging time points per subject that the protocol plans."
+    )
+    planned_follow_up: Span | None = _asked("Follow-up per subject that the protocol plans, such as P5Y.")
+
+    @model_serializer(mode="wrap")
+    def _what_was_said(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Write no empty field, so that an older reader is not stopped by one that nobody filled."""
+        fields: dict[str, Any] = write(self)
+        return {name: value for name, value in fields.items() if value not in (None, [], ())}

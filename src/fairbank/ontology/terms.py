@@ -98,6 +98,13 @@ ACQUIRED_TO: Final = FB + "acquiredTo"
 QUALITY: Final = FB + "quality"
 ASSESSED: Final = FB + "assessed"
 SERIES_AFFECTED: Final = FB + "seriesAffected"
+ANNOTATION_GUIDELINE: Final = FB + "annotationGuideline"
+BIOREPOSITORY: Final = FB + "biorepository"
+OMICS_HELD: Final = FB + "omicsHeld"
+HEALTH_RECORDS_HELD: Final = FB + "healthRecordsHeld"
+IMAGING_BIOMARKER: Final = FB + "imagingBiomarker"
+PLANNED_TIME_POINTS: Final = FB + "plannedTimePoints"
+PLANNED_FOLLOW_UP: Final = FB + "plannedFollowUp"
 
 # Properties of provenance.
 TOOL: Final = FB + "tool"

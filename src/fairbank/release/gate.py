@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from fairbank.errors import FairbankError
+from fairbank.ontology.biomarkers import BIOMARKERS
+from fairbank.ontology.conditions import CONDITIONS
 from fairbank.ontology.counts import Count, CountKind
 from fairbank.ontology.outputs import DOOR_OF_OUTPUT, DoorClass
 from fairbank.ontology.record import UNKNOWN, DatasetRecord
@@ -186,6 +188,11 @@ def _record(candidate: Candidate, path: Path, policy: Policy) -> list[str]:
     reasons = disclosure.faults(record, policy.k)
     if any(not _is_cell_of_words(cell) for cell in record.cube):
         reasons.append("A cell of the record holds words that are not of the vocabulary.")
+    said = record.stewardship
+    if said is not None and not (
+        set(said.conditions) <= set(CONDITIONS) and set(said.biomarkers) <= set(BIOMARKERS)
+    ):
+        reasons.append("The record names a condition or a biomarker that is not of the vocabulary.")
     if any(not _VALUE.fullmatch(row.value) or _identifies(row.value) for row in record.distributions):
         reasons.append("A row of a distribution holds free text.")
     prose = _texts_in(record.model_dump(exclude=set(_OF_A_FORM)))

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import difflib
 import json
+import textwrap
 import tomllib
-from typing import Final
+from collections.abc import Callable
+from typing import Any, Final, get_args
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
-from fairbank.ontology.errors import MalformedObject
+from fairbank.ontology.biomarkers import BIOMARKERS
+from fairbank.ontology.conditions import CONDITIONS, condition
+from fairbank.ontology.errors import MalformedObject, UnknownTerm
 from fairbank.ontology.profiles.listing import PROFILES
 from fairbank.ontology.profiles.rows import Severity
 from fairbank.ontology.profiles.scorecard import field_of
-from fairbank.ontology.stewardship import Organisation, Stewardship
+from fairbank.ontology.profiles.values import FIELDS
+from fairbank.ontology.record import UNKNOWN
+from fairbank.ontology.stewardship import Stewardship
+from fairbank.ontology.wire import Part
 
 _HEAD: Final = """\
 # What no machine can find out about the dataset; everything here is optional.
@@ -23,6 +31,16 @@ _HEAD: Final = """\
 """
 # What other resources need is asked for only where the curator names them.
 _ALWAYS_THERE: Final = ("Dataset", "Distribution", "Publisher")
+# Closed lists: their words, and what turns a text into one of them.
+_CHOICES: Final = {"conditions": tuple(CONDITIONS), "biomarkers": tuple(BIOMARKERS)}
+_LISTS: Final[dict[str, Callable[[str], str]]] = {
+    "conditions": condition,
+    "biomarkers": lambda text: text if text in BIOMARKERS else UNKNOWN,
+}
+_UNASKED: Final = {
+    True: "Asked for by no profile; it takes the place of what the hub would write.",
+    False: "Asked for by no profile; it is written in all of them.",
+}
 _LETTERS: Final = {Severity.VIOLATION: "M", Severity.WARNING: "R", Severity.INFO: "O"}
 
 
@@ -31,12 +49,13 @@ def template() -> str:
     lines = [_HEAD]
     tables = []
     for name, field in Stewardship.model_fields.items():
-        remarks = [f"# {field.description}", f"# {_wanted(name)}"]
-        if _is_organisation(field):
-            keys = (f'# {key} = ""' for key in Organisation.model_fields)
+        remarks = [f"# {field.description}", *_choices(name), f"# {_wanted(name)}"]
+        part = _part_of(field)
+        if part is not None:
+            keys = (f'# {key} = ""' for key in part.model_fields)
             tables += [*remarks, f"# [{name}]", *keys, ""]
         else:
-            lines += [*remarks, f"# {name} = {_blank(field)}", ""]
+            lines += [*remarks, f"# {name} = {_blank(name, field)}", ""]
     # A TOML table ends where the next begins, so tables come last.
     return "\n".join([*lines, *tables])
 
@@ -46,6 +65,7 @@ def read(text: str) -> Stewardship:
 
     Raises:
         MalformedObject: if it is not TOML, names a field that there is not, or a value has the wrong form.
+        UnknownTerm: if a condition or biomarker is not in its list.
     """
     try:
         said = tomllib.loads(text)
@@ -55,11 +75,30 @@ def read(text: str) -> Stewardship:
             why='Fields are written as name = "text", lists as name = ["one", "two"].',
             todo="Begin with 'fairbank dataset describe --template'.",
         ) from err
+    for name, known in _LISTS.items():
+        # Whatever is no list of texts is refused below, by its form.
+        if isinstance(said.get(name), list):
+            said[name] = [_word(f"{name}.{place}", text, known) for place, text in enumerate(said[name])]
     try:
         # As JSON, so that lists are taken for tuples; a date of TOML becomes a text, which no field takes.
         return Stewardship.model_validate_json(json.dumps(said, default=str))
     except ValidationError as err:
         raise MalformedObject.from_validation("description", err.errors()) from err
+
+
+def _word(place: str, text: Any, known: Callable[[str], str]) -> Any:
+    if not isinstance(text, str):
+        return text
+    word = known(text)
+    if word != UNKNOWN:
+        return word
+    words = _CHOICES[place.partition(".")[0]]
+    near = difflib.get_close_matches(text.lower().replace(" ", "-"), words, n=3, cutoff=0.5)
+    raise UnknownTerm(
+        f"{place} is not in the list.",
+        why=f"Nothing is guessed. Nearest to it: {', '.join(near) or 'none'}.",
+        todo="Take a word of the list: 'fairbank dataset describe --template' shows it.",
+    )
 
 
 def _wanted(name: str) -> str:
@@ -78,14 +117,23 @@ def _wanted(name: str) -> str:
     parts = [
         f"{_LETTERS[severity]}: {', '.join(sorted(names))}" for severity, names in wanted.items() if names
     ]
-    return "; ".join(parts) or "Asked for by no profile; it takes the place of what the hub would write."
+    return "; ".join(parts) or _UNASKED[name == FIELDS["page"]]
 
 
-def _is_organisation(field: FieldInfo) -> bool:
-    return field.annotation == Organisation | None
+def _choices(name: str) -> list[str]:
+    words = _CHOICES.get(name, ())
+    return [f"#   {line}" for line in textwrap.wrap(", ".join(words), 110, break_on_hyphens=False)]
 
 
-def _blank(field: FieldInfo) -> str:
+def _part_of(field: FieldInfo) -> type[BaseModel] | None:
+    kinds = (field.annotation, *get_args(field.annotation))
+    return next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, Part)), None)
+
+
+def _blank(name: str, field: FieldInfo) -> str:
     if field.default == ():
         return '[""]'
-    return "2000" if field.annotation is not None and "int" in str(field.annotation) else '""'
+    kinds = str(field.annotation)
+    if "int" in kinds:
+        return "2000" if name.startswith("retained") else "2"
+    return "true" if "bool" in kinds else '""'

@@ -16,6 +16,7 @@ from fairbank.ontology.profiles import namespaces as ns
 from fairbank.ontology.profiles.resources import (
     ACQUIRED,
     ALSO,
+    ALSO_TABLES,
     COMPUTED,
     CONSTANT,
     CURATOR,
@@ -110,5 +111,5 @@ DCAT_AP: Final = Profile(
     title="DCAT-AP 3.0.1",
     covers="Mandatory and recommended properties of Dataset, Distribution and Agent, without closed vocabularies.",
     source="SEMICeu/DCAT-AP, release 3.0.1: shapes, shapes_recommended (CC BY 4.0)",
-    tables=(DATASET, DISTRIBUTION, PUBLISHER, CONTACT, ACQUIRED, PROVENANCE, LICENCE),
+    tables=(DATASET, DISTRIBUTION, PUBLISHER, CONTACT, ACQUIRED, PROVENANCE, LICENCE, *ALSO_TABLES),
 )

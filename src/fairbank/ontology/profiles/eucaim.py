@@ -6,7 +6,8 @@ contact points.
 
 The profile takes many values from EUCAIM's hyper-ontology, which could not be had as a file. What comes from the images
 is given by DICOM codes (modality), SNOMED CT codes (body part), and concepts with a label (manufacturer, sex), so a
-harvester has to map them; what the curator gives is an IRI and is not looked up. The sex is the one of DICOM
+harvester has to map them; what the curator gives is an IRI and is not looked up, and where no IRI of a condition is
+given the MONDO id of the first condition stands for it. The sex is the one of DICOM
 (0010,0040), which need not be the one at birth.
 
 Source: EUCAIM/eucaim_dcat_ap, releases/v2.0, Dataset.md and Distribution.md; its vocabulary of access conditions.
@@ -24,6 +25,7 @@ from fairbank.ontology.profiles.resources import (
     ACQUIRED,
     AGENT_CONTACT,
     ALSO,
+    ALSO_TABLES,
     COMPUTED,
     CONSTANT,
     CURATOR,
@@ -83,7 +85,7 @@ _DATASET: Final = Table(
             row(_H + "numberOfUniqueIndividuals", "individuals", COMPUTED, WHOLE, most=1, note=EXACT_ONLY),
             row(_H + "numberOfRecords", "studies", COMPUTED, WHOLE, most=1, note=STUDIES),
             row(_E + "hasBirthSex", "sexes", SOURCE, _CONCEPT),
-            row(_E + "hasCondition", "condition", CURATOR, LINK, most=1),
+            row(_E + "hasCondition", "primary_condition", CURATOR, LINK, most=1),
             row(_E + "collectionMethod", "collection_methods", CURATOR, LINK),
             row(_E + "hasImageModality", "modalities", SOURCE, LINK),
             row(_E + "hasEquipmentManufacturer", "manufacturers", SOURCE, _CONCEPT),
@@ -163,5 +165,6 @@ EUCAIM: Final = Profile(
         LICENCE,
         concepts("Manufacturer", "manufacturers", _E + "hasEquipmentManufacturer"),
         concepts("Sex", "sexes", _E + "hasBirthSex"),
+        *ALSO_TABLES,
     ),
 )

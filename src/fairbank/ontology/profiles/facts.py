@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from fairbank.ontology import terms
+from fairbank.ontology.biomarkers import BIOMARKERS, Biomarker
+from fairbank.ontology.conditions import CONDITIONS, Condition
 from fairbank.ontology.record import UNKNOWN, DatasetRecord
 from fairbank.ontology.stewardship import ADDRESS, EMAIL, Organisation, Stewardship
 from fairbank.ontology.vocabulary import OTHER_MANUFACTURER
@@ -163,6 +165,26 @@ def distributions(facts: Facts) -> dict[str, str]:
     return found
 
 
+def conditions(facts: Facts) -> tuple[Condition, ...]:
+    """Return the conditions of the list that the dataset is about, in the curator's order."""
+    return tuple(CONDITIONS[word] for word in dict.fromkeys(facts.said.conditions) if word in CONDITIONS)
+
+
+def biorepositories(facts: Facts) -> dict[str, str]:
+    """Return the id or address of each biorepository by the IRI that the document gives it."""
+    named = dict.fromkeys(facts.said.biorepositories)
+    return {facts.under(f"biorepository-{place}"): each for place, each in enumerate(named, start=1)}
+
+
+def biomarkers(facts: Facts) -> dict[str, Biomarker]:
+    """Return the biomarkers of the list that the dataset has, by the IRI that the document gives each."""
+    return {
+        facts.under(f"biomarker-{name}"): BIOMARKERS[name]
+        for name in facts.said.biomarkers
+        if name in BIOMARKERS
+    }
+
+
 def _if(name: str, condition: Callable[[Facts], object]) -> Callable[[Facts], tuple[str, ...]]:
     return lambda facts: (facts.under(name),) if condition(facts) else ()
 
@@ -183,5 +205,8 @@ SUBJECTS: Final[dict[str, Callable[[Facts], tuple[str, ...]]]] = {
     "generation": _if("generation", lambda facts: facts.said.health_activity),
     "licence": _if("licence", lambda facts: facts.record.licence and not licence_address(facts)),
     "manufacturers": lambda facts: tuple(manufacturer_iri(facts, name) for name in manufacturers(facts)),
+    "guideline": _if("annotation-guideline", lambda facts: facts.said.annotation_guideline),
+    "biorepositories": lambda facts: tuple(biorepositories(facts)),
+    "biomarkers": lambda facts: tuple(biomarkers(facts)),
     "sexes": lambda facts: tuple(sex_iri(facts, word) for word in sexes(facts)),
 }

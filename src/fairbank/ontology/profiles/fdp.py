@@ -18,6 +18,7 @@ from fairbank.ontology.profiles import namespaces as ns
 from fairbank.ontology.profiles.dcat_ap import CONTACT, DISTRIBUTION_CLASS
 from fairbank.ontology.profiles.resources import (
     ALSO,
+    ALSO_TABLES,
     COMPUTED,
     CONSTANT,
     CURATOR,
@@ -103,5 +104,5 @@ FDP: Final = Profile(
     title="FAIR Data Point 1.2",
     covers="Metadata of one dataset and its distribution; not the layers above, nor their containers.",
     source="FAIR Data Point specification 1.2; default schemas of FAIRDataTeam/FAIRDataPoint (MIT)",
-    tables=(_DATASET, _DISTRIBUTION, _PUBLISHER, CONTACT, LICENCE),
+    tables=(_DATASET, _DISTRIBUTION, _PUBLISHER, CONTACT, LICENCE, *ALSO_TABLES),
 )

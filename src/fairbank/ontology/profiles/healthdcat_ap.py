@@ -24,6 +24,7 @@ from fairbank.ontology.profiles.resources import (
     ACQUIRED,
     AGENT_CONTACT,
     ALSO,
+    ALSO_TABLES,
     COMPUTED,
     CONSTANT,
     CURATOR,
@@ -171,6 +172,7 @@ def _profile(level: AccessRights, rows: tuple[Row, ...]) -> Profile:
         source="HealthDCAT-AP Release 8 (22 September 2026), shapes of the official validator",
         tables=(
             dataset, _DISTRIBUTION, *AGENTS, KIND, AGENT_CONTACT, ACQUIRED, RETENTION, PROVENANCE, GENERATION, LICENCE,
+            *ALSO_TABLES,
         ),
     )  # fmt: skip
 

@@ -26,6 +26,7 @@ EHDS: Final = "http://data.europa.eu/eli/reg/2025/327/oj"
 _NAL: Final = "https://hdeu-dcat.data.health.europa.eu/resource/authority/"
 # Health data of imaging biobanks.
 EINS: Final = _NAL + "healthcategories/EINS"
+CANCER_THEME: Final = _NAL + "health-theme/CANCER_DISEASE"
 DICOM_STANDARD: Final = _NAL + "standard/DICOM"
 ACCESS_CONDITION: Final = (
     "https://eucaim.github.io/eucaim_dcat_ap/releases/controlled-vocabularies/access-conditions/#"

@@ -6,22 +6,38 @@ from typing import Final
 
 from fairbank.ontology import terms
 from fairbank.ontology.profiles import namespaces as ns
-from fairbank.ontology.profiles.rows import LINK, Origin, Row, Table, any_of, may, must, row, typed
+from fairbank.ontology.profiles.rows import LINK, Origin, Row, Table, any_of, described, may, must, row, typed
 
 DCT: Final = terms.DCT
 DCAT: Final = terms.DCAT
 WHOLE: Final = typed(terms.XSD + "nonNegativeInteger")
+_INTEGER: Final = typed(terms.XSD + "integer")
+_YES_OR_NO: Final = typed(terms.XSD + "boolean")
 _YEAR: Final = typed(terms.XSD + "gYear")
 COMPUTED, SOURCE, CURATOR, CONSTANT = Origin.COMPUTED, Origin.SOURCE, Origin.CURATOR, Origin.CONSTANT
 
 EXACT_ONLY: Final = "left out where the count is withheld"
 STUDIES: Final = "number of imaging studies; " + EXACT_ONLY
 
-# Written in every profile, asked for by none: data-use terms, and that a count is withheld.
+# Written in every profile, asked for by none: data-use terms, that a count is withheld, what there is beside images.
 ALSO: Final[tuple[Row, ...]] = (
     row(terms.DATA_USE, "data_use", CURATOR, LINK),
-    row(terms.SUBJECT_BELOW, "individuals_below", COMPUTED, WHOLE, most=1),
-    row(terms.STUDY_BELOW, "studies_below", COMPUTED, WHOLE, most=1),
+    row(terms.SUBJECT_BELOW, "individuals_below", COMPUTED, _INTEGER, most=1),
+    row(terms.STUDY_BELOW, "studies_below", COMPUTED, _INTEGER, most=1),
+    row(DCT + "subject", "conditions", CURATOR, LINK, note="the conditions studied, by MONDO id"),
+    row(
+        terms.ANNOTATION_GUIDELINE,
+        "annotation_guideline",
+        CURATOR,
+        described(terms.FOAF + "Document"),
+        most=1,
+    ),
+    row(terms.BIOREPOSITORY, "biorepositories", CURATOR, described(DCAT + "Resource")),
+    row(terms.OMICS_HELD, "omics_held", CURATOR, _YES_OR_NO, most=1),
+    row(terms.HEALTH_RECORDS_HELD, "health_records_held", CURATOR, _YES_OR_NO, most=1),
+    row(terms.IMAGING_BIOMARKER, "biomarkers", CURATOR, described(terms.SKOS + "Concept")),
+    row(terms.PLANNED_TIME_POINTS, "planned_time_points", CURATOR, _INTEGER, most=1),
+    row(terms.PLANNED_FOLLOW_UP, "planned_follow_up", CURATOR, typed(terms.XSD + "duration"), most=1),
 )
 
 # A contact of a dataset (vCard); at least one of mail and page.
@@ -94,6 +110,42 @@ GENERATION: Final = Table(
     (terms.PROV + "Activity",),
     "generation",
     must(row(DCT + "type", "health_activity", CURATOR, LINK)),
+)
+
+
+# What the rows in `ALSO` point to.
+ALSO_TABLES: Final[tuple[Table, ...]] = (
+    Table(
+        "AnnotationGuideline",
+        (terms.FOAF + "Document",),
+        "guideline",
+        (
+            *must(row(DCT + "title", "guideline_title", CURATOR, most=1)),
+            row(terms.FOAF + "page", "guideline_page", CURATOR, LINK, most=1),
+        ),
+        linked_by=(terms.ANNOTATION_GUIDELINE,),
+    ),
+    Table(
+        "Biorepository",
+        (DCAT + "Resource",),
+        "biorepositories",
+        (
+            row(DCT + "identifier", "biorepository_id", CURATOR, most=1),
+            row(terms.FOAF + "page", "biorepository_page", CURATOR, LINK, most=1),
+        ),
+        linked_by=(terms.BIOREPOSITORY,),
+    ),
+    Table(
+        "Biomarker",
+        (terms.SKOS + "Concept",),
+        "biomarkers",
+        (
+            row(terms.LABEL, "label", CONSTANT, most=1),
+            row(terms.SKOS + "notation", "biomarker_code", CONSTANT, most=1),
+            row(terms.SKOS + "exactMatch", "biomarker_match", CONSTANT, LINK, most=1),
+        ),
+        linked_by=(terms.IMAGING_BIOMARKER,),
+    ),
 )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 from fairbank.ontology import terms, vocabulary
+from fairbank.ontology.conditions import broader
 from fairbank.ontology.counts import Count
 from fairbank.ontology.profiles import facts as known
 from fairbank.ontology.profiles import namespaces as ns
@@ -14,6 +15,8 @@ from fairbank.ontology.record import Activity, ActivityKind
 
 ValueFunction = Callable[[Facts, str], tuple[Term, ...]]
 _WHOLE: Final = terms.XSD + "nonNegativeInteger"
+_INTEGER: Final = terms.XSD + "integer"
+_DURATION: Final = terms.XSD + "duration"
 _YEAR: Final = terms.XSD + "gYear"
 _STEPS: Final = {
     ActivityKind.ACQUISITION: "read from",
@@ -39,6 +42,19 @@ def _links(*values: str | None) -> tuple[Term, ...]:
 
 def _whole(number: int | None) -> tuple[Term, ...]:
     return () if number is None else (Literal(str(number), _WHOLE),)
+
+
+def _integer(number: int | None) -> tuple[Term, ...]:
+    # The terms of our own have integers, also where the RDF view says them.
+    return () if number is None else (Literal(str(number), _INTEGER),)
+
+
+def _duration(text: str | None) -> tuple[Term, ...]:
+    return (Literal(text, _DURATION),) if text else ()
+
+
+def _yes_or_no(held: bool | None) -> tuple[Term, ...]:
+    return () if held is None else (Literal(str(held).lower(), terms.XSD + "boolean"),)
 
 
 def _years(year: int | None) -> tuple[Term, ...]:
@@ -137,7 +153,45 @@ def _step(step: Activity) -> str:
 def _label(facts: Facts, subject: str) -> tuple[Term, ...]:
     named = {known.manufacturer_iri(facts, name): name for name in known.manufacturers(facts)}
     named |= {known.sex_iri(facts, word): known.SEXES[word] for word in known.sexes(facts)}
+    named |= {iri: each.label for iri, each in known.biomarkers(facts).items()}
     return _texts(named.get(subject))
+
+
+def _guideline_title(facts: Facts, subject: str) -> tuple[Term, ...]:
+    guideline = facts.said.annotation_guideline
+    return _texts(guideline.title if guideline else None)
+
+
+def _guideline_page(facts: Facts, subject: str) -> tuple[Term, ...]:
+    guideline = facts.said.annotation_guideline
+    return _links(guideline.page if guideline else None)
+
+
+def _documentation(facts: Facts, subject: str) -> tuple[Term, ...]:
+    return tuple(dict.fromkeys((*_links(*facts.said.documentation), *_guideline_page(facts, subject))))
+
+
+def _health_themes(facts: Facts, subject: str) -> tuple[Term, ...]:
+    said = facts.said.health_themes
+    cancer = any("cancer" in (each.word, *broader(each.word)) for each in known.conditions(facts))
+    return _links(*dict.fromkeys((*said, ns.CANCER_THEME) if cancer else said))
+
+
+def _primary_condition(facts: Facts, subject: str) -> tuple[Term, ...]:
+    named = (facts.said.condition, *(each.iri for each in known.conditions(facts)))
+    return _links(next((iri for iri in named if iri), None))
+
+
+def _biorepository(*, as_address: bool) -> ValueFunction:
+    """Return the address of a biorepository, or its id where it has no address of its own."""
+
+    def values(facts: Facts, subject: str) -> tuple[Term, ...]:
+        named = known.biorepositories(facts)[subject]
+        if named.startswith("http") is not as_address:
+            return ()
+        return _links(named) if as_address else _texts(named)
+
+    return values
 
 
 def _distribution_title(facts: Facts, subject: str) -> tuple[Term, ...]:
@@ -177,8 +231,8 @@ VALUES: Final[dict[str, ValueFunction]] = {
     "page": lambda facts, subject: _links(facts.said.landing_page or facts.iri),
     "individuals": lambda facts, subject: _whole(facts.record.totals.subjects.value),
     "studies": lambda facts, subject: _whole(facts.record.totals.studies.value),
-    "individuals_below": lambda facts, subject: _whole(facts.record.totals.subjects.k),
-    "studies_below": lambda facts, subject: _whole(facts.record.totals.studies.k),
+    "individuals_below": lambda facts, subject: _integer(facts.record.totals.subjects.k),
+    "studies_below": lambda facts, subject: _integer(facts.record.totals.studies.k),
     "provenance": _to("provenance"),
     "provenance_text": _provenance,
     "distribution": _to("in-situ"),
@@ -200,9 +254,9 @@ VALUES: Final[dict[str, ValueFunction]] = {
     **{
         field: _said(field)
         for field in (
-            "dataset_types", "languages", "spatial", "health_themes", "legal_bases", "purposes", "personal_data",
-            "coding_systems", "documentation", "references", "relations", "sources", "accrual_periodicity",
-            "quality_annotations", "file_format", "availability", "health_activity", "condition",
+            "dataset_types", "languages", "spatial", "legal_bases", "purposes", "personal_data",
+            "coding_systems", "references", "relations", "sources", "accrual_periodicity",
+            "quality_annotations", "file_format", "availability", "health_activity",
             "collection_methods", "interoperability_level", "annotation_labels", "segmentation_methods",
         )
     },
@@ -218,9 +272,24 @@ VALUES: Final[dict[str, ValueFunction]] = {
     "generation": _to("generation"),
     "population_coverage": lambda facts, subject: _texts(facts.said.population_coverage),
     "code_values": lambda facts, subject: _texts(*facts.said.code_values),
-    "temporal_resolution": lambda facts, subject: (
-        (Literal(facts.said.temporal_resolution, terms.XSD + "duration"),) if facts.said.temporal_resolution else ()
-    ),
+    "temporal_resolution": lambda facts, subject: _duration(facts.said.temporal_resolution),
+    "documentation": _documentation,
+    "health_themes": _health_themes,
+    "conditions": lambda facts, subject: _links(*(each.iri for each in known.conditions(facts))),
+    "primary_condition": _primary_condition,
+    "annotation_guideline": _to("guideline"),
+    "guideline_title": _guideline_title,
+    "guideline_page": _guideline_page,
+    "biorepositories": _to("biorepositories"),
+    "biorepository_id": _biorepository(as_address=False),
+    "biorepository_page": _biorepository(as_address=True),
+    "omics_held": lambda facts, subject: _yes_or_no(facts.said.omics_held),
+    "health_records_held": lambda facts, subject: _yes_or_no(facts.said.health_records_held),
+    "biomarkers": _to("biomarkers"),
+    "biomarker_code": lambda facts, subject: _texts(known.biomarkers(facts)[subject].notation),
+    "biomarker_match": lambda facts, subject: _links(known.biomarkers(facts)[subject].iri),
+    "planned_time_points": lambda facts, subject: _integer(facts.said.planned_time_points),
+    "planned_follow_up": lambda facts, subject: _duration(facts.said.planned_follow_up),
     "samples": _distributions_named("sample-"),
     "analytics": _distributions_named("analytics-"),
     # Constants of a profile.
@@ -242,6 +311,11 @@ FIELDS: Final[dict[str, str]] = {
     "begin": "retained_from",
     "end": "retained_until",
     "generation": "health_activity",
+    "primary_condition": "conditions, condition",
+    "guideline_title": "annotation_guideline",
+    "guideline_page": "annotation_guideline",
+    "biorepository_id": "biorepositories",
+    "biorepository_page": "biorepositories",
     "contact": "contact_email, contact_page",
     "contact_name": "contact",
     "": "contact_email, contact_page",
