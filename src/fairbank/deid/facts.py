@@ -16,20 +16,12 @@ from pydicom.dataset import Dataset
 from fairbank.deid.body_regions import Region, region_in_text, region_of_term
 from fairbank.deid.dates import OLDEST_AGE_YEARS, age_years, parse_da
 from fairbank.deid.elements import items_of, text_of, words_of
+from fairbank.ontology.sex_and_side import Sex, sex
 
 BAND_YEARS = 5
 _SERIES_TEXTS = (0x0008103E, 0x00181030)
 _STUDY_TEXTS = (0x00081030,)
 _DATE_TAGS = (0x00080022, 0x00080021, 0x00080020, 0x00080023)
-
-
-class Sex(StrEnum):
-    """Patient's Sex (0010,0040)."""
-
-    FEMALE = "F"
-    MALE = "M"
-    OTHER = "O"
-    UNKNOWN = "unknown"
 
 
 class Contrast(StrEnum):
@@ -118,7 +110,7 @@ def fact_sheet(dataset: Dataset, *, series_uid: str, subject: str, recorder: Rec
         series_uid=series_uid,
         subject=subject,
         modality=_modality(dataset),
-        sex=_sex(dataset),
+        sex=sex(words_of(dataset, 0x00100040)),
         age_band=_age_band(dataset),
         body_region_code=region.code if region else None,
         body_region=region.meaning if region else None,
@@ -191,11 +183,6 @@ _NO_AGENT = frozenset({"NO", "NONE", "N", "WITHOUT", "WO", "NATIVE", "NATIV"})
 def _modality(dataset: Dataset) -> str:
     modality = words_of(dataset, 0x00080060)
     return modality if modality in _MODALITIES else "unknown"
-
-
-def _sex(dataset: Dataset) -> Sex:
-    value = words_of(dataset, 0x00100040)
-    return Sex(value) if value in ("F", "M", "O") else Sex.UNKNOWN
 
 
 def _age_band(dataset: Dataset) -> str:

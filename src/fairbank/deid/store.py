@@ -13,8 +13,9 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from fairbank.database import NodeBase
-from fairbank.deid.facts import Contrast, FactSheet, HowKnown, KernelClass, RespiratoryPhase, Sex
+from fairbank.deid.facts import Contrast, FactSheet, HowKnown, KernelClass, RespiratoryPhase
 from fairbank.deid.outcomes import Status
+from fairbank.ontology.sex_and_side import Sex
 
 _QUARANTINE_DIGITS = 6
 

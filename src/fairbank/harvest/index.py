@@ -31,9 +31,9 @@ from fairbank.harvest.headers import InstanceHeader, read_header
 from fairbank.harvest.reports import ItemResult, Progress, ProgressCallback, RunKind, RunReport, RunState
 from fairbank.harvest.series import Aspect, Assessment, SeriesFacts, describe, group_series
 from fairbank.harvest.store import DatasetRow, RunRow, SeriesRow
-from fairbank.ontology._body_parts import BODY_PARTS
 from fairbank.ontology.record import UNKNOWN, HowKnown
 from fairbank.ontology.signed_objects import Pick, Selector, Unit
+from fairbank.ontology.vocabulary import body_part_of_code
 from fairbank.release.node import Node
 from fairbank.signing import file_digest
 
@@ -41,7 +41,6 @@ SOFTWARE = f"fairbank {__version__}"
 LIVE = "live"
 MISSING = "missing"
 _PAGE = 50
-_TERM_OF_CODE = {code: term for term, (code, _) in sorted(BODY_PARTS.items(), reverse=True)}
 
 
 # A round at a site asks for its whole cohort, twice: only the columns that a cohort needs, put together once.
@@ -262,9 +261,9 @@ class _Indexing:
         row.contrast = sheet.contrast.value if sheet else UNKNOWN
         # Dates in the store may be shifted; only the sheet knows the true year.
         row.acquisition_year = sheet.acquisition_year if sheet else None
-        if row.body_part == UNKNOWN and sheet and sheet.body_region_code in _TERM_OF_CODE:
-            row.body_part = _TERM_OF_CODE[sheet.body_region_code]
-            row.body_part_known = sheet.body_region_known.value
+        stated = body_part_of_code(sheet.body_region_code) if sheet else UNKNOWN
+        if row.body_part == UNKNOWN and sheet and stated != UNKNOWN:
+            row.body_part, row.body_part_known = stated, sheet.body_region_known.value
         row.state, row.run, row.seen = LIVE, self.run, self.now
         return row
 

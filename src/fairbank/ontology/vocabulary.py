@@ -9,125 +9,24 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
-from fairbank.ontology._body_parts import BODY_PARTS, SPELLINGS
+from fairbank.ontology._body_parts import BODY_PARTS, OTHER_REGIONS, SPELLINGS
+from fairbank.ontology._manufacturers import MANUFACTURER_PATTERNS, NOT_STATED
+from fairbank.ontology._modalities import ACQUISITION_MODALITIES, DERIVED_MODALITIES, RETIRED_MODALITIES
 from fairbank.ontology.record import UNKNOWN
 
-# DICOM PS3.16, CID 29 (acquisition) and CID 32 (derived objects): code and meaning; those that biobanks hold.
-MODALITIES: Final[dict[str, str]] = {
-    "BI": "Biomagnetic Imaging",
-    "BMD": "Bone Mineral Densitometry",
-    "CFM": "Confocal Microscopy",
-    "CR": "Computed Radiography",
-    "CT": "Computed Tomography",
-    "DG": "Diaphanography",
-    "DMS": "Dermoscopy",
-    "DX": "Digital Radiography",
-    "ECG": "Electrocardiography",
-    "EEG": "Electroencephalography",
-    "ES": "Endoscopy",
-    "GM": "General Microscopy",
-    "IO": "Intra-oral Radiography",
-    "IVOCT": "Intravascular Optical Coherence Tomography",
-    "IVUS": "Intravascular Ultrasound",
-    "LS": "Laser Scan",
-    "MG": "Mammography",
-    "MR": "Magnetic Resonance",
-    "NM": "Nuclear Medicine",
-    "OCT": "Optical Coherence Tomography",
-    "OP": "Ophthalmic Photography",
-    "OPT": "Ophthalmic Tomography",
-    "OT": "Other Modality",
-    "PA": "Photoacoustic",
-    "PT": "Positron emission tomography",
-    "PX": "Panoramic X-Ray",
-    "RF": "Radiofluoroscopy",
-    "RG": "Radiographic imaging",
-    "RTIMAGE": "RT Image",
-    "SM": "Slide Microscopy",
-    "TG": "Thermography",
-    "US": "Ultrasound",
-    "XA": "X-Ray Angiography",
-    "XC": "External-camera Photography",
-    "ANN": "Annotation",
-    "KO": "Key Object Selection",
-    "PR": "Presentation State",
-    "REG": "Registration",
-    "RTDOSE": "RT Dose",
-    "RTPLAN": "RT Plan",
-    "RTRECORD": "RT Treatment Record",
-    "RTSTRUCT": "RT Structure Set",
-    "RWV": "Real World Value Map",
-    "SEG": "Segmentation",
-    "SR": "Structured Report Document",
-}
-
-# DICOM PS3.3, C.7.3.1.1.1, retired terms and what stands for them today.
-_RETIRED_MODALITIES: Final = {
-    "DS": "XA",
-    "DF": "RF",
-    "CF": "RF",
-    "CD": "US",
-    "DD": "US",
-    "ST": "NM",
-    "PET": "PT",
-}
+# All codes that a catalogue counts by.
+MODALITIES: Final[dict[str, str]] = {**ACQUISITION_MODALITIES, **DERIVED_MODALITIES}
 
 # Half-open bands of slice thickness: (upper bound in mm, exclusive; name).
 _THICKNESS_BANDS: Final = ((1.0, "<1"), (1.5, "1-1.5"), (3.0, "1.5-3"), (5.0, "3-5"))
 THICKNESS_BANDS: Final[tuple[str, ...]] = ("<1", "1-1.5", "1.5-3", "3-5", ">=5", UNKNOWN)
 
-# The first pattern that a lower-case name (letters and digits, single spaces) begins with or holds decides.
-_MANUFACTURERS: Final[tuple[tuple[str, str], ...]] = (
-    (r"^siemens", "Siemens"),
-    (r"^(ge|g e)\b|^general electric", "GE"),
-    (r"^(philips|marconi|picker|adac)\b", "Philips"),
-    (r"^(canon|toshiba)", "Canon"),
-    (r"^(hitachi|aloka)", "Hitachi"),
-    (r"^(fuji|sonosite)", "Fujifilm"),
-    (r"^agfa", "Agfa"),
-    (r"^(carestream|kodak|eastman kodak)", "Carestream"),
-    (r"^konica|^minolta", "Konica Minolta"),
-    (r"^hologic|^lorad", "Hologic"),
-    (r"^shimadzu", "Shimadzu"),
-    (r"^samsung|^medison", "Samsung"),
-    (r"^(united imaging|uih)\b", "United Imaging"),
-    (r"^mindray", "Mindray"),
-    (r"^neusoft", "Neusoft"),
-    (r"^varian", "Varian"),
-    (r"^elekta|^cms\b", "Elekta"),
-    (r"^accuray|^tomotherapy", "Accuray"),
-    (r"^bruker", "Bruker"),
-    (r"^agilent", "Agilent"),
-    (r"^esaote", "Esaote"),
-    (r"^hamamatsu", "Hamamatsu"),
-    (r"^leica|^aperio", "Leica"),
-    (r"^(3dhistech)", "3DHISTECH"),
-    (r"^(heidelberg engineering)", "Heidelberg Engineering"),
-    (r"^(carl )?zeiss", "Zeiss"),
-    (r"^topcon", "Topcon"),
-    (r"^mortara", "Mortara"),
-    (r"^(imatron)", "Imatron"),
-)
-MANUFACTURERS: Final[tuple[str, ...]] = tuple(sorted({name for _, name in _MANUFACTURERS}))
+MANUFACTURERS: Final[tuple[str, ...]] = tuple(sorted({name for _, name in MANUFACTURER_PATTERNS}))
 OTHER_MANUFACTURER: Final = "other"
-
-_NOT_STATED: Final = frozenset(
-    {
-        "",
-        "none",
-        "unknown",
-        "unspecified",
-        "anonymous",
-        "anonymized",
-        "removed",
-        "na",
-        "n a",
-        "null",
-        "default",
-    }
-)
+_PATTERNS: Final = tuple((re.compile(pattern), name) for pattern, name in MANUFACTURER_PATTERNS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +50,7 @@ def modality(text: str | None) -> str:
     ('CT', 'PT', 'unknown', 'unknown')
     """
     word = (text or "").strip().upper()
-    word = _RETIRED_MODALITIES.get(word, word)
+    word = RETIRED_MODALITIES.get(word, word)
     return word if word in MODALITIES else UNKNOWN
 
 
@@ -161,9 +60,13 @@ def body_part(text: str | None) -> str:
     >>> body_part("Thorax"), body_part("WHOLE BODY"), body_part("C-SPINE"), body_part("Jane Doe")
     ('CHEST', 'WHOLEBODY', 'CSPINE', 'unknown')
     """
-    word = re.sub(r"[^A-Z]", "", (text or "").upper())
-    word = SPELLINGS.get(word, word)
-    return word if word in BODY_PARTS else UNKNOWN
+    word = re.sub(r"[^A-Z0-9]", "", (text or "").upper())
+    # Some defined terms begin with a number; a number of the site's own behind a term says nothing.
+    for spelt in (word, re.sub(r"[0-9]", "", word)):
+        term = SPELLINGS.get(spelt, spelt)
+        if term in BODY_PARTS:
+            return term
+    return UNKNOWN
 
 
 def coded_body_part(term: str) -> Coded | None:
@@ -172,6 +75,27 @@ def coded_body_part(term: str) -> Coded | None:
     return Coded(term, *found) if found else None
 
 
+def body_part_of_code(code: str | None) -> str:
+    """Return the defined term that a SNOMED CT code of an anatomic region is counted as, or `unknown`.
+
+    Source: DICOM PS3.16, CID 4031.
+
+    >>> body_part_of_code("39607008"), body_part_of_code("86598002"), body_part_of_code("110517009")
+    ('CHEST', 'CHEST', 'unknown')
+    """
+    return _OF_CODE.get(code or "", UNKNOWN)
+
+
+# Table L-1 has two terms for some codes; the first by the alphabet stands for both.
+_OF_CODE: Final[dict[str, str]] = {
+    **{code: term for code, (_, term) in OTHER_REGIONS.items() if term},
+    **{code: term for term, (code, _) in sorted(BODY_PARTS.items(), reverse=True)},
+    # What is called a lung is an image of the chest: see `SPELLINGS`.
+    "39607008": "CHEST",
+}
+
+
+@lru_cache(maxsize=4096)
 def normalise_manufacturer(text: str | None) -> str:
     """Return one name per manufacturer for the spellings of (0008,0070): a known name, `other`, or `unknown`.
 
@@ -181,10 +105,10 @@ def normalise_manufacturer(text: str | None) -> str:
     ['GE', 'Canon', 'other', 'unknown']
     """
     words = " ".join(re.sub(r"[^a-z0-9]+", " ", (text or "").lower()).split())
-    if words in _NOT_STATED:
+    if words in NOT_STATED or words.replace(" ", "").isdigit():
         return UNKNOWN
-    for pattern, name in _MANUFACTURERS:
-        if re.search(pattern, words):
+    for pattern, name in _PATTERNS:
+        if pattern.search(words):
             return name
     return OTHER_MANUFACTURER
 
