@@ -219,3 +219,13 @@ def test_a_version_of_another_dataset_is_not_found(hub: Hub, published: Make) ->
 def _digest(hub: Hub, version: int) -> str:
     with reading(hub.engine) as session:
         return session.get_one(VersionRow, (LUNGS, version)).digest
+
+
+def test_a_record_of_wider_bands_is_still_shown_and_found(
+    client: TestClient, published: Make, cell_of: Make
+) -> None:
+    published("lungs", cube=(cell_of(slice_thickness="1.5-3"),))
+    assert client.get(PATH).json()["cube"][0]["slice_thickness"] == "1.5-3"
+    answer = client.get("/search", params={"slice_thickness": "1.5-3"}).json()
+    assert [each["dataset"] for each in answer["datasets"]] == ["lungs"]
+    assert answer["facets"]["slice_thickness"] == [{"value": "1.5-3", "datasets": 1}]

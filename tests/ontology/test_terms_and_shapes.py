@@ -87,3 +87,7 @@ def test_a_sound_description_conforms() -> None:
 def test_a_description_with_a_fault_does_not_conform(right: str, wrong: str) -> None:
     assert right in DATASET
     assert not conforms(DATASET.replace(right, wrong))
+
+
+def test_a_description_of_an_older_record_conforms() -> None:
+    assert conforms(DATASET.replace('"1-1.5"', '"1.5-3"'))

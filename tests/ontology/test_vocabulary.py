@@ -13,6 +13,7 @@ from fairbank.ontology.vocabulary import (
     MODALITIES,
     OTHER_MANUFACTURER,
     THICKNESS_BANDS,
+    bands_up_to,
     body_part,
     body_part_of_code,
     coded_body_part,
@@ -114,7 +115,8 @@ def test_classes_of_body_parts_are_of_body_parts() -> None:
 @pytest.mark.parametrize(
     ("text", "band"),
     [
-        (0.999, "<1"), (1.0, "1-1.5"), (1.4999, "1-1.5"), (1.5, "1.5-3"), (3.0, "3-5"), (5.0, ">=5"), (40.0, ">=5"),
+        (0.999, "<1"), (1.0, "1-1.5"), (1.4999, "1-1.5"), (1.5, "1.5-2"), (1.99, "1.5-2"), (2.0, "2-2.5"),
+        (2.5, "2.5-3"), (2.999, "2.5-3"), (3.0, "3-5"), (5.0, ">=5"), (40.0, ">=5"),
         (0.0, "unknown"), (-3.0, "unknown"), (None, "unknown"), (float("nan"), "unknown"), (float("inf"), "unknown"),
     ],
 )  # fmt: skip
@@ -304,6 +306,28 @@ def test_no_free_text_comes_out_of_a_vocabulary(text: str) -> None:
 @given(st.floats(allow_nan=True, allow_infinity=True) | st.none())
 def test_every_thickness_has_a_band(mm: float | None) -> None:
     assert thickness_band(mm) in THICKNESS_BANDS
+
+
+@pytest.mark.parametrize(
+    ("mm", "bands"),
+    [
+        (1.5, {"<1", "1-1.5"}),
+        (1.4999, {"<1"}),
+        (2.0, {"<1", "1-1.5", "1.5-2"}),
+        (3.0, {"<1", "1-1.5", "1.5-2", "2-2.5", "2.5-3", "1.5-3"}),
+        (100.0, {*THICKNESS_BANDS, "1.5-3"} - {">=5", "unknown"}),
+        (0.0, set()),
+        (float("nan"), set()),
+    ],
+)
+def test_bands_up_to_a_bound_hold_nothing_above_it(mm: float, bands: set[str]) -> None:
+    assert set(bands_up_to(mm)) == bands
+
+
+@given(st.floats(0.01, 20), st.floats(0.01, 20))
+def test_what_lies_in_a_band_up_to_a_bound_is_below_it(mm: float, bound: float) -> None:
+    if thickness_band(mm) in bands_up_to(bound):
+        assert mm < bound
 
 
 @pytest.mark.parametrize("word", ["CT", "unknown", "PT"])

@@ -390,7 +390,7 @@ def test_a_record_under_another_key_or_name_or_node_is_refused(tmp_path: Path, m
     "changes",
     [
         {"modality": "CT of Jane"}, {"body_part": "Thorax of Jane"}, {"manufacturer": "Dr. Doe"},
-        {"slice_thickness": "1.25"},
+        {"slice_thickness": "1.25"}, {"slice_thickness": "1.5-3"},
     ],
     ids=str,
 )  # fmt: skip

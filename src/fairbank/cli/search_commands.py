@@ -22,7 +22,7 @@ def search(
     body_part: Annotated[list[str] | None, typer.Option(help=f"Body part. {_MANY}")] = None,
     manufacturer: Annotated[list[str] | None, typer.Option(help=f"Manufacturer. {_MANY}")] = None,
     slice_thickness: Annotated[
-        list[str] | None, typer.Option(help=f"Band in mm, such as 1-1.5. {_MANY}")
+        list[str] | None, typer.Option(help=f"Half-open band in mm, such as 1-1.5. {_MANY}")
     ] = None,
     node: Annotated[list[str] | None, typer.Option(help=f"Biobank. {_MANY}")] = None,
     licence: Annotated[list[str] | None, typer.Option(help=f"Licence. {_MANY}")] = None,

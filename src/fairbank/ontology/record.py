@@ -53,7 +53,8 @@ class Stratum(Part):
         modality: DICOM (0008,0060), CID 29.
         body_part: DICOM (0018,0015) defined term, upper case.
         manufacturer: normalised name.
-        slice_thickness: band in millimetres: `<1`, `1-1.5`, `1.5-3`, `3-5`, `>=5`, `unknown`.
+        slice_thickness: half-open band in millimetres: `<1`, `1-1.5`, `1.5-2`, `2-2.5`, `2.5-3`, `3-5`, `>=5`,
+            `unknown`; in older records `1.5-3` stands for three of them.
     """
 
     modality: ShortText

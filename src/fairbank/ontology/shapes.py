@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from fairbank.ontology import terms
-from fairbank.ontology.vocabulary import THICKNESS_BANDS
+from fairbank.ontology.vocabulary import FORMER_THICKNESS_BANDS, THICKNESS_BANDS
 
 _INTEGER: Final = terms.XSD + "integer"
 _MEASURES: Final = (
@@ -76,7 +76,7 @@ SHAPES: Final = (
             Property(terms.MODALITY, 1, 1),
             Property(terms.BODY_PART, 1, 1),
             Property(terms.MANUFACTURER, 1, 1),
-            Property(terms.SLICE_THICKNESS, 1, 1, words=THICKNESS_BANDS),
+            Property(terms.SLICE_THICKNESS, 1, 1, words=(*THICKNESS_BANDS, *FORMER_THICKNESS_BANDS)),
         ),
         _MEASURES,
     ),

@@ -21,8 +21,18 @@ from fairbank.ontology.record import UNKNOWN
 MODALITIES: Final[dict[str, str]] = {**ACQUISITION_MODALITIES, **DERIVED_MODALITIES}
 
 # Half-open bands of slice thickness: (upper bound in mm, exclusive; name).
-_THICKNESS_BANDS: Final = ((1.0, "<1"), (1.5, "1-1.5"), (3.0, "1.5-3"), (5.0, "3-5"))
-THICKNESS_BANDS: Final[tuple[str, ...]] = ("<1", "1-1.5", "1.5-3", "3-5", ">=5", UNKNOWN)
+_THICKNESS_BANDS: Final = (
+    (1.0, "<1"),
+    (1.5, "1-1.5"),
+    (2.0, "1.5-2"),
+    (2.5, "2-2.5"),
+    (3.0, "2.5-3"),
+    (5.0, "3-5"),
+)
+THICKNESS_BANDS: Final[tuple[str, ...]] = (*(name for _, name in _THICKNESS_BANDS), ">=5", UNKNOWN)
+# Records that were sealed before the bands became narrower have this one; they are still read and shown.
+_FORMER_BANDS: Final = ((3.0, "1.5-3"),)
+FORMER_THICKNESS_BANDS: Final[tuple[str, ...]] = tuple(name for _, name in _FORMER_BANDS)
 
 MANUFACTURERS: Final[tuple[str, ...]] = tuple(sorted({name for _, name in MANUFACTURER_PATTERNS}))
 OTHER_MANUFACTURER: Final = "other"
@@ -114,10 +124,10 @@ def normalise_manufacturer(text: str | None) -> str:
 
 
 def thickness_band(mm: float | None) -> str:
-    """Return the band that a slice thickness in millimetres falls into; lower bounds belong to their band.
+    """Return the band that a length in millimetres falls into; lower bounds belong to their band.
 
     >>> [thickness_band(mm) for mm in (0.625, 1, 1.5, 4.99, 5, None, -1)]
-    ['<1', '1-1.5', '1.5-3', '3-5', '>=5', 'unknown', 'unknown']
+    ['<1', '1-1.5', '1.5-2', '3-5', '>=5', 'unknown', 'unknown']
     """
     if mm is None or not math.isfinite(mm) or mm <= 0:
         return UNKNOWN
@@ -125,3 +135,16 @@ def thickness_band(mm: float | None) -> str:
         if mm < below:
             return name
     return ">=5"
+
+
+def bands_up_to(mm: float) -> tuple[str, ...]:
+    """Return the bands that hold nothing above a bound in millimetres, also the former one where it fits.
+
+    Bands are half-open: `1-1.5` is 1 mm and more and less than 1.5 mm. So series of exactly 1.5 mm lie in `1.5-2`,
+    which also holds thicker ones and is not among the bands up to 1.5: counts over these bands are of "less than
+    1.5 mm", never of more than was asked for. A bound between two edges gives the bands below the lower of them.
+
+    >>> bands_up_to(1.5), bands_up_to(1.9), bands_up_to(0.5)
+    (('<1', '1-1.5'), ('<1', '1-1.5'), ())
+    """
+    return tuple(name for below, name in (*_THICKNESS_BANDS, *_FORMER_BANDS) if below <= mm)
