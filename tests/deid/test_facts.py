@@ -32,7 +32,7 @@ def facts(recorder: Recorder, **values: object) -> FactSheet:
     dataset: Dataset = ct_dataset()
     for keyword, value in values.items():
         setattr(dataset, keyword, value)
-    return fact_sheet(dataset, series_uid="2.25.1", subject="S", recorder=recorder)
+    return fact_sheet(dataset, series_uid="2.25.1", subject="S", shift_days=100, recorder=recorder)
 
 
 def test_facts_are_what_the_file_said_before_cleaning(site: Site) -> None:

@@ -15,6 +15,7 @@ from fairbank import migrations
 from fairbank.database import connect
 
 NARROWER_BANDS = "8c2f6d10b7e4"
+IMAGING_FACTS = "4e9a71c35d08"
 
 
 @pytest.fixture
@@ -71,3 +72,20 @@ def test_series_get_their_narrower_band_from_the_thickness_in_the_index(engine: 
         rows = connection.execute(select(series.c.series_uid, series.c.slice_thickness)).all()
     found = {row[0]: row[1] for row in rows}
     assert found == {"a": "1.5-2", "b": "2-2.5", "c": "2.5-3", "d": "3-5", "e": "unknown"}
+
+
+def test_series_of_an_older_index_know_nothing_new_and_are_read_again(engine: Engine) -> None:
+    before(engine, IMAGING_FACTS)
+    series, facts = table(engine, "harvest_series"), table(engine, "deid_facts")
+    with engine.begin() as connection:
+        connection.execute(insert(series).values(placeholders(series) | {"quality": {}, "stat_token": "abc"}))
+        connection.execute(insert(facts).values(placeholders(facts) | {"project": "p", "series_uid": "u"}))
+    migrations.upgrade(engine, "node")
+    series, facts = table(engine, "harvest_series"), table(engine, "deid_facts")
+    with engine.connect() as connection:
+        row = connection.execute(select(series)).mappings().one()
+        sheet = connection.execute(select(facts)).mappings().one()
+    words = ("slice_spacing", "model", "field_strength", "kernel", "laterality")
+    assert {row[word] for word in words} == {"unknown"}
+    assert (row["stat_token"], row["study_day"], row["annotations"]) == ("", None, {})
+    assert (sheet["study_day"], sheet["annotations"]) == (None, None)

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fairbank.deid.annotations import Annotations
 from fairbank.harvest.errors import UnreadableHeader
 from fairbank.harvest.headers import InstanceHeader, read_header
 from fairbank.harvest.quality import geometry
@@ -41,6 +42,12 @@ def _slice(number: int, place: float, **changes: object) -> InstanceHeader:
         instance_number=number,
         burned_in="NO",
         lossy="00",
+        model="SOMATOM Force",
+        field_strength=None,
+        kernel="",
+        laterality="",
+        study_day=None,
+        annotations=Annotations(),
     )
     return replace(header, **changes)  # type: ignore[arg-type]
 

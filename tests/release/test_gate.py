@@ -480,6 +480,24 @@ def test_a_step_of_provenance_is_told_in_words_only(
     assert "provenance" in reasons(tmp_path, sealed(changed))[0]
 
 
+@pytest.mark.parametrize(
+    ("attribute", "value", "sound"),
+    [
+        ("model", "SOMATOM Force", True), ("model", "Scanner of Jane", False), ("field-strength", "3", True),
+        ("field-strength", "2.9", False), ("annotation-label", "Liver", True), ("annotation-label", "Jane", False),
+        ("kernel", "sharp", True), ("kernel", "B70f", False), ("sex", "F", True), ("sex", "female", False),
+        ("acquisition-year", "2019", True), ("tracer", "FDG", True),
+    ],
+)  # fmt: skip
+def test_a_row_of_a_known_attribute_has_a_word_of_it(
+    tmp_path: Path, make_record: Make, attribute: str, value: str, sound: bool
+) -> None:
+    record = suppress_record(make_record(CELLS, subjects=40, sex={"F": 20, "M": 20}), 5)
+    rows = (record.distributions[0].model_copy(update={"attribute": attribute, "value": value}),)
+    said = reasons(tmp_path, sealed(record.model_copy(update={"distributions": rows})))
+    assert said == (() if sound else ("A row of a distribution holds a word that is not of the vocabulary.",))
+
+
 def test_a_small_rest_of_quality_or_rows_is_refused_by_the_gate_too(
     tmp_path: Path, make_record: Make
 ) -> None:

@@ -103,7 +103,13 @@ def subject_of(dataset: Dataset) -> str:
 def _cleaned(dataset: Dataset, order: Order, pseudonyms: SubjectPseudonyms, recorder: Recorder) -> Cleaned:
     identifiers = identifiers_of(dataset)
     series_uid = pseudonyms.uid(text_of(dataset, 0x0020000E))
-    facts = fact_sheet(dataset, series_uid=series_uid, subject=pseudonyms.subject, recorder=recorder)
+    facts = fact_sheet(
+        dataset,
+        series_uid=series_uid,
+        subject=pseudonyms.subject,
+        shift_days=pseudonyms.shift_days,
+        recorder=recorder,
+    )
     trim_pixels(dataset)
     Engine(order.profile, pseudonyms, identifiers.own_words, TOOL).clean(dataset)
     written = part10.write(dataset)

@@ -13,12 +13,15 @@ from enum import StrEnum
 
 from pydicom.dataset import Dataset
 
+from fairbank.deid.annotations import Annotations, annotations_of
 from fairbank.deid.body_regions import Region, region_in_text, region_of_term
 from fairbank.deid.dates import OLDEST_AGE_YEARS, age_years, parse_da
 from fairbank.deid.elements import items_of, text_of, words_of
 from fairbank.ontology.sex_and_side import Sex, sex
 
 BAND_YEARS = 5
+# What de-identification writes where a date is required; nobody was imaged digitally then.
+_NO_YEAR = 1900
 _SERIES_TEXTS = (0x0008103E, 0x00181030)
 _STUDY_TEXTS = (0x00081030,)
 _DATE_TAGS = (0x00080022, 0x00080021, 0x00080020, 0x00080023)
@@ -62,7 +65,9 @@ class FactSheet:
     """Facts of one series, under its pseudonymous UID.
 
     `age_band` is "0-4" … "85-89", "90+" or "unknown"; `body_region_code` is SNOMED CT; `acquisition_year` is the
-    original year. `deidentified_before` tells that the source had been de-identified elsewhere.
+    original year. `study_day` is the day of the study, counted from the year 1, moved as all dates of the subject are
+    in the research store: distances between the days of a subject are true, the days are not. `annotations` says what
+    a segmentation or structure set shows. `deidentified_before` tells that the source had been de-identified elsewhere.
     """
 
     series_uid: str
@@ -77,6 +82,8 @@ class FactSheet:
     respiratory_phase: RespiratoryPhase
     kernel_class: KernelClass
     acquisition_year: int | None
+    study_day: int | None
+    annotations: Annotations
     deidentified_before: bool
     recorded_by: str
     recorded_at: datetime
@@ -89,6 +96,7 @@ class FactSheet:
             for field in fields(self)
             if getattr(self, field.name) in (None, "unknown", "")
         }
+        gaps["annotations"] = self.annotations.merged(other.annotations)
         if self.body_region_code is None:
             gaps["body_region_known"] = other.body_region_known
         return replace(self, **gaps)  # type: ignore[arg-type]  # the names are this class's own fields
@@ -103,8 +111,18 @@ class Recorder:
     tool: str
 
 
-def fact_sheet(dataset: Dataset, *, series_uid: str, subject: str, recorder: Recorder) -> FactSheet:
-    """Return the facts of a file's series, read from the dataset as it came in."""
+def fact_sheet(
+    dataset: Dataset, *, series_uid: str, subject: str, shift_days: int, recorder: Recorder
+) -> FactSheet:
+    """Return the facts of a file's series, read from the dataset as it came in.
+
+    Args:
+        dataset: the file, before cleaning.
+        series_uid: pseudonym of the series.
+        subject: pseudonym of the subject.
+        shift_days: by how many days the subject's dates are moved into the past.
+        recorder: who records, when and with what.
+    """
     region, known = _body_region(dataset)
     return FactSheet(
         series_uid=series_uid,
@@ -119,6 +137,8 @@ def fact_sheet(dataset: Dataset, *, series_uid: str, subject: str, recorder: Rec
         respiratory_phase=_respiratory_phase(dataset),
         kernel_class=kernel_class(text_of(dataset, 0x00181210)),
         acquisition_year=_year(dataset),
+        study_day=study_day(dataset, shift_days=shift_days),
+        annotations=annotations_of(dataset),
         deidentified_before=words_of(dataset, 0x00120062) == "YES",
         recorded_by=recorder.agent,
         recorded_at=recorder.at,
@@ -136,6 +156,21 @@ def age_band(years: float) -> str:
         return f"{OLDEST_AGE_YEARS}+"
     low = int(years // BAND_YEARS) * BAND_YEARS
     return f"{low}-{low + BAND_YEARS - 1}"
+
+
+def study_day(dataset: Dataset, *, shift_days: int) -> int | None:
+    """Return the day of a study, counted from the year 1 and moved into the past; None if it is not known.
+
+    A date that stands for none (of 1900 or earlier), or that its maker says was removed, is not known.
+
+    Source: DICOM PS3.3, C.12.1.1.7, for Longitudinal Temporal Information Modified (0028,0303).
+    """
+    if words_of(dataset, 0x00280303) == "REMOVED":
+        return None
+    day = parse_da(text_of(dataset, 0x00080020))
+    if day is None or day.year <= _NO_YEAR:
+        return None
+    return max(1, day.toordinal() - shift_days)
 
 
 def kernel_class(kernel: str) -> KernelClass:

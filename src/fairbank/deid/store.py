@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import fields
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from fairbank.database import NodeBase
+from fairbank.deid.annotations import Annotations
 from fairbank.deid.facts import Contrast, FactSheet, HowKnown, KernelClass, RespiratoryPhase
 from fairbank.deid.outcomes import Status
 from fairbank.ontology.sex_and_side import Sex
@@ -61,6 +63,9 @@ class FactRow(NodeBase):
     respiratory_phase: Mapped[str]
     kernel_class: Mapped[str]
     acquisition_year: Mapped[int | None]
+    # Of facts recorded by an older fairbank nothing is known here.
+    study_day: Mapped[int | None]
+    annotations: Mapped[dict[str, Any] | None]
     deidentified_before: Mapped[bool]
     recorded_by: Mapped[str]
     recorded_at: Mapped[datetime]
@@ -121,6 +126,7 @@ def record_facts(session: Session, project: str, sheet: FactSheet) -> None:
     if row is None or kept != _sheet_of(row):
         values = {name: getattr(kept, name) for name in _FACT_FIELDS}
         values.update({name: values[name].value for name in _WORDS})
+        values["annotations"] = kept.annotations.as_json()
         session.merge(FactRow(project=project, **values))
 
 
@@ -147,4 +153,5 @@ def delete_subject(session: Session, project: str, subject: str) -> int:
 def _sheet_of(row: FactRow) -> FactSheet:
     values = {name: getattr(row, name) for name in _FACT_FIELDS}
     values.update({name: word(values[name]) for name, word in _WORDS.items()})
+    values["annotations"] = Annotations.from_json(row.annotations)
     return FactSheet(**values)

@@ -10,7 +10,10 @@ from typing import Any
 import pydicom
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
+from pydicom.multival import MultiValue
 
+from fairbank.deid.annotations import Annotations, annotations_of
+from fairbank.deid.facts import study_day
 from fairbank.deid.part10 import quiet_pydicom
 from fairbank.harvest.errors import UnreadableHeader
 
@@ -23,6 +26,15 @@ _TAGS = [
     "Modality",
     "BodyPartExamined",
     "Manufacturer",
+    "ManufacturerModelName",
+    "MagneticFieldStrength",
+    "Laterality",
+    "ImageLaterality",
+    "StudyDate",
+    "LongitudinalTemporalInformationModified",
+    "SegmentSequence",
+    "StructureSetROISequence",
+    "RTROIObservationsSequence",
     "SliceThickness",
     "SpacingBetweenSlices",
     "PixelSpacing",
@@ -62,7 +74,12 @@ Vector = tuple[float, ...]
 
 @dataclass(frozen=True, slots=True)
 class InstanceHeader:
-    """What the header of one file says; lengths in millimetres, None where it says nothing usable."""
+    """What the header of one file says; lengths in millimetres, None where it says nothing usable.
+
+    Attributes:
+        study_day: the day of the study as the file has it, counted from the year 1; in the research store it is moved
+            by the subject's own number of days, so that only distances are true.
+    """
 
     path: Path
     sop_uid: str
@@ -85,6 +102,12 @@ class InstanceHeader:
     instance_number: int | None
     burned_in: str
     lossy: str
+    model: str
+    field_strength: float | None
+    kernel: str
+    laterality: str
+    study_day: int | None
+    annotations: Annotations
 
     @property
     def is_multiframe(self) -> bool:
@@ -134,17 +157,48 @@ def _header(path: Path, dataset: Dataset) -> InstanceHeader:
         instance_number=_whole(dataset.get("InstanceNumber")),
         burned_in=_text(dataset, "BurnedInAnnotation").upper(),
         lossy=_text(dataset, "LossyImageCompression"),
+        model=_text(dataset, "ManufacturerModelName"),
+        field_strength=_number(dataset.get("MagneticFieldStrength")),
+        kernel=_kernel(dataset),
+        laterality=_laterality(dataset),
+        study_day=study_day(dataset, shift_days=0),
+        annotations=annotations_of(dataset),
     )
 
 
 def _measures(dataset: Dataset) -> Dataset:
     """Return the pixel measures of an enhanced multi-frame image (DICOM PS3.3, C.7.6.16.2.1), or an empty dataset."""
-    for keyword in ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"):
-        groups = dataset.get(keyword) or []
-        if groups and (measures := groups[0].get("PixelMeasuresSequence")):
-            found: Dataset = measures[0]
+    return _functional_group(dataset, "PixelMeasuresSequence")
+
+
+def _kernel(dataset: Dataset) -> str:
+    """Return the kernel; of an enhanced CT image that of its frames (DICOM PS3.3, C.8.15.3.7)."""
+    own = _values(dataset, "ConvolutionKernel")
+    return own or _values(_functional_group(dataset, "CTReconstructionSequence"), "ConvolutionKernel")
+
+
+def _laterality(dataset: Dataset) -> str:
+    """Return the side of an image, of its series, or of its first frame (DICOM PS3.3, C.7.6.16.2.8)."""
+    for keyword in ("ImageLaterality", "Laterality"):
+        if said := _text(dataset, keyword).upper():
+            return said
+    return _text(_functional_group(dataset, "FrameAnatomySequence"), "FrameLaterality").upper()
+
+
+def _functional_group(dataset: Dataset, keyword: str) -> Dataset:
+    """Return what an enhanced multi-frame image says of all frames or of the first, or an empty dataset."""
+    for place in ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"):
+        groups = dataset.get(place) or []
+        if groups and (said := groups[0].get(keyword)):
+            found: Dataset = said[0]
             return found
     return Dataset()
+
+
+def _values(dataset: Dataset, keyword: str) -> str:
+    """Return a text as the file has it: several values with backslashes between them."""
+    value = dataset.get(keyword)
+    return "\\".join(map(str, value)) if isinstance(value, MultiValue) else _text(dataset, keyword)
 
 
 def _text(dataset: Dataset, keyword: str) -> str:

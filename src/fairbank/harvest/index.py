@@ -21,7 +21,7 @@ from sqlalchemy.orm import Session
 from fairbank import __version__
 from fairbank.clock import iso
 from fairbank.database import reading, writing
-from fairbank.deid.facts import FactSheet
+from fairbank.deid.facts import FactSheet, KernelClass
 from fairbank.deid.outcomes import Status
 from fairbank.deid.research_store import ResearchStore
 from fairbank.deid.store import facts_of
@@ -243,6 +243,13 @@ class _Indexing:
             slice_thickness_mm=facts.slice_thickness_mm,
             slice_thickness=facts.slice_thickness,
             spacing_mm=facts.spacing_mm,
+            slice_spacing=facts.slice_spacing,
+            model=facts.model,
+            field_strength=facts.field_strength,
+            kernel=facts.kernel,
+            laterality=facts.laterality,
+            study_day=facts.study_day,
+            annotations=facts.annotations.as_json(),
             rows=facts.rows,
             columns=facts.columns,
             instances=facts.instances,
@@ -261,11 +268,23 @@ class _Indexing:
         row.contrast = sheet.contrast.value if sheet else UNKNOWN
         # Dates in the store may be shifted; only the sheet knows the true year.
         row.acquisition_year = sheet.acquisition_year if sheet else None
+        if sheet is not None:
+            _add(row, sheet)
         stated = body_part_of_code(sheet.body_region_code) if sheet else UNKNOWN
         if row.body_part == UNKNOWN and sheet and stated != UNKNOWN:
             row.body_part, row.body_part_known = stated, sheet.body_region_known.value
         row.state, row.run, row.seen = LIVE, self.run, self.now
         return row
+
+
+def _add(row: SeriesRow, sheet: FactSheet) -> None:
+    """Put before what the stored file says what was known before cleaning; an older sheet knows less."""
+    if sheet.study_day is not None:
+        row.study_day = sheet.study_day
+    if row.modality == "CT" and sheet.kernel_class is not KernelClass.UNKNOWN:
+        row.kernel = sheet.kernel_class.value
+    if sheet.annotations.labels:
+        row.annotations = sheet.annotations.as_json()
 
 
 def _picked(series: list[IndexedSeries], selector: Selector) -> list[IndexedSeries]:

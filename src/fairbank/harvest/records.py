@@ -16,6 +16,7 @@ from fairbank.database import reading, writing
 from fairbank.deid import _e1_1 as table
 from fairbank.deid.profiles import Profile
 from fairbank.harvest.datasets import dataset_of
+from fairbank.harvest.distributions import distributions
 from fairbank.harvest.errors import NothingToPublish
 from fairbank.harvest.index import live_series, quality_of, runs
 from fairbank.harvest.reports import RunKind, RunState
@@ -25,14 +26,11 @@ from fairbank.harvest.store import RunRow, SeriesRow
 from fairbank.ontology.counts import Count
 from fairbank.ontology.outputs import DoorClass
 from fairbank.ontology.record import (
-    UNKNOWN,
     AccessRights,
     Activity,
     ActivityKind,
     CollectionKind,
     DatasetRecord,
-    Distribution,
-    HowKnown,
     Quality,
     Stratum,
     Totals,
@@ -97,7 +95,7 @@ def build(session: Session, node: Node, dataset: str) -> DatasetRecord:
         minimum_count=k,
         totals=_totals(series),
         cube=_cube(series),
-        distributions=_distributions(series),
+        distributions=distributions(series),
         acquired_from=first_year,
         acquired_to=last_year,
         provenance=_provenance(runs(session, row.project), agent=row.publisher),
@@ -170,35 +168,6 @@ def _cube(series: Sequence[SeriesRow]) -> tuple[Stratum, ...]:
         )
         for (modality, body_part, manufacturer, thickness), rows in sorted(cells.items())
     )
-
-
-def _distributions(series: Sequence[SeriesRow]) -> tuple[Distribution, ...]:
-    attributes: tuple[tuple[str, Callable[[SeriesRow], str]], ...] = (
-        ("sex", lambda row: row.sex),
-        ("age-band", lambda row: row.age_band),
-        ("acquisition-year", lambda row: str(row.acquisition_year or UNKNOWN)),
-    )
-    found = []
-    for attribute, value_of in attributes:
-        subjects: dict[str, set[str]] = defaultdict(set)
-        for row in series:
-            subjects[value_of(row)].add(row.subject)
-        found += [
-            Distribution(
-                attribute=attribute,
-                value=value,
-                how_known=HowKnown.HEADER,
-                subjects=Count.exact(len(subjects[value])),
-            )
-            for value in sorted(subjects, key=_age_order)
-        ]
-    return tuple(found)
-
-
-def _age_order(value: str) -> tuple[int, str]:
-    """Sort bands by their lower end, and `unknown` last."""
-    digits = value.partition("-")[0].rstrip("+")
-    return (int(digits), value) if digits.isdigit() else (10_000, value)
 
 
 def _years(series: Sequence[SeriesRow], k: int) -> tuple[int | None, int | None]:

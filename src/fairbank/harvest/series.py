@@ -6,9 +6,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from fairbank.deid.annotations import Annotations
+from fairbank.deid.facts import KernelClass, kernel_class
 from fairbank.harvest.headers import InstanceHeader
 from fairbank.harvest.quality import Geometry, geometry
-from fairbank.ontology.record import HowKnown
+from fairbank.ontology.equipment import field_strength, normalise_model
+from fairbank.ontology.record import UNKNOWN, HowKnown
+from fairbank.ontology.sex_and_side import Side, side
 from fairbank.ontology.vocabulary import body_part, modality, normalise_manufacturer, thickness_band
 
 
@@ -34,7 +38,12 @@ class Assessment:
 
 @dataclass(frozen=True, slots=True)
 class SeriesFacts:
-    """The facts of one series that its headers tell; lengths in millimetres."""
+    """The facts of one series that its headers tell; lengths in millimetres.
+
+    Attributes:
+        spacing_mm: median step between slices; where it could not be worked out, what the first header says.
+        slice_spacing: band of the step between slices, where it was worked out from their positions.
+    """
 
     series_uid: str
     study_uid: str
@@ -46,6 +55,13 @@ class SeriesFacts:
     slice_thickness_mm: float | None
     slice_thickness: str
     spacing_mm: float | None
+    slice_spacing: str
+    model: str
+    field_strength: str
+    kernel: str
+    laterality: str
+    study_day: int | None
+    annotations: Annotations
     rows: int | None
     columns: int | None
     instances: int
@@ -73,23 +89,58 @@ def describe(headers: Sequence[InstanceHeader]) -> SeriesFacts:
     once = {header.sop_uid: header for header in headers}
     thickness = _first(header.slice_thickness for header in headers)
     shape = geometry(headers)
+    kind, maker = modality(first.modality), normalise_manufacturer(first.manufacturer)
     return SeriesFacts(
         series_uid=first.series_uid,
         study_uid=first.study_uid,
         subject=first.subject,
-        modality=modality(first.modality),
+        modality=kind,
         body_part=body_part(_first_text(header.body_part for header in headers)),
-        manufacturer=normalise_manufacturer(first.manufacturer),
+        manufacturer=maker,
         manufacturer_raw=first.manufacturer,
         slice_thickness_mm=thickness,
         slice_thickness=thickness_band(thickness),
         spacing_mm=shape.spacing_mm if shape.assessed else first.spacing_between,
+        slice_spacing=thickness_band(shape.spacing_mm) if shape.assessed else UNKNOWN,
+        model=normalise_model(maker, _first_text(header.model for header in headers)),
+        field_strength=_field_strength(headers) if kind == "MR" else UNKNOWN,
+        kernel=_kernel(headers) if kind == "CT" else UNKNOWN,
+        laterality=_laterality({header.laterality for header in headers}),
+        study_day=next((header.study_day for header in headers if header.study_day is not None), None),
+        annotations=_annotations(headers),
         rows=first.rows,
         columns=first.columns,
         instances=len(once),
         frames=sum(header.frames for header in once.values()),
         quality=_quality(headers, shape),
     )
+
+
+def _field_strength(headers: Sequence[InstanceHeader]) -> str:
+    return field_strength(_first(header.field_strength for header in headers))
+
+
+def _kernel(headers: Sequence[InstanceHeader]) -> str:
+    classes = (kernel_class(header.kernel) for header in headers)
+    return next((each.value for each in classes if each is not KernelClass.UNKNOWN), UNKNOWN)
+
+
+def _laterality(said: set[str]) -> str:
+    """Return the side of a series; images of the left and of the right make both.
+
+    Source: DICOM PS3.3, C.7.3.1 and C.8.11.7, for the words of Laterality and Image Laterality.
+    """
+    sides = {side(word) for word in said}
+    if Side.BILATERAL in sides or {Side.LEFT, Side.RIGHT} <= sides:
+        return Side.BILATERAL.value
+    return next((each.value for each in Side if each in sides), UNKNOWN)
+
+
+def _annotations(headers: Sequence[InstanceHeader]) -> Annotations:
+    found = Annotations()
+    for header in headers:
+        found = found.merged(header.annotations)
+    return found
 
 
 def _quality(headers: Sequence[InstanceHeader], shape: Geometry) -> dict[Aspect, Assessment]:

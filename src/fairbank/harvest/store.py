@@ -108,6 +108,11 @@ class SeriesRow(NodeBase):
     slice_thickness_mm: Mapped[float | None] = mapped_column(Float)
     slice_thickness: Mapped[str]
     spacing_mm: Mapped[float | None] = mapped_column(Float)
+    slice_spacing: Mapped[str]
+    model: Mapped[str]
+    field_strength: Mapped[str]
+    kernel: Mapped[str]
+    laterality: Mapped[str]
     rows: Mapped[int | None]
     columns: Mapped[int | None]
     instances: Mapped[int]
@@ -116,6 +121,8 @@ class SeriesRow(NodeBase):
     age_band: Mapped[str]
     contrast: Mapped[str]
     acquisition_year: Mapped[int | None]
+    study_day: Mapped[int | None]
+    annotations: Mapped[dict[str, Any]]
     quality: Mapped[dict[str, Any]]
     run: Mapped[str]
     seen: Mapped[datetime]

@@ -114,13 +114,23 @@ def normalise_manufacturer(text: str | None) -> str:
     >>> [normalise_manufacturer(n) for n in ("G.E. Medical Systems", "TOSHIBA_MEC", "Dr. Doe's lab", "")]
     ['GE', 'Canon', 'other', 'unknown']
     """
-    words = " ".join(re.sub(r"[^a-z0-9]+", " ", (text or "").lower()).split())
-    if words in NOT_STATED or words.replace(" ", "").isdigit():
+    words = stated_words(text)
+    if words is None or words.replace(" ", "").isdigit():
         return UNKNOWN
     for pattern, name in _PATTERNS:
         if pattern.search(words):
             return name
     return OTHER_MANUFACTURER
+
+
+def stated_words(text: str | None) -> str | None:
+    """Return a text as small letters and digits with single spaces; None if it states nothing.
+
+    >>> stated_words("G.E. Medical_Systems"), stated_words("N/A")
+    ('g e medical systems', None)
+    """
+    words = " ".join(re.sub(r"[^a-z0-9]+", " ", (text or "").lower()).split())
+    return None if words in NOT_STATED else words
 
 
 def thickness_band(mm: float | None) -> str:

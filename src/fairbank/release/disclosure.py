@@ -7,9 +7,11 @@ Rules, for a smallest count k (subjects):
    there are never one, and always a large one among the withheld: the smallest cell of at least k subjects is withheld
    too, so that what can be worked out is about k subjects or more. If there is none, the totals are withheld.
 3. The rows of a distribution are treated likewise, by their sum.
-4. A row that is the same number as one cell is withheld exactly when that cell is.
-5. A total below k withholds everything.
-6. Nobody counts as somebody: a count of 0 is published as `<k`, since "none of them" can say as much about a person as
+4. A row that is the same number as one cell, or as a row of another attribute, is withheld exactly when that is.
+5. Rows that tell about some cells only (the field strengths of MR, the models of a maker) are a total of these cells.
+   They are withheld whole unless the withheld ones among these cells protect each other as in rule 2.
+6. A total below k withholds everything.
+7. Nobody counts as somebody: a count of 0 is published as `<k`, since "none of them" can say as much about a person as
    "one of them". Cells without a series do not occur at all.
 
 `<k` stands for both what is small and what is withheld to protect it, so a reader cannot tell which.
@@ -24,7 +26,9 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from fairbank.ontology.attributes import ATTRIBUTES, SAME_SUBJECTS
 from fairbank.ontology.counts import Count, CountKind
+from fairbank.ontology.equipment import makers_of
 from fairbank.ontology.record import DatasetRecord, Distribution, Quality, Stratum, Totals
 
 # Distributions over an axis of the cube, by the names that records use.
@@ -106,7 +110,7 @@ def faults(record: DatasetRecord, k: int) -> list[str]:
     partly = [cell for cell in record.cube if 0 < sum(map(_is_exact, _numbers(cell))) < 3]
     if partly:
         found.append("A cell of the record is withheld only in part.")
-    found += _lone_cell(record, k) + _lone_rows(record) + _small_rests(record, k)
+    found += _lone_cell(record, k) + _lone_rows(record) + _small_rests(record, k) + _undone(record)
     return found
 
 
@@ -120,6 +124,13 @@ def _withheld(record: DatasetRecord, k: int) -> tuple[frozenset[int], frozenset[
             if (row in more_rows) != (cell in more_cells):
                 more_rows |= {row}
                 more_cells |= {cell}
+        for row, same in _twin_rows(record):
+            if (row in more_rows) != (same in more_rows):
+                more_rows |= {row, same}
+        for row, told_of in _partial_totals(record):
+            hidden = more_cells & told_of
+            if hidden and not _protect_each_other(record.cube, hidden, k):
+                more_rows |= {row}
         if (more_cells, more_rows) == (cells, rows):
             return cells, rows
         cells, rows = more_cells, more_rows
@@ -158,6 +169,31 @@ def _twins(record: DatasetRecord) -> Iterator[tuple[int, int]]:
         cells = [place for place, cell in enumerate(record.cube) if getattr(cell, axis) == row.value]
         if len(cells) == 1:
             yield index, cells[0]
+
+
+def _twin_rows(record: DatasetRecord) -> Iterator[tuple[int, int]]:
+    """Yield two rows of different attributes that count the same subjects by what they mean."""
+    places = {(row.attribute, row.value): index for index, row in enumerate(record.distributions)}
+    for one, other in SAME_SUBJECTS:
+        if one in places and other in places:
+            yield places[one], places[other]
+
+
+def _partial_totals(record: DatasetRecord) -> Iterator[tuple[int, frozenset[int]]]:
+    """Yield (row, cells) where a row tells about some cells of the cube only."""
+    for index, row in enumerate(record.distributions):
+        if row.attribute == "model":
+            axis, values = "manufacturer", makers_of(row.value)
+        else:
+            known = ATTRIBUTES.get(row.attribute)
+            axis, values = "modality", known.modalities if known else ()
+        if values:
+            cells = (place for place, cell in enumerate(record.cube) if getattr(cell, axis) in values)
+            yield index, frozenset(cells)
+
+
+def _protect_each_other(cube: Sequence[Stratum], hidden: frozenset[int], k: int) -> bool:
+    return len(hidden) > 1 and any(_is_large(cube[index], k) for index in hidden)
 
 
 def _protected(record: DatasetRecord, cells: frozenset[int], k: int) -> bool:
@@ -237,11 +273,29 @@ def _small_rests(record: DatasetRecord, k: int) -> list[str]:
     ):
         found.append("A quality aspect of the record tells that few series are without it.")
     # Subjects have one sex, and may have several ages and years: only there do the rows add up to the total.
-    rows = [row.subjects for row in record.distributions if row.attribute == "sex"]
-    rest = _value(subjects) - sum(_value(each) for each in rows)
-    if _is_exact(subjects) and not all(map(_is_exact, rows)) and 0 < rest < k:
-        found.append("The withheld rows of the distribution 'sex' are together about fewer than may leave.")
+    for attribute in (name for name, known in ATTRIBUTES.items() if known.one_per_subject):
+        rows = [row.subjects for row in record.distributions if row.attribute == attribute]
+        rest = _value(subjects) - sum(_value(each) for each in rows)
+        if _is_exact(subjects) and not all(map(_is_exact, rows)) and 0 < rest < k:
+            found.append(
+                f"The withheld rows of the distribution {attribute!r} are together about fewer than may leave."
+            )
     return found
+
+
+def _undone(record: DatasetRecord) -> list[str]:
+    """Return which rows tell what is withheld elsewhere: as the same number, or as the total of one withheld cell."""
+    shown = [_is_exact(row.subjects) for row in record.distributions]
+    found = []
+    for row, same in _twin_rows(record):
+        if shown[row] != shown[same]:
+            name = record.distributions[row if shown[same] else same].attribute
+            found.append(f"A withheld row of the distribution {name!r} is told by another distribution.")
+    for row, cells in _partial_totals(record):
+        if shown[row] and sum(not _is_exact(record.cube[cell].subjects) for cell in cells) == 1:
+            name = record.distributions[row].attribute
+            found.append(f"A withheld cell of the record is told by the distribution {name!r}.")
+    return list(dict.fromkeys(found))
 
 
 def _counts(record: DatasetRecord) -> Iterator[Count]:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from fairbank.errors import FairbankError
+from fairbank.ontology.attributes import is_word_of
 from fairbank.ontology.biomarkers import BIOMARKERS
 from fairbank.ontology.conditions import CONDITIONS
 from fairbank.ontology.counts import Count, CountKind
@@ -195,6 +196,8 @@ def _record(candidate: Candidate, path: Path, policy: Policy) -> list[str]:
         reasons.append("The record names a condition or a biomarker that is not of the vocabulary.")
     if any(not _VALUE.fullmatch(row.value) or _identifies(row.value) for row in record.distributions):
         reasons.append("A row of a distribution holds free text.")
+    if any(not is_word_of(row.attribute, row.value) for row in record.distributions):
+        reasons.append("A row of a distribution holds a word that is not of the vocabulary.")
     prose = _texts_in(record.model_dump(exclude=set(_OF_A_FORM)))
     agents = (step.agent for step in record.provenance)
     if any(_UID.search(text) or _DATE.search(text) for text in (*prose, *agents)):
