@@ -150,7 +150,10 @@ def writing(engine: Engine, *, lasting: bool = True) -> Iterator[Session]:
 @contextmanager
 def reading(engine: Engine) -> Iterator[Session]:
     """Open a session that only reads, on one consistent snapshot."""
-    with Session(engine, expire_on_commit=False, autoflush=False) as session:
+    # SQLite's transactions read a snapshot always; PostgreSQL would read a new one for each statement.
+    postgres = engine.dialect.name == "postgresql"
+    bound = engine.execution_options(isolation_level="REPEATABLE READ") if postgres else engine
+    with Session(bound, expire_on_commit=False, autoflush=False) as session:
         yield session
 
 

@@ -1,16 +1,123 @@
-"""What is looked for: the facets there are, and a question as the values that were chosen of each."""
+"""What is looked for: the facets there are, and a question as the values that were chosen of each.
+
+These tables are the one place that names a facet: the REST parameters, the options of the command line and the facets
+of an answer are made from them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
-from fairbank.catalogue.errors import ParameterRefused
+from fairbank.catalogue.errors import ParameterRefused, SearchRefused
+from fairbank.catalogue.holdings import condition_label
+from fairbank.ontology import conditions
 from fairbank.ontology.body_part_tree import with_narrower
+from fairbank.ontology.data_use import TERMS
+from fairbank.ontology.record import UNKNOWN
+from fairbank.ontology.vocabulary import bands_up_to
 
-AXES = ("modality", "body_part", "manufacturer", "slice_thickness")
-# What a record says of the whole dataset; a dataset may have several values of `data_use`, `quality` and `condition`.
-OF_DATASETS = ("node", "licence", "data_use", "collection_kind", "access_rights", "quality", "condition")
+
+@dataclass(frozen=True, slots=True)
+class OfCells:
+    """A facet that is an axis of the imaging cube."""
+
+    name: str
+    help: str
+
+
+@dataclass(frozen=True, slots=True)
+class OfDataset:
+    """A facet of the whole dataset; it may have none, one or several values.
+
+    Attributes:
+        kept_in: the column of the datasets that holds it, if that is not its name.
+        broader: what a value is a part or a kind of; choosing that finds the value too, unless `exact`.
+        label: what a value is called, where it is a code.
+        word: the value that is meant by what a person asks for.
+    """
+
+    name: str
+    help: str
+    kept_in: str = ""
+    broader: Callable[[str], tuple[str, ...]] | None = None
+    label: Callable[[str], str] | None = None
+    word: Callable[[str], str] | None = None
+
+    @property
+    def column(self) -> str:
+        """Return the column of the datasets that holds it."""
+        return self.kept_in or self.name
+
+    def values(self, said: Any) -> tuple[str, ...]:
+        """Return the values of a dataset, each once, from what its column holds."""
+        if said is None:
+            return ()
+        if isinstance(said, str):
+            return (said,)
+        if self.name == "quality":
+            # Only what was assessed: "not assessed" says nothing about the images.
+            return tuple(dict.fromkeys(each["aspect"] for each in said if each["assessed"]))
+        return tuple(dict.fromkeys(map(str, said)))
+
+
+@dataclass(frozen=True, slots=True)
+class OfDistribution:
+    """A facet that is a distribution of the record, such as sex; `attribute` is its name there."""
+
+    name: str
+    help: str
+    attribute: str
+
+
+def _data_use_label(code: str) -> str:
+    return TERMS[code].label if code in TERMS else ""
+
+
+def _condition_word(asked: str) -> str:
+    # By its word, by a name, or by a MONDO id; what is none of these finds nothing.
+    word = conditions.condition(asked)
+    return asked if word == UNKNOWN else word
+
+
+OF_CELLS = (
+    OfCells("modality", "DICOM modality, such as CT."),
+    OfCells("body_part", "Body part, such as CHEST."),
+    OfCells("manufacturer", "Manufacturer."),
+    OfCells("slice_thickness", "Band of the slice thickness in mm, such as 1-1.5."),
+)
+AXES = tuple(facet.name for facet in OF_CELLS)
+OF_DATASETS = (
+    OfDataset("node", "Biobank."),
+    OfDataset("licence", "Licence."),
+    OfDataset("data_use", "Data-use code, such as DUO:0000042.", label=_data_use_label),
+    OfDataset("collection_kind", "How it came to be, such as trial."),
+    OfDataset("access_rights", "PUBLIC, RESTRICTED or NON_PUBLIC."),
+    OfDataset("quality", "Quality aspect that was assessed, such as motion."),
+    OfDataset(
+        "condition",
+        "Condition: a word such as lung-cancer, a name or a MONDO id.",
+        kept_in="conditions",
+        broader=conditions.broader,
+        label=condition_label,
+        word=_condition_word,
+    ),
+)
+OF_DISTRIBUTIONS = (
+    OfDistribution("model", "Model of the scanner.", "model"),
+    OfDistribution("field_strength", "Magnetic field strength in tesla, such as 1.5.", "field-strength"),
+    OfDistribution("slice_spacing", "Band of the computed slice spacing in mm.", "slice-spacing"),
+    OfDistribution("kernel", "Class of the reconstruction kernel.", "kernel"),
+    OfDistribution("contrast", "Whether a contrast agent was given.", "contrast"),
+    OfDistribution("laterality", "Side of the body.", "laterality"),
+    OfDistribution("sex", "Sex, such as F.", "sex"),
+    OfDistribution("age_band", "Band of the age in years, such as 60-64.", "age-band"),
+    OfDistribution("annotation_label", "What annotations mark.", "annotation-label"),
+    OfDistribution("time_points", "Number of time points.", "time-points"),
+    OfDistribution("follow_up", "Span of the follow-up.", "follow-up"),
+)
+FACETS: tuple[OfCells | OfDataset | OfDistribution, ...] = (*OF_CELLS, *OF_DATASETS, *OF_DISTRIBUTIONS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,4 +179,23 @@ def held(pairs: Iterable[str]) -> dict[str, tuple[str, ...]]:
                 todo="Correct it; the facets of a search list what there is.",
             )
         found[attribute] = (*found.get(attribute, ()), value)
+    return found
+
+
+def bands_within(millimetres: float) -> tuple[str, ...]:
+    """Return the bands of slice thickness that lie wholly within a bound.
+
+    Raises:
+        SearchRefused: if none does.
+
+    >>> bands_within(1.5)
+    ('<1', '1-1.5')
+    """
+    found = bands_up_to(millimetres)
+    if not found:
+        raise SearchRefused(
+            f"slice_thickness_max={millimetres:g} finds nothing.",
+            why="Slice thickness is published in bands, and no band lies wholly within this bound.",
+            todo="Take 1 mm or more.",
+        )
     return found

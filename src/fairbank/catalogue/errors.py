@@ -37,6 +37,7 @@ FairbankError
     ├── VersionNotFound        FB-CAT-070
     ├── ParameterRefused       FB-CAT-071
     ├── DatasetWithdrawn       FB-CAT-072
+    ├── SearchRefused          FB-CAT-073
     ├── CatalogNotFound        FB-CAT-110
     └── DistributionNotFound   FB-CAT-111
 """
@@ -328,6 +329,13 @@ class DatasetWithdrawn(CatalogueError):
     def problem(self) -> dict[str, str | int]:
         """Return the problem, with `reason` and `withdrawn` for programs (RFC 9457, section 3.2)."""
         return {**super().problem(), "reason": self.reason, "withdrawn": self.at}
+
+
+class SearchRefused(CatalogueError):
+    """A parameter of a search is not known, or its value cannot be used."""
+
+    code = "FB-CAT-073"
+    kind = Kind.REFUSED
 
 
 class CatalogNotFound(CatalogueError):

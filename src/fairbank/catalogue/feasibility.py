@@ -6,39 +6,45 @@ while what is withheld, or not told apart, could make up for it. Nothing here is
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import select
-from sqlalchemy.orm import Session
+import numpy as np
 
 from fairbank.catalogue.criteria import Criteria
-from fairbank.catalogue.facets import Line, among, cell_conditions
-from fairbank.catalogue.store import DistributionRow, StratumRow
+from fairbank.catalogue.facet_index import MEASURES, WITHHELD, FacetIndex, Flags, Numbers, Places
+from fairbank.catalogue.facets import matching_cells
+
+# More than any sum of what is published.
+NO_BOUND = 2**62
+_SUBJECTS = MEASURES.index("subjects")
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """How many subjects a dataset has that match: surely `least`, at most `most` (None: no bound is published).
+    """How many subjects each dataset has that match: surely `least`, at most `most`; (n_datasets,) each.
 
     Attributes:
+        most: `NO_BOUND` where no bound is published.
         withheld: how many of the numbers that were looked at are withheld.
+        said: whether any number was looked at.
     """
 
-    least: int
-    most: int | None
-    withheld: int = 0
+    least: Numbers
+    most: Numbers
+    withheld: Numbers
+    said: Flags
 
 
-def feasibility(session: Session, criteria: Criteria, lines: Sequence[Line]) -> dict[str, Any]:
+def feasibility(index: FacetIndex, criteria: Criteria, places: Places) -> dict[str, Any]:
     """Return whether the datasets that match have enough subjects and sites together."""
-    bounds = _bounds(session, criteria, lines)
-    least = sum(each.least for each in bounds)
-    most = None if any(each.most is None for each in bounds) else sum(each.most or 0 for each in bounds)
-    withheld = sum(each.withheld for each in bounds)
-    sites = len({line.node for line in lines})
+    bounds = _bounds(index, criteria)
+    least = sum(bounds.least[places].tolist())
+    upper = bounds.most[places].tolist()
+    most = None if NO_BOUND in upper else sum(upper)
+    withheld = sum(bounds.withheld[places].tolist())
+    sites = len({index.nodes[place] for place in places.tolist()})
     enough, why = judge(criteria, least=least, most=most, sites=sites)
     return {
         "subjects_at_least": least,
@@ -68,65 +74,61 @@ def judge(criteria: Criteria, *, least: int, most: int | None, sites: int) -> tu
 
 
 def together(parts: Sequence[Bounds], total: Bounds) -> Bounds:
-    """Return the bounds of the subjects that are in all parts at once, of a dataset with that total.
+    """Return the bounds of the subjects that are in all parts at once, of datasets with that total.
+
+    A part that says nothing about a dataset is none of its parts; without any, the total stands.
 
     Source: Fréchet 1935: the overlap of n parts has at least sum(parts) - (n - 1) * total members.
 
-    >>> together([Bounds(60, 60), Bounds(70, 70)], Bounds(100, 100))
-    Bounds(least=30, most=60, withheld=0)
+    >>> total = any_of(np.array([0, 1]), np.array([100, 100]), 2)
+    >>> parts = [any_of(np.array([0]), np.array([60]), 2), any_of(np.array([0]), np.array([70]), 2)]
+    >>> together(parts, total).least, together(parts, total).most
+    (array([ 30, 100]), array([ 60, 100]))
     """
-    withheld = sum(each.withheld for each in parts)
-    most = min((each.most for each in (*parts, total) if each.most is not None), default=None)
-    if len(parts) == 1:
-        return Bounds(parts[0].least, most, withheld)
-    if total.most is None:
-        return Bounds(0, most, withheld)
-    least = sum(each.least for each in parts) - (len(parts) - 1) * total.most
-    return Bounds(max(0, least), most, withheld)
+    number = sum((part.said.astype(np.int64) for part in parts), np.zeros_like(total.least))
+    of_all = sum((part.least for part in parts), np.zeros_like(total.least))
+    most = total.most
+    for part in parts:
+        most = np.where(part.said, np.minimum(most, part.most), most)
+    overlap = of_all - (number - 1) * np.where(total.most == NO_BOUND, 0, total.most)
+    # Of what has no total, nothing is certain about an overlap.
+    several = np.where(total.most == NO_BOUND, 0, np.maximum(overlap, 0))
+    least = np.select([number == 0, number == 1], [total.least, of_all], several)
+    withheld = sum((part.withheld for part in parts), np.zeros_like(total.least))
+    return Bounds(least, most, np.where(number == 0, total.withheld, withheld), total.said)
 
 
-def any_of(counts: Iterable[int | None]) -> Bounds:
-    """Return the bounds of the subjects that are in any of several cells; None is a number that is withheld.
+def any_of(datasets: Places, numbers: Numbers, n_datasets: int) -> Bounds:
+    """Return the bounds of the subjects that are in any of several cells of each dataset.
 
     A subject may be in several: the largest is certain, and only the sum is a limit. A withheld number has no limit
     of its own, because some are withheld only to protect a smaller one beside them.
 
-    >>> any_of([20, 30]), any_of([20, None])
-    (Bounds(least=30, most=50, withheld=0), Bounds(least=20, most=None, withheld=1))
+    Args:
+        datasets: the dataset of each cell.
+        numbers: the number of each cell, or `WITHHELD`.
+
+    >>> bounds = any_of(np.array([0, 0, 1, 1]), np.array([20, 30, 20, WITHHELD]), 2)
+    >>> bounds.least, bounds.most == NO_BOUND, bounds.withheld
+    (array([30, 20]), array([False,  True]), array([0, 1]))
     """
-    numbers = list(counts)
-    known = [number for number in numbers if number is not None]
-    withheld = len(numbers) - len(known)
-    return Bounds(max(known, default=0), None if withheld else sum(known), withheld)
+    known = np.maximum(numbers, 0)
+    least, most = np.zeros(n_datasets, np.int64), np.zeros(n_datasets, np.int64)
+    np.maximum.at(least, datasets, known)
+    np.add.at(most, datasets, known)
+    withheld = np.bincount(datasets[numbers == WITHHELD], minlength=n_datasets)
+    said = np.bincount(datasets, minlength=n_datasets) > 0
+    return Bounds(least, np.where(withheld > 0, NO_BOUND, most), withheld, said)
 
 
-def _bounds(session: Session, criteria: Criteria, lines: Sequence[Line]) -> list[Bounds]:
-    parts: dict[str, list[Bounds]] = defaultdict(list)
-    iris = [line.iri for line in lines]
+def _bounds(index: FacetIndex, criteria: Criteria) -> Bounds:
+    n_datasets = len(index.keys)
+    parts: list[Bounds] = []
     if criteria.of_cells:
-        cells = select(StratumRow.iri, StratumRow.subjects).where(
-            *cell_conditions(criteria), among(session, StratumRow.iri, iris)
-        )
-        _add(parts, ((iri, number) for iri, number in session.execute(cells)))
+        cells = matching_cells(index, criteria)
+        parts.append(any_of(index.cell_dataset[cells], index.cell_numbers[cells, _SUBJECTS], n_datasets))
     for attribute, values in criteria.holds.items():
-        rows = select(DistributionRow.iri, DistributionRow.subjects).where(
-            DistributionRow.attribute == attribute,
-            DistributionRow.value.in_(values),
-            among(session, DistributionRow.iri, iris),
-        )
-        _add(parts, ((iri, number) for iri, number in session.execute(rows)))
-    return [_of_line(line, parts[line.iri]) for line in lines]
-
-
-def _add(parts: dict[str, list[Bounds]], rows: Iterable[tuple[str, int | None]]) -> None:
-    numbers: dict[str, list[int | None]] = defaultdict(list)
-    for iri, number in rows:
-        numbers[iri].append(number)
-    for iri, counts in numbers.items():
-        parts[iri].append(any_of(counts))
-
-
-def _of_line(line: Line, parts: Sequence[Bounds]) -> Bounds:
-    number = line.totals.get("subjects", {}).get("value")
-    total = any_of([number])
-    return together(parts, total) if parts else total
+        rows = index.rows_with(attribute, values)
+        parts.append(any_of(index.row_dataset[rows], index.row_subjects[rows], n_datasets))
+    everyone = np.arange(n_datasets, dtype=np.int32)
+    return together(parts, any_of(everyone, index.totals[:, _SUBJECTS], n_datasets))

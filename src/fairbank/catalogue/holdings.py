@@ -32,16 +32,6 @@ def condition_label(word: str) -> str:
     return CONDITIONS[word].label if word in CONDITIONS else word
 
 
-def condition_values(words: Iterable[str], *, exact: bool) -> tuple[str, ...]:
-    """Return the values by which a dataset is found and counted: its conditions, and unless exact the broader ones.
-
-    >>> condition_values(["melanoma"], exact=True), condition_values(["uveal-melanoma", "melanoma"], exact=False)[:2]
-    (('melanoma',), ('uveal-melanoma', 'melanoma'))
-    """
-    own = tuple(words)
-    return tuple(dict.fromkeys(own if exact else (*own, *(wider for word in own for wider in broader(word)))))
-
-
 def conditions_in_json(words: Iterable[str]) -> list[dict[str, Any]]:
     """Return conditions as readers get them: word, English name and IRI."""
     known = ((word, CONDITIONS.get(word)) for word in words)

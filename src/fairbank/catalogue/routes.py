@@ -20,6 +20,7 @@ from fairbank.catalogue import (
     accounts,
     bodies,
     dataset_routes,
+    facet_reading,
     fdp_routes,
     nodes,
     profile_routes,
@@ -56,7 +57,7 @@ def router(hub: Hub) -> APIRouter:
 
 
 def background(hub: Hub) -> list[Callable[[], Awaitable[None]]]:
-    """Return what has to run beside the routes: the notifier's poll, the projector, the end of grants by the clock."""
+    """Return what has to run beside the routes: notifier, projector, end of grants, first reading of facets."""
 
     async def project() -> None:
         await projector.run(hub)
@@ -73,7 +74,11 @@ def background(hub: Hub) -> list[Callable[[], Awaitable[None]]]:
         finally:
             hub.queries.close()
 
-    return [hub.notifier.poll, project, sweep]
+    async def warm() -> None:
+        # What the first search would have to read otherwise; whoever asks meanwhile reads it for itself.
+        await asyncio.to_thread(facet_reading.read_ahead, hub.engine)
+
+    return [hub.notifier.poll, project, sweep, warm]
 
 
 def _hub_routes(hub: Hub) -> APIRouter:

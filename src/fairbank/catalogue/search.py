@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import numpy as np
 from pyoxigraph import RdfFormat, Triple, serialize
-from sqlalchemy import case, func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from fairbank.catalogue import holdings
@@ -18,11 +19,14 @@ from fairbank.catalogue.accounts import Account
 from fairbank.catalogue.criteria import AXES, Criteria
 from fairbank.catalogue.description import edition_quads
 from fairbank.catalogue.errors import DatasetNotFound
-from fairbank.catalogue.facets import Line, cell_conditions, choose, counted
+from fairbank.catalogue.facet_index import MEASURES, FacetIndex, Flags
+from fairbank.catalogue.facet_reading import read_index
+from fairbank.catalogue.facets import choose, counted
 from fairbank.catalogue.feasibility import feasibility
 from fairbank.catalogue.record_rows import Edition
 from fairbank.catalogue.records import Visibility
 from fairbank.catalogue.search_index import ranked
+from fairbank.catalogue.search_totals import of_cells, of_totals
 from fairbank.catalogue.store import ActivityRow, DatasetRow, DistributionRow, StratumRow
 from fairbank.catalogue.visibility import sees_everything, visible
 from fairbank.catalogue.withdrawal import check_not_withdrawn
@@ -30,31 +34,32 @@ from fairbank.clock import iso
 from fairbank.ontology.counts import Count, CountKind
 from fairbank.ontology.profiles import namespaces
 
-MEASURES = ("subjects", "studies", "series")
 LARGEST_PAGE = 500
 _BELOW = CountKind.BELOW_K.value
 
 
 def search(session: Session, criteria: Criteria, who: Account | None) -> dict[str, Any]:
     """Return the page of datasets that match, best first, with facets and totals over all that match."""
-    by_rank = ranked(session, criteria.words) if criteria.words.strip() else None
-    selection = choose(session, criteria, who, by_rank)
-    lines = selection.matching()
-    page = lines[criteria.offset : criteria.offset + min(criteria.limit, LARGEST_PAGE)]
-    certain = _from_cells(session, criteria, lines) if criteria.of_cells else _from_totals(lines)
+    index, shown = read_index(session, who)
+    selection = choose(index, criteria, _ordered(session, criteria.words, index, shown))
+    places = selection.places()
+    page = places[criteria.offset : criteria.offset + min(criteria.limit, LARGEST_PAGE)].tolist()
+    certain = of_cells(index, criteria) if criteria.of_cells else of_totals(index)
     answer = {
         "schema": "search/1",
-        "count": len(lines),
+        "count": len(places),
         "offset": criteria.offset,
         "datasets": [
-            {**shown, "matching": certain.get(shown["iri"])} if criteria.of_cells else shown
-            for shown in _summaries(session, page)
+            {**shown, "matching": certain.of(place)} if criteria.of_cells else shown
+            for place, shown in zip(
+                page, _summaries(session, [index.keys[each][0] for each in page]), strict=True
+            )
         ],
-        "facets": counted(session, criteria, selection),
-        "totals": _totals(certain.values()),
+        "facets": counted(criteria, selection),
+        "totals": certain.totals(places),
     }
     if criteria.asks_feasibility:
-        answer["feasibility"] = feasibility(session, criteria, lines)
+        answer["feasibility"] = feasibility(index, criteria, places)
     return answer
 
 
@@ -141,68 +146,20 @@ def as_rdf(edition: Edition, media_type: str, *, also: Iterable[Triple] = ()) ->
     return content or b""
 
 
+def _ordered(session: Session, words: str, index: FacetIndex, shown: Flags) -> list[int]:
+    if not words.strip():
+        return np.flatnonzero(shown).tolist()
+    places = (index.place_of.get(iri) for iri in ranked(session, words))
+    return [place for place in places if place is not None and shown[place]]
+
+
 def _shown(count: dict[str, Any]) -> str:
     return str(Count.model_validate(count)) if count else ""
 
 
-def _summaries(session: Session, lines: Sequence[Line]) -> list[dict[str, Any]]:
-    iris = [line.iri for line in lines]
+def _summaries(session: Session, iris: Sequence[str]) -> list[dict[str, Any]]:
     rows = {row.iri: row for row in session.scalars(select(DatasetRow).where(DatasetRow.iri.in_(iris)))}
     return [summary(rows[iri]) for iri in iris]
-
-
-def _from_totals(rows: Sequence[Line]) -> dict[str, dict[str, Any]]:
-    certain: dict[str, dict[str, Any]] = {}
-    for row in rows:
-        counts = {measure: row.totals.get(measure, {}) for measure in MEASURES}
-        certain[row.iri] = {
-            **{measure: count.get("value", 0) for measure, count in counts.items()},
-            "suppressed": {measure: int("k" in count) for measure, count in counts.items()},
-        }
-    return certain
-
-
-def _from_cells(session: Session, criteria: Criteria, rows: Sequence[Line]) -> dict[str, dict[str, Any]]:
-    # A series is in one cell, so series add up; a study or subject may be in several: the largest cell is certain.
-    statement = (
-        select(
-            StratumRow.iri,
-            func.coalesce(func.sum(StratumRow.series), 0),
-            func.coalesce(func.max(StratumRow.studies), 0),
-            func.coalesce(func.max(StratumRow.subjects), 0),
-            *(
-                func.sum(case((getattr(StratumRow, f"{measure}_status") == _BELOW, 1), else_=0))
-                for measure in MEASURES
-            ),
-        )
-        .where(*cell_conditions(criteria))
-        .group_by(StratumRow.iri)
-    )
-    wanted = {row.iri for row in rows}
-    return {
-        iri: {
-            "series": int(series),
-            "studies": int(studies),
-            "subjects": int(subjects),
-            "suppressed": dict(zip(MEASURES, map(int, suppressed), strict=True)),
-        }
-        for iri, series, studies, subjects, *suppressed in session.execute(statement)
-        if iri in wanted
-    }
-
-
-def _totals(certain: Iterable[dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    each = list(certain)
-    totals: dict[str, dict[str, Any]] = {}
-    for measure in MEASURES:
-        at_least = sum(one[measure] for one in each)
-        cells = sum(one["suppressed"][measure] for one in each)
-        totals[measure] = {
-            "at_least": at_least,
-            "suppressed_cells": cells,
-            "text": f"at least {at_least}; {cells} cells suppressed; not de-duplicated across sites",
-        }
-    return totals
 
 
 def _cell(cell: StratumRow, k: int) -> dict[str, Any]:

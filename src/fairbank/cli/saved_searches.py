@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from fairbank.catalogue.criteria import FACETS
 from fairbank.cli.errors import SavedSearchRefused
 
 FILE_NAME: Final = "searches.json"
@@ -17,18 +18,9 @@ _MOST_BYTES: Final = 2**20
 
 _PARAMETERS: Final = frozenset(
     [
+        *(facet.name for facet in FACETS),
         "q",
-        "modality",
-        "body_part",
-        "manufacturer",
-        "slice_thickness",
-        "node",
-        "licence",
-        "data_use",
-        "collection_kind",
-        "access_rights",
-        "quality",
-        "condition",
+        "slice_thickness_max",
         "holds",
         "exact",
         "min_subjects",

@@ -2,48 +2,58 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
+from fairbank.catalogue.criteria import FACETS
 from fairbank.cli import saved_searches
 from fairbank.cli.output import Format, FormatOption, say, show_rows
 from fairbank.cli.session import api, settings
 
 app = typer.Typer()
 _MANY = "May be repeated."
+_Several = list[str] | None
+
+
+def _with_an_option_for_each_facet(command: Callable[..., None]) -> Callable[..., None]:
+    """Let a command that takes `chosen` have an option for each facet of the catalogue's table, before its own."""
+    own = list(inspect.signature(command, eval_str=True).parameters.values())
+    options = [
+        inspect.Parameter(
+            facet.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=None,
+            annotation=Annotated[_Several, typer.Option(help=f"{facet.help} {_MANY}")],
+        )
+        for facet in FACETS
+    ]
+    first = [each for each in own if each.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD]
+    rest = [each for each in own if each.kind is inspect.Parameter.KEYWORD_ONLY]
+    command.__signature__ = inspect.Signature([*first, *options, *rest])  # type: ignore[attr-defined]  # typer reads it
+    return command
 
 
 @app.command()
+@_with_an_option_for_each_facet
 def search(
     ctx: typer.Context,
     words: Annotated[str, typer.Argument(help="Words of title, description or keywords.")] = "",
-    modality: Annotated[list[str] | None, typer.Option(help=f"DICOM modality, such as CT. {_MANY}")] = None,
-    body_part: Annotated[list[str] | None, typer.Option(help=f"Body part. {_MANY}")] = None,
-    manufacturer: Annotated[list[str] | None, typer.Option(help=f"Manufacturer. {_MANY}")] = None,
-    slice_thickness: Annotated[
-        list[str] | None, typer.Option(help=f"Half-open band in mm, such as 1-1.5. {_MANY}")
-    ] = None,
-    node: Annotated[list[str] | None, typer.Option(help=f"Biobank. {_MANY}")] = None,
-    licence: Annotated[list[str] | None, typer.Option(help=f"Licence. {_MANY}")] = None,
-    data_use: Annotated[
-        list[str] | None, typer.Option(help=f"Data-use code, such as DUO:0000042. {_MANY}")
-    ] = None,
-    collection_kind: Annotated[
-        list[str] | None, typer.Option(help=f"How it came to be, such as trial. {_MANY}")
-    ] = None,
-    access_rights: Annotated[
-        list[str] | None, typer.Option(help=f"PUBLIC, RESTRICTED or NON_PUBLIC. {_MANY}")
-    ] = None,
-    quality: Annotated[
-        list[str] | None, typer.Option(help=f"Quality aspect that was assessed, such as motion. {_MANY}")
+    *,
+    slice_thickness_max: Annotated[
+        float | None,
+        typer.Option(min=0, help="Bound in mm: takes the bands of slice thickness wholly within it."),
     ] = None,
     condition: Annotated[
         list[str] | None,
         typer.Option(help=f"Condition: a word such as lung-cancer, a name or a MONDO id. {_MANY}"),
     ] = None,
     holds: Annotated[
-        list[str] | None, typer.Option(help=f"What a distribution lists, such as sex=F. {_MANY}")
+        _Several,
+        typer.Option(help=f"What another distribution lists, such as acquisition-year=2019. {_MANY}"),
     ] = None,
     exact: Annotated[
         bool,
@@ -65,6 +75,7 @@ def search(
         bool, typer.Option("--facets", help="Show what can be chosen instead of the datasets.")
     ] = False,
     format: FormatOption = Format.TABLE,
+    **chosen: _Several,
 ) -> None:
     """Find datasets in the catalogue.
 
@@ -77,32 +88,38 @@ def search(
         return
     given = {
         "q": words,
-        "modality": modality,
-        "body_part": body_part,
-        "manufacturer": manufacturer,
-        "slice_thickness": slice_thickness,
-        "node": node,
-        "licence": licence,
-        "data_use": data_use,
-        "collection_kind": collection_kind,
-        "access_rights": access_rights,
-        "quality": quality,
-        "condition": condition,
+        **chosen,
+        # As a person writes it, because that is how it is kept and asked.
+        "slice_thickness_max": None if slice_thickness_max is None else f"{slice_thickness_max:g}",
         "holds": holds,
         "exact": exact,
         "min_subjects": min_subjects,
         "min_sites": min_sites,
     }
+    question = _question(home, given, saved=saved, save=save)
+    answer = api(ctx).get("/search", **question)
+    if facets:
+        _show_facets(answer, format)
+    else:
+        _show_datasets(answer, format)
+
+
+def _question(home: Path, given: dict[str, Any], *, saved: str | None, save: str | None) -> dict[str, Any]:
+    """Return what is asked: what was given, over what is kept under a name; and keep it if that is wished."""
     kept = saved_searches.saved(home, saved) if saved is not None else {}
     question = {**kept, **{key: value for key, value in given.items() if value}}
     if save is not None:
         saved_searches.save(home, save, question)
         say(f"This search is kept as {save}: fairbank search --saved {save}")
-    answer = api(ctx).get("/search", **question)
-    if facets:
-        rows = [{"facet": name, **value} for name, values in answer["facets"].items() for value in values]
-        show_rows(rows, columns=("facet", "value", "label", "datasets"), format=format)
-        return
+    return question
+
+
+def _show_facets(answer: dict[str, Any], format: Format) -> None:
+    rows = [{"facet": name, **value} for name, values in answer["facets"].items() for value in values]
+    show_rows(rows, columns=("facet", "value", "label", "datasets"), format=format)
+
+
+def _show_datasets(answer: dict[str, Any], format: Format) -> None:
     rows = [
         {**one, **one["totals"], "conditions": [each["label"] for each in one["conditions"]]}
         for one in answer["datasets"]

@@ -1,0 +1,163 @@
+"""The index of facets, read from SQL and kept in the process for as long as it says what SQL says.
+
+Each question first asks SQL which versions of which datasets there are and which of them the caller may see. What one
+version says never changes, so what is kept of it is right for as long as SQL names that version; what is not kept is
+read in the same transaction. Nothing has to be told to a process when something is published, hidden or withdrawn.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from threading import Lock
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from sqlalchemy import JSON, ColumnElement, bindparam, func, select
+from sqlalchemy.engine import Engine
+from sqlalchemy.orm import Session
+from sqlalchemy.pool import Pool
+
+from fairbank.catalogue.accounts import Account
+from fairbank.catalogue.criteria import AXES, OF_DATASETS
+from fairbank.catalogue.facet_index import (
+    MEASURES,
+    Cell,
+    Entry,
+    FacetIndex,
+    Flags,
+    Key,
+    Labels,
+    Listed,
+    entry,
+    put_together,
+    with_broader,
+)
+from fairbank.catalogue.store import DatasetRow, DistributionRow, StratumRow
+from fairbank.catalogue.visibility import visible
+from fairbank.database import reading
+from fairbank.ontology.counts import CountKind
+
+_BELOW = CountKind.BELOW_K.value
+_KEPT: WeakKeyDictionary[Pool, _Kept] = WeakKeyDictionary()
+_KEPT_LOCK = Lock()
+
+
+def read_index(session: Session, who: Account | None) -> tuple[FacetIndex, Flags]:
+    """Return the index of all datasets that were not withdrawn, and which of them a caller may see."""
+    there = (
+        select(DatasetRow.iri, DatasetRow.version, DatasetRow.digest, visible(who))
+        .where(DatasetRow.withdrawn.is_(None))
+        .order_by(DatasetRow.title, DatasetRow.iri)
+    )
+    rows = session.execute(there).all()
+    keys = tuple((iri, version, digest) for iri, version, digest, _ in rows)
+    shown = np.fromiter((row[3] for row in rows), np.bool_, len(rows))
+    return _kept(session).index_of(session, keys), shown
+
+
+def read_ahead(engine: Engine) -> None:
+    """Read the index before anybody asks for it."""
+    with reading(engine) as session:
+        read_index(session, None)
+
+
+class _Kept:
+    """What one process keeps of one database."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._labels = Labels()
+        self._entries: dict[Key, Entry] = {}
+        self._index = put_together(self._labels, {})
+
+    def index_of(self, session: Session, keys: tuple[Key, ...]) -> FacetIndex:
+        """Return the index of exactly these versions."""
+        index = self._index
+        if index.keys == keys:
+            return index
+        with self._lock:
+            missing = [key for key in keys if key not in self._entries]
+            self._entries |= _read(session, self._labels, missing)
+            self._entries = {key: self._entries[key] for key in keys}
+            self._index = index = put_together(self._labels, self._entries)
+        return index
+
+
+def _kept(session: Session) -> _Kept:
+    with _KEPT_LOCK:
+        return _KEPT.setdefault(session.get_bind().engine.pool, _Kept())
+
+
+def _read(session: Session, labels: Labels, keys: Sequence[Key]) -> dict[Key, Entry]:
+    if not keys:
+        return {}
+    iris = [iri for iri, _, _ in keys]
+    cells, listed = _cells(session, iris), _distributions(session, iris)
+    columns = (getattr(DatasetRow, facet.column) for facet in OF_DATASETS)
+    datasets = select(DatasetRow.iri, DatasetRow.totals, *columns).where(among(session, DatasetRow.iri, iris))
+    entries = {
+        iri: entry(
+            labels,
+            values=_values(each),
+            totals=totals,
+            cells=cells[iri],
+            distributions=listed[iri],
+        )
+        for iri, totals, *each in session.execute(datasets)
+    }
+    return {key: entries[key[0]] for key in keys}
+
+
+def _values(said: Sequence[Any]) -> dict[str, tuple[str, ...]]:
+    """Return the values of a dataset by facet, from what the columns of the facets hold."""
+    values: dict[str, tuple[str, ...]] = {}
+    for facet, column in zip(OF_DATASETS, said, strict=True):
+        values[facet.name] = facet.values(column)
+        if facet.broader is not None:
+            wider = (term for value in values[facet.name] for term in (value, *facet.broader(value)))
+            values[with_broader(facet.name)] = tuple(dict.fromkeys(wider))
+    return values
+
+
+def _cells(session: Session, iris: Sequence[str]) -> dict[str, list[Cell]]:
+    columns = (
+        *(getattr(StratumRow, axis) for axis in AXES),
+        *(getattr(StratumRow, measure) for measure in MEASURES),
+        *(getattr(StratumRow, f"{measure}_status") for measure in MEASURES),
+    )
+    statement = select(StratumRow.iri, *columns).where(among(session, StratumRow.iri, iris))
+    found: dict[str, list[Cell]] = defaultdict(list)
+    axes, numbers = len(AXES), len(AXES) + len(MEASURES)
+    for iri, *said in session.execute(statement):
+        below = tuple([status == _BELOW for status in said[numbers:]])
+        found[iri].append(Cell(tuple(said[:axes]), tuple(said[axes:numbers]), below))
+    return found
+
+
+def _distributions(session: Session, iris: Sequence[str]) -> dict[str, list[Listed]]:
+    statement = select(
+        DistributionRow.iri,
+        DistributionRow.attribute,
+        DistributionRow.value,
+        DistributionRow.subjects,
+        DistributionRow.subjects_status,
+    ).where(among(session, DistributionRow.iri, iris))
+    found: dict[str, list[Listed]] = defaultdict(list)
+    for iri, attribute, value, subjects, status in session.execute(statement):
+        openly = bool(subjects) or status == _BELOW
+        found[iri].append(Listed(attribute, value, subjects, openly))
+    return found
+
+
+def among(session: Session, column: Any, iris: Iterable[str]) -> ColumnElement[bool]:
+    """Return the condition that a column is one of many IRIs: one parameter, however many there are."""
+    if session.get_bind().dialect.name == "sqlite":
+        each = func.json_each(json.dumps(list(iris))).table_valued("value").c.value
+        condition: ColumnElement[bool] = column.in_(select(each))
+        return condition
+    listed = func.json_array_elements_text(bindparam(None, list(iris), type_=JSON)).column_valued("each")
+    condition = column.in_(select(listed))
+    return condition
