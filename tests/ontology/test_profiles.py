@@ -21,7 +21,7 @@ from fairbank.ontology.profiles.listing import PROFILES, profile_named
 from fairbank.ontology.profiles.rows import Profile, Row, Severity, Table
 from fairbank.ontology.profiles.scorecard import State, field_of, left, scorecard
 from fairbank.ontology.profiles.values import FIELDS, VALUES
-from fairbank.ontology.record import AccessRights, DatasetRecord, Totals
+from fairbank.ontology.record import AccessRights, DatasetRecord, Distribution, HowKnown, Totals
 from fairbank.ontology.stewardship import Stewardship
 from fairbank.ontology.terms import DCAT, DCT, FB, access_right
 
@@ -380,3 +380,18 @@ def test_the_right_of_another_access_level_is_no_fit(facts: Make) -> None:
     unfit = [score for score in scores if score.state is State.UNFIT]
     assert [score.name for score in unfit] == ["dct:accessRights"]
     assert access_right("PUBLIC") in unfit[0].note
+
+
+def test_annotated_structures_are_what_the_curator_says_and_what_the_images_show(facts: Make) -> None:
+    def row(value: str, count: Count) -> Distribution:
+        return Distribution(
+            attribute="annotation-label", value=value, how_known=HowKnown.HEADER, subjects=count
+        )
+
+    shown = (row("Liver", Count.exact(20)), row("Lung", Count.below(10)), row("PTV", Count.exact(30)))
+    of = facts("eucaim-dcat-ap-2.0", distributions=shown, stewardship=None)
+    liver = Iri("http://snomed.info/id/10200004")
+    assert VALUES["annotation_labels"](of, of.iri) == (liver,)
+    said = Stewardship(annotation_labels=("https://vocabulary.test/term",))
+    of = facts("eucaim-dcat-ap-2.0", distributions=shown, stewardship=said)
+    assert VALUES["annotation_labels"](of, of.iri) == (Iri("https://vocabulary.test/term"), liver)

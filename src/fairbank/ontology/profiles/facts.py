@@ -13,6 +13,7 @@ from typing import Final
 from fairbank.ontology import terms
 from fairbank.ontology.biomarkers import BIOMARKERS, Biomarker
 from fairbank.ontology.conditions import CONDITIONS, Condition
+from fairbank.ontology.annotation_labels import code_of_label
 from fairbank.ontology.record import UNKNOWN, DatasetRecord
 from fairbank.ontology.stewardship import ADDRESS, EMAIL, Organisation, Stewardship
 from fairbank.ontology.vocabulary import OTHER_MANUFACTURER
@@ -124,6 +125,17 @@ def sexes(facts: Facts) -> tuple[str, ...]:
         if row.attribute == "sex" and row.subjects.value is not None
     }
     return tuple(sorted(values & set(SEXES)))
+
+
+def annotation_labels(facts: Facts) -> tuple[str, ...]:
+    """Return the SNOMED CT codes, as IRIs, of what annotations show on an exact number of subjects."""
+    labels = (
+        row.value
+        for row in facts.record.distributions
+        if row.attribute == "annotation-label" and row.subjects.value is not None
+    )
+    codes = (code for label in labels if (code := code_of_label(label)) is not None)
+    return tuple(sorted(f"http://snomed.info/id/{code}" for scheme, code in codes if scheme == "SCT"))
 
 
 def ages(facts: Facts) -> tuple[int, int] | None:

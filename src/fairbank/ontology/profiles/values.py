@@ -290,6 +290,10 @@ VALUES: Final[dict[str, ValueFunction]] = {
     "biomarker_match": lambda facts, subject: _links(known.biomarkers(facts)[subject].iri),
     "planned_time_points": lambda facts, subject: _integer(facts.said.planned_time_points),
     "planned_follow_up": lambda facts, subject: _duration(facts.said.planned_follow_up),
+    # In place of the field alone: what the images say is added to what the curator says.
+    "annotation_labels": lambda facts, subject: _links(
+        *dict.fromkeys((*facts.said.annotation_labels, *known.annotation_labels(facts)))
+    ),
     "samples": _distributions_named("sample-"),
     "analytics": _distributions_named("analytics-"),
     # Constants of a profile.
