@@ -168,6 +168,17 @@ def test_the_gate_finds_a_withheld_row_that_another_distribution_tells(row: tupl
     )
 
 
+def test_one_day_is_not_told_by_no_follow_up() -> None:
+    """The three who came thrice would be: all 65, minus 50 who came twice, minus 12 who have no follow-up."""
+    archive = many(12)
+    archive += [*many(50, first=12), *many(50, first=12, day=DAYS[1])]
+    archive += [each for day in (0, 50, 100) for each in many(3, first=62, day=DAYS[0] + day)]
+    rows = shown(suppress_record(counted(archive), 10))
+    assert rows["time-points", "2"] == 50
+    hidden = {("time-points", "1"), ("time-points", "3-5"), ("follow-up", "none"), ("follow-up", "<1y")}
+    assert {row for row, count in rows.items() if count is None} == hidden
+
+
 def test_the_gate_finds_a_distribution_that_tells_a_lone_withheld_cell() -> None:
     archive = many(30) + many(5, first=30, of=("MR", "GE", "Signa HDxt"))
     archive += many(12, first=35, of=("CT", "Siemens", "SOMATOM Force"))
