@@ -15,7 +15,7 @@ from fairbank.ontology.conditions import CONDITIONS
 from fairbank.ontology.profiles.listing import PROFILES
 from fairbank.ontology.profiles.namespaces import compact
 from fairbank.ontology.profiles.rows import Profile, Row, Severity, Table
-from fairbank.ontology.profiles.scorecard import field_of
+from fairbank.ontology.profiles.values import field_of
 from fairbank.ontology.stewardship import Stewardship
 
 TARGET = Path(__file__).resolve().parent.parent / "docs" / "reference" / "profiles.md"

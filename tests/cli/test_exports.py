@@ -161,6 +161,27 @@ def test_a_profile_of_another_level_is_judged_when_it_is_named(fairbank: Run, ur
     assert [row["property"] for row in json.loads(ran.out) if row["state"] == "unfit"] == ["dct:accessRights"]
 
 
+def test_a_file_is_judged_without_a_hub(fairbank: Run, tmp_path: Path) -> None:
+    file = tmp_path / "d.ttl"
+    file.write_text(
+        "@prefix dcat: <http://www.w3.org/ns/dcat#> . @prefix dct: <http://purl.org/dc/terms/> ."
+        '<https://x.test/d> a dcat:Dataset ; dct:title "T" .'
+    )
+    words = ("catalogue", "validate", "--from", file, "--profile", "dcat-ap-3.0.1", "--format", "json")
+    ran = fairbank(*words)
+    assert ran.code == 1 and "dcat-ap-3.0.1: 1 violations" in ran.err
+    violations = [row for row in json.loads(ran.out) if row["severity"] == "violation"]
+    assert [(row["property"], row["filler"], row["subject"]) for row in violations] == [
+        ("dct:description", "curator", "https://x.test/d")
+    ]
+    file.write_text(file.read_text().replace('"T"', '"T" ; dct:description "D"'))
+    fairbank(*words).ok()
+    file.write_text("")
+    fairbank(*words).refused("FB-CAT-078", code=2)
+    assert fairbank("catalogue", "validate").code == 2
+    assert fairbank("catalogue", "validate", "alpha/told", "--from", file).code == 2
+
+
 def test_what_is_met_is_shown_on_demand(fairbank: Run, url: str) -> None:
     words = ("catalogue", "validate", "alpha/told", "--profile", "fdp-1.2", "--all")
     assert "dct:title" in fairbank("--hub", url, *words).ok().out

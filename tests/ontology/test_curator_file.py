@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -47,6 +48,14 @@ def test_conditions_are_taken_by_word_name_or_code_and_kept_as_words() -> None:
         biomarkers=("suv",),
         omics_held=False,
     )
+
+
+def test_the_example_in_the_how_to_is_read() -> None:
+    page = Path(__file__).resolve().parents[2] / "docs" / "how-to" / "describe-a-dataset.md"
+    (example,) = re.findall(r"^```toml\n(.*?)^```$", page.read_text(encoding="utf-8"), re.M | re.S)
+    said = curator_file.read(example)
+    assert said.conditions == ("non-small-cell-lung-cancer", "copd")
+    assert said.annotation_guideline is not None and said.health_records_held is False
 
 
 @pytest.mark.parametrize(

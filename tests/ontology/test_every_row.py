@@ -21,6 +21,7 @@ from fairbank.ontology import terms
 from fairbank.ontology.profiles import shapes
 from fairbank.ontology.profiles.document import triples
 from fairbank.ontology.profiles.facts import SUBJECTS, Facts, Iri, Literal, Term, Triple
+from fairbank.ontology.profiles.judging import Said, State, judge
 from fairbank.ontology.profiles.listing import PROFILES
 from fairbank.ontology.profiles.rows import NodeKind, Profile, Row, Table
 
@@ -75,6 +76,17 @@ def validated(data: Graph, shapes_graph: Graph) -> dict[str, set[Result]]:
         shape = str(report.value(result, SH.sourceShape))
         several = "-or-" in shape
         found[focus.partition("#")[0]].add((focus, shape, "" if several else str(path), severity))
+    return found
+
+
+def judged(name: str, made: list[Triple]) -> set[tuple[str, str, str]]:
+    """Return focus node, shape and severity of what the tables themselves find."""
+    profile, found = PROFILES[name], set()
+    for score in judge(profile, Said(made)):
+        # What is described elsewhere lacks everything here; the validator's results about it are left out as well.
+        if score.state is not State.MET and score.subject != ELSEWHERE.value:
+            make = shapes.presence_shape if score.state is State.MISSING else shapes.form_shape
+            found.add((score.subject, make(profile, score.table, score.row), score.severity.value))
     return found
 
 
@@ -209,6 +221,8 @@ def test_each_fault_of_each_row_is_found_alone(name: str, facts: Make, graph: Ma
     told: dict[str, str] = {}
     for place in places(profile, whole):
         for words, document, results in faults(made, place):
+            told_by_tables = {(focus, shape, severity) for focus, shape, _, severity in results}
+            assert judged(name, document) == told_by_tables, (place.table.name, place.row.paths, words)
             iri = f"{whole.iri}-{len(expected)}"
             for triple in graph(moved(document, whole.iri, iri)):
                 data.add(triple)
@@ -246,3 +260,4 @@ def test_whatever_is_left_out_is_missed_and_nothing_else(
         and (not place.table.linked_by or place.subject in linked(made, place.table))
     }
     assert validated(graph(made), shapes_of(name)).get(whole.iri, set()) == expected - {None}
+    assert judged(name, made) == {(focus, shape, severity) for focus, shape, _, severity in expected - {None}}

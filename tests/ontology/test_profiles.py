@@ -17,10 +17,11 @@ from fairbank.ontology.profiles import namespaces as ns
 from fairbank.ontology.profiles import shapes
 from fairbank.ontology.profiles.document import triples
 from fairbank.ontology.profiles.facts import SUBJECTS, Facts, Iri, Literal, Triple
+from fairbank.ontology.profiles.judging import State
 from fairbank.ontology.profiles.listing import PROFILES, profile_named
 from fairbank.ontology.profiles.rows import Profile, Row, Severity, Table
-from fairbank.ontology.profiles.scorecard import State, field_of, left, scorecard
-from fairbank.ontology.profiles.values import FIELDS, VALUES
+from fairbank.ontology.profiles.scorecard import left, scorecard
+from fairbank.ontology.profiles.values import FIELDS, VALUES, field_of
 from fairbank.ontology.record import AccessRights, DatasetRecord, Distribution, HowKnown, Totals
 from fairbank.ontology.stewardship import Stewardship
 from fairbank.ontology.terms import DCAT, DCT, FB, access_right

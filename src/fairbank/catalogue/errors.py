@@ -38,6 +38,9 @@ FairbankError
     ├── ParameterRefused       FB-CAT-071
     ├── DatasetWithdrawn       FB-CAT-072
     ├── SearchRefused          FB-CAT-073
+    ├── DocumentTooLarge       FB-CAT-077
+    ├── DocumentEmpty          FB-CAT-078
+    ├── DocumentUnsound        FB-CAT-079
     ├── CatalogNotFound        FB-CAT-110
     └── DistributionNotFound   FB-CAT-111
 """
@@ -336,6 +339,27 @@ class SearchRefused(CatalogueError):
 
     code = "FB-CAT-073"
     kind = Kind.REFUSED
+
+
+class DocumentTooLarge(CatalogueError):
+    """A file that is to be judged by the profiles is larger than a description of datasets can be."""
+
+    code = "FB-CAT-077"
+    kind = Kind.TOO_LARGE
+
+
+class DocumentEmpty(CatalogueError):
+    """A file that is to be judged by the profiles describes no dataset."""
+
+    code = "FB-CAT-078"
+    kind = Kind.MISUSE
+
+
+class DocumentUnsound(CatalogueError):
+    """A file that is to be judged by the profiles holds values that are none."""
+
+    code = "FB-CAT-079"
+    kind = Kind.MISUSE
 
 
 class CatalogNotFound(CatalogueError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from functools import lru_cache
 from typing import Any
 
@@ -17,9 +17,10 @@ from fairbank.clock import iso
 from fairbank.ontology.profiles import namespaces
 from fairbank.ontology.profiles.document import triples
 from fairbank.ontology.profiles.facts import Facts, Triple
+from fairbank.ontology.profiles.judging import Score, State
 from fairbank.ontology.profiles.listing import PROFILES, profile_named
 from fairbank.ontology.profiles.rows import Profile, Severity
-from fairbank.ontology.profiles.scorecard import Score, State, left, scorecard
+from fairbank.ontology.profiles.scorecard import left, scorecard
 from fairbank.ontology.record import DatasetRecord
 
 
@@ -59,7 +60,7 @@ def quality(session: Session, hub: Hub, row: DatasetRow, *, profile: str | None)
         "node": row.node,
         "dataset": row.dataset,
         "version": row.version,
-        "profiles": [_card(each, facts_of(session, hub, row, each)) for each in chosen],
+        "profiles": [card(each, scorecard(each, facts_of(session, hub, row, each))) for each in chosen],
     }
 
 
@@ -91,8 +92,8 @@ def _opened(envelope: bytes, signer: str) -> DatasetRecord:
     return DatasetRecord.open(envelope, trusted=[signer])[0]
 
 
-def _card(profile: Profile, facts: Facts) -> dict[str, Any]:
-    scores = scorecard(profile, facts)
+def card(profile: Profile, scores: Collection[Score]) -> dict[str, Any]:
+    """Return a scorecard in the form that readers get."""
     return {
         "profile": profile.name,
         "title": profile.title,

@@ -59,7 +59,7 @@ def load(files: Sequence[RdfFile], folder: Path) -> Loaded:
     place.parent.mkdir(parents=True)
     store = ox.Store(str(place))
     for file in files:
-        _read(store, file)
+        store.bulk_extend(quads(file))
     store.flush()
     graphs = tuple(sorted(graph.value for graph in store.named_graphs() if isinstance(graph, ox.NamedNode)))
     loaded = Loaded(statements=len(store), graphs=graphs)
@@ -69,9 +69,22 @@ def load(files: Sequence[RdfFile], folder: Path) -> Loaded:
     return loaded
 
 
-def _read(store: ox.Store, file: RdfFile) -> None:
+def quads(file: RdfFile) -> Iterator[ox.Quad]:
+    """Yield the statements of a file.
+
+    Raises:
+        RdfFileRefused: if it is not there, its format is not known, or it cannot be parsed.
+    """
+    base = file.path.resolve().as_uri()
+    graph = _graph(file.graph)
+    form = _format(file.path)
     try:
-        store.bulk_extend(_quads(file))
+        # Blank nodes of two files are never the same, even if they have the same label.
+        for quad in ox.parse(path=str(file.path), format=form, base_iri=base, rename_blank_nodes=True):
+            if quad.graph_name == ox.DefaultGraph():
+                yield ox.Quad(quad.subject, quad.predicate, quad.object, graph)
+            else:
+                yield quad
     except SyntaxError as err:
         raise _unparsable(file.path, err) from err
     except OSError as err:
@@ -80,19 +93,6 @@ def _read(store: ox.Store, file: RdfFile) -> None:
             why=f"{err.strerror or err}.",
             todo="Check its name and its mode.",
         ) from err
-
-
-def _quads(file: RdfFile) -> Iterator[ox.Quad]:
-    base = file.path.resolve().as_uri()
-    graph = _graph(file.graph)
-    # Blank nodes of two files are never the same, even if they have the same label.
-    for quad in ox.parse(
-        path=str(file.path), format=_format(file.path), base_iri=base, rename_blank_nodes=True
-    ):
-        if quad.graph_name == ox.DefaultGraph():
-            yield ox.Quad(quad.subject, quad.predicate, quad.object, graph)
-        else:
-            yield quad
 
 
 def _format(path: Path) -> ox.RdfFormat:

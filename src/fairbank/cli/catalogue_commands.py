@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -40,7 +41,13 @@ def status(ctx: typer.Context, format: FormatOption = Format.TABLE) -> None:
 @app.command()
 def validate(
     ctx: typer.Context,
-    dataset: Annotated[str, typer.Argument(help="IRI of the dataset, or NODE/NAME.")],
+    dataset: Annotated[str, typer.Argument(help="IRI of a dataset of the hub, or NODE/NAME.")] = "",
+    file: Annotated[
+        str,
+        typer.Option(
+            "--from", metavar="FILE", help="RDF file to judge instead; its ending tells its format."
+        ),
+    ] = "",
     profile: Annotated[
         str | None, typer.Option(help="Profile; all that are for the dataset's access level by default.")
     ] = None,
@@ -49,12 +56,19 @@ def validate(
 ) -> None:
     """Show what a dataset's description lacks by the export profiles, and who can supply it.
 
-    Exits with 1 if something mandatory is left.
+    Without --from it is a dataset of the hub. Exits with 1 if something mandatory is left.
 
     Example: fairbank catalogue validate northfield/northfield-ct --profile healthdcat-ap-r8-non-public
     """
-    path = dataset.partition("/datasets/")[2] or dataset
-    cards = api(ctx).get(f"/datasets/{path}/quality", profile=profile)["profiles"]
+    if bool(dataset) == bool(file):
+        raise typer.BadParameter("name a dataset of the hub, or a file (--from FILE)")
+    if file:
+        from fairbank.catalogue.document_files import cards as cards_of
+
+        cards = cards_of(Path(file), profile=profile)
+    else:
+        path = dataset.partition("/datasets/")[2] or dataset
+        cards = api(ctx).get(f"/datasets/{path}/quality", profile=profile)["profiles"]
     judged = [card for card in cards if profile is not None or card["applies"]]
     rows = [
         {"profile": card["profile"], **row}
@@ -62,7 +76,10 @@ def validate(
         for row in card["properties"]
         if everything or row["state"] != "met"
     ]
-    columns = ("profile", "severity", "property", "resource", "state", "filler", "field", "note")
+    columns = ["profile", "severity", "property", "resource", "state", "filler", "field", "note"]
+    if file:
+        # A file may hold several datasets, and resources under any name.
+        columns.append("subject")
     show_rows(rows, columns=columns, format=format, empty="Nothing is missing.")
     for card in judged:
         counts = (f"{card[name]} {name}" for name in ("violations", "warnings", "infos"))

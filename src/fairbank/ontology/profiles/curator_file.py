@@ -17,8 +17,7 @@ from fairbank.ontology.conditions import CONDITIONS, condition
 from fairbank.ontology.errors import MalformedObject, UnknownTerm
 from fairbank.ontology.profiles.listing import PROFILES
 from fairbank.ontology.profiles.rows import Severity
-from fairbank.ontology.profiles.scorecard import field_of
-from fairbank.ontology.profiles.values import FIELDS
+from fairbank.ontology.profiles.values import FIELDS, field_of
 from fairbank.ontology.record import UNKNOWN
 from fairbank.ontology.stewardship import Stewardship
 from fairbank.ontology.wire import Part

@@ -5,10 +5,10 @@ imaging dataset has such properties. Not covered: policies (ODRL), checksums, va
 contact points.
 
 The profile takes many values from EUCAIM's hyper-ontology, which could not be had as a file. What comes from the images
-is given by DICOM codes (modality), SNOMED CT codes (body part, annotated structures), and concepts with a label (manufacturer, sex), so a
-harvester has to map them; what the curator gives is an IRI and is not looked up, and where no IRI of a condition is
-given the MONDO id of the first condition stands for it. The sex is the one of DICOM
-(0010,0040), which need not be the one at birth.
+is given by DICOM codes (modality), SNOMED CT codes (body part, annotated structures), and concepts with a label
+(manufacturer, sex), so a harvester has to map them; what the curator gives is an IRI and is not looked up, and where no
+IRI of a condition is given the MONDO id of the first condition stands for it. The sex is the one of DICOM (0010,0040),
+which need not be the one at birth.
 
 Source: EUCAIM/eucaim_dcat_ap, releases/v2.0, Dataset.md and Distribution.md; its vocabulary of access conditions.
 """

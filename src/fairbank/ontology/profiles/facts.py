@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from fairbank.ontology import terms
+from fairbank.ontology.annotation_labels import code_of_label
 from fairbank.ontology.biomarkers import BIOMARKERS, Biomarker
 from fairbank.ontology.conditions import CONDITIONS, Condition
-from fairbank.ontology.annotation_labels import code_of_label
 from fairbank.ontology.record import UNKNOWN, DatasetRecord
 from fairbank.ontology.stewardship import ADDRESS, EMAIL, Organisation, Stewardship
 from fairbank.ontology.vocabulary import OTHER_MANUFACTURER

@@ -11,7 +11,9 @@ from fairbank.ontology.counts import Count
 from fairbank.ontology.profiles import facts as known
 from fairbank.ontology.profiles import namespaces as ns
 from fairbank.ontology.profiles.facts import SUBJECTS, Facts, Iri, Literal, Term
+from fairbank.ontology.profiles.rows import Origin, Row, Table
 from fairbank.ontology.record import Activity, ActivityKind
+from fairbank.ontology.stewardship import Stewardship
 
 ValueFunction = Callable[[Facts, str], tuple[Term, ...]]
 _WHOLE: Final = terms.XSD + "nonNegativeInteger"
@@ -330,3 +332,13 @@ AGENT_FIELDS: Final[dict[str, str]] = {
     "Custodian": "custodian",
     "AgentContactPoint": "publisher_email, publisher_page, hdab, custodian",
 }
+
+
+def field_of(table: Table, row: Row) -> str:
+    """Return what the curator would fill in for a row; empty where the curator cannot."""
+    if row.origin is not Origin.CURATOR:
+        return ""
+    if table.name in AGENT_FIELDS:
+        own = (table.name, row.value) == ("Publisher", "agent_name")
+        return "publisher" if own else AGENT_FIELDS[table.name]
+    return row.value if row.value in Stewardship.model_fields else FIELDS.get(row.value, row.value)
