@@ -17,133 +17,65 @@ from __future__ import annotations
 
 from typing import Final
 
-from fairbank.ontology import terms
 from fairbank.ontology.profiles import namespaces as ns
-from fairbank.ontology.profiles.dcat_ap import DISTRIBUTION_CLASS
-from fairbank.ontology.profiles.healthdcat_ap import AGENTS
+from fairbank.ontology.profiles import properties as of
+from fairbank.ontology.profiles.healthdcat_ap import LINKED
 from fairbank.ontology.profiles.resources import (
-    ACQUIRED,
-    AGENT_CONTACT,
-    ALSO,
     ALSO_TABLES,
-    COMPUTED,
     CONSTANT,
     CURATOR,
     DCAT,
     DCT,
-    EXACT_ONLY,
-    GENERATION,
-    KIND,
-    LICENCE,
-    PROVENANCE,
-    RETENTION,
     SOURCE,
-    STUDIES,
-    WHOLE,
     concepts,
-)  # fmt: skip
-from fairbank.ontology.profiles.rows import (
-    LINK,
-    Profile,
-    Table,
-    described,
-    may,
-    must,
-    one_of,
-    row,
-    should,
-    typed,
-)  # fmt: skip
+)
+from fairbank.ontology.profiles.rows import LINK, Profile, may, must, one_of, row, should
 
-_H: Final = ns.HEALTH
 _E: Final = ns.EUCAIM
-_AGENT: Final = described(terms.FOAF + "Agent")
-_CONCEPT: Final = described(terms.SKOS + "Concept")
 
-_DATASET: Final = Table(
-    "Dataset",
-    (DCAT + "Dataset",),
-    "dataset",
-    (
-        *must(
-            row(DCT + "identifier", "identifier", COMPUTED, most=1),
-            row(DCT + "title", "title", CURATOR),
-            row(DCT + "description", "description", CURATOR),
-            row(DCAT + "version", "version", COMPUTED, most=1),
-            row(_E + "interoperabilityLevel", "interoperability_level", CURATOR, LINK, most=1),
-            row(DCAT + "distribution", "distribution", COMPUTED, described(DISTRIBUTION_CLASS)),
-            row(DCAT + "contactPoint", "contact", CURATOR, described(terms.VCARD + "Kind")),
-            row(DCAT + "theme", "theme", CONSTANT, one_of(ns.HEALTH_THEME), most=1),
-            row(_H + "healthCategory", "health_category", CONSTANT, LINK),
-            row(DCT + "type", "dataset_types", CURATOR, LINK),
-            row(DCT + "accessRights", "access_rights", CURATOR, one_of(*ns.ACCESS_RIGHTS), most=1),
-            row(ns.DCATAP + "applicableLegislation", "legislation", CONSTANT, LINK),
-            row(DCT + "publisher", "publisher", CURATOR, _AGENT, most=1),
-            row(
-                _H + "hasStructuredData", "no_structured_data", CONSTANT, typed(terms.XSD + "boolean"), most=1
-            ),
-            row(_H + "numberOfUniqueIndividuals", "individuals", COMPUTED, WHOLE, most=1, note=EXACT_ONLY),
-            row(_H + "numberOfRecords", "studies", COMPUTED, WHOLE, most=1, note=STUDIES),
-            row(_E + "hasBirthSex", "sexes", SOURCE, _CONCEPT),
-            row(_E + "hasCondition", "primary_condition", CURATOR, LINK, most=1),
-            row(_E + "collectionMethod", "collection_methods", CURATOR, LINK),
-            row(_E + "hasImageModality", "modalities", SOURCE, LINK),
-            row(_E + "hasEquipmentManufacturer", "manufacturers", SOURCE, _CONCEPT),
-            row(_E + "hasImageBodyPart", "body_parts", SOURCE, LINK),
-            row(DCAT + "keyword", "keywords", CURATOR),
-            row(DCT + "provenance", "provenance", COMPUTED, described(DCT + "ProvenanceStatement")),
-            row(_H + "hdab", "hdab", CURATOR, _AGENT, most=1),
-        ),
-        *should(
-            row(terms.FOAF + "page", "documentation", CURATOR, LINK),
-            row(_H + "healthTheme", "health_themes", CURATOR, LINK),
-            row(ns.DPV + "hasLegalBasis", "legal_bases", CURATOR, LINK),
-            row(ns.DPV + "hasPurpose", "purposes", CURATOR, LINK),
-            row(ns.DPV + "hasPersonalData", "personal_data", CURATOR, LINK),
-            row(_H + "retentionPeriod", "retention", CURATOR, described(DCT + "PeriodOfTime"), most=1),
-            row(_H + "minTypicalAge", "least_age", SOURCE, WHOLE, most=1),
-            row(_H + "maxTypicalAge", "greatest_age", SOURCE, WHOLE, most=1),
-            row(_H + "populationCoverage", "population_coverage", CURATOR),
-            row(DCT + "temporal", "acquired", SOURCE, described(DCT + "PeriodOfTime")),
-            row(_H + "hasCodingSystem", "coding_systems", CURATOR, LINK),
-            row(_H + "hasCodeValues", "code_values", CURATOR),
-            row(ns.GEODCATAP + "custodian", "custodian", CURATOR, _AGENT, most=1),
-        ),
-        *may(
-            row(DCT + "spatial", "spatial", CURATOR, LINK),
-            row(_E + "hasAnnotationLabel", "annotation_labels", CURATOR, LINK),
-            row(_E + "hasAlgorithmType", "segmentation_methods", CURATOR, LINK),
-            row(terms.PROV + "wasGeneratedBy", "generation", CURATOR, described(terms.PROV + "Activity")),
-            row(
-                DCT + "conformsTo",
-                "dicom_standard",
-                CONSTANT,
-                LINK,
-                note="a standard of the table, never a profile",
-            ),
-        ),
-        *ALSO,
+_DATASET: Final = of.dataset(
+    *must(
+        *of.once(of.IDENTIFIER),
+        of.TITLE,
+        of.DESCRIPTION,
+        of.VERSION,
+        row(_E + "interoperabilityLevel", "interoperability_level", CURATOR, LINK, most=1),
+        of.DISTRIBUTION,
+        of.CONTACT,
+        row(DCAT + "theme", "theme", CONSTANT, one_of(ns.HEALTH_THEME), most=1),
+        of.TYPE,
+        of.ACCESS_RIGHTS,
+        of.LEGISLATION,
+        of.PUBLISHER,
+        *of.HEALTH,
+        of.INDIVIDUALS,
+        of.STUDIES,
+        row(_E + "hasBirthSex", "sexes", SOURCE, of.CONCEPT),
+        row(_E + "hasCondition", "primary_condition", CURATOR, LINK, most=1),
+        row(_E + "collectionMethod", "collection_methods", CURATOR, LINK),
+        row(_E + "hasImageModality", "modalities", SOURCE, LINK),
+        row(_E + "hasEquipmentManufacturer", "manufacturers", SOURCE, of.CONCEPT),
+        row(_E + "hasImageBodyPart", "body_parts", SOURCE, LINK),
+        of.KEYWORDS,
+        of.PROVENANCE,
+    ),
+    *should(of.DOCUMENTATION, *of.ABOUT_HEALTH),
+    *may(
+        of.SPATIAL,
+        row(_E + "hasAnnotationLabel", "annotation_labels", CURATOR, LINK),
+        row(_E + "hasAlgorithmType", "segmentation_methods", CURATOR, LINK),
+        of.GENERATION,
+        of.DICOM,
     ),
 )
 
-_DISTRIBUTION: Final = Table(
-    "Distribution",
-    (DISTRIBUTION_CLASS,),
-    "in-situ",
-    (
-        *must(
-            row(DCAT + "accessURL", "access_address", COMPUTED, LINK),
-            row(ns.DCATAP + "applicableLegislation", "legislation", CONSTANT, LINK),
-            row(DCT + "rights", "in_situ", CONSTANT, one_of(*ns.ACCESS_CONDITIONS)),
-        ),
-        *should(
-            row(DCT + "description", "distribution_text", CONSTANT),
-            row(ns.DCATAP + "availability", "availability", CURATOR, LINK, most=1),
-            row(DCT + "format", "file_format", CURATOR, LINK, most=1),
-            row(DCT + "license", "licence", CURATOR, LINK, most=1),
-        ),
-        *may(row(DCT + "title", "distribution_title", CONSTANT)),
+_DISTRIBUTION: Final = of.distribution(
+    *must(
+        of.ACCESS_ADDRESS,
+        of.LEGISLATION,
+        row(DCT + "rights", "in_situ", CONSTANT, one_of(*ns.ACCESS_CONDITIONS)),
     ),
+    *of.OF_DISTRIBUTIONS,
 )
 
 EUCAIM: Final = Profile(
@@ -155,14 +87,7 @@ EUCAIM: Final = Profile(
     tables=(
         _DATASET,
         _DISTRIBUTION,
-        *AGENTS,
-        KIND,
-        AGENT_CONTACT,
-        ACQUIRED,
-        RETENTION,
-        PROVENANCE,
-        GENERATION,
-        LICENCE,
+        *LINKED,
         concepts("Manufacturer", "manufacturers", _E + "hasEquipmentManufacturer"),
         concepts("Sex", "sexes", _E + "hasBirthSex"),
         *ALSO_TABLES,

@@ -15,9 +15,9 @@ from typing import Final
 
 from fairbank.ontology import terms
 from fairbank.ontology.profiles import namespaces as ns
-from fairbank.ontology.profiles.dcat_ap import CONTACT, DISTRIBUTION_CLASS
+from fairbank.ontology.profiles import properties as of
+from fairbank.ontology.profiles.dcat_ap import CONTACT
 from fairbank.ontology.profiles.resources import (
-    ALSO,
     ALSO_TABLES,
     COMPUTED,
     CONSTANT,
@@ -26,73 +26,44 @@ from fairbank.ontology.profiles.resources import (
     DCT,
     LICENCE,
     agent,
-)  # fmt: skip
-from fairbank.ontology.profiles.rows import (
-    LINK,
-    Profile,
-    Table,
-    described,
-    may,
-    must,
-    one_of,
-    row,
-    should,
-    typed,
 )
+from fairbank.ontology.profiles.rows import LINK, Profile, may, must, one_of, row, should, typed
 
 _MOMENT: Final = typed(terms.XSD + "dateTime")
 
-_DATASET: Final = Table(
-    "Dataset",
-    (DCAT + "Dataset",),
-    "dataset",
-    (
-        *must(
-            row(DCT + "title", "title", CURATOR, most=1),
-            row(DCT + "publisher", "publisher", CURATOR, described(terms.FOAF + "Agent"), most=1),
-            row(DCT + "hasVersion", "version", COMPUTED, most=1),
-            row(DCAT + "theme", "theme", CONSTANT, LINK),
+_DATASET: Final = of.dataset(
+    *must(*of.once(of.TITLE), of.PUBLISHER, row(DCT + "hasVersion", "version", COMPUTED, most=1), of.THEME),
+    *should(
+        row(
+            DCT + "conformsTo",
+            "profile",
+            COMPUTED,
+            LINK,
+            most=1,
+            note="the profile, not a standard of the data",
         ),
-        *should(
-            row(
-                DCT + "conformsTo",
-                "profile",
-                COMPUTED,
-                LINK,
-                most=1,
-                note="the profile, not a standard of the data",
-            ),
-            row(ns.FDP_O + "metadataIdentifier", "metadata", COMPUTED, LINK, most=1),
-            row(ns.FDP_O + "metadataIssued", "issued", COMPUTED, _MOMENT, most=1),
-            row(ns.FDP_O + "metadataModified", "modified", COMPUTED, _MOMENT, most=1),
-        ),
-        *may(
-            row(DCT + "description", "description", CURATOR, most=1),
-            row(DCT + "license", "licence", CURATOR, LINK, most=1),
-            row(DCT + "issued", "issued", COMPUTED, _MOMENT, most=1),
-            row(DCT + "modified", "modified", COMPUTED, _MOMENT, most=1),
-            row(DCAT + "contactPoint", "contact", CURATOR, LINK, most=1),
-            row(DCAT + "keyword", "keywords", CURATOR),
-            row(DCAT + "landingPage", "page", COMPUTED, LINK, most=1),
-        ),
-        row(DCT + "identifier", "identifier", COMPUTED),
-        row(DCT + "accessRights", "access_rights", CURATOR, one_of(*ns.ACCESS_RIGHTS)),
-        row(DCAT + "distribution", "distribution", COMPUTED, described(DISTRIBUTION_CLASS)),
-        *ALSO,
+        row(ns.FDP_O + "metadataIdentifier", "metadata", COMPUTED, LINK, most=1),
+        row(ns.FDP_O + "metadataIssued", "issued", COMPUTED, _MOMENT, most=1),
+        row(ns.FDP_O + "metadataModified", "modified", COMPUTED, _MOMENT, most=1),
     ),
+    *may(
+        *of.once(of.DESCRIPTION),
+        of.LICENCE,
+        of.ISSUED,
+        of.MODIFIED,
+        # Any IRI: the schema does not ask what kind of thing it is.
+        row(DCAT + "contactPoint", "contact", CURATOR, LINK, most=1),
+        of.KEYWORDS,
+        *of.once(of.PAGE),
+    ),
+    of.IDENTIFIER,
+    row(DCT + "accessRights", "access_rights", CURATOR, one_of(*ns.ACCESS_RIGHTS)),
+    of.DISTRIBUTION,
 )
 
-_DISTRIBUTION: Final = Table(
-    "Distribution",
-    (DISTRIBUTION_CLASS,),
-    "in-situ",
-    (
-        *must(row(DCAT + "mediaType", "dicom_media_type", CONSTANT, most=1)),
-        *may(
-            row(DCAT + "accessURL", "access_address", COMPUTED, LINK, most=1),
-            row(DCT + "title", "distribution_title", CONSTANT, most=1),
-        ),
-    ),
+_DISTRIBUTION: Final = of.distribution(
+    *must(row(DCAT + "mediaType", "dicom_media_type", CONSTANT, most=1)),
+    *may(*of.once(of.ACCESS_ADDRESS, of.DISTRIBUTION_TITLE)),
 )
 
 _PUBLISHER: Final = agent(

@@ -16,9 +16,6 @@ _YES_OR_NO: Final = typed(terms.XSD + "boolean")
 _YEAR: Final = typed(terms.XSD + "gYear")
 COMPUTED, SOURCE, CURATOR, CONSTANT = Origin.COMPUTED, Origin.SOURCE, Origin.CURATOR, Origin.CONSTANT
 
-EXACT_ONLY: Final = "left out where the count is withheld"
-STUDIES: Final = "number of imaging studies; " + EXACT_ONLY
-
 # Written in every profile, asked for by none: data-use terms, that a count is withheld, what there is beside images.
 ALSO: Final[tuple[Row, ...]] = (
     row(terms.DATA_USE, "data_use", CURATOR, LINK),
