@@ -16,8 +16,11 @@ from fairbank.catalogue.accounts import Role
 from fairbank.catalogue.context import Hub
 from fairbank.catalogue.records import Visibility
 from fairbank.database import writing
+from fairbank.ontology import terms
+from fairbank.ontology.counts import Count
 from fairbank.ontology.profiles.listing import PROFILES
-from fairbank.ontology.stewardship import Stewardship
+from fairbank.ontology.record import Totals
+from fairbank.ontology.stewardship import Guideline, Stewardship
 from fairbank.web.hub_app import create_app
 
 Make = Callable[..., Any]
@@ -152,6 +155,30 @@ def test_each_level_fits_the_shapes_that_it_names(web: TestClient, point: Make) 
         assert not [each for triple in graph for each in triple if each.n3().startswith("_:")], (
             "no blank nodes"
         )
+
+
+def test_a_dataset_with_withheld_counts_and_holdings_fits_its_shapes(
+    web: TestClient, published: Make
+) -> None:
+    below = Count.below(10)
+    published(
+        "lungs",
+        totals=Totals(subjects=below, studies=below, series=below, instances=below),
+        stewardship=Stewardship(
+            conditions=("lung-cancer",),
+            annotation_guideline=Guideline(title="How lesions are drawn"),
+            biorepositories=("bbmri-eric:ID:DE_BMBH",),
+            biomarkers=("suv",),
+            omics_held=True,
+            planned_time_points=3,
+            planned_follow_up="P5Y",
+        ),
+    )
+    graph = read(web, LUNGS)
+    assert violations(graph, web.get("/datasets/alpha/lungs/spec").text) == []
+    # Once from what SPARQL sees, once from the layer of the FAIR Data Point: the same triple.
+    assert len(list(graph.objects(URIRef(LUNGS), URIRef(terms.SUBJECT_BELOW)))) == 1
+    assert len(list(graph.objects(URIRef(LUNGS), URIRef(terms.PLANNED_TIME_POINTS)))) == 1
 
 
 @pytest.mark.parametrize(

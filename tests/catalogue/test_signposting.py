@@ -10,6 +10,7 @@ from starlette.testclient import TestClient
 
 from fairbank.catalogue.context import Hub
 from fairbank.catalogue.signposting import MOST_ITEMS
+from fairbank.ontology.stewardship import Stewardship
 from fairbank.web.hub_app import create_app
 
 Make = Callable[..., Any]
@@ -111,6 +112,16 @@ def test_a_dataset_in_words_of_schema_org(web: TestClient, published: Make) -> N
     assert said["includedInDataCatalog"]["@id"] == CATALOG
     assert said["conditionsOfAccess"].endswith("/access-right/NON_PUBLIC")
     assert [each["@id"] for each in said["distribution"]] == [f"{LUNGS}#in-situ"]
+
+
+def test_schema_org_says_what_a_dataset_is_about(web: TestClient, published: Make) -> None:
+    published("lungs", stewardship=Stewardship(conditions=("copd",)))
+    published("brains")
+    found = web.get("/datasets/alpha/lungs?profile=schema.org").json()
+    assert [(each["@type"], each["sameAs"]) for each in found["about"]] == [
+        ("MedicalCondition", "http://purl.obolibrary.org/obo/MONDO_0005002")
+    ]
+    assert "about" not in web.get("/datasets/alpha/brains?profile=schema.org").json()
 
 
 def test_catalog_and_root_in_words_of_schema_org(web: TestClient, published: Make) -> None:

@@ -14,7 +14,7 @@ from starlette.requests import Request
 
 from fairbank.catalogue.fdp import POINT_TEXT, TITLE, Catalog, Point, catalog_iri
 from fairbank.clock import iso
-from fairbank.ontology.profiles.facts import Facts, distributions, licence_address
+from fairbank.ontology.profiles.facts import Facts, conditions, distributions, licence_address
 from fairbank.ontology.profiles.values import VALUES
 
 CONTEXT: Final = "https://schema.org/"
@@ -56,6 +56,10 @@ def dataset(facts: Facts) -> dict[str, Any]:
     }
     if licence := licence_address(facts) or facts.record.licence:
         found["license"] = licence
+    if about := conditions(facts):
+        found["about"] = [
+            {"@type": "MedicalCondition", "name": each.label, "sameAs": each.iri} for each in about
+        ]
     years = (facts.record.acquired_from, facts.record.acquired_to)
     if any(years):
         found["temporalCoverage"] = "/".join(f"{year:04d}" if year else ".." for year in years)
