@@ -20,6 +20,7 @@ from fairbank.catalogue import export, nodes, records
 from fairbank.catalogue.context import Hub, init_hub
 from fairbank.catalogue.errors import RecordRefused
 from fairbank.catalogue.negotiation import ExportFormat
+from fairbank.catalogue.ontology_view import ontology_graph
 from fairbank.catalogue.projector import Projector
 from fairbank.catalogue.records import Visibility
 from fairbank.clock import FixedClock
@@ -44,7 +45,9 @@ def exported(hub: Hub, form: ExportFormat = ExportFormat.NQUADS, *, whole: bool 
 def from_the_view(hub: Hub, *, whole: bool = False) -> bytes:
     """The same from the snapshot that SPARQL reads."""
     snapshot: Any = ox.Store.read_only(str((hub.rdf / "current").resolve()))
-    chosen = snapshot if whole else export.canonical(snapshot, hub.base_iri)
+    ontology = ox.NamedNode(ontology_graph(hub.base_iri))
+    view = [quad for quad in snapshot if quad.graph_name != ontology]
+    chosen = view if whole else export.canonical(view, hub.base_iri)
     return export.written(chosen, ExportFormat.NQUADS)
 
 

@@ -1,13 +1,11 @@
 from __future__ import annotations
 
-from importlib.resources import files
-
 import pytest
-from rdflib import RDFS, Graph, URIRef
+from rdflib import Graph
 
 from fairbank.ontology import mappings, shapes, terms
+from fairbank.ontology.model.listing import TERMS
 
-FB = terms.FB
 DATASET = """
 @prefix ex: <https://hub.test/datasets/a/d#> .
 <https://hub.test/datasets/a/d> a dcat:Dataset ; dct:title "T" ; dct:description "D" ; dct:publisher ex:publisher ;
@@ -21,27 +19,6 @@ ex:s1 a fb:Stratum ; qb:dataSet ex:cube ; fb:ofDataset <https://hub.test/dataset
 """
 
 
-def vocabulary() -> Graph:
-    return Graph().parse(data=(files("fairbank.ontology") / "fairbank.ttl").read_text(), format="turtle")
-
-
-def names_in_code() -> set[str]:
-    values = [value for name, value in vars(terms).items() if name.isupper() and isinstance(value, str)]
-    return {value for value in values if value.startswith(FB) and value != FB}
-
-
-def test_every_term_in_the_code_is_defined_and_every_definition_is_in_the_code() -> None:
-    defined = {str(subject) for subject in set(vocabulary().subjects()) if str(subject).startswith(FB)}
-    assert defined == names_in_code()
-
-
-def test_every_term_has_a_label_and_a_sentence() -> None:
-    graph = vocabulary()
-    for name in names_in_code():
-        assert graph.value(URIRef(name), RDFS.label), name
-        assert str(graph.value(URIRef(name), RDFS.comment)).endswith("."), name
-
-
 def test_mapped_attributes_are_those_of_the_standard() -> None:
     from pydicom.datadict import keyword_for_tag
 
@@ -51,7 +28,7 @@ def test_mapped_attributes_are_those_of_the_standard() -> None:
 
 
 def test_mapped_properties_are_defined() -> None:
-    assert {each.property for each in mappings.MAPPINGS} <= names_in_code()
+    assert {each.property for each in mappings.MAPPINGS} <= {each.iri for each in TERMS.values()}
 
 
 @pytest.mark.parametrize(

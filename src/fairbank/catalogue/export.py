@@ -12,6 +12,7 @@ from pyoxigraph import NamedNode, Quad, RdfFormat, Store, Triple, parse, seriali
 from sqlalchemy.orm import Session
 
 from fairbank.catalogue.negotiation import ExportFormat
+from fairbank.catalogue.ontology_view import ontology_graph
 from fairbank.catalogue.projector import graph_quads
 from fairbank.catalogue.visibility import visible_graphs
 from fairbank.ontology import terms
@@ -40,6 +41,8 @@ def published_quads(session: Session, base_iri: str) -> Iterator[Quad]:
     store.bulk_extend(
         quad
         for graph in visible_graphs(session, base_iri, None)
+        # The ontology is the software's, not the hub's: `fairbank ontology export` writes it.
+        if graph != ontology_graph(base_iri)
         for quad in graph_quads(session, base_iri, graph)
     )
     yield from store

@@ -22,6 +22,7 @@ from fairbank import events
 from fairbank.catalogue import description
 from fairbank.catalogue.context import Hub
 from fairbank.catalogue.notifier import Concern
+from fairbank.catalogue.ontology_view import ontology_graph, ontology_quads
 from fairbank.catalogue.query_pool import CURRENT
 from fairbank.catalogue.store import ArtefactDatasetRow, ArtefactRow, DatasetRow, NodeRow
 from fairbank.database import reading, writing
@@ -55,8 +56,10 @@ class Projector:
             return False
         self._lock = handle
         self._store = Store(str(self._hub.rdf / "live"))
-        if not (self._hub.rdf / CURRENT).exists():
+        if not (self._hub.rdf / CURRENT).exists() or self._is_empty():
             self.rebuild()
+        else:
+            self._keep_ontology()
         return True
 
     def close(self) -> None:
@@ -109,6 +112,18 @@ class Projector:
         with writing(self._hub.engine) as session:
             events.taken(session, HubEvent, CONSUMER, newest)
 
+    def _keep_ontology(self) -> None:
+        """Write the ontology anew if the software that wrote the view had another one."""
+        graph = ontology_graph(self._hub.base_iri)
+        if _replace(self._writer(), graph, list(ontology_quads(self._hub.base_iri))):
+            with reading(self._hub.engine) as session:
+                newest = session.scalar(select(HubEvent.seq).order_by(HubEvent.seq.desc()).limit(1)) or 0
+            self._publish(newest)
+
+    def _is_empty(self) -> bool:
+        # The ontology is always there, so nothing at all means that the folder was lost.
+        return next(self._writer().quads_for_pattern(None, None, None, None), None) is None
+
     def _writer(self) -> Store:
         if self._store is None:
             raise RuntimeError("the projector is not open")
@@ -145,6 +160,8 @@ class Projector:
 
 def graph_quads(session: Session, base_iri: str, graph: str) -> list[Quad]:
     """Return what a named graph of the view holds, made from SQL; nothing for what is not or no longer published."""
+    if graph == ontology_graph(base_iri):
+        return list(ontology_quads(base_iri))
     dataset = session.scalar(select(DatasetRow).where(DatasetRow.graph == graph))
     if dataset is not None:
         # Also after a withdrawal the row is there; its graph is not.
@@ -177,7 +194,8 @@ async def run(hub: Hub) -> None:
         projector.close()
 
 
-def _replace(store: Store, graph: str, quads: list[Quad]) -> None:
+def _replace(store: Store, graph: str, quads: list[Quad]) -> bool:
+    """Make a graph hold these quads; tell whether it held others before."""
     # Deletions and additions by difference: what did not change is not written.
     name = NamedNode(graph)
     before, after = set(store.quads_for_pattern(None, None, None, name)), set(quads)
@@ -185,6 +203,7 @@ def _replace(store: Store, graph: str, quads: list[Quad]) -> None:
         store.remove(quad)
     if fresh := after - before:
         store.extend(fresh)
+    return before != after
 
 
 def _enter_artefacts(session: Session, hub: Hub, *, after: int, until: int) -> None:
@@ -232,6 +251,7 @@ def _all_graphs(session: Session, hub: Hub) -> list[str]:
             *session.scalars(select(DatasetRow.graph)),
             *session.scalars(select(ArtefactRow.graph)),
             *(description.node_graph(hub.base_iri, name) for name in nodes),
+            ontology_graph(hub.base_iri),
         ]
     )
 

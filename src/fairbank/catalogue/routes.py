@@ -23,6 +23,7 @@ from fairbank.catalogue import (
     facet_reading,
     fdp_routes,
     nodes,
+    ontology_routes,
     profile_routes,
     projector,
     records,
@@ -53,6 +54,7 @@ def router(hub: Hub) -> APIRouter:
     routes.include_router(access_routes.router(hub))
     routes.include_router(profile_routes.router(hub))
     routes.include_router(fdp_routes.router(hub))
+    routes.include_router(ontology_routes.router())
     return routes
 
 

@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 
 from fairbank.catalogue.accounts import Account, Role
 from fairbank.catalogue.description import node_graph
+from fairbank.catalogue.ontology_view import ontology_graph
 from fairbank.catalogue.records import Visibility
 from fairbank.catalogue.store import ArtefactDatasetRow, ArtefactRow, DatasetRow, NodeRow
 
@@ -23,7 +24,10 @@ def visible(who: Account | None) -> ColumnElement[bool]:
 
 
 def visible_graphs(session: Session, base_iri: str, who: Account | None) -> list[str]:
-    """Return the named graphs that a caller may see: datasets, nodes, and what was made from visible datasets only."""
+    """Return the named graphs that a caller may see.
+
+    Datasets, nodes, what was made from visible datasets only, and the ontology that all are written in.
+    """
     hidden_source = exists().where(
         ArtefactDatasetRow.iri == ArtefactRow.iri,
         ArtefactDatasetRow.dataset.not_in(select(DatasetRow.iri).where(visible(who))),
@@ -32,4 +36,5 @@ def visible_graphs(session: Session, base_iri: str, who: Account | None) -> list
         *session.scalars(select(DatasetRow.graph).where(visible(who))),
         *session.scalars(select(ArtefactRow.graph).where(~hidden_source)),
         *(node_graph(base_iri, name) for name in session.scalars(select(NodeRow.name))),
+        ontology_graph(base_iri),
     ]

@@ -61,6 +61,7 @@ NOUNS = {
         Noun("harvest", "Connect an archive, index its series, publish what may leave."),
         Noun("dataset", "Define a node's datasets; list and show the datasets of the hub."),
         Noun("catalogue", "See the state of the catalogue; rebuild or export its RDF view."),
+        Noun("ontology", "See, look up and export the terms that datasets are described in."),
         Noun("search", "Search the catalogue."),
         Noun("sparql", "Ask the catalogue in SPARQL; serve RDF files.", verb="ask"),
         Noun("request", "Ask for access to datasets."),

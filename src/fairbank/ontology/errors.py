@@ -4,6 +4,8 @@ FairbankError
 └── OntologyError            FB-ONT-001
     ├── MalformedObject      FB-ONT-002
     ├── UnknownProfile       FB-ONT-003
+    ├── UnknownOntologyVersion FB-ONT-010
+    └── NoSuchTerm           FB-ONT-011
     └── UnknownTerm          FB-ONT-020
 """
 
@@ -46,6 +48,20 @@ class UnknownProfile(OntologyError):
     """There is no export profile of this name."""
 
     code = "FB-ONT-003"
+    kind = Kind.NOT_FOUND
+
+
+class UnknownOntologyVersion(OntologyError):
+    """This version of the ontology is not here."""
+
+    code = "FB-ONT-010"
+    kind = Kind.NOT_FOUND
+
+
+class NoSuchTerm(OntologyError):
+    """Nothing in the ontology has this name, code or spelling."""
+
+    code = "FB-ONT-011"
     kind = Kind.NOT_FOUND
 
 

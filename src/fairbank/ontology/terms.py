@@ -120,6 +120,11 @@ CODE_VERSION: Final = FB + "codeVersion"
 CODE_DIGEST: Final = FB + "codeDigest"
 ROUNDS: Final = FB + "rounds"
 
+# Properties of the ontology itself.
+VALUES_FROM: Final = FB + "valuesFrom"
+DICOM_ATTRIBUTE: Final = FB + "dicomAttribute"
+ICD10_CODE: Final = FB + "icd10Code"
+
 
 def dicom_code(code: str) -> str:
     """Return the IRI of a DICOM code (coding scheme DCM)."""

@@ -12,9 +12,20 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 _ADDRESSES: Final = frozenset(
-    {"/", "/sparql", "/search", "/datasets", "/catalog", "/profiles", "/spec", "/expanded", "/meta"}
+    {
+        "/",
+        "/sparql",
+        "/search",
+        "/datasets",
+        "/catalog",
+        "/profiles",
+        "/spec",
+        "/expanded",
+        "/meta",
+        "/ontology",
+    }
 )
-_BELOW: Final = ("/datasets/", "/catalog/", "/profile/", "/profiles/")
+_BELOW: Final = ("/datasets/", "/catalog/", "/profile/", "/profiles/", "/ontology/")
 _KEPT_S: Final = 3_600
 
 
