@@ -79,12 +79,12 @@ class Settings:
     jobs_long_poll_s: int = _setting(25, "how long a claim waits for work", unit="s", least=0)
     jobs_lease_s: int = _setting(60, "how long a lease lives without renewal", unit="s", least=5)
     jobs_chunk_bytes: int = _setting(8_388_608, "largest piece of an upload", unit="bytes", least=65_536)
-    sparql_timeout_s: int = _setting(10, "longest run of one query", unit="s", least=1)
+    sparql_timeout_s: int = _setting(10, "longest time of one query, waiting included", unit="s", least=1)
     sparql_maximum_rows: int = _setting(10_000, "largest answer of one query", unit="rows", least=1)
-    sparql_memory_bytes: int = _setting(
-        1_073_741_824, "memory of one query worker", unit="bytes", least=134_217_728
+    sparql_memory_bytes: int = _setting(536_870_912, "memory of one query", unit="bytes", least=134_217_728)
+    sparql_workers: int = _setting(
+        3, "query workers kept ready; one fewer at a time go on with queries that take long", least=1
     )
-    sparql_workers: int = _setting(2, "query workers kept ready", least=1)
     harvest_timeout_s: int = _setting(120, "longest wait for an answer of an archive", unit="s", least=1)
     harvest_requests_per_s: int = _setting(20, "most requests sent to an archive", unit="1/s", least=1)
     deid_workers: int = _setting(1, "processes that clean files", least=1)

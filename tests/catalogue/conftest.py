@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse
 from starlette.testclient import TestClient
 
 from fairbank import events
-from fairbank.catalogue import accounts, nodes, records, routes, uploads
+from fairbank.catalogue import accounts, nodes, query_pool, records, routes, uploads
 from fairbank.catalogue.accounts import AccountKey, Role
 from fairbank.catalogue.context import Hub, init_hub
 from fairbank.catalogue.projector import Projector
@@ -234,7 +234,7 @@ def cell(
     )
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def record_of() -> Callable[..., DatasetRecord]:
     return make_record
 
@@ -333,6 +333,25 @@ def two_datasets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
     yield opened
     opened.queries.close()
     opened.engine.dispose()
+
+
+@pytest.fixture
+def change_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], None]:
+    """Have the SPARQL workers that are started from now on differ in one more place."""
+    original = query_pool.SCRIPT
+    folder = tmp_path / "worker"
+    folder.mkdir()
+    for name in (original.name, "query_text.py"):
+        (folder / name).write_bytes((original.parent / name).read_bytes())
+    changed = folder / original.name
+    monkeypatch.setattr(query_pool, "SCRIPT", changed)
+
+    def change(old: str, new: str) -> None:
+        source = changed.read_text(encoding="utf-8")
+        assert old in source
+        changed.write_text(source.replace(old, new), encoding="utf-8")
+
+    return change
 
 
 @pytest.fixture

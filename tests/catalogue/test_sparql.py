@@ -8,6 +8,7 @@ import json
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,17 @@ import pytest
 from starlette.testclient import TestClient
 
 from fairbank import events
-from fairbank.catalogue import query_text, records
+from fairbank.catalogue import query_pool, query_text, records
 from fairbank.catalogue.accounts import Role
 from fairbank.catalogue.context import Hub
-from fairbank.catalogue.errors import QueryBusy, QueryForbidden, QueryTimeout
+from fairbank.catalogue.errors import (
+    CatalogueError,
+    QueryBusy,
+    QueryNotIsolated,
+    QueryOutOfMemory,
+    QueryTimeout,
+    QueryTooBig,
+)
 from fairbank.catalogue.projector import Projector
 from fairbank.catalogue.query_pool import QueryPool, Question
 from fairbank.database import writing
@@ -267,19 +275,15 @@ def test_a_killed_worker_is_replaced(small_pool: QueryPool) -> None:
 
 
 def test_a_query_that_needs_too_much_memory_ends_alone(hub: Hub, small_pool: QueryPool) -> None:
-    from fairbank.catalogue.errors import QueryTooBig
-
     patient = QueryPool(replace(small_pool._settings, sparql_timeout_s=60), small_pool._rdf)
     greedy = "SELECT * { ?a ?b ?c . ?d ?e ?f } ORDER BY ?c ?f"
-    with pytest.raises(QueryTooBig, match="memory"):
+    with pytest.raises(QueryOutOfMemory, match="memory"):
         patient.ask(Question(greedy, visible=["urn:g"]))
     assert patient.ask(Question("ASK { ?s ?p ?o }", visible=["urn:g"])).rows == 1
     patient.close()
 
 
 def test_an_answer_with_too_many_rows_is_refused_whole(small_pool: QueryPool) -> None:
-    from fairbank.catalogue.errors import QueryTooBig
-
     for query in ("SELECT * { ?s ?p ?o }", "CONSTRUCT WHERE { ?s ?p ?o }"):
         with pytest.raises(QueryTooBig, match="200 rows"):
             small_pool.ask(Question(query, visible=["urn:g"]))
@@ -292,12 +296,25 @@ def test_a_graph_that_nobody_allowed_is_not_seen(small_pool: QueryPool) -> None:
 
 
 def test_too_many_waiting_queries_are_turned_away(small_pool: QueryPool) -> None:
-    taken = [small_pool._places.acquire(blocking=False) for _ in range(8)]
-    assert all(taken)
-    with pytest.raises(QueryBusy):
-        small_pool.ask(Question("ASK {}", visible=[]))
+    with ExitStack() as held:
+        for caller in ("a", "a", "b", "b", "c", "c", "d", "d"):
+            assert held.enter_context(small_pool._under_way.held(caller, timeout_s=0))
+        with pytest.raises(QueryBusy):
+            small_pool.ask(Question("ASK {}", visible=[]), caller="e")
+    small_pool.ask(Question("ASK {}", visible=[]), caller="e")
 
 
+def test_one_caller_s_heap_of_queries_is_turned_away_and_no_other_s(small_pool: QueryPool) -> None:
+    with ExitStack() as held:
+        for _ in range(2):
+            assert held.enter_context(small_pool._under_way.held("a", timeout_s=0))
+        with pytest.raises(QueryBusy, match="yours"):
+            small_pool.ask(Question("ASK {}", visible=[]), caller="a")
+        small_pool.ask(Question("ASK {}", visible=[]), caller="b")
+
+
+ISOLATES = "isolated = _leave_network()"
+CHECKS, NO_CHECK = 'query_text.check(question["query"])', "query_text.Asked(None, None)"
 REACHING_OUT = [
     "SELECT * { SERVICE <%s> { ?s ?p ?o } }",
     "SELECT * { service silent <%s> { ?s ?p ?o } }",
@@ -331,19 +348,92 @@ def test_no_query_reaches_another_server(client: TestClient, published: Make, qu
             listener.accept()
 
 
-def test_a_worker_has_no_network_even_if_the_text_gets_through(small_pool: QueryPool) -> None:
+def test_a_worker_has_no_network_even_if_the_text_gets_through(
+    small_pool: QueryPool, change_worker: Make
+) -> None:
+    change_worker(CHECKS, NO_CHECK)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(0.05)
         address = f"http://127.0.0.1:{listener.getsockname()[1]}/"
-        worker = small_pool._checked(None)
-        if not worker.isolated:
-            worker.kill()
-            pytest.skip("this machine permits no network namespace")
-        worker.kill()
         query = f"SELECT * {{ SERVICE SILENT <{address}> {{ ?s ?p ?o }} }}"
-        small_pool.ask(Question(query, visible=["urn:g"]))
+        with suppress(QueryBusy):
+            small_pool.ask(Question(query, visible=["urn:g"]))
         with pytest.raises(TimeoutError):
             listener.accept()
+
+
+def test_no_query_is_answered_where_its_worker_cannot_be_isolated(
+    small_pool: QueryPool, change_worker: Make
+) -> None:
+    change_worker(ISOLATES, "isolated = False")
+    with pytest.raises(QueryNotIsolated):
+        small_pool.ask(Question("ASK {}", visible=[]))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("libc.unshare(", "(lambda flags: -1)("),
+        ("return _open_no_sockets(libc) or", "return"),
+    ],
+    ids=["filter only", "namespace only"],
+)
+def test_each_way_to_leave_the_network_is_enough(
+    small_pool: QueryPool, change_worker: Make, old: str, new: str
+) -> None:
+    change_worker(old, new)
+    change_worker(CHECKS, NO_CHECK)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(0.05)
+        address = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        query = f"SELECT * {{ SERVICE SILENT <{address}> {{ ?s ?p ?o }} }}"
+        try:
+            small_pool.ask(Question(query, visible=["urn:g"]))
+        except QueryNotIsolated:
+            pytest.skip("this machine does not permit it")
+        with pytest.raises(TimeoutError):
+            listener.accept()
+
+
+def test_a_worker_in_no_isolation_would_reach_out(small_pool: QueryPool, change_worker: Make) -> None:
+    # The other tests are worth something only because of this.
+    change_worker(ISOLATES, "isolated = True")
+    change_worker(CHECKS, NO_CHECK)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(5)
+        address = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        query = f"SELECT * {{ SERVICE SILENT <{address}> {{ ?s ?p ?o }} }}"
+        asking = threading.Thread(target=lambda: suppressed(small_pool, query))
+        asking.start()
+        listener.accept()[0].close()
+        asking.join()
+
+
+def suppressed(pool: QueryPool, query: str) -> None:
+    with suppress(CatalogueError):
+        pool.ask(Question(query, visible=["urn:g"]))
+
+
+def test_an_answer_of_too_many_bytes_is_refused_whole(
+    small_pool: QueryPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(query_pool, "LARGEST_ANSWER", 2**20)
+    repeated = "CONCAT(?o,?o,?o,?o,?o,?o,?o,?o,?o,?o,?o,?o,?o,?o,?o,?o)"
+    query = f"SELECT ({repeated.replace('?o', '?x')} AS ?y) {{ ?s ?p ?o BIND ({repeated} AS ?x) }} LIMIT 100"
+    with pytest.raises(QueryTooBig, match="1 MiB"):
+        small_pool.ask(Question(query, visible=["urn:g"]))
+
+
+def test_a_view_that_cannot_be_opened_is_no_fault_of_the_query(small_pool: QueryPool) -> None:
+    small_pool.ask(Question("ASK {}", visible=[]))
+    (small_pool._rdf / "current").unlink()
+    (small_pool._rdf / "current").symlink_to("snapshots/two")
+    with pytest.raises(QueryBusy, match="view") as raised:
+        small_pool.ask(Question("ASK {}", visible=[]))
+    assert str(small_pool._rdf) not in str(raised.value)
+    (small_pool._rdf / "current").unlink()
+    (small_pool._rdf / "current").symlink_to("snapshots/one")
+    assert small_pool.ask(Question("ASK {}", visible=[])).rows == 1
 
 
 @pytest.mark.parametrize(
@@ -366,9 +456,7 @@ def test_a_text_made_to_be_slow_is_read_in_time() -> None:
 
 
 def test_a_prefixed_from_is_explained() -> None:
-    from fairbank.catalogue.errors import QueryMalformed
-
-    with pytest.raises(QueryMalformed, match="FROM"):
+    with pytest.raises(query_text.Malformed, match="FROM"):
         query_text.check("PREFIX g: <urn:g> SELECT * FROM g:x { ?s ?p ?o }")
 
 
@@ -378,7 +466,7 @@ def test_updates_are_refused_by_name() -> None:
         "PREFIX a: <urn:a> DELETE WHERE { ?s ?p ?o }",
         "WITH <urn:g> DELETE {} WHERE {}",
     ):
-        with pytest.raises(QueryForbidden):
+        with pytest.raises(query_text.Forbidden):
             query_text.check(text)
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -17,7 +17,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from fairbank.catalogue import rdf_files
-from fairbank.catalogue.errors import CatalogueError
+from fairbank.catalogue.errors import CatalogueError, QueryBusy
 from fairbank.catalogue.query_pool import QueryPool, Question
 from fairbank.catalogue.rdf_files import RdfFile
 from fairbank.settings import Settings
@@ -84,11 +84,10 @@ def test_a_costly_query_ends_in_time_and_the_next_is_answered(
     took_s = time.monotonic() - began
     assert took_s < LIMIT_S + GRACE_S
     # With little memory the query may come to that limit first.
-    expected = {503, 504} if memory_mib > 1_024 else {422, 503, 504}
-    assert answer.status_code in expected, answer.text[:500]
-    assert answer.json()["code"] in {"FB-CAT-052", "FB-CAT-053", "FB-CAT-054"}
-    if answer.status_code != 422:
-        assert int(answer.headers["retry-after"]) > 0
+    expected = {"FB-CAT-052"} if memory_mib > 1_024 else {"FB-CAT-052", "FB-CAT-055"}
+    assert answer.json()["code"] in expected, answer.text[:500]
+    assert answer.status_code in {503, 504}
+    assert int(answer.headers["retry-after"]) > 0
     began = time.monotonic()
     after = client.get("/sparql", params=POINT)
     assert time.monotonic() - began < GRACE_S
@@ -101,8 +100,8 @@ def test_a_string_that_doubles_ends_alone(client: TestClient) -> None:
     answer = client.post(
         "/sparql", data={"query": f"SELECT (STRLEN(?x40) AS ?n) {{ BIND ('x' AS ?x0) {doubled} }}"}
     )
-    assert time.monotonic() - began < 2 * (LIMIT_S + GRACE_S)
-    assert answer.status_code in {422, 504}
+    assert time.monotonic() - began < LIMIT_S + GRACE_S
+    assert answer.status_code in {503, 504}
     assert client.get("/sparql", params=POINT).status_code == 200
 
 
@@ -201,20 +200,20 @@ def test_no_text_makes_the_endpoint_ask_another_server(
     assert heard == []
 
 
-def test_no_text_gets_out_of_a_worker_even_past_the_check(folder: Path, trap: tuple[str, list[str]]) -> None:
+def test_no_text_gets_out_of_a_worker_even_past_the_check(
+    folder: Path, trap: tuple[str, list[str]], change_worker: Callable[[str, str], None]
+) -> None:
+    change_worker('query_text.check(question["query"])', "query_text.Asked(None, None)")
     address, heard = trap
     pool = QueryPool(replace(Settings(), sparql_workers=1, sparql_timeout_s=5), folder)
-    probe = pool._checked(None)
-    if not probe.isolated:
-        pool.close()
-        pytest.skip("this machine permits no network namespace")
     parsed = 0
     for text in REACHING_OUT:
         try:
             pool.ask(Question(text.replace("TRAP", address), visible=(), default_is_union=False))
             parsed += 1
         except CatalogueError as error:
-            parsed += "network" in error.why.lower() or "unreachable" in error.why.lower()
+            # Understood, and failed for want of a network.
+            parsed += isinstance(error, QueryBusy)
     pool.close()
     assert heard == []
     # The corpus is no heap of malformed texts: the engine understood many of them.

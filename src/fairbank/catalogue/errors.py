@@ -28,6 +28,8 @@ FairbankError
     ├── QueryTimeout           FB-CAT-052
     ├── QueryTooBig            FB-CAT-053
     ├── QueryBusy              FB-CAT-054
+    ├── QueryOutOfMemory       FB-CAT-055
+    ├── QueryNotIsolated       FB-CAT-056
     ├── RdfFileRefused         FB-CAT-059
     ├── RequestRefused         FB-CAT-060
     ├── RequestNotFound        FB-CAT-061
@@ -235,7 +237,7 @@ class QueryTimeout(CatalogueError):
 
 
 class QueryTooBig(CatalogueError):
-    """A SPARQL query has too many answers, or needs too much memory."""
+    """The answer of a SPARQL query has too many rows or bytes."""
 
     code = "FB-CAT-053"
     kind = Kind.REFUSED
@@ -247,6 +249,22 @@ class QueryBusy(CatalogueError):
     code = "FB-CAT-054"
     kind = Kind.UNAVAILABLE
     retry_after_s = 5
+
+
+class QueryOutOfMemory(CatalogueError):
+    """A SPARQL query needed too much memory and was stopped."""
+
+    code = "FB-CAT-055"
+    kind = Kind.UNAVAILABLE
+    retry_after_s = 10
+
+
+class QueryNotIsolated(CatalogueError):
+    """This machine cannot keep a query worker from the network, so no query is answered."""
+
+    code = "FB-CAT-056"
+    kind = Kind.UNAVAILABLE
+    retry_after_s = 300
 
 
 class RdfFileRefused(CatalogueError):

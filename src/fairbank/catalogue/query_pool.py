@@ -1,33 +1,53 @@
 """The parent's side of the SPARQL workers: hand out a question, wait, kill what runs too long, start another.
 
+No query has more than `sparql_timeout_s` from its arrival to its answer, waiting included.
+
 Workers are started as separate programs (never forked), so no lock or connection of the hub exists in them. What comes
 back is read as JSON and bytes, never unpickled: a worker that was taken over by a query cannot reach further.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
-import queue
 import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
-from fairbank.catalogue.errors import NotAcceptable, QueryBusy, QueryMalformed, QueryTimeout, QueryTooBig
+from fairbank.catalogue.errors import (
+    CatalogueError,
+    NotAcceptable,
+    QueryBusy,
+    QueryForbidden,
+    QueryMalformed,
+    QueryNotIsolated,
+    QueryOutOfMemory,
+    QueryTimeout,
+    QueryTooBig,
+)
+from fairbank.catalogue.query_turns import Places
 from fairbank.ontology.terms import PREFIXES
 from fairbank.settings import Settings
 
 log = logging.getLogger("fairbank.catalogue")
 CURRENT = "current"
+SCRIPT = Path(__file__).with_name("sparql_worker.py")
+LARGEST_ANSWER = 64 * 2**20
 _START_S = 20.0
-_QUEUE_PER_WORKER = 8
+_UNDER_WAY_PER_WORKER = 8
+# How long a query may keep a worker from the next one; nearly all are answered in a fiftieth of it.
+_MOMENT_S = 0.1
+_LOWEST_PRIORITY = 19
+_Reply: TypeAlias = tuple[dict[str, Any], bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,97 +80,153 @@ class Answer:
 
 
 class QueryPool:
-    """A fixed number of query workers, started when first needed."""
+    """Query workers: some are kept ready for all, and a few at the lowest priority go on with what takes long.
+
+    A query begins in a worker that is ready. If it is not done after a moment, a new worker takes that place, and the
+    query goes on where long ones may, as long as there is room; so queries that take no time never wait for others.
+    """
 
     def __init__(self, settings: Settings, rdf: Path) -> None:
         self._settings = settings
         self._rdf = rdf
-        self._idle: queue.LifoQueue[_Worker | None] = queue.LifoQueue()
-        self._places = threading.BoundedSemaphore(settings.sparql_workers * _QUEUE_PER_WORKER)
+        ready = settings.sparql_workers
+        most = ready * _UNDER_WAY_PER_WORKER
+        self._under_way = Places(most, each=max(1, most // 4))
+        self._ready = Places(ready, each=max(1, ready // 2))
+        self._long = Places(max(1, ready - 1), each=max(1, (ready - 1) // 2))
         self._lock = threading.Lock()
+        self._spare: list[_Worker] = []
         self._workers: set[_Worker] = set()
-        for _ in range(settings.sparql_workers):
-            self._idle.put(None)
 
-    def ask(self, question: Question) -> Answer:
+    def ask(self, question: Question, *, caller: str = "") -> Answer:
         """Answer a query from the newest snapshot.
 
+        Args:
+            caller: who asks; each caller has a share of the workers only.
+
         Raises:
+            QueryForbidden: if it names SERVICE or LOAD, or is an update.
             QueryMalformed: with the parser's message.
-            QueryTimeout: if it ran longer than `sparql_timeout_s`; its worker was killed.
-            QueryTooBig: if it has too many rows or needs too much memory.
+            QueryTimeout: if it was not answered in `sparql_timeout_s`; its worker was killed.
+            QueryTooBig: if its answer is too long.
+            QueryOutOfMemory: if it needs too much memory.
             QueryBusy: if no worker was free in time, or there is no snapshot yet.
+            QueryNotIsolated: if this machine cannot keep a worker from the network.
             NotAcceptable: if the caller accepts no format for this kind of query.
         """
-        if not self._places.acquire(blocking=False):
-            raise _busy("All query workers are busy, and many queries wait.")
-        try:
-            return self._ask(question)
-        finally:
-            self._places.release()
+        deadline = time.monotonic() + self._settings.sparql_timeout_s
+        with self._under_way.held(caller, timeout_s=0) as admitted:
+            if not admitted:
+                raise _busy("Too many queries are under way, of everybody or of yours.")
+            head, content = self._answer(question, caller, deadline)
+            if head["status"] == "no-snapshot":
+                # Replaced between its name being read and its being opened.
+                head, content = self._answer(question, caller, deadline)
+        return _judged(head, content, self._settings)
 
     def close(self) -> None:
         """End all workers; a question after that starts a new one."""
         with self._lock:
-            workers, self._workers = self._workers, set()
+            workers, self._workers, self._spare = self._workers, set(), []
         for worker in workers:
             worker.kill()
 
-    def _ask(self, question: Question) -> Answer:
-        try:
-            worker = self._idle.get(timeout=self._settings.sparql_timeout_s)
-        except queue.Empty as err:
-            raise _busy("All query workers are busy.") from err
-        message = None
-        try:
+    def _answer(self, question: Question, caller: str, deadline: float) -> _Reply:
+        with self._ready.held(caller, timeout_s=deadline - time.monotonic()) as mine:
+            if not mine:
+                raise _busy("All query workers are busy.")
             message = self._message(question)
-            worker, head, content = self._exchange(worker, message)
-        except BaseException:
-            # After a failure of any kind a new worker takes the place; before any, the old one goes back to it.
-            self._idle.put(worker if message is None else None)
-            raise
-        self._idle.put(worker)
-        return _judged(head, content, self._settings)
+            worker = self._take(message["snapshot"])
+            running: _Worker | None = worker
+            try:
+                reply = worker.exchange(message, timeout_s=_MOMENT_S)
+            except TimeoutError:
+                pass
+            except (EOFError, OSError):
+                self._discard(worker)
+                # Why it ended is seen in a new one, where nobody asked before.
+                running = None
+            except BaseException:
+                self._discard(worker)
+                raise
+            else:
+                with self._lock:
+                    self._spare.append(worker)
+                return reply
+            # In this query's time, not in that of the next one.
+            self._refill(message["snapshot"])
+        return self._answer_in_the_end(running, message, caller, deadline)
 
-    def _exchange(
-        self, worker: _Worker | None, message: dict[str, Any]
-    ) -> tuple[_Worker, dict[str, Any], bytes]:
-        used = worker is not None
-        worker = self._checked(worker)
-        try:
-            return worker, *worker.exchange(message, timeout_s=self._settings.sparql_timeout_s)
-        except TimeoutError as err:
+    def _answer_in_the_end(
+        self, worker: _Worker | None, message: dict[str, Any], caller: str, deadline: float
+    ) -> _Reply:
+        with self._long.held(caller, timeout_s=0) as at_once:
+            if at_once:
+                return self._go_on(worker, message, deadline)
+        # What waits holds no memory; it begins anew when its turn comes.
+        if worker is not None:
             self._discard(worker)
+        with self._long.held(caller, timeout_s=deadline - time.monotonic()) as mine:
+            if mine:
+                with contextlib.suppress(QueryTimeout):
+                    return self._go_on(None, message, deadline)
+        raise _busy("Other queries that take long are under way, of everybody or of yours.")
+
+    def _go_on(self, worker: _Worker | None, message: dict[str, Any], deadline: float) -> _Reply:
+        try:
+            if worker is None:
+                worker = self._start(message["snapshot"])
+                worker.send(message)
+            worker.step_back()
+            return worker.receive(deadline - time.monotonic())
+        except TimeoutError as err:
             raise QueryTimeout(
                 f"The query ran longer than {self._settings.sparql_timeout_s} s and was stopped.",
                 why="One query must not keep others waiting.",
                 todo="Ask for less: bind more terms, or add a LIMIT.",
             ) from err
         except (EOFError, OSError) as err:
-            self._discard(worker)
-            if used:
-                # The memory may have been taken by earlier queries; in a new worker it is this one's alone.
-                return self._exchange(None, message)
-            raise QueryTooBig(
+            raise QueryOutOfMemory(
                 "The query needed more memory than it may have, and was stopped.",
                 why=f"A query may use {self._settings.sparql_memory_bytes // 2**20} MiB.",
                 todo="Ask for less: avoid products of unrelated patterns, and sorting large results.",
             ) from err
-        except BaseException:
-            self._discard(worker)
-            raise
+        finally:
+            # Its priority cannot be raised again.
+            if worker is not None:
+                self._discard(worker)
 
-    def _checked(self, worker: _Worker | None) -> _Worker:
+    def _take(self, snapshot: str) -> _Worker:
+        with self._lock:
+            worker = self._spare.pop() if self._spare else None
         if worker is not None and worker.alive():
             return worker
         if worker is not None:
             self._discard(worker)
-        fresh = _Worker(self._settings.sparql_memory_bytes)
+        return self._start(snapshot)
+
+    def _refill(self, snapshot: str) -> None:
+        try:
+            worker = self._start(snapshot)
+        except CatalogueError:
+            # Whoever comes next tries again, and is told if that fails too.
+            log.exception("a query worker could not be replaced")
+            return
         with self._lock:
-            self._workers.add(fresh)
-        if not fresh.isolated:
-            log.warning("query workers share the hub's network: this machine permits no network namespace")
-        return fresh
+            self._spare.append(worker)
+
+    def _start(self, snapshot: str) -> _Worker:
+        worker = _Worker(self._settings.sparql_memory_bytes, snapshot)
+        if not worker.isolated:
+            worker.kill()
+            raise QueryNotIsolated(
+                "No query is answered on this machine.",
+                why="It permits neither a network namespace nor a filter on system calls, so a query could reach out.",
+                todo="Run the hub on Linux 4.14 or newer, on x86-64 or ARM64.",
+            )
+        with self._lock:
+            self._workers.add(worker)
+        return worker
 
     def _discard(self, worker: _Worker) -> None:
         with self._lock:
@@ -173,6 +249,7 @@ class QueryPool:
             "row_format": question.row_format,
             "graph_format": question.graph_format,
             "maximum_rows": self._settings.sparql_maximum_rows,
+            "maximum_bytes": LARGEST_ANSWER,
             "timeout_s": self._settings.sparql_timeout_s,
         }
 
@@ -180,12 +257,11 @@ class QueryPool:
 class _Worker:
     """One worker process and the socket to it."""
 
-    def __init__(self, memory_bytes: int) -> None:
+    def __init__(self, memory_bytes: int, snapshot: str) -> None:
         ours, theirs = socket.socketpair()
-        script = Path(__file__).with_name("sparql_worker.py")
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-I", str(script), str(theirs.fileno()), str(memory_bytes)],
+                [sys.executable, "-I", str(SCRIPT), str(theirs.fileno()), str(memory_bytes), snapshot],
                 pass_fds=(theirs.fileno(),),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
@@ -194,30 +270,42 @@ class _Worker:
                 # Few arenas keep the address space near what is used, so that its limit means memory.
                 env={"MALLOC_ARENA_MAX": "2", "PATH": os.defpath},
             )
+        except OSError as err:
+            ours.close()
+            raise _not_started() from err
         finally:
             theirs.close()
         self._connection = Connection(ours.detach())
         try:
-            self.isolated = bool(self._receive(_START_S)["isolated"])
+            self.isolated = bool(self._head(_START_S)["isolated"])
         except (TimeoutError, EOFError, OSError) as err:
             self.kill()
-            raise _busy("A query worker did not start.") from err
+            raise _not_started() from err
 
     def alive(self) -> bool:
         return self._process.poll() is None
 
-    def exchange(self, message: dict[str, Any], *, timeout_s: float) -> tuple[dict[str, Any], bytes]:
+    def exchange(self, message: dict[str, Any], *, timeout_s: float) -> _Reply:
+        self.send(message)
+        return self.receive(timeout_s)
+
+    def send(self, message: dict[str, Any]) -> None:
         self._connection.send_bytes(json.dumps(message).encode())
-        head = self._receive(timeout_s)
-        return head, self._connection.recv_bytes()
+
+    def receive(self, timeout_s: float) -> _Reply:
+        return self._head(timeout_s), self._connection.recv_bytes()
+
+    def step_back(self) -> None:
+        """Let all others have the processors first."""
+        os.setpriority(os.PRIO_PROCESS, self._process.pid, _LOWEST_PRIORITY)
 
     def kill(self) -> None:
         self._process.kill()
         self._process.wait()
         self._connection.close()
 
-    def _receive(self, timeout_s: float) -> dict[str, Any]:
-        if not self._connection.poll(timeout_s):
+    def _head(self, timeout_s: float) -> dict[str, Any]:
+        if not self._connection.poll(max(timeout_s, 0)):
             raise TimeoutError
         received: dict[str, Any] = json.loads(self._connection.recv_bytes())
         return received
@@ -233,6 +321,14 @@ def _judged(head: dict[str, Any], content: bytes, settings: Settings) -> Answer:
                 why="An answer is given whole or not at all, so that none is cut short unseen.",
                 todo="Add a LIMIT, or ask for an aggregate.",
             )
+        case "too-many-bytes":
+            raise QueryTooBig(
+                f"The answer has more than {LARGEST_ANSWER // 2**20} MiB.",
+                why="An answer is given whole or not at all, so that none is cut short unseen.",
+                todo="Add a LIMIT, or ask for less of each.",
+            )
+        case "no-snapshot":
+            raise _busy("The RDF view cannot be opened.")
         case "not-acceptable":
             raise NotAcceptable(
                 "This kind of query has no answer in a format that you accept.",
@@ -245,12 +341,18 @@ def _judged(head: dict[str, Any], content: bytes, settings: Settings) -> Answer:
                 why="It has a control character, or a property whose IRI ends in no XML name.",
                 todo="Accept application/sparql-results+json for rows, or text/turtle for graphs.",
             )
+        case "forbidden":
+            raise QueryForbidden(str(head["what"]), why=str(head["why"]), todo=str(head["todo"]))
         case _:
             raise QueryMalformed(
-                "The query cannot be read.",
-                why=str(head.get("message", "")),
-                todo="Correct it at the place that is named.",
+                str(head.get("what", "The query cannot be read.")),
+                why=str(head.get("why", "")),
+                todo=str(head.get("todo", "Correct it at the place that is named.")),
             )
+
+
+def _not_started() -> QueryBusy:
+    return _busy("A query worker did not start.")
 
 
 def _busy(what: str) -> QueryBusy:

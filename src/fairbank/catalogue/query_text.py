@@ -1,16 +1,16 @@
 """What a SPARQL text asks for, as far as it matters before it is run: other servers, changes, and its FROM clauses.
 
-The query worker has no network where the machine permits that; this is the other half, and it prefers to refuse too
-much. Escapes are decoded first (SPARQL 1.1, section 19.2), then strings, comments, IRIs and names are taken out; what
-is left may not hold the letters of SERVICE at all, because grammars take keywords without space around them.
+The query worker has no network; this is the other half, and it prefers to refuse too much. It is read in the worker,
+which can be killed, and so imports nothing of fairbank. Escapes are decoded first (SPARQL 1.1, section 19.2), then
+strings, comments, IRIs and names are taken out; what is left may not hold the letters of SERVICE at all, because
+grammars take keywords without space around them.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-
-from fairbank.catalogue.errors import QueryForbidden, QueryMalformed
+from functools import cache
 
 LONGEST_QUERY = 100_000
 _ESCAPE = re.compile(r"\\u([0-9A-Fa-f]{4})|\\U([0-9A-Fa-f]{8})")
@@ -30,10 +30,24 @@ _TOKENS = (
     r"|(?P<name>(?P<prefix>(?:" + _NAME_START + r"[\w.-]{0,60})?):(?:(?:[\w:%]|\\.)(?:[\w:%.-]|\\.)*)?)"
     r"|(?P<word>" + _NAME_START + r"\w*)|(?P<other>.)"
 )
-_PATTERNS = tuple(re.compile(_TOKENS.replace("{iri}", iri), re.DOTALL) for iri in _IRIS)
-_STRICT = _PATTERNS[0]
 _SKIPPED = frozenset({"long", "short", "open_long", "open_short", "comment"})
 _UPDATES = frozenset({"INSERT", "DELETE", "LOAD", "CLEAR", "CREATE", "DROP", "COPY", "MOVE", "ADD"})
+
+
+class Refused(Exception):
+    """A text that is not run: what is wrong, why that matters, and what to do."""
+
+    def __init__(self, what: str, *, why: str, todo: str) -> None:
+        super().__init__(what)
+        self.what, self.why, self.todo = what, why, todo
+
+
+class Forbidden(Refused):
+    """A text that would change something or reach another server."""
+
+
+class Malformed(Refused):
+    """A text that cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +62,11 @@ def check(query: str) -> Asked:
     """Refuse what the endpoint does not do, and return what the FROM clauses ask for.
 
     Raises:
-        QueryForbidden: for SERVICE, LOAD and any other update.
-        QueryMalformed: if the text is far too long, or a FROM clause names its graph by a prefixed name.
+        Forbidden: for SERVICE, LOAD and any other update.
+        Malformed: if the text is far too long, or a FROM clause names its graph by a prefixed name.
     """
     if len(query) > LONGEST_QUERY:
-        raise QueryMalformed(
+        raise Malformed(
             f"The query has {len(query)} characters.",
             why=f"At most {LONGEST_QUERY} are read.",
             todo="Shorten it.",
@@ -60,11 +74,17 @@ def check(query: str) -> Asked:
     decoded = _decoded(query)
     if "service" in decoded.casefold():
         for text in (query, decoded):
-            for pattern in _PATTERNS:
-                _refuse_service(text, pattern)
-    words = [match for match in _STRICT.finditer(decoded) if match.lastgroup not in _SKIPPED]
+            for iri in _IRIS:
+                _refuse_service(text, _tokens(iri))
+    words = [match for match in _tokens(_IRIS[0]).finditer(decoded) if match.lastgroup not in _SKIPPED]
     _refuse_updates(words)
     return _from_clauses([match for match in words if match.group().strip()])
+
+
+@cache
+def _tokens(iri: str) -> re.Pattern[str]:
+    # Made when needed: most texts need one of three, and a worker should start fast.
+    return re.compile(_TOKENS.replace("{iri}", iri), re.DOTALL)
 
 
 def _decoded(text: str) -> str:
@@ -74,7 +94,7 @@ def _decoded(text: str) -> str:
         if plain == text:
             return plain
         text = plain
-    raise QueryMalformed(
+    raise Malformed(
         "The query has escapes within escapes.",
         why="Nobody needs that.",
         todo="Write the characters themselves.",
@@ -97,7 +117,7 @@ def _refuse_service(text: str, pattern: re.Pattern[str]) -> None:
         elif kind != "comment":
             left.append(" ")
     if "service" in "".join(left).casefold():
-        raise QueryForbidden(
+        raise Forbidden(
             "The query names SERVICE.",
             why="This endpoint reaches no other server, for whoever asks.",
             todo="Ask the other endpoint yourself; if SERVICE is a prefix of yours, rename it.",
@@ -109,7 +129,7 @@ def _refuse_updates(words: list[re.Match[str]]) -> None:
     # LOAD is a word of no query; the other updates can only stand first, before any form of query.
     first = next((word for word in named if word not in ("BASE", "PREFIX", "VERSION", "WITH", "USING")), "")
     if "LOAD" in named or first in _UPDATES:
-        raise QueryForbidden(
+        raise Forbidden(
             "The text is an update, not a query.",
             why="The RDF view is made from the records that nodes publish; nobody writes to it directly.",
             todo="Send a SELECT, ASK, CONSTRUCT or DESCRIBE.",
@@ -126,7 +146,7 @@ def _from_clauses(tokens: list[re.Match[str]]) -> Asked:
         is_named = bool(rest) and rest[0].lastgroup == "word" and rest[0].group().upper() == "NAMED"
         target = rest[1] if is_named and len(rest) > 1 else (rest[0] if rest else None)
         if target is None or target.lastgroup != "iri":
-            raise QueryMalformed(
+            raise Malformed(
                 "A FROM clause does not name its graph by a full IRI.",
                 why="The graphs are compared with those that you may see before the query is run.",
                 todo="Write FROM <https://…>.",

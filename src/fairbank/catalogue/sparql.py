@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import parse_qs
 
-from fairbank.catalogue import negotiation, query_text
+from fairbank.catalogue import negotiation
 from fairbank.catalogue.errors import NotAcceptable, QueryForbidden, QueryMalformed
 from fairbank.catalogue.query_pool import Answer, QueryPool, Question
+from fairbank.catalogue.query_text import LONGEST_QUERY
 
 FORM = "application/x-www-form-urlencoded"
 QUERY = "application/sparql-query"
@@ -34,6 +35,7 @@ def ask(
     visible: Sequence[str],
     accept: str | None,
     default_is_union: bool = True,
+    caller: str = "",
 ) -> Answer:
     """Answer a query over the graphs that the caller may see.
 
@@ -41,11 +43,18 @@ def ask(
         visible: the names of these graphs.
         default_is_union: whether their union is the default graph where nobody names one.
         accept: the value of the Accept header; None where there was none.
+        caller: who asks; each caller has a share of the workers only.
 
     Raises:
-        QueryForbidden, QueryMalformed, QueryTimeout, QueryTooBig, QueryBusy, NotAcceptable: see their pages.
+        QueryForbidden, QueryMalformed, NotAcceptable: if it cannot be answered as it is.
+        QueryTimeout, QueryTooBig, QueryOutOfMemory, QueryBusy, QueryNotIsolated: as the pool says.
     """
-    asked = query_text.check(asking.query)
+    if len(asking.query) > LONGEST_QUERY:
+        raise QueryMalformed(
+            f"The query has {len(asking.query)} characters.",
+            why=f"At most {LONGEST_QUERY} are read.",
+            todo="Shorten it.",
+        )
     row_format, graph_format = negotiation.row_format(accept), negotiation.graph_format(accept)
     if row_format is None and graph_format is None:
         raise NotAcceptable(
@@ -59,12 +68,13 @@ def ask(
         Question(
             query=asking.query,
             visible=visible,
-            default_graphs=asking.default_graphs if by_protocol else asked.default_graphs,
-            named_graphs=asking.named_graphs if by_protocol else asked.named_graphs,
+            default_graphs=asking.default_graphs if by_protocol else None,
+            named_graphs=asking.named_graphs if by_protocol else None,
             default_is_union=default_is_union,
             row_format=row_format,
             graph_format=graph_format,
-        )
+        ),
+        caller=caller,
     )
 
 

@@ -14,6 +14,7 @@ from fairbank.catalogue import bodies, negotiation, service_description, sparql
 from fairbank.catalogue.accounts import Account
 from fairbank.catalogue.errors import NotAcceptable
 from fairbank.catalogue.query_pool import QueryPool
+from fairbank.catalogue.query_turns import caller_of
 
 PATH = "/sparql"
 _LONGEST_BODY = 2**20
@@ -51,6 +52,7 @@ def router(endpoint: Endpoint) -> APIRouter:
             visible=endpoint.visible(who),
             accept=_accepted(request),
             default_is_union=endpoint.default_is_union,
+            caller=caller_of(who.name if who else None, request.client.host if request.client else None),
         )
         headers = {
             "Cache-Control": "no-cache",

@@ -1,8 +1,9 @@
 """One SPARQL worker: a process that answers queries from a read-only snapshot and may be killed at any moment.
 
-It is started as a script in isolated mode and imports nothing of fairbank, so it is small and starts fast. It has no
-network (a namespace of its own, where the machine permits that), a memory limit, and an alarm that ends it should its
-parent be gone. It gets and sends frames over an inherited socket: JSON, and after a result the result's bytes.
+It is started as a script in isolated mode and imports nothing of fairbank but the reader of texts, so it is small and
+starts fast. It has no network (a namespace of its own, and no call that opens a socket), a memory limit, and an alarm
+that ends it should its parent be gone. It gets and sends frames over an inherited socket: JSON, and after a result the
+result's bytes.
 
 The engine has no time or memory limit of its own (pyoxigraph 0.5), hence the process.
 """
@@ -10,24 +11,34 @@ The engine has no time or memory limit of its own (pyoxigraph 0.5), hence the pr
 from __future__ import annotations
 
 import ctypes
+import errno
 import json
 import os
 import resource
 import signal
+import struct
 import sys
 from multiprocessing.connection import Connection
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     import pyoxigraph as ox
 
 _NEW_NETWORK, _NEW_USER = 0x40000000, 0x10000000  # linux/sched.h
-_NO_NEW_PRIVILEGES = 38  # linux/prctl.h
+_NO_NEW_PRIVILEGES, _SET_SECCOMP = 38, 22  # linux/prctl.h
+# The name that linux/audit.h has for the machine, and its number of socket(2); io_uring_setup(2) is 425 on both.
+_MACHINES: Final = {"x86_64": (0xC000003E, 41), "aarch64": (0xC00000B7, 198)}
+_IO_URING_SETUP: Final = 425
 _GRACE_S: Final = 2.0
 
 
 class TooManyRows(Exception):
     """An answer has more rows than permitted."""
+
+
+class TooManyBytes(Exception):
+    """An answer is longer than permitted."""
 
 
 class NotForXml(Exception):
@@ -36,14 +47,16 @@ class NotForXml(Exception):
 
 def main() -> None:
     """Answer queries until the parent closes the socket."""
-    handle, memory_bytes = int(sys.argv[1]), int(sys.argv[2])
+    handle, memory_bytes, snapshot = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
     connection = Connection(handle)
     isolated = _leave_network()
-    import pyoxigraph as ox
-
+    _be_the_first_to_go()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    # Before anybody waits for it.
+    store, graphs = _opened(snapshot)
+    query_text = _beside("query_text")
+    query_text.check("ASK {}")
     connection.send_bytes(json.dumps({"ready": True, "isolated": isolated}).encode())
-    snapshot, store, graphs, limited = "", None, frozenset[str](), False
     while True:
         try:
             question = json.loads(connection.recv_bytes())
@@ -51,34 +64,68 @@ def main() -> None:
             return
         signal.setitimer(signal.ITIMER_REAL, question["timeout_s"] + _GRACE_S)
         if question["snapshot"] != snapshot or store is None:
-            store = ox.Store.read_only(question["snapshot"])
             snapshot = question["snapshot"]
-            names = (graph for graph in store.named_graphs() if isinstance(graph, ox.NamedNode))
-            graphs = frozenset(graph.value for graph in names)
-            if not limited:
-                # Counted from here: what the engine takes to open a store is no query's.
-                resource.setrlimit(resource.RLIMIT_AS, (_virtual_bytes() + memory_bytes,) * 2)
-                limited = True
-        head, content = _answer(store, question, graphs)
+            store, graphs = _opened(snapshot)
+        # Counted from here: what the engine takes to open a store is no query's.
+        resource.setrlimit(resource.RLIMIT_AS, (_virtual_bytes() + memory_bytes, resource.RLIM_INFINITY))
+        head: dict[str, Any]
+        head, content = {"status": "no-snapshot"}, b""
+        if store is not None:
+            head, content = _answer(store, question, graphs, query_text)
+        resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY,) * 2)
         connection.send_bytes(json.dumps(head).encode())
         connection.send_bytes(content)
         signal.setitimer(signal.ITIMER_REAL, 0)
 
 
+def _opened(snapshot: str) -> tuple[ox.Store | None, frozenset[str]]:
+    import pyoxigraph as ox
+
+    try:
+        store = ox.Store.read_only(snapshot)
+    except (OSError, RuntimeError):
+        return None, frozenset()
+    names = (graph for graph in store.named_graphs() if isinstance(graph, ox.NamedNode))
+    return store, frozenset(graph.value for graph in names)
+
+
+def _beside(name: str) -> ModuleType:
+    """Load a module of this folder alone: its package, and all that imports, stays outside."""
+    from importlib.util import module_from_spec, spec_from_file_location
+
+    spec = spec_from_file_location(name, os.path.join(os.path.dirname(__file__), f"{name}.py"))  # noqa: PTH118, PTH120
+    assert spec is not None and spec.loader is not None
+    module = sys.modules[name] = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
 def _answer(
-    store: ox.Store, question: dict[str, Any], graphs: frozenset[str]
+    store: ox.Store, question: dict[str, Any], graphs: frozenset[str], query_text: ModuleType
 ) -> tuple[dict[str, Any], bytes]:
+    try:
+        asked = query_text.check(question["query"])
+    except query_text.Refused as refused:
+        status = "forbidden" if isinstance(refused, query_text.Forbidden) else "malformed"
+        return {"status": status, "what": refused.what, "why": refused.why, "todo": refused.todo}, b""
+    if question["default_graphs"] is None and question["named_graphs"] is None:
+        question |= {"default_graphs": asked.default_graphs, "named_graphs": asked.named_graphs}
     try:
         result = store.query(question["query"], prefixes=question["prefixes"], **_dataset(question, graphs))
         return _serialised(result, question)
     except SyntaxError as err:
-        return {"status": "malformed", "message": str(err.msg or err)[:2000]}, b""
+        return {"status": "malformed", "why": str(err.msg or err)[:2000]}, b""
     except TooManyRows:
         return {"status": "too-many-rows"}, b""
+    except TooManyBytes:
+        return {"status": "too-many-bytes"}, b""
     except NotForXml:
         return {"status": "not-for-xml"}, b""
-    except (ValueError, OSError) as err:
-        return {"status": "malformed", "message": str(err)[:2000]}, b""
+    except ValueError as err:
+        return {"status": "malformed", "why": str(err)[:2000]}, b""
+    except OSError:
+        # Of the disk, and so with paths in its words; those are nobody's business.
+        return {"status": "no-snapshot"}, b""
 
 
 def _dataset(question: dict[str, Any], graphs: frozenset[str]) -> dict[str, Any]:
@@ -113,7 +160,7 @@ def _serialised(result: Any, question: dict[str, Any]) -> tuple[dict[str, Any], 
         form = ox.RdfFormat.from_media_type(media_type)
         prefixes = question["prefixes"] if media_type == "text/turtle" else None
         content = ox.serialize(triples, format=form, prefixes=prefixes)
-        content = _checked(content or b"", media_type)
+        content = _checked(content or b"", media_type, question["maximum_bytes"])
         return {"status": "ok", "media_type": media_type, "rows": len(triples)}, content
     media_type = question["row_format"]
     if media_type is None:
@@ -122,11 +169,13 @@ def _serialised(result: Any, question: dict[str, Any]) -> tuple[dict[str, Any], 
         return {"status": "ok", "media_type": media_type, "rows": 1}, _truth(bool(result), media_type)
     variables = [variable.value for variable in result.variables]
     rows = _capped(result, question["maximum_rows"])
-    content = _checked(_ROWS[media_type](variables, rows), media_type)
+    content = _checked(_ROWS[media_type](variables, rows), media_type, question["maximum_bytes"])
     return {"status": "ok", "media_type": media_type, "rows": len(rows)}, content
 
 
-def _checked(content: bytes, media_type: str) -> bytes:
+def _checked(content: bytes, media_type: str, maximum_bytes: int) -> bytes:
+    if len(content) > maximum_bytes:
+        raise TooManyBytes
     if not media_type.endswith("+xml"):
         return content
     import re
@@ -265,10 +314,44 @@ _ROWS = {
 
 
 def _leave_network() -> bool:
-    """Enter an empty network namespace; tell whether the machine permitted it."""
+    """Give up the network in every way that the machine permits; tell whether one of them worked."""
     libc = ctypes.CDLL(None, use_errno=True)
     libc.prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0)
-    return bool(libc.unshare(_NEW_NETWORK) == 0 or libc.unshare(_NEW_USER | _NEW_NETWORK) == 0)
+    in_a_namespace = libc.unshare(_NEW_NETWORK) == 0 or libc.unshare(_NEW_USER | _NEW_NETWORK) == 0
+    return _open_no_sockets(libc) or bool(in_a_namespace)
+
+
+def _open_no_sockets(libc: ctypes.CDLL) -> bool:
+    """Have the kernel refuse new sockets to this process (seccomp(2), filter mode)."""
+    if os.uname().machine not in _MACHINES:
+        return False
+    architecture, opens_socket = _MACHINES[os.uname().machine]
+    load, is_equal, is_at_least, answer = 0x20, 0x15, 0x35, 0x06  # linux/bpf_common.h
+    allow, refuse = 0x7FFF0000, 0x00050000 | errno.EPERM  # linux/seccomp.h
+    # Code, steps to go on if true and if false, operand. A call of another architecture is refused whatever it is;
+    # x32 numbers calls of its own from 2**30.
+    program = (
+        (load, 0, 0, 4),
+        (is_equal, 0, 5, architecture),
+        (load, 0, 0, 0),
+        (is_at_least, 3, 0, 2**30),
+        (is_equal, 2, 0, opens_socket),
+        (is_equal, 1, 0, _IO_URING_SETUP),
+        (answer, 0, 0, allow),
+        (answer, 0, 0, refuse),
+    )
+    steps = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *step) for step in program))
+    filter_ = struct.pack("@HP", len(program), ctypes.addressof(steps))
+    return bool(libc.prctl(_SET_SECCOMP, 2, ctypes.c_char_p(filter_), 0, 0) == 0)
+
+
+def _be_the_first_to_go() -> None:
+    """Ask the kernel to end this process, not the hub, should the machine run out of memory."""
+    try:
+        with open("/proc/self/oom_score_adj", "w") as opened:  # noqa: PTH123  # a pseudo-file
+            opened.write("1000")
+    except OSError:
+        pass
 
 
 def _virtual_bytes() -> int:
