@@ -239,7 +239,7 @@ def record_of() -> Callable[..., DatasetRecord]:
     return make_record
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def cell_of() -> Callable[..., Stratum]:
     return cell
 
