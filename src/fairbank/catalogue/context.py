@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from sqlalchemy.engine import Engine
@@ -23,6 +23,13 @@ KEY_FILE = "hub.pem"
 _BASE = re.compile(r"https?://[^\s<>\"{}|\\^`?#/]+(/[^\s<>\"{}|\\^`?#]*)?")
 
 
+@dataclass(slots=True)
+class View:
+    """How the RDF view is: what keeps it from being brought up to date; None if nothing does."""
+
+    problem: str | None = None
+
+
 @dataclass(frozen=True)
 class Hub:
     """An opened hub.
@@ -34,6 +41,7 @@ class Hub:
         rdf: the folder of the RDF view and its snapshots.
         notifier: wakes those who wait for a commit.
         queries: the SPARQL workers.
+        view: how the RDF view is, as far as this process knows.
     """
 
     settings: Settings
@@ -45,6 +53,7 @@ class Hub:
     rdf: Path
     notifier: Notifier
     queries: QueryPool
+    view: View = field(default_factory=View)
 
 
 def init_hub(settings: Settings, clock: Clock, *, public_base_iri: str) -> Hub:

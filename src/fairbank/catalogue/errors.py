@@ -30,6 +30,7 @@ FairbankError
     ├── QueryBusy              FB-CAT-054
     ├── QueryOutOfMemory       FB-CAT-055
     ├── QueryNotIsolated       FB-CAT-056
+    ├── StorageFailed          FB-CAT-057
     ├── RdfFileRefused         FB-CAT-059
     ├── RequestRefused         FB-CAT-060
     ├── RequestNotFound        FB-CAT-061
@@ -265,6 +266,14 @@ class QueryNotIsolated(CatalogueError):
     code = "FB-CAT-056"
     kind = Kind.UNAVAILABLE
     retry_after_s = 300
+
+
+class StorageFailed(CatalogueError):
+    """The hub's disk or database cannot be used at the moment."""
+
+    code = "FB-CAT-057"
+    kind = Kind.UNAVAILABLE
+    retry_after_s = 60
 
 
 class RdfFileRefused(CatalogueError):

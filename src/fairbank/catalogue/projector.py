@@ -2,11 +2,13 @@
 
 Order: graphs, snapshot, then "taken" in SQL. A crash between these repeats work that gives the same graphs again. The
 snapshot is hard links to immutable files, and a symbolic link is swapped to it; readers never see the writer's folder.
+A view that is made anew is marked as unfinished until it is published, so a half of one never becomes a snapshot.
 """
 
 from __future__ import annotations
 
 import asyncio
+import errno
 import fcntl
 import logging
 import os
@@ -33,6 +35,10 @@ CONSUMER = "catalogue.projector"
 # A worker may still read a snapshot that was replaced; it lets go of it with its next query.
 _KEPT_SNAPSHOTS = 3
 _RETRY_S = 5.0
+_BETWEEN_SNAPSHOTS_S = 0.5
+_DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+# The engine and SQLite give words only.
+_FULL_IN_WORDS = ("no space left", "disk is full", "quota exceeded", "file too large")
 _ARTEFACT_EVENTS = {"model.registered": "model", "result.registered": "result"}
 
 
@@ -45,7 +51,7 @@ class Projector:
         self._lock: int | None = None
 
     def open(self) -> bool:
-        """Become the writer; tell whether no other process is. A view that is missing is rebuilt."""
+        """Become the writer; tell whether no other process is. A view that is missing or damaged is rebuilt."""
         if self._store is not None:
             return True
         handle = os.open(self._hub.rdf / "writer.lock", os.O_RDWR | os.O_CREAT, 0o600)
@@ -55,8 +61,23 @@ class Projector:
             os.close(handle)
             return False
         self._lock = handle
-        self._store = Store(str(self._hub.rdf / "live"))
-        if not (self._hub.rdf / CURRENT).exists() or self._is_empty():
+        live = self._hub.rdf / "live"
+        # The file without which the engine would begin an empty store.
+        whole = (live / "CURRENT").exists() and (self._hub.rdf / CURRENT).exists()
+        whole = whole and not self._unfinished.exists()
+        if not whole:
+            shutil.rmtree(live, ignore_errors=True)
+        try:
+            self._store = Store(str(live))
+        except (OSError, RuntimeError) as error:
+            # Neither says anything against what is in the store.
+            if _is_full(error) or "lock hold" in str(error):
+                raise
+            log.exception("the RDF store cannot be opened, so it is made anew")
+            whole = False
+            shutil.rmtree(live)
+            self._store = Store(str(live))
+        if not whole or self._is_empty():
             self.rebuild()
         else:
             self._keep_ontology()
@@ -72,6 +93,14 @@ class Projector:
     def project(self) -> int:
         """Take all waiting events, publish a snapshot if there were any, and return how many."""
         store = self._writer()
+        try:
+            return self._project(store)
+        except RuntimeError:
+            # How the engine says that its files are damaged; whoever opens it next makes it anew.
+            self._unfinished.touch()
+            raise
+
+    def _project(self, store: Store) -> int:
         total = 0
         # Most changes of a busy hub concern nothing that is published; a writing transaction would hold the others up.
         with reading(self._hub.engine) as session:
@@ -98,6 +127,7 @@ class Projector:
     def rebuild(self) -> None:
         """Make the whole view anew from SQL and publish it."""
         store = self._writer()
+        self._unfinished.touch()
         with writing(self._hub.engine) as session:
             newest = session.scalar(select(HubEvent.seq).order_by(HubEvent.seq.desc()).limit(1)) or 0
             _enter_artefacts(session, self._hub, after=0, until=newest)
@@ -109,6 +139,7 @@ class Projector:
                 for quad in graph_quads(session, self._hub.base_iri, graph)
             )
         self._publish(newest)
+        self._unfinished.unlink()
         with writing(self._hub.engine) as session:
             events.taken(session, HubEvent, CONSUMER, newest)
 
@@ -123,6 +154,10 @@ class Projector:
     def _is_empty(self) -> bool:
         # The ontology is always there, so nothing at all means that the folder was lost.
         return next(self._writer().quads_for_pattern(None, None, None, None), None) is None
+
+    @property
+    def _unfinished(self) -> Path:
+        return self._hub.rdf / "unfinished"
 
     def _writer(self) -> Store:
         if self._store is None:
@@ -150,11 +185,16 @@ class Projector:
         name = f"{seq:012d}-{self._hub.clock.new_id()}"
         while (snapshots / name).exists():
             name = f"{seq:012d}-{self._hub.clock.new_id()}"
-        store.backup(str(snapshots / name))
-        link = self._hub.rdf / f"{CURRENT}.new"
-        link.unlink(missing_ok=True)
-        link.symlink_to(Path("snapshots") / name)
-        link.replace(self._hub.rdf / CURRENT)
+        try:
+            store.backup(str(snapshots / name))
+            link = self._hub.rdf / f"{CURRENT}.new"
+            link.unlink(missing_ok=True)
+            link.symlink_to(Path("snapshots") / name)
+            link.replace(self._hub.rdf / CURRENT)
+        except OSError:
+            # A disk that is full gets back what the attempt took.
+            shutil.rmtree(snapshots / name, ignore_errors=True)
+            raise
         _remove_old(snapshots, keep=name)
 
 
@@ -181,17 +221,35 @@ async def run(hub: Hub) -> None:
             seen = hub.notifier.seen
             try:
                 mine = await asyncio.to_thread(projector.open)
-                if mine:
-                    await asyncio.to_thread(projector.project)
-            except Exception:
+                taken = await asyncio.to_thread(projector.project) if mine else 0
+                hub.view.problem = None
+            except Exception as error:
                 # The view can always be made again from SQL; the hub goes on serving the last snapshot meanwhile.
                 log.exception("the RDF view could not be brought up to date")
-                mine = False
+                hub.view.problem = (
+                    f"the RDF view is not brought up to date ({_reason(error)}); it is tried again"
+                )
+                # An engine that could not write may refuse to from then on; another one is opened.
+                projector.close()
+                mine, taken = False, 0
+            if taken:
+                # Every snapshot is opened anew by every worker: many commits in a row share one.
+                await asyncio.sleep(_BETWEEN_SNAPSHOTS_S)
             await hub.notifier.wait(seen, _RETRY_S, Concern.EVENTS)
             if not mine:
                 await asyncio.sleep(_RETRY_S)
     finally:
         projector.close()
+
+
+def _reason(error: Exception) -> str:
+    # What is shown to everybody: no path, no statement, no value.
+    return "the disk is full" if _is_full(error) else type(error).__name__
+
+
+def _is_full(error: Exception) -> bool:
+    words = str(error).casefold()
+    return getattr(error, "errno", None) in _DISK_FULL or any(part in words for part in _FULL_IN_WORDS)
 
 
 def _replace(store: Store, graph: str, quads: list[Quad]) -> bool:

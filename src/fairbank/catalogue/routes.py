@@ -87,10 +87,13 @@ def _hub_routes(hub: Hub) -> APIRouter:
     routes = APIRouter(tags=["hub"])
 
     @routes.get("/healthz")
-    def healthz() -> dict[str, str]:
+    def healthz() -> dict[str, Any]:
         with reading(hub.engine) as session:
             audit.head(session, audit.HubAudit)
-        return {"status": "ok"}
+        # Still 200: all but the newest changes can be asked for.
+        return (
+            {"status": "degraded", "problems": [hub.view.problem]} if hub.view.problem else {"status": "ok"}
+        )
 
     @routes.get("/v1/hub")
     def about() -> dict[str, Any]:

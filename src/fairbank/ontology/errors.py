@@ -5,7 +5,7 @@ FairbankError
     ├── MalformedObject      FB-ONT-002
     ├── UnknownProfile       FB-ONT-003
     ├── UnknownOntologyVersion FB-ONT-010
-    └── NoSuchTerm           FB-ONT-011
+    ├── NoSuchTerm           FB-ONT-011
     └── UnknownTerm          FB-ONT-020
 """
 

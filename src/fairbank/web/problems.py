@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
 import traceback
 from collections.abc import Mapping
 from html import escape
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import OperationalError
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Match
 
+from fairbank.catalogue.errors import StorageFailed
 from fairbank.errors import FairbankError, Kind
 
 log = logging.getLogger("fairbank.web")
 PROBLEM_JSON = "application/problem+json"
+_OF_A_DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS})
+_OF_A_DATABASE_FILE = (
+    "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_BUSY", "SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_LOCKED",
+)  # fmt: skip
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
 _PAGE = """<!doctype html>
@@ -55,6 +63,8 @@ def add_handlers(app: FastAPI) -> None:
     app.add_exception_handler(FairbankError, _fairbank_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(OSError, _os_error)
+    app.add_exception_handler(OperationalError, _database_error)
     app.add_exception_handler(Exception, _unexpected)
 
 
@@ -135,6 +145,34 @@ def _allowed(request: Request) -> str:
         str(scope["method"])
         for scope in scopes
         if any(route.matches(scope)[0] is Match.FULL for route in routes)
+    )
+
+
+async def _os_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, OSError)
+    if error.errno not in _OF_A_DISK:
+        return await _unexpected(request, error)
+    log.error(
+        "the disk refused at %s %s: %s", request.method, request.url.path, os.strerror(error.errno or 0)
+    )
+    return answer(request, _storage_failed())
+
+
+async def _database_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, OperationalError)
+    name = getattr(error.orig, "sqlite_errorname", "")
+    # SQLite has one class for a full disk and for a statement that is wrong, which is a fault of the hub.
+    if name and not name.startswith(_OF_A_DATABASE_FILE):
+        return await _unexpected(request, error)
+    log.error("the database refused at %s %s: %s", request.method, request.url.path, name or "no connection")
+    return answer(request, _storage_failed())
+
+
+def _storage_failed() -> StorageFailed:
+    return StorageFailed(
+        "The hub cannot use its disk or its database at the moment.",
+        why="It is full, locked or not reachable; nothing of the request has taken effect.",
+        todo="Try again in a minute; if it stays, tell the hub's operator.",
     )
 
 
