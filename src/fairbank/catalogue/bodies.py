@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 
 from starlette.requests import Request
 
-from fairbank.catalogue.errors import BodyTooLarge, LengthMissing
+from fairbank.catalogue.errors import BodyTooLarge, EncodingRefused, LengthMissing
 
 MESSAGE_BYTES = 4 * 2**20
 
@@ -28,11 +28,18 @@ async def read(request: Request, *, limit_bytes: int) -> bytes:
     """Return the raw body of a request.
 
     Raises:
+        EncodingRefused: if it is compressed.
         LengthMissing: if it has no valid Content-Length.
         BodyTooLarge: if it is longer than `limit_bytes`; nothing of it was read.
     """
     if request.method in ("GET", "HEAD"):
         return b""
+    if request.headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
+        raise EncodingRefused(
+            "The body is compressed or encoded.",
+            why="What it grows to is known only after the fact, and bodies are bounded before they are read.",
+            todo="Send it as it is, without Content-Encoding.",
+        )
     announced = request.headers.get("content-length")
     if announced is None and "transfer-encoding" not in request.headers:
         return b""

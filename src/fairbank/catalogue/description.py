@@ -61,7 +61,8 @@ class _Graph:
 
     def link(self, subject: str, predicate: str, *targets: str | None) -> None:
         for target in targets:
-            if target is not None:
+            # A link that a record has wrong must not keep all the rest from being published.
+            if target is not None and _is_iri(target):
                 self.add(subject, predicate, NamedNode(target))
 
     def text(self, subject: str, predicate: str, *values: str | None) -> None:
@@ -201,7 +202,7 @@ def rdf_term(value: Term) -> NamedNode | Literal:
 
 
 def _licence(graph: _Graph, iri: str, licence: str) -> None:
-    if licence.startswith(("http://", "https://")):
+    if licence.startswith(("http://", "https://")) and _is_iri(licence):
         graph.link(iri, terms.DCT + "license", licence)
     else:
         document = f"{iri}#licence"
@@ -308,6 +309,14 @@ def _quality(graph: _Graph, row: DatasetRow) -> None:
 def _wire_count(graph: _Graph, iri: str, measure: str, count: dict[str, Any] | None) -> None:
     if count is not None:
         graph.count(iri, measure, count.get("value"), below=count.get("k"))
+
+
+def _is_iri(text: str) -> bool:
+    try:
+        NamedNode(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _name(parts: tuple[str, ...]) -> str:

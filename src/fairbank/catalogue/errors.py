@@ -31,6 +31,7 @@ FairbankError
     ├── QueryOutOfMemory       FB-CAT-055
     ├── QueryNotIsolated       FB-CAT-056
     ├── StorageFailed          FB-CAT-057
+    ├── EncodingRefused        FB-CAT-058
     ├── RdfFileRefused         FB-CAT-059
     ├── RequestRefused         FB-CAT-060
     ├── RequestNotFound        FB-CAT-061
@@ -274,6 +275,13 @@ class StorageFailed(CatalogueError):
     code = "FB-CAT-057"
     kind = Kind.UNAVAILABLE
     retry_after_s = 60
+
+
+class EncodingRefused(CatalogueError):
+    """A body is compressed, or encoded in another way."""
+
+    code = "FB-CAT-058"
+    kind = Kind.UNSUPPORTED
 
 
 class RdfFileRefused(CatalogueError):

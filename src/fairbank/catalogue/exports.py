@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Collection, Iterable, Iterator
 from functools import lru_cache
 from typing import Any
@@ -12,6 +13,7 @@ from sqlalchemy.orm import Session
 from fairbank.catalogue import history
 from fairbank.catalogue.context import Hub
 from fairbank.catalogue.description import rdf_term
+from fairbank.catalogue.rdf_bytes import serialised
 from fairbank.catalogue.store import DatasetRow
 from fairbank.clock import iso
 from fairbank.ontology.profiles import namespaces
@@ -36,15 +38,15 @@ def document(session: Session, hub: Hub, row: DatasetRow, *, profile: str) -> li
 
 def written(document: Iterable[Triple], media_type: str) -> bytes:
     """Return triples in one of the graph formats."""
-    prefixes = namespaces.PREFIXES if media_type == "text/turtle" else None
-    made = as_triples(document)
-    return ox.serialize(made, format=ox.RdfFormat.from_media_type(media_type), prefixes=prefixes) or b""
+    return serialised(as_triples(document), media_type, prefixes=namespaces.PREFIXES)
 
 
 def as_triples(document: Iterable[Triple]) -> Iterator[ox.Triple]:
-    """Yield the triples of a document as the RDF library takes them."""
+    """Yield the triples of a document as the RDF library takes them, without those that name no real IRI."""
     for subject, path, value in document:
-        yield ox.Triple(ox.NamedNode(subject), ox.NamedNode(path), rdf_term(value))
+        # A link that a record has wrong must not keep all the rest from being read.
+        with contextlib.suppress(ValueError):
+            yield ox.Triple(ox.NamedNode(subject), ox.NamedNode(path), rdf_term(value))
 
 
 def quality(session: Session, hub: Hub, row: DatasetRow, *, profile: str | None) -> dict[str, Any]:

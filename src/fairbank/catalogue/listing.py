@@ -9,13 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pyoxigraph import Literal, NamedNode, RdfFormat, Triple, serialize
+from pyoxigraph import Literal, NamedNode, Triple
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from fairbank.catalogue.accounts import Account
 from fairbank.catalogue.errors import ParameterRefused
 from fairbank.catalogue.parameters import whole_number
+from fairbank.catalogue.rdf_bytes import serialised
 from fairbank.catalogue.search import LARGEST_PAGE, summary
 from fairbank.catalogue.store import DatasetRow
 from fairbank.catalogue.visibility import visible
@@ -88,8 +89,7 @@ def as_rdf(page: Page, base_iri: str, media_type: str) -> bytes:
             Triple(dataset, NamedNode(terms.DCT + "modified"), Literal(iso(row.created), datatype=moment)),
             Triple(dataset, NamedNode(terms.DCAT + "version"), Literal(str(row.version))),
         ]
-    prefixes = terms.PREFIXES if media_type == "text/turtle" else None
-    return serialize(triples, format=RdfFormat.from_media_type(media_type), prefixes=prefixes) or b""
+    return serialised(triples, media_type, prefixes=terms.PREFIXES)
 
 
 def page_links(page: Page, base_iri: str) -> str:

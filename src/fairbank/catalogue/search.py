@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
-from pyoxigraph import RdfFormat, Triple, serialize
+from pyoxigraph import Triple
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -23,6 +23,7 @@ from fairbank.catalogue.facet_index import MEASURES, FacetIndex, Flags
 from fairbank.catalogue.facet_reading import read_index
 from fairbank.catalogue.facets import choose, counted
 from fairbank.catalogue.feasibility import feasibility
+from fairbank.catalogue.rdf_bytes import serialised
 from fairbank.catalogue.record_rows import Edition
 from fairbank.catalogue.records import Visibility
 from fairbank.catalogue.search_index import ranked
@@ -140,10 +141,8 @@ def as_rdf(edition: Edition, media_type: str, *, also: Iterable[Triple] = ()) ->
     Args:
         also: what its document says beyond what SPARQL sees, such as the layer of the FAIR Data Point.
     """
-    prefixes = namespaces.PREFIXES if media_type == "text/turtle" else None
     triples = dict.fromkeys((*(quad.triple for quad in edition_quads(edition)), *also))
-    content = serialize(triples, format=RdfFormat.from_media_type(media_type), prefixes=prefixes)
-    return content or b""
+    return serialised(triples, media_type, prefixes=namespaces.PREFIXES)
 
 
 def _ordered(session: Session, words: str, index: FacetIndex, shown: Flags) -> list[int]:

@@ -80,6 +80,8 @@ def answer(
     headers = {**(headers or {}), "Cache-Control": "no-store"}
     if status in (429, 503, 504):
         headers["Retry-After"] = str(getattr(error, "retry_after_s", 5))
+    if status == 415:
+        headers["Accept-Encoding"] = "identity"
     if status == 401:
         headers["WWW-Authenticate"] = "Bearer"
     if _prefers_html(request):
