@@ -18,6 +18,7 @@ export OMP_NUM_THREADS ?= 1
 BASE_STAMP := $(VENV)/.stamp-base
 DEMO_STAMP := $(VENV)/.stamp-demo
 DEV_STAMP := $(VENV)/.stamp-dev
+BENCH_STAMP := $(VENV)/.stamp-bench
 
 .PHONY: help setup demo test test-long check format bench docs system clean
 
@@ -47,7 +48,7 @@ check: $(DEV_STAMP) ## check format, lint, types and the directions of imports
 format: $(DEV_STAMP) ## write the files in the house's format
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix --quiet .
 
-bench: $(DEV_STAMP) ## run the benchmarks of bench/, one after the other
+bench: $(BENCH_STAMP) ## run the benchmarks of bench/, one after the other
 	@for file in bench/*.py; do echo "bench: $$file"; $(BIN)/python "$$file"; done
 
 docs: $(DEV_STAMP) ## build the documentation into site/, without network
@@ -64,6 +65,11 @@ $(DEV_STAMP): $(BASE_STAMP) pyproject.toml constraints.txt
 	@echo "setup: fairbank with everything for development"
 	@$(PIP) install -qq -c constraints.txt -e '.[dev]'
 	@touch $(DEMO_STAMP) $@
+
+$(BENCH_STAMP): $(DEV_STAMP)
+	@echo "setup: what the benchmarks compare with (about 100 MB)"
+	@$(PIP) install -qq -c constraints.txt -e '.[dev,bench]'
+	@touch $@
 
 # The packages of `dev` include those of `demo`: whoever has set up for development need not install again.
 $(DEMO_STAMP): $(BASE_STAMP) pyproject.toml constraints.txt

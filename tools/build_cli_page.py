@@ -41,6 +41,7 @@ ACTS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("shut a node out", (O,), "hub shut-out"),
     ("make the RDF view anew", (O,), "catalogue rebuild"),
     ("write all that is published to a file", (O,), "catalogue export"),
+    ("mirror the Imaging Data Commons", (O,), "catalogue import-idc"),
     ("read the audit log of hub or node", (C, O), "audit show"),
     ("prove that the audit log is whole", (C, O), "audit verify"),
     ("make a node", (C,), "node init"),

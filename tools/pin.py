@@ -1,4 +1,4 @@
-"""Write constraints.txt from the environment it runs in: everything that `fairbank[dev]` pulls in, exactly.
+"""Write constraints.txt from the environment it runs in: everything that `fairbank[dev,bench]` pulls in, exactly.
 
     .venv/bin/python tools/pin.py
 
@@ -48,7 +48,7 @@ def closure(name: str, extras: frozenset[str]) -> dict[str, str]:
 
 def main() -> None:
     """Write the file."""
-    found = closure("fairbank", frozenset({"dev"}))
+    found = closure("fairbank", frozenset({"dev", "bench"}))
     del found["fairbank"]
     pins = [f"{name}=={version}" for name, version in sorted(found.items())]
     TARGET.write_text(HEADER + "\n".join(pins) + "\n", encoding="utf-8")

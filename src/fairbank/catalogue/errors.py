@@ -45,6 +45,9 @@ FairbankError
     ├── DocumentTooLarge       FB-CAT-077
     ├── DocumentEmpty          FB-CAT-078
     ├── DocumentUnsound        FB-CAT-079
+    ├── IndexRefused           FB-CAT-090
+    ├── MirrorRefused          FB-CAT-091
+    ├── UnknownCollection      FB-CAT-092
     ├── CatalogNotFound        FB-CAT-110
     └── DistributionNotFound   FB-CAT-111
 """
@@ -395,6 +398,27 @@ class DocumentUnsound(CatalogueError):
 
     code = "FB-CAT-079"
     kind = Kind.MISUSE
+
+
+class IndexRefused(CatalogueError):
+    """A file is no index of series that could be mirrored."""
+
+    code = "FB-CAT-090"
+    kind = Kind.MISUSE
+
+
+class MirrorRefused(CatalogueError):
+    """The node of a mirror is not the hub's own, or was shut out."""
+
+    code = "FB-CAT-091"
+    kind = Kind.CONFLICT
+
+
+class UnknownCollection(CatalogueError):
+    """A collection that was named is not in the index."""
+
+    code = "FB-CAT-092"
+    kind = Kind.NOT_FOUND
 
 
 class CatalogNotFound(CatalogueError):

@@ -139,20 +139,30 @@ def enrol(hub: Hub, wish: Enrolment) -> Enrolled:
                 todo="Choose another name, or ask the hub's administrator.",
             )
         invitation.used = now
-        row = NodeRow(name=wish.node, key_id=wish.key, title=wish.title, enrolled=now, last_seen=now)
-        session.add(row)
-        audit.record(
+        enter(
             session,
-            audit.HubAudit,
-            clock=hub.clock,
+            hub,
+            name=wish.node,
+            key=wish.key,
+            title=wish.title,
             actor=wish.key,
-            act="node.enrol",
-            target=wish.node,
             detail={"invitation": invitation.id},
         )
-        events.append(session, events.HubEvent, clock=hub.clock, kind="node.enrolled", subject=wish.node)
     hub.notifier.notify()
     return Enrolled(node=wish.node, hub_key=hub.key.key_id, base_iri=hub.base_iri)
+
+
+def enter(
+    session: Session, hub: Hub, *, name: str, key: str, title: str, actor: str, detail: dict[str, str]
+) -> None:
+    """Enter a node whose name and key are known to be free, with its audit entry and its event."""
+    now = hub.clock.now()
+    session.add(NodeRow(name=name, key_id=key, title=title, enrolled=now, last_seen=now))
+    session.flush()
+    audit.record(
+        session, audit.HubAudit, clock=hub.clock, actor=actor, act="node.enrol", target=name, detail=detail
+    )
+    events.append(session, events.HubEvent, clock=hub.clock, kind="node.enrolled", subject=name)
 
 
 def signed_node(hub: Hub, *, limit_bytes: int | None = None) -> Callable[[Request], Awaitable[NodeIdentity]]:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from fairbank.catalogue.negotiation import ExportFormat
 from fairbank.cli.output import Format, FormatOption, say, show_fields, show_rows
+from fairbank.cli.progress import counting
 from fairbank.cli.session import api, hub
+
+if TYPE_CHECKING:
+    from fairbank.catalogue.context import Hub
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -109,6 +113,82 @@ def rebuild(ctx: typer.Context) -> None:
     finally:
         projector.close()
     say("The RDF view was made anew.")
+
+
+@app.command("import-idc")
+def import_idc(
+    ctx: typer.Context,
+    parquet: Annotated[
+        Path | None, typer.Option(help="File idc_index.parquet; that of the installed package by default.")
+    ] = None,
+    collections: Annotated[
+        list[str] | None,
+        typer.Option(help="Id of a collection, such as nlst; may be given again. All by default."),
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="At most so many collections, in the order of their ids.")
+    ] = None,
+    withdraw_missing: Annotated[
+        bool, typer.Option("--withdraw-missing", help="Withdraw, for good, what the index no longer has.")
+    ] = False,
+    format: FormatOption = Format.TABLE,
+) -> None:
+    """Mirror the public index of the NCI Imaging Data Commons in the hub of the home folder.
+
+    Each collection becomes a dataset of the node 'idc', which the hub keeps: counts by modality, body part and
+    manufacturer, licence, DOIs and provenance; no image and no series. Run it again at any time: what says nothing new
+    stays as it is. Needs the extra 'idc'.
+
+    Example: fairbank --home /srv/hub catalogue import-idc --collections nlst --collections lidc_idri
+    """
+    from fairbank.catalogue.idc import mirror
+    from fairbank.catalogue.idc.source import index_at, installed_index
+    from fairbank.cli.errors import CliError
+
+    wish = mirror.Wish(tuple(collections or ()), limit, withdraw_missing)
+    if withdraw_missing and not wish.is_whole:
+        raise CliError(
+            "--withdraw-missing needs the whole index.",
+            why="With --collections or --limit everything else would count as missing, and a withdrawal is final.",
+            todo="Leave --collections and --limit out.",
+        )
+    opened = hub(ctx)
+    index = index_at(parquet) if parquet is not None else installed_index()
+    with counting("series read") as read, counting("collections") as published:
+        watch = mirror.Watch(read=read, published=published)
+        report = mirror.import_index(opened, index, wish, watch=watch)
+    changed = any(outcome in mirror.CHANGES for outcome in report.outcomes)
+    if changed:
+        _bring_view_up_to_date(opened)
+    outcomes = {outcome.value: number for outcome, number in sorted(report.outcomes.items())}
+    show_fields(
+        {
+            "index": f"{index.release} ({index.version})",
+            "rows": report.rows,
+            "series described": report.series,
+            "collections": outcomes,
+            "rows left out": dict(report.left_out) or "none",
+            "values not understood": dict(report.unknown) or "none",
+        },
+        format=format,
+    )
+    if not changed:
+        say("Nothing has changed.")
+    if gone := [step.collection for step in report.steps if step.outcome is mirror.Outcome.GONE]:
+        say(f"No longer in the index, still published: {', '.join(gone)}. Withdraw them: --withdraw-missing.")
+
+
+def _bring_view_up_to_date(opened: Hub) -> None:
+    from fairbank.catalogue.projector import Projector
+
+    projector = Projector(opened)
+    if not projector.open():
+        say("The running hub brings its RDF view up to date.")
+        return
+    try:
+        projector.project()
+    finally:
+        projector.close()
 
 
 @app.command()
