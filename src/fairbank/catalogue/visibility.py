@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, and_, exists, select
+from sqlalchemy import ColumnElement, CompoundSelect, and_, exists, select, union_all
 from sqlalchemy.orm import Session
 
 from fairbank.catalogue.accounts import Account, Role
@@ -28,13 +28,28 @@ def visible_graphs(session: Session, base_iri: str, who: Account | None) -> list
 
     Datasets, nodes, what was made from visible datasets only, and the ontology that all are written in.
     """
-    hidden_source = exists().where(
-        ArtefactDatasetRow.iri == ArtefactRow.iri,
-        ArtefactDatasetRow.dataset.not_in(select(DatasetRow.iri).where(visible(who))),
-    )
+    connection = session.connection()
+    nodes = connection.scalars(_NODE_NAMES).all()
     return [
-        *session.scalars(select(DatasetRow.graph).where(visible(who))),
-        *session.scalars(select(ArtefactRow.graph).where(~hidden_source)),
-        *(node_graph(base_iri, name) for name in session.scalars(select(NodeRow.name))),
+        *connection.scalars(_GRAPHS[sees_everything(who)]).all(),
+        *(node_graph(base_iri, name) for name in nodes),
         ontology_graph(base_iri),
     ]
+
+
+def _graphs(*, everything: bool) -> CompoundSelect[str]:
+    datasets, artefacts, sources = (
+        row.metadata.tables[row.__tablename__] for row in (DatasetRow, ArtefactRow, ArtefactDatasetRow)
+    )
+    seen: ColumnElement[bool] = datasets.c.withdrawn.is_(None)
+    if not everything:
+        seen = and_(seen, datasets.c.visibility == Visibility.PUBLIC.value)
+    hidden_source = exists().where(
+        sources.c.iri == artefacts.c.iri, sources.c.dataset.not_in(select(datasets.c.iri).where(seen))
+    )
+    return union_all(select(datasets.c.graph).where(seen), select(artefacts.c.graph).where(~hidden_source))
+
+
+# Every query passes here, so these are asked as plain tables, by statements put together once.
+_GRAPHS = {everything: _graphs(everything=everything) for everything in (False, True)}
+_NODE_NAMES = select(NodeRow.metadata.tables[NodeRow.__tablename__].c.name)
