@@ -441,6 +441,30 @@ def test_what_was_imported_is_found_by_search_sparql_and_ldp(
     assert f"<http://www.w3.org/ns/ldp#contains> <{LUNG}>" in catalog
 
 
+def test_images_that_are_open_are_not_said_to_stay_at_a_biobank(
+    hub: Hub, client: TestClient, projector: Projector, index_of: Make
+) -> None:
+    import_index(hub, index_of(LUNGS))
+    projector.project()
+    page = "https://doi.org/10.7937/k9/tcia.lung"
+    for params in (
+        {},
+        {"profile": "dcat-ap-3.0.1"},
+        {"profile": "eucaim-dcat-ap-2.0"},
+        {"profile": "fdp-1.2"},
+    ):
+        said = client.get(
+            "/datasets/idc/lung-ct", params=params, headers={"Accept": "application/n-triples"}
+        ).text
+        assert f"<{LUNG}#open> <http://www.w3.org/ns/dcat#accessURL> <{page}>" in said, params
+        assert "IN_SITU" not in said and "in-situ" not in said and "biobank" not in said, params
+    assert client.get("/datasets/idc/lung-ct/distributions/open").status_code == 200
+    assert client.get("/datasets/idc/lung-ct/distributions/in-situ").status_code == 404
+    query = f"SELECT ?at {{ <{LUNG}#open> <http://www.w3.org/ns/dcat#accessURL> ?at }}"
+    answer = client.get("/sparql", params={"query": query}).json()["results"]["bindings"]
+    assert [row["at"]["value"] for row in answer] == [page]
+
+
 @pytest.mark.parametrize("about", [True, False])
 def test_what_was_imported_has_no_violation_in_the_open_profiles(
     hub: Hub, client: TestClient, index_of: Make, about: bool

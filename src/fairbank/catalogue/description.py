@@ -227,12 +227,16 @@ def _acquired(graph: _Graph, row: DatasetRow) -> None:
 
 
 def _distribution(graph: _Graph, row: DatasetRow) -> None:
-    in_situ = f"{row.iri}#in-situ"
-    graph.link(row.iri, terms.DCAT + "distribution", in_situ)
-    graph.link(in_situ, terms.TYPE, terms.DCAT + "Distribution")
-    graph.text(in_situ, terms.DCT + "title", "Processing at the biobank")
-    graph.text(in_situ, terms.DCT + "rights", "IN_SITU_PROCESSING")
-    graph.link(in_situ, terms.DCAT + "accessURL", row.iri)
+    images = f"{row.iri}#{'open' if row.open_at else 'in-situ'}"
+    graph.link(row.iri, terms.DCAT + "distribution", images)
+    graph.link(images, terms.TYPE, terms.DCAT + "Distribution")
+    if row.open_at is not None:
+        graph.text(images, terms.DCT + "title", "Images, open to everyone")
+        graph.link(images, terms.DCAT + "accessURL", row.open_at)
+        return
+    graph.text(images, terms.DCT + "title", "Processing at the biobank")
+    graph.text(images, terms.DCT + "rights", "IN_SITU_PROCESSING")
+    graph.link(images, terms.DCAT + "accessURL", row.iri)
 
 
 def _cube(graph: _Graph, row: DatasetRow, strata: Iterable[StratumRow]) -> None:

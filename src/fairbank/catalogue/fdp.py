@@ -168,7 +168,7 @@ def dataset_triples(facts: Facts) -> Iterator[Triple]:
     """
     yield from document.triples(FDP, facts)
     yield facts.iri, terms.DCT + "isPartOf", Iri(catalog_iri(facts.base_iri, facts.record.node))
-    members = [facts.under("in-situ")]
+    members = [facts.images]
     yield from container(facts.iri, facts.iri, terms.DCAT + "distribution", members)
     for iri in distributions(facts):
         yield from _special(facts, iri)
@@ -190,7 +190,7 @@ def distribution_triples(facts: Facts, iri: str) -> Iterator[Triple]:
     yield from _each(iri, terms.DCT + "title", VALUES["distribution_title"](facts, iri))
     yield from _each(iri, terms.DCT + "description", VALUES["distribution_text"](facts, iri))
     yield from _each(iri, terms.DCAT + "accessURL", VALUES["access_address"](facts, iri))
-    if iri == facts.under("in-situ"):
+    if iri == facts.images:
         yield from _each(iri, terms.DCAT + "mediaType", VALUES["dicom_media_type"](facts, iri))
 
 

@@ -57,6 +57,7 @@ def fill(row: DatasetRow, record: DatasetRecord, *, digest: str) -> None:
     row.quality = [each.model_dump(mode="json", exclude_none=True) for each in record.quality]
     row.conditions = list(dict.fromkeys(record.stewardship.conditions)) if record.stewardship else []
     row.holdings = holdings.kept(record.stewardship)
+    row.open_at = record.stewardship.open_at if record.stewardship else None
     row.acquired_from = record.acquired_from
     row.acquired_to = record.acquired_to
     row.created = parse_iso(record.created)

@@ -108,7 +108,7 @@ def _distribution(facts: Facts, iri: str) -> dict[str, Any]:
     found["name"] = VALUES["distribution_title"](facts, iri)[0].value
     # An address to ask at, not one of the content: images do not leave the biobank.
     found["url"] = VALUES["access_address"](facts, iri)[0].value
-    if iri == facts.under("in-situ"):
+    if iri == facts.images:
         found["description"] = VALUES["distribution_text"](facts, iri)[0].value
         found["encodingFormat"] = VALUES["dicom_media_type"](facts, iri)[0].value
     return found

@@ -172,6 +172,7 @@ class DatasetRow(HubBase):
     first_published: Mapped[datetime]
     published: Mapped[datetime]
     search_text: Mapped[str]
+    open_at: Mapped[str | None]
     withdrawn: Mapped[datetime | None]
     withdrawn_because: Mapped[str | None]
 

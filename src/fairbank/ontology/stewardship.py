@@ -99,6 +99,7 @@ class Stewardship(Part):
     )
     documentation: Iris = _listed("Pages or documents about the dataset.")
     landing_page: Iri | None = _asked("The dataset's own page at the biobank.")
+    open_at: Iri | None = _asked("Where everyone can fetch the images; without it they stay at the biobank.")
     references: Iris = _listed("Publications that cite the dataset.")
     relations: Iris = _listed("Related resources.")
     sources: Iris = _listed("Datasets from which this one was made.")

@@ -190,6 +190,7 @@ def _stewardship(about: About, counts: Counts) -> Stewardship | None:
     page = next((each for each in (*pages, *original) if _ADDRESS.fullmatch(each)), None)
     said = Stewardship(
         landing_page=page,
+        open_at=page,
         sources=tuple(original[:_MOST_ADDRESSES]),
         relations=tuple(derived[:_MOST_ADDRESSES]),
     )

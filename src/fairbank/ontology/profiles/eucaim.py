@@ -73,7 +73,7 @@ _DISTRIBUTION: Final = of.distribution(
     *must(
         of.ACCESS_ADDRESS,
         of.LEGISLATION,
-        row(DCT + "rights", "in_situ", CONSTANT, one_of(*ns.ACCESS_CONDITIONS)),
+        row(DCT + "rights", "access_condition", COMPUTED, one_of(*ns.ACCESS_CONDITIONS)),
     ),
     *of.OF_DISTRIBUTIONS,
 )

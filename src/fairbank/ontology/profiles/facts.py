@@ -70,6 +70,11 @@ class Facts:
         """Return what the curator said for the profiles; nothing if nothing was said."""
         return self.record.stewardship or Stewardship()
 
+    @property
+    def images(self) -> str:
+        """Return the IRI of the distribution that is the images themselves: open to everyone, or at the biobank."""
+        return self.under("open" if self.said.open_at else "in-situ")
+
     def under(self, name: str) -> str:
         """Return the IRI of a resource that belongs to the dataset."""
         return f"{self.iri}#{name}"
@@ -169,8 +174,8 @@ def sex_iri(facts: Facts, word: str) -> str:
 
 
 def distributions(facts: Facts) -> dict[str, str]:
-    """Return the access address of each distribution by its IRI: processing at the biobank, samples, analytics."""
-    found = {facts.under("in-situ"): facts.iri}
+    """Return the access address of each distribution by its IRI: the images, samples, analytics."""
+    found = {facts.images: facts.said.open_at or facts.iri}
     for name, addresses in (("sample", facts.said.samples), ("analytics", facts.said.analytics)):
         for place, address in enumerate(dict.fromkeys(addresses), start=1):
             found[facts.under(f"{name}-{place}")] = address
@@ -204,7 +209,7 @@ def _if(name: str, condition: Callable[[Facts], object]) -> Callable[[Facts], tu
 # Which resources of each kind a record has, by the name that tables use.
 SUBJECTS: Final[dict[str, Callable[[Facts], tuple[str, ...]]]] = {
     "dataset": lambda facts: (facts.iri,),
-    "in-situ": lambda facts: (facts.under("in-situ"),),
+    "in-situ": lambda facts: (facts.images,),
     "distributions": lambda facts: tuple(distributions(facts)),
     "publisher": lambda facts: (facts.under("publisher"),),
     "hdab": _if("hdab", lambda facts: facts.said.hdab),

@@ -197,14 +197,20 @@ def _biorepository(*, as_address: bool) -> ValueFunction:
 
 
 def _distribution_title(facts: Facts, subject: str) -> tuple[Term, ...]:
-    if subject == facts.under("in-situ"):
-        return _texts("Processing at the biobank")
+    if subject == facts.images:
+        return _texts("Images, open to everyone" if facts.said.open_at else "Processing at the biobank")
     return _texts("Sample" if "#sample-" in subject else "Statistics")
 
 
+def _access_condition(facts: Facts, subject: str) -> tuple[Term, ...]:
+    return _links(ns.ACCESS_CONDITION + ("DOWNLOAD" if facts.said.open_at else "IN_SITU_PROCESSING"))
+
+
 def _distribution_text(facts: Facts, subject: str) -> tuple[Term, ...]:
-    if subject != facts.under("in-situ"):
+    if subject != facts.images:
         return _distribution_title(facts, subject)
+    if facts.said.open_at:
+        return _texts("Everyone can fetch the images at this address, under their licence.")
     return _texts(
         "The images stay at the biobank. Code that the biobank has approved runs there, "
         "and results leave through its release gate."
@@ -238,6 +244,7 @@ VALUES: Final[dict[str, ValueFunction]] = {
     "provenance": _to("provenance"),
     "provenance_text": _provenance,
     "distribution": _to("in-situ"),
+    "access_condition": _access_condition,
     "access_address": lambda facts, subject: _links(known.distributions(facts)[subject]),
     "distribution_title": _distribution_title,
     "distribution_text": _distribution_text,
@@ -306,12 +313,12 @@ VALUES: Final[dict[str, ValueFunction]] = {
     "no_structured_data": _constant(Literal("false", terms.XSD + "boolean")),
     "dicom_standard": _constant(Iri(ns.DICOM_STANDARD)),
     "dicom_media_type": _constant(Literal("application/dicom")),
-    "in_situ": _constant(Iri(ns.ACCESS_CONDITION + "IN_SITU_PROCESSING")),
 }  # fmt: skip
 
 # Which fields a curator fills for a value that has another name than its field; for agents, by the agent's table.
 FIELDS: Final[dict[str, str]] = {
     "page": "landing_page",
+    "access_condition": "open_at",
     "licence_name": "licence",
     "retention": "retained_from, retained_until",
     "begin": "retained_from",
