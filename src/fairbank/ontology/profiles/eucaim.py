@@ -22,6 +22,7 @@ from fairbank.ontology.profiles import properties as of
 from fairbank.ontology.profiles.healthdcat_ap import LINKED
 from fairbank.ontology.profiles.resources import (
     ALSO_TABLES,
+    COMPUTED,
     CONSTANT,
     CURATOR,
     DCAT,
