@@ -47,10 +47,6 @@ def search(
         float | None,
         typer.Option(min=0, help="Bound in mm: takes the bands of slice thickness wholly within it."),
     ] = None,
-    condition: Annotated[
-        list[str] | None,
-        typer.Option(help=f"Condition: a word such as lung-cancer, a name or a MONDO id. {_MANY}"),
-    ] = None,
     holds: Annotated[
         _Several,
         typer.Option(help=f"What another distribution lists, such as acquisition-year=2019. {_MANY}"),

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "7c40d1e6a2f9"
-down_revision = "05b31a79037e"
+down_revision = "8c41f2a9d6e3"
 branch_labels = None
 depends_on = None
 
