@@ -29,6 +29,7 @@ class Kind(Enum):
     NOT_ACCEPTABLE = (1, 406)
     CONFLICT = (1, 409)
     GONE = (1, 410)
+    PRECONDITION = (1, 412)
     TOO_LARGE = (1, 413)
     UNSUPPORTED = (1, 415)
     REFUSED = (1, 422)

@@ -48,13 +48,24 @@ FairbankError
     ├── IndexRefused           FB-CAT-090
     ├── MirrorRefused          FB-CAT-091
     ├── UnknownCollection      FB-CAT-092
+    ├── RdfMalformed           FB-CAT-080
+    ├── RdfUnsupported         FB-CAT-081
+    ├── ShapesViolated         FB-CAT-082
+    ├── DocumentRefused        FB-CAT-083
+    ├── ParentRefused          FB-CAT-084
+    ├── ChangedMeanwhile       FB-CAT-085
+    ├── ResourceNotFound       FB-CAT-086
+    ├── NotWritable            FB-CAT-087
+    ├── StateRefused           FB-CAT-088
+    ├── ResourceDeleted        FB-CAT-089
     ├── CatalogNotFound        FB-CAT-110
     └── DistributionNotFound   FB-CAT-111
 """
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Sequence
+from typing import Any, ClassVar, Protocol
 
 from fairbank.errors import FairbankError, Kind
 
@@ -419,6 +430,93 @@ class UnknownCollection(CatalogueError):
 
     code = "FB-CAT-092"
     kind = Kind.NOT_FOUND
+
+
+class RdfMalformed(CatalogueError):
+    """A body that should be RDF, or the JSON of a small message, cannot be read."""
+
+    code = "FB-CAT-080"
+    kind = Kind.MISUSE
+
+
+class RdfUnsupported(CatalogueError):
+    """A body is of a type or charset that is not read."""
+
+    code = "FB-CAT-081"
+    kind = Kind.UNSUPPORTED
+
+
+class Described(Protocol):
+    """What can be said in names and texts, such as one result of a validation."""
+
+    def described(self) -> dict[str, str]:
+        """Return it as names and texts."""
+        ...
+
+
+class ShapesViolated(CatalogueError):
+    """A document does not fit the shapes of its kind.
+
+    Attributes:
+        results: what is wrong.
+    """
+
+    code = "FB-CAT-082"
+    kind = Kind.MISUSE
+    results: Sequence[Described] = ()
+
+    def problem(self) -> dict[str, Any]:
+        """Return the problem, with the results for programs (RFC 9457, section 3.2)."""
+        return {**super().problem(), "results": [each.described() for each in self.results]}
+
+
+class DocumentRefused(CatalogueError):
+    """A document says what it may not say here."""
+
+    code = "FB-CAT-083"
+    kind = Kind.MISUSE
+
+
+class ParentRefused(CatalogueError):
+    """A document names no parent, or one that cannot be its parent."""
+
+    code = "FB-CAT-084"
+    kind = Kind.MISUSE
+
+
+class ChangedMeanwhile(CatalogueError):
+    """Somebody else has changed a resource since the caller read it."""
+
+    code = "FB-CAT-085"
+    kind = Kind.PRECONDITION
+
+
+class ResourceNotFound(CatalogueError):
+    """There is no such described resource, or the caller may not see it."""
+
+    code = "FB-CAT-086"
+    kind = Kind.NOT_FOUND
+
+
+class NotWritable(CatalogueError):
+    """What a node has signed cannot be changed by the addresses of the FAIR Data Point."""
+
+    code = "FB-CAT-087"
+    kind = Kind.FORBIDDEN
+
+
+class StateRefused(CatalogueError):
+    """A described resource cannot get the state that was asked for."""
+
+    code = "FB-CAT-088"
+    kind = Kind.MISUSE
+
+
+class ResourceDeleted(CatalogueError):
+    """A described resource was deleted."""
+
+    code = "FB-CAT-089"
+    kind = Kind.GONE
 
 
 class CatalogNotFound(CatalogueError):

@@ -16,6 +16,7 @@ from fairbank.catalogue.ontology_view import ontology_graph
 from fairbank.catalogue.projector import graph_quads
 from fairbank.catalogue.visibility import visible_graphs
 from fairbank.ontology import terms
+from fairbank.ontology.profiles.namespaces import FDP_O
 
 _OF_ARTEFACTS = frozenset(
     {
@@ -26,9 +27,13 @@ _OF_ARTEFACTS = frozenset(
         terms.VISA_DIGEST,
     }
 )
+_OF_DESCRIBED = frozenset({FDP_O + "metadataIssued", FDP_O + "metadataModified"})
 # By the kind of graph: the first part of its address below `graphs/`.
 _LEFT_OUT = {
     "datasets": frozenset({terms.DCT + "issued"}),
+    "catalog": _OF_DESCRIBED,
+    "dataset": _OF_DESCRIBED,
+    "distribution": _OF_DESCRIBED,
     "models": _OF_ARTEFACTS,
     "results": _OF_ARTEFACTS,
 }

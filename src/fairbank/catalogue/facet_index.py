@@ -122,7 +122,7 @@ def entry(
     """Return one dataset as arrays.
 
     Args:
-        values: by facet of the whole dataset, among them `node`.
+        values: by facet of the whole dataset; without a `node` it is one that people described.
         totals: its published totals, in wire form.
     """
     has = [labels.number(facet, value) for facet, several in values.items() for value in several]
@@ -140,7 +140,7 @@ def entry(
     place = {label: number for number, label in enumerate(each)}
     counts = [totals.get(measure, {}) for measure in MEASURES]
     return Entry(
-        node=values["node"][0],
+        node=next(iter(values.get("node", ())), ""),
         labels=np.array(list(each), np.int32),
         cells=np.array([[place[label] for label in cell] for cell in by_axis], np.int32).reshape(
             -1, len(AXES)

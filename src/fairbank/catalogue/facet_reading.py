@@ -35,12 +35,20 @@ from fairbank.catalogue.facet_index import (
     put_together,
     with_broader,
 )
-from fairbank.catalogue.store import DatasetRow, DistributionRow, StratumRow
+from fairbank.catalogue.store import DatasetRow, DescribedRow, DistributionRow, StratumRow
 from fairbank.catalogue.visibility import visible
 from fairbank.database import reading
 from fairbank.ontology.counts import CountKind
+from fairbank.ontology.profiles.fdp_described import Kind
 
 _BELOW = CountKind.BELOW_K.value
+# In place of the digest of a record: what people described has none, and another revision with every change.
+_DESCRIBED = "described"
+_SHOWN = (
+    select(DescribedRow.iri, DescribedRow.revision)
+    .where(DescribedRow.shown, DescribedRow.kind == Kind.DATASET.value)
+    .order_by(DescribedRow.title, DescribedRow.iri)
+)
 _KEPT: WeakKeyDictionary[Pool, _Kept] = WeakKeyDictionary()
 _KEPT_LOCK = Lock()
 
@@ -54,7 +62,10 @@ def read_index(session: Session, who: Account | None) -> tuple[FacetIndex, Flags
     )
     rows = session.execute(there).all()
     keys = tuple((iri, version, digest) for iri, version, digest, _ in rows)
-    shown = np.fromiter((row[3] for row in rows), np.bool_, len(rows))
+    # What has no counts comes after what has some, unless words say which is better.
+    of_people = tuple((iri, revision, _DESCRIBED) for iri, revision in session.execute(_SHOWN))
+    keys += of_people
+    shown = np.fromiter((*(row[3] for row in rows), *(True for _ in of_people)), np.bool_, len(keys))
     return _kept(session).index_of(session, keys), shown
 
 
@@ -92,13 +103,18 @@ def _kept(session: Session) -> _Kept:
 
 
 def _read(session: Session, labels: Labels, keys: Sequence[Key]) -> dict[Key, Entry]:
-    if not keys:
-        return {}
-    iris = [iri for iri, _, _ in keys]
+    of_people = [iri for iri, _, digest in keys if digest == _DESCRIBED]
+    iris = [iri for iri, _, digest in keys if digest != _DESCRIBED]
+    entries = _published(session, labels, iris) if iris else {}
+    entries |= _of_people(session, labels, of_people) if of_people else {}
+    return {key: entries[key[0]] for key in keys}
+
+
+def _published(session: Session, labels: Labels, iris: Sequence[str]) -> dict[str, Entry]:
     cells, listed = _cells(session, iris), _distributions(session, iris)
     columns = (getattr(DatasetRow, facet.column) for facet in OF_DATASETS)
     datasets = select(DatasetRow.iri, DatasetRow.totals, *columns).where(among(session, DatasetRow.iri, iris))
-    entries = {
+    return {
         iri: entry(
             labels,
             values=_values(each),
@@ -108,7 +124,16 @@ def _read(session: Session, labels: Labels, keys: Sequence[Key]) -> dict[Key, En
         )
         for iri, totals, *each in session.execute(datasets)
     }
-    return {key: entries[key[0]] for key in keys}
+
+
+def _of_people(session: Session, labels: Labels, iris: Sequence[str]) -> dict[str, Entry]:
+    """Return what people described without a node: it has a licence and access rights, and no counts."""
+    statement = select(DescribedRow.iri, DescribedRow.licence, DescribedRow.access_rights)
+    entries = {}
+    for iri, licence, rights in session.execute(statement.where(among(session, DescribedRow.iri, iris))):
+        values = {"licence": (licence,) if licence else (), "access_rights": (rights,) if rights else ()}
+        entries[iri] = entry(labels, values=values, totals={}, cells=(), distributions=())
+    return entries
 
 
 def _values(said: Sequence[Any]) -> dict[str, tuple[str, ...]]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, Protocol
 from urllib.parse import urlsplit
 
 from fairbank.catalogue.description import node_iri
@@ -93,6 +93,38 @@ class Catalog:
         return f"The imaging collections that {self.title} publishes."
 
 
+class Named(Protocol):
+    """A catalog as those above it see it, whether a node publishes it or somebody described it."""
+
+    @property
+    def iri(self) -> str:
+        """Return its IRI."""
+        ...
+
+    @property
+    def title(self) -> str:
+        """Return its name for people."""
+        ...
+
+    @property
+    def modified(self) -> datetime:
+        """Return when something in it was last published."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class DescribedCatalog:
+    """A catalog that somebody described, without a node.
+
+    Attributes:
+        modified: when it was last changed.
+    """
+
+    iri: str
+    title: str
+    modified: datetime
+
+
 def catalog_iri(base_iri: str, node: str) -> str:
     """Return the IRI of a node's catalog."""
     return f"{base_iri}/catalog/{node}"
@@ -103,7 +135,7 @@ def profile_iri(base_iri: str, profile: Profile) -> str:
     return f"{base_iri}/{'profiles' if profile is FDP else 'profile'}/{profile.name}"
 
 
-def point_triples(point: Point, catalogs: Sequence[Catalog]) -> Iterator[Triple]:
+def point_triples(point: Point, catalogs: Sequence[Named]) -> Iterator[Triple]:
     """Yield the document of the root."""
     iri, agent = point.iri, f"{point.iri}#publisher"
     for of_class in (
@@ -128,7 +160,7 @@ def point_triples(point: Point, catalogs: Sequence[Catalog]) -> Iterator[Triple]
     yield from container(iri, iri, ns.FDP_O + "metadataCatalog", members)
 
 
-def catalogs_triples(base_iri: str, catalogs: Sequence[Catalog]) -> Iterator[Triple]:
+def catalogs_triples(base_iri: str, catalogs: Sequence[Named]) -> Iterator[Triple]:
     """Yield a page of the container of all catalogs."""
     iri = f"{base_iri}/catalog"
     yield iri, terms.DCT + "title", Literal("Catalogs")

@@ -1,7 +1,7 @@
 """Metadata about the metadata of a resource, in the form of the FAIR Data Point's reference implementation.
 
 It says the state (`PUBLISHED`, or `DRAFT` for what is hidden), the path up to the root, and what the caller may do:
-read, for nothing is written by these addresses.
+read what nodes publish; write what people describe, if the account may.
 """
 
 from __future__ import annotations
@@ -10,14 +10,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from fairbank.catalogue.accounts import Account
-from fairbank.catalogue.fdp import TITLE, Catalog, Point
+from fairbank.catalogue.described import may_write
+from fairbank.catalogue.fdp import TITLE, Catalog, Named, Point
 from fairbank.catalogue.records import Visibility
-from fairbank.catalogue.store import DatasetRow
+from fairbank.catalogue.store import DatasetRow, DescribedRow
 from fairbank.ontology.profiles.facts import Facts, distributions
 
 PUBLISHED: Final = "PUBLISHED"
 DRAFT: Final = "DRAFT"
 _READ: Final = {"mask": 1, "code": "R"}
+_WRITE: Final = ({"mask": 2, "code": "W"}, {"mask": 4, "code": "C"}, {"mask": 8, "code": "D"})
 
 
 def state_of(row: DatasetRow) -> str:
@@ -25,7 +27,7 @@ def state_of(row: DatasetRow) -> str:
     return PUBLISHED if row.visibility == Visibility.PUBLIC.value else DRAFT
 
 
-def of_point(point: Point, catalogs: Sequence[Catalog], who: Account | None) -> dict[str, Any]:
+def of_point(point: Point, catalogs: Sequence[Named], who: Account | None) -> dict[str, Any]:
     """Return the metadata about the root's metadata."""
     children = {each.iri: PUBLISHED for each in catalogs}
     return _meta(who, PUBLISHED, "catalog", children, _root(point.base_iri))
@@ -43,6 +45,29 @@ def of_dataset(catalog: Catalog, row: DatasetRow, facts: Facts, who: Account | N
     path = _to_catalog(catalog)
     path[row.iri] = {"title": row.title, "parent": catalog.iri}
     return _meta(who, state, "distribution", dict.fromkeys(distributions(facts), state), path)
+
+
+def of_described(
+    row: DescribedRow, above: Sequence[DescribedRow], children: Sequence[DescribedRow], who: Account | None
+) -> dict[str, Any]:
+    """Return the metadata about the metadata of what somebody described.
+
+    Args:
+        above: its parents, the highest first.
+        children: those that the caller may see.
+    """
+    base = row.iri.rsplit(f"/{row.kind}/", 1)[0]
+    path, parent = _root(base), f"{base}/"
+    for each in (*above, row):
+        path[each.iri] = {"title": each.title, "parent": parent}
+        parent = each.iri
+    below = {"catalog": "dataset", "dataset": "distribution"}.get(row.kind)
+    found = _meta(who, row.state, below or "", {each.iri: each.state for each in children}, path)
+    if below is None:
+        found["state"]["children"] = {}
+    if may_write(who):
+        found["member"]["membership"] = {"name": "owner", "permissions": [_READ, *_WRITE]}
+    return found
 
 
 def _meta(

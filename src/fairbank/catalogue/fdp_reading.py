@@ -9,18 +9,19 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 import fairbank
-from fairbank.catalogue import exports
+from fairbank.catalogue import described, exports
 from fairbank.catalogue.accounts import Account
 from fairbank.catalogue.context import Hub
 from fairbank.catalogue.errors import CatalogNotFound
-from fairbank.catalogue.fdp import Catalog, Point
+from fairbank.catalogue.fdp import Catalog, DescribedCatalog, Named, Point
 from fairbank.catalogue.store import DatasetRow, HubIdentity, NodeRow
 from fairbank.catalogue.visibility import visible
 from fairbank.ontology.profiles.facts import Facts
 from fairbank.ontology.profiles.fdp import FDP
+from fairbank.ontology.profiles.fdp_described import Kind
 
 
-def point(session: Session, hub: Hub, found: Sequence[Catalog]) -> Point:
+def point(session: Session, hub: Hub, found: Sequence[Named]) -> Point:
     """Return the root, given the catalogs that its reader sees."""
     made = session.scalars(select(HubIdentity.created)).one()
     return Point(
@@ -31,8 +32,17 @@ def point(session: Session, hub: Hub, found: Sequence[Catalog]) -> Point:
     )
 
 
+def all_catalogs(session: Session, hub: Hub, who: Account | None) -> list[Named]:
+    """Return the catalogs of nodes by name, then those that people described by title."""
+    rows = described.shown(session, Kind.CATALOG)
+    return [
+        *catalogs(session, hub, who),
+        *(DescribedCatalog(row.iri, row.title, row.changed) for row in rows),
+    ]
+
+
 def catalogs(session: Session, hub: Hub, who: Account | None) -> list[Catalog]:
-    """Return all catalogs by name: of each node that may send, and of others with a dataset that the reader sees."""
+    """Return the catalogs by name: of each node that may send, and of others with a dataset that the reader sees."""
     statement = select(DatasetRow.node, func.count(), func.max(DatasetRow.published)).where(visible(who))
     counted: dict[str, tuple[int, datetime]] = {
         node: (number, newest)

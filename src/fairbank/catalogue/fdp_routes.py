@@ -12,6 +12,8 @@ from starlette.responses import Response
 
 from fairbank.catalogue import (
     accounts,
+    described,
+    exports,
     fdp,
     fdp_meta,
     fdp_reading,
@@ -25,11 +27,13 @@ from fairbank.catalogue import (
 from fairbank.catalogue.accounts import Account
 from fairbank.catalogue.context import Hub
 from fairbank.catalogue.errors import DistributionNotFound
+from fairbank.catalogue.fdp import Catalog
 from fairbank.catalogue.store import DatasetRow
 from fairbank.database import reading
 from fairbank.ontology.profiles import shapes
 from fairbank.ontology.profiles.facts import Facts, distributions
 from fairbank.ontology.profiles.fdp import FDP
+from fairbank.ontology.profiles.fdp_described import Kind
 from fairbank.ontology.profiles.fdp_layers import CATALOG, LAYERS, POINT
 from fairbank.ontology.profiles.listing import profile_named
 from fairbank.ontology.profiles.rows import Profile
@@ -57,7 +61,7 @@ def root(hub: Hub, request: Request) -> Response:
         NotAcceptable: if the caller takes neither.
     """
     with reading(hub.engine) as session:
-        found = fdp_reading.catalogs(session, hub, accounts.from_request(hub, request))
+        found = fdp_reading.all_catalogs(session, hub, accounts.from_request(hub, request))
         point = fdp_reading.point(session, hub, found)
     links = [*signposting.of_point(point, [each.iri for each in found])]
     if schema_org.is_wanted(request):
@@ -78,17 +82,20 @@ def _root_routes(hub: Hub) -> APIRouter:
     @routes.get("/expanded")
     def expanded(request: Request, who: Any = anyone) -> Response:
         with reading(hub.engine) as session:
-            found = fdp_reading.catalogs(session, hub, who)
+            found = fdp_reading.all_catalogs(session, hub, who)
             document = [*fdp.point_triples(fdp_reading.point(session, hub, found), found)]
-        for catalog in found:
-            document += fdp.catalog_metadata(catalog)
-        return rdf_answers.rdf(request, document)
+            for catalog in found:
+                document += fdp.catalog_metadata(catalog) if isinstance(catalog, Catalog) else ()
+            triples = [*exports.as_triples(dict.fromkeys(document))]
+            for row in described.shown(session, Kind.CATALOG):
+                triples += described.described_triples(row)
+        return rdf_answers.graph(request, triples)
 
     @routes.head("/meta", include_in_schema=False)
     @routes.get("/meta")
     def meta(request: Request, who: Any = anyone) -> Response:
         with reading(hub.engine) as session:
-            found = fdp_reading.catalogs(session, hub, who)
+            found = fdp_reading.all_catalogs(session, hub, who)
             return rdf_answers.json(
                 request, fdp_meta.of_point(fdp_reading.point(session, hub, found), found, who)
             )
@@ -109,7 +116,7 @@ def _catalog_routes(hub: Hub) -> APIRouter:
     @routes.get("/catalog")
     def catalogs(request: Request, limit: int = _LIMIT, offset: int = _OFFSET, who: Any = anyone) -> Response:
         with reading(hub.engine) as session:
-            found = fdp_reading.catalogs(session, hub, who)
+            found = fdp_reading.all_catalogs(session, hub, who)
         page = found[offset : offset + limit]
         links = _pages(f"{hub.base_iri}/catalog", limit=limit, offset=offset, total=len(found))
         return rdf_answers.rdf(request, fdp.catalogs_triples(hub.base_iri, page), links=links)

@@ -39,6 +39,8 @@ class Bounds:
 
 def feasibility(index: FacetIndex, criteria: Criteria, places: Places) -> dict[str, Any]:
     """Return whether the datasets that match have enough subjects and sites together."""
+    # What people described has no counts and no site.
+    places = np.array([place for place in places.tolist() if index.nodes[place]], np.int32)
     bounds = _bounds(index, criteria)
     least = sum(bounds.least[places].tolist())
     upper = bounds.most[places].tolist()

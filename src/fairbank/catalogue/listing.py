@@ -13,12 +13,13 @@ from pyoxigraph import Literal, NamedNode, Triple
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from fairbank.catalogue import described
 from fairbank.catalogue.accounts import Account
 from fairbank.catalogue.errors import ParameterRefused
 from fairbank.catalogue.parameters import whole_number
 from fairbank.catalogue.rdf_bytes import serialised
 from fairbank.catalogue.search import LARGEST_PAGE, summary
-from fairbank.catalogue.store import DatasetRow
+from fairbank.catalogue.store import DatasetRow, DescribedRow
 from fairbank.catalogue.visibility import visible
 from fairbank.clock import iso
 from fairbank.ontology import terms
@@ -32,11 +33,12 @@ class Page:
     """A part of the list, as one caller sees it.
 
     Attributes:
+        rows: what nodes publish, by node and name, then what people described, by IRI.
         total: how many datasets the whole list has.
         limit: the most that a page holds; None for the whole list at once.
     """
 
-    rows: Sequence[DatasetRow]
+    rows: Sequence[DatasetRow | DescribedRow]
     total: int
     limit: int | None
     offset: int
@@ -52,7 +54,8 @@ def read_page(session: Session, who: Account | None, *, limit: str | None, offse
     most = whole_number(limit, name="limit", least=1, most=LARGEST_PAGE) if limit is not None else None
     if most is None and offset is not None:
         most = USUAL_PAGE
-    total = session.scalar(select(func.count()).select_from(DatasetRow).where(visible(who))) or 0
+    published = session.scalar(select(func.count()).select_from(DatasetRow).where(visible(who))) or 0
+    total = published + described.count_shown_datasets(session)
     # The end itself is an empty page: a harvester may get there when something is withdrawn meanwhile.
     if first > total:
         raise ParameterRefused(
@@ -61,14 +64,17 @@ def read_page(session: Session, who: Account | None, *, limit: str | None, offse
             todo="Begin again without an offset, and follow the links of each page.",
         )
     statement = select(DatasetRow).where(visible(who)).order_by(DatasetRow.node, DatasetRow.dataset)
-    rows = session.scalars(statement.offset(first).limit(most) if most is not None else statement)
-    return Page(list(rows), total, most, first)
+    rows: list[DatasetRow | DescribedRow] = [*session.scalars(statement.offset(first).limit(most))]
+    left = None if most is None else most - len(rows)
+    if left != 0:
+        rows += described.shown_datasets(session, limit=left, offset=max(first - published, 0))
+    return Page(rows, total, most, first)
 
 
 def as_json(page: Page) -> dict[str, Any]:
     """Return a page, or the whole list, as JSON."""
     bounds = {} if page.limit is None else {"limit": page.limit, "offset": page.offset}
-    listed = [summary(row) for row in page.rows]
+    listed = [described.summary(row) if isinstance(row, DescribedRow) else summary(row) for row in page.rows]
     return {"schema": "datasets/1", "total": page.total, **bounds, "datasets": listed}
 
 
@@ -86,8 +92,8 @@ def as_rdf(page: Page, base_iri: str, media_type: str) -> bytes:
             Triple(catalogue, NamedNode(terms.DCAT + "dataset"), dataset),
             Triple(dataset, NamedNode(terms.TYPE), NamedNode(terms.DCAT + "Dataset")),
             Triple(dataset, NamedNode(terms.DCT + "title"), Literal(row.title)),
-            Triple(dataset, NamedNode(terms.DCT + "modified"), Literal(iso(row.created), datatype=moment)),
-            Triple(dataset, NamedNode(terms.DCAT + "version"), Literal(str(row.version))),
+            Triple(dataset, NamedNode(terms.DCT + "modified"), Literal(_modified(row), datatype=moment)),
+            Triple(dataset, NamedNode(terms.DCAT + "version"), Literal(_version(row))),
         ]
     return serialised(triples, media_type, prefixes=terms.PREFIXES)
 
@@ -117,3 +123,11 @@ def page_links(page: Page, base_iri: str) -> str:
 def catalogue_iri(base_iri: str) -> str:
     """Return the IRI of the list of all datasets."""
     return f"{base_iri}/datasets"
+
+
+def _modified(row: DatasetRow | DescribedRow) -> str:
+    return iso(row.changed if isinstance(row, DescribedRow) else row.created)
+
+
+def _version(row: DatasetRow | DescribedRow) -> str:
+    return str(row.revision if isinstance(row, DescribedRow) else row.version)

@@ -21,12 +21,12 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from fairbank import events
-from fairbank.catalogue import description
+from fairbank.catalogue import described, description
 from fairbank.catalogue.context import Hub
 from fairbank.catalogue.notifier import Concern
 from fairbank.catalogue.ontology_view import ontology_graph, ontology_quads
 from fairbank.catalogue.query_pool import CURRENT
-from fairbank.catalogue.store import ArtefactDatasetRow, ArtefactRow, DatasetRow, NodeRow
+from fairbank.catalogue.store import ArtefactDatasetRow, ArtefactRow, DatasetRow, DescribedRow, NodeRow
 from fairbank.database import reading, writing
 from fairbank.events import HubEvent
 
@@ -170,6 +170,9 @@ class Projector:
             if kind.startswith("dataset."):
                 row = session.get(DatasetRow, subject)
                 graphs.update([row.graph] if row is not None else [])
+            elif kind.startswith("described."):
+                resource = session.get(DescribedRow, subject)
+                graphs.update([resource.graph] if resource is not None else [])
             elif kind.startswith("node."):
                 graphs.add(description.node_graph(self._hub.base_iri, subject))
             elif kind in _ARTEFACT_EVENTS:
@@ -206,6 +209,9 @@ def graph_quads(session: Session, base_iri: str, graph: str) -> list[Quad]:
     if dataset is not None:
         # Also after a withdrawal the row is there; its graph is not.
         return description.dataset_quads(session, dataset) if dataset.withdrawn is None else []
+    resource = described.graph_quads(session, graph)
+    if resource is not None:
+        return resource
     artefact = session.scalar(select(ArtefactRow).where(ArtefactRow.graph == graph))
     if artefact is not None:
         return description.artefact_quads(base_iri, artefact)
@@ -308,6 +314,7 @@ def _all_graphs(session: Session, hub: Hub) -> list[str]:
         [
             *session.scalars(select(DatasetRow.graph)),
             *session.scalars(select(ArtefactRow.graph)),
+            *described.all_graphs(session),
             *(description.node_graph(hub.base_iri, name) for name in nodes),
             ontology_graph(hub.base_iri),
         ]

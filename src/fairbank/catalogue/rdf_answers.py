@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from json import dumps
 from typing import Any
 
+import pyoxigraph as ox
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -22,7 +23,19 @@ def accepted(request: Request) -> str | None:
 
 
 def rdf(request: Request, document: Iterable[Triple], *, links: Iterable[str] = ()) -> Response:
-    """Return triples in the RDF format that the caller likes best.
+    """Return triples, each once, in the RDF format that the caller likes best.
+
+    Args:
+        links: values of the `Link` header.
+
+    Raises:
+        NotAcceptable: if the caller takes none of the formats.
+    """
+    return graph(request, exports.as_triples(dict.fromkeys(document)), links=links)
+
+
+def graph(request: Request, triples: Iterable[ox.Triple], *, links: Iterable[str] = ()) -> Response:
+    """Return triples of the RDF library in the RDF format that the caller likes best.
 
     Args:
         links: values of the `Link` header.
@@ -37,7 +50,7 @@ def rdf(request: Request, document: Iterable[Triple], *, links: Iterable[str] = 
             why="This document comes as Turtle, N-Triples, JSON-LD or RDF/XML.",
             todo="Accept one of these.",
         )
-    return answer(request, exports.written(dict.fromkeys(document), chosen), chosen, links=links)
+    return answer(request, exports.serialized(triples, chosen), chosen, links=links)
 
 
 def turtle(request: Request, content: bytes) -> Response:
@@ -80,12 +93,25 @@ def json(
 
 def answer(request: Request, content: bytes, media_type: str, *, links: Iterable[str] = ()) -> Response:
     """Return bytes with their ETag, or 304 for who holds them already."""
-    digest = "sha256:" + hashlib.sha256(media_type.encode() + b"\n" + content).hexdigest()
-    headers: dict[str, str] = {"ETag": f'"{digest}"', "Vary": "Accept, Authorization", **_link(links)}
-    if is_known(request.headers.get("if-none-match"), digest):
+    tag = etag(content, media_type)
+    headers: dict[str, str] = {"ETag": tag, "Vary": "Accept, Authorization", **_link(links)}
+    if is_known(request.headers.get("if-none-match"), tag.strip('"')):
         return Response(status_code=304, headers=headers)
     # Set by hand: older clients know `text/turtle` only without a parameter.
     return Response(content, headers={**headers, "Content-Type": media_type})
+
+
+def written(triples: Iterable[ox.Triple], media_type: str, *, status: int) -> Response:
+    """Return what was just written, with the ETag that reading it in this format would give."""
+    content = exports.serialized(triples, media_type)
+    headers = {"ETag": etag(content, media_type), "Content-Type": media_type}
+    return Response(content, status_code=status, headers=headers)
+
+
+def etag(content: bytes, media_type: str) -> str:
+    """Return the strong ETag of a document in a format."""
+    digest = hashlib.sha256(media_type.encode() + b"\n" + content).hexdigest()
+    return f'"sha256:{digest}"'
 
 
 def _link(links: Iterable[str]) -> Mapping[str, str]:

@@ -22,6 +22,8 @@ from fairbank.catalogue import (
     dataset_routes,
     facet_reading,
     fdp_routes,
+    fdp_tokens,
+    fdp_write_routes,
     nodes,
     ontology_routes,
     profile_routes,
@@ -53,6 +55,9 @@ def router(hub: Hub) -> APIRouter:
     routes.include_router(dataset_routes.router(hub))
     routes.include_router(access_routes.router(hub))
     routes.include_router(profile_routes.router(hub))
+    routes.include_router(fdp_tokens.router(hub))
+    # Before what nodes publish: an address that holds a UUID is never a node's.
+    routes.include_router(fdp_write_routes.router(hub))
     routes.include_router(fdp_routes.router(hub))
     routes.include_router(ontology_routes.router())
     return routes

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from starlette.requests import Request
 
-from fairbank.catalogue.fdp import POINT_TEXT, TITLE, Catalog, Point, catalog_iri
+from fairbank.catalogue.fdp import POINT_TEXT, TITLE, Catalog, Named, Point, catalog_iri
 from fairbank.clock import iso
 from fairbank.ontology.profiles.facts import Facts, conditions, distributions, licence_address
 from fairbank.ontology.profiles.values import VALUES
@@ -86,7 +86,7 @@ def catalog(said: Catalog, datasets: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def point(said: Point, catalogs: Sequence[Catalog]) -> dict[str, Any]:
+def point(said: Point, catalogs: Sequence[Named]) -> dict[str, Any]:
     """Return the description of the root."""
     return {
         "@context": CONTEXT,

@@ -14,7 +14,7 @@ from pyoxigraph import Triple
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from fairbank.catalogue import holdings
+from fairbank.catalogue import described, holdings
 from fairbank.catalogue.accounts import Account
 from fairbank.catalogue.criteria import AXES, Criteria
 from fairbank.catalogue.description import edition_quads
@@ -28,7 +28,7 @@ from fairbank.catalogue.record_rows import Edition
 from fairbank.catalogue.records import Visibility
 from fairbank.catalogue.search_index import ranked
 from fairbank.catalogue.search_totals import of_cells, of_totals
-from fairbank.catalogue.store import ActivityRow, DatasetRow, DistributionRow, StratumRow
+from fairbank.catalogue.store import ActivityRow, DatasetRow, DescribedRow, DistributionRow, StratumRow
 from fairbank.catalogue.visibility import sees_everything, visible
 from fairbank.catalogue.withdrawal import check_not_withdrawn
 from fairbank.clock import iso
@@ -65,11 +65,11 @@ def search(session: Session, criteria: Criteria, who: Account | None) -> dict[st
 
 
 def listing(session: Session, who: Account | None) -> list[dict[str, Any]]:
-    """Return all datasets that a caller may see, by node and name."""
+    """Return all datasets that a caller may see, by node and name; then those that people described."""
     rows = session.scalars(
         select(DatasetRow).where(visible(who)).order_by(DatasetRow.node, DatasetRow.dataset)
     )
-    return [summary(row) for row in rows]
+    return [*map(summary, rows), *map(described.summary, described.shown_datasets(session))]
 
 
 def find(session: Session, iri: str, who: Account | None) -> DatasetRow:
@@ -158,7 +158,9 @@ def _shown(count: dict[str, Any]) -> str:
 
 def _summaries(session: Session, iris: Sequence[str]) -> list[dict[str, Any]]:
     rows = {row.iri: row for row in session.scalars(select(DatasetRow).where(DatasetRow.iri.in_(iris)))}
-    return [summary(rows[iri]) for iri in iris]
+    others = select(DescribedRow).where(DescribedRow.iri.in_([iri for iri in iris if iri not in rows]))
+    without_node = {row.iri: row for row in session.scalars(others)}
+    return [summary(rows[iri]) if iri in rows else described.summary(without_node[iri]) for iri in iris]
 
 
 def _cell(cell: StratumRow, k: int) -> dict[str, Any]:

@@ -68,7 +68,8 @@ def ranked(session: Session, words: str) -> list[str]:
     else:
         query = " & ".join(f"{term.lower()}:*" for term in terms)
         statement = (
-            "SELECT iri FROM catalogue_datasets "
+            "SELECT iri FROM (SELECT iri, search_text FROM catalogue_datasets UNION ALL "
+            "SELECT iri, search_text FROM catalogue_described WHERE shown AND kind = 'dataset') AS everything "
             "WHERE to_tsvector('english', search_text) @@ to_tsquery('english', :query) "
             "ORDER BY ts_rank(to_tsvector('english', search_text), to_tsquery('english', :query)) DESC, iri"
         )

@@ -11,11 +11,14 @@ from typing import Final
 from fairbank.catalogue.fdp import Catalog, Point, catalog_iri
 from fairbank.catalogue.negotiation import GRAPH_FORMATS
 from fairbank.catalogue.schema_org import CONTEXT, QUERY
+from fairbank.catalogue.store import DescribedRow
 from fairbank.ontology.profiles import namespaces as ns
 from fairbank.ontology.profiles.facts import Facts, distributions, licence_address
+from fairbank.ontology.profiles.fdp_described import Kind
 
 # Long headers are refused by servers and clients, and a list that is cut off would read as a whole one.
 MOST_ITEMS: Final = 20
+_CLASSES: Final = {Kind.CATALOG: "DataCatalog", Kind.DATASET: "Dataset", Kind.DISTRIBUTION: "DataDownload"}
 
 
 def of_point(point: Point, catalogs: Sequence[str]) -> Iterator[str]:
@@ -40,6 +43,18 @@ def of_dataset(facts: Facts) -> Iterator[str]:
     licence = licence_address(facts)
     if licence is not None and licence.isascii():
         yield _link(licence, "license")
+
+
+def of_described(row: DescribedRow, items: Sequence[str]) -> Iterator[str]:
+    """Yield the links of what somebody described."""
+    yield _link(row.iri, "cite-as")
+    yield _link(CONTEXT + _CLASSES[Kind(row.kind)], "type")
+    yield _link(row.parent, "collection")
+    for media_type in GRAPH_FORMATS:
+        yield f'{_link(row.iri, "describedby")}; type="{media_type}"'
+    yield from _items(items, total=len(items))
+    if row.licence is not None and row.licence.isascii() and row.licence.startswith(("http://", "https://")):
+        yield _link(row.licence, "license")
 
 
 def _resource(iri: str, schema_class: str) -> Iterator[str]:

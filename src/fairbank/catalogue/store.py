@@ -246,6 +246,37 @@ class ActivityRow(HubBase):
     ended: Mapped[datetime]
 
 
+class DescribedRow(HubBase):
+    """A catalog, dataset or distribution that somebody described by the FAIR Data Point, without a node.
+
+    `content` is the document as it is kept, N-Triples in sorted order; the columns beside it are read from it. What was
+    deleted keeps its row, without content, so that its address can say so.
+    """
+
+    __tablename__ = "catalogue_described"
+
+    iri: Mapped[str] = mapped_column(primary_key=True)
+    graph: Mapped[str] = mapped_column(unique=True)
+    kind: Mapped[str]
+    parent: Mapped[str] = mapped_column(index=True)
+    owner: Mapped[str] = mapped_column(ForeignKey("catalogue_accounts.name"), index=True)
+    state: Mapped[str]
+    shown: Mapped[bool] = mapped_column(index=True)
+    shown_since: Mapped[datetime | None]
+    revision: Mapped[int]
+    content: Mapped[str]
+    title: Mapped[str]
+    description: Mapped[str]
+    keywords: Mapped[list[Any]]
+    publisher: Mapped[str]
+    licence: Mapped[str | None]
+    access_rights: Mapped[str]
+    data_use: Mapped[list[Any]]
+    search_text: Mapped[str]
+    created: Mapped[datetime]
+    changed: Mapped[datetime]
+
+
 class ArtefactRow(HubBase):
     """A model or result whose provenance is published; `detail` is what its event said."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import ColumnElement, CompoundSelect, and_, exists, select, union_all
 from sqlalchemy.orm import Session
 
+from fairbank.catalogue import described
 from fairbank.catalogue.accounts import Account, Role
 from fairbank.catalogue.description import node_graph
 from fairbank.catalogue.ontology_view import ontology_graph
@@ -26,13 +27,15 @@ def visible(who: Account | None) -> ColumnElement[bool]:
 def visible_graphs(session: Session, base_iri: str, who: Account | None) -> list[str]:
     """Return the named graphs that a caller may see.
 
-    Datasets, nodes, what was made from visible datasets only, and the ontology that all are written in.
+    Datasets, nodes, what was made from visible datasets only, of what people described what everybody sees, and the
+    ontology that all are written in.
     """
     connection = session.connection()
     nodes = connection.scalars(_NODE_NAMES).all()
     return [
         *connection.scalars(_GRAPHS[sees_everything(who)]).all(),
         *(node_graph(base_iri, name) for name in nodes),
+        *described.shown_graphs(session),
         ontology_graph(base_iri),
     ]
 

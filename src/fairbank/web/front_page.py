@@ -43,16 +43,16 @@ def front_page(hub: Hub) -> str:
     with reading(hub.engine) as session:
         datasets = search.listing(session, None)
     rows = "\n".join(
-        f'<tr><td><a href="/datasets/{escape(one["node"])}/{escape(one["dataset"])}">{escape(one["title"])}</a></td>'
-        f"<td>{escape(one['node'])}</td>"
+        f'<tr><td><a href="{escape(one["iri"].removeprefix(hub.base_iri))}">{escape(one["title"])}</a></td>'
+        f"<td>{escape(one['node'] or one['publisher'])}</td>"
         + "".join(
-            f'<td class="number">{_count(one["totals"][what])}</td>'
+            f'<td class="number">{_count(one["totals"].get(what))}</td>'
             for what in ("subjects", "studies", "series")
         )
         + "</tr>"
         for one in datasets
     )
-    nodes = len({one["node"] for one in datasets})
+    nodes = len({one["node"] for one in datasets if one["node"]})
     return _PAGE.format(
         count=_many(len(datasets), "collection"),
         nodes=_many(nodes, "biobank"),
@@ -65,5 +65,5 @@ def _many(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
-def _count(raw: dict[str, object]) -> str:
-    return escape(str(Count.model_validate(raw)))
+def _count(raw: dict[str, object] | None) -> str:
+    return escape(str(Count.model_validate(raw))) if raw else ""

@@ -25,7 +25,15 @@ _ADDRESSES: Final = frozenset(
         "/ontology",
     }
 )
-_BELOW: Final = ("/datasets/", "/catalog/", "/profile/", "/profiles/", "/ontology/")
+_BELOW: Final = (
+    "/datasets/",
+    "/dataset/",
+    "/catalog/",
+    "/distribution/",
+    "/profile/",
+    "/profiles/",
+    "/ontology/",
+)
 _KEPT_S: Final = 3_600
 
 

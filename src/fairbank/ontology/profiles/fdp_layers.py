@@ -14,6 +14,7 @@ from typing import Final
 from fairbank.ontology import terms
 from fairbank.ontology.profiles import namespaces as ns
 from fairbank.ontology.profiles.fdp import FDP
+from fairbank.ontology.profiles.fdp_described import DESCRIBED
 from fairbank.ontology.profiles.resources import COMPUTED, DCAT, DCT
 from fairbank.ontology.profiles.rows import (
     LINK,
@@ -94,4 +95,6 @@ CATALOG: Final = Profile(
     tables=(_CATALOG, _AGENT),
 )
 
-LAYERS: Final[dict[str, Profile]] = {profile.name: profile for profile in (POINT, CATALOG, FDP)}
+LAYERS: Final[dict[str, Profile]] = {
+    profile.name: profile for profile in (POINT, CATALOG, FDP, *DESCRIBED.values())
+}

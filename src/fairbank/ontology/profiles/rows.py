@@ -33,6 +33,7 @@ class NodeKind(StrEnum):
 
     IRI = "IRI"
     LITERAL = "Literal"
+    EITHER = "IRIOrLiteral"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ class Range:
     """What a value has to be.
 
     Attributes:
-        kind: IRI or literal.
+        kind: IRI or literal, or either.
         datatype: IRI of the literal's datatype.
         of_class: IRI of the class of a resource that the document describes itself.
         words: IRIs of the only values allowed, where the profile closes the list.
@@ -134,6 +135,7 @@ class Profile:
 
 TEXT = Range(NodeKind.LITERAL)
 LINK = Range(NodeKind.IRI)
+EITHER = Range(NodeKind.EITHER)
 
 
 def typed(datatype: str) -> Range:

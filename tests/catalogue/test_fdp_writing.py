@@ -1,0 +1,615 @@
+"""What people describe by the FAIR Data Point: made, replaced, published, deleted; drafts are on no public route."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from rdflib import Graph, URIRef
+from rdflib.compare import isomorphic
+from rdflib.namespace import DCAT, DCTERMS, FOAF, RDF, Namespace
+from sqlalchemy import select
+from starlette.testclient import TestClient
+
+from fairbank import audit
+from fairbank.catalogue import accounts, export
+from fairbank.catalogue.accounts import Role
+from fairbank.catalogue.context import Hub
+from fairbank.catalogue.projector import Projector
+from fairbank.catalogue.query_pool import CURRENT
+from fairbank.database import reading, writing
+from fairbank.web.hub_app import create_app
+
+Make = Callable[..., Any]
+BASE = "http://hub.test"
+ROOT = f"{BASE}/"
+PASSWORD = "correct horse battery"
+PREFIXES = """\
+@prefix dct: <http://purl.org/dc/terms/> .
+@prefix dcat: <http://www.w3.org/ns/dcat#> .
+@prefix foaf: <http://xmlns.com/foaf/0.1/> .
+@prefix fb: <https://w3id.org/fairbank/terms#> .
+@prefix xsd: <http://www.w3.org/2001/XMLSchema#> .
+"""
+PUBLISHER = 'dct:publisher [ a foaf:Agent ; foaf:name "Institute of Examples" ]'
+THEME = "dcat:theme <http://publications.europa.eu/resource/authority/data-theme/HEAL>"
+
+
+def catalog(subject: str = "<>", *, title: str = "Described by hand", more: str = "") -> str:
+    return f'{PREFIXES}{subject} a dcat:Catalog ; dct:title "{title}" ; {PUBLISHER} . {more}'
+
+
+def dataset(
+    parent: str, subject: str = "<>", *, title: str = "Hand-written lungs", said: str = "", more: str = ""
+) -> str:
+    return (
+        f'{PREFIXES}{subject} a dcat:Dataset ; dct:isPartOf <{parent}> ; dct:title "{title}" ; {PUBLISHER} ; {THEME} ;'
+        f' dct:description "Known on paper only." ; dcat:keyword "lung", "paper" {said} . {more}'
+    )
+
+
+def distribution(parent: str, *, title: str = "Files on request") -> str:
+    return (
+        f'{PREFIXES}<> a dcat:Distribution ; dct:isPartOf <{parent}> ; dct:title "{title}" ;'
+        ' dcat:mediaType "application/dicom" ; dcat:accessURL <https://files.example.org/> .'
+    )
+
+
+LDP = Namespace("http://www.w3.org/ns/ldp#")
+FDP_O = Namespace("https://w3id.org/fdp/fdp-o#")
+FORMATS = {
+    "text/turtle": "turtle",
+    "application/n-triples": "nt",
+    "application/ld+json": "json-ld",
+    "application/rdf+xml": "xml",
+}
+CANARY = "canary-title"
+
+
+class Writer:
+    """A client of the FAIR Data Point that has logged in as its kind does."""
+
+    def __init__(self, web: TestClient, name: str) -> None:
+        self.web = web
+        answer = web.post("/tokens", json={"email": name, "password": PASSWORD})
+        assert answer.status_code == 200, answer.text
+        self.headers = {"Authorization": f"Bearer {answer.json()['token']}"}
+
+    def send(self, method: str, address: str, content: str | bytes, **headers: str) -> Any:
+        wanted = {"Content-Type": "text/turtle", **{k.replace("_", "-"): v for k, v in headers.items()}}
+        body = content.encode() if isinstance(content, str) else content
+        return self.web.request(method, address, content=body, headers={**self.headers, **wanted})
+
+    def made(self, kind: str, content: str) -> str:
+        """Return the IRI of what was made."""
+        answer = self.send("POST", f"/{kind}", content)
+        assert answer.status_code == 201, answer.text
+        return str(answer.headers["location"])
+
+    def publish(self, *iris: str) -> None:
+        for iri in iris:
+            answer = self.web.put(f"{iri}/meta/state", json={"current": "PUBLISHED"}, headers=self.headers)
+            assert (answer.status_code, answer.json()) == (200, {"current": "PUBLISHED"}), answer.text
+
+    def graph(self, iri: str) -> Graph:
+        answer = self.web.get(iri, headers={**self.headers, "Accept": "text/turtle"})
+        assert answer.status_code == 200, answer.text
+        return Graph().parse(data=answer.text, format="turtle")
+
+    def values(self, iri: str, path: URIRef) -> list[str]:
+        return sorted(str(each) for each in self.graph(iri).objects(URIRef(iri), path))
+
+
+@pytest.fixture
+def web(hub: Hub) -> TestClient:
+    return TestClient(create_app(hub), base_url=BASE)
+
+
+@pytest.fixture
+def writer(hub: Hub, web: TestClient) -> Writer:
+    return log_in(hub, web, "anna", Role.ADMIN)
+
+
+@pytest.fixture
+def shelf(writer: Writer) -> str:
+    """A catalog that is published."""
+    iri = writer.made("catalog", catalog())
+    writer.publish(iri)
+    return iri
+
+
+def log_in(hub: Hub, web: TestClient, name: str, role: Role) -> Writer:
+    with writing(hub.engine) as session:
+        accounts.create_account(session, hub, name=name, password=PASSWORD, roles=[role])
+    return Writer(web, name)
+
+
+def asked(web: TestClient, query: str) -> list[str]:
+    answer = web.get("/sparql", params={"query": query}, headers={"Accept": "text/csv"})
+    assert answer.status_code == 200, answer.text
+    return answer.text.split("\r\n")[1:-1]
+
+
+# -- tokens --------------------------------------------------------------------------------------------------------
+
+
+def test_a_client_logs_in_with_the_name_of_an_account(writer: Writer, web: TestClient) -> None:
+    assert web.get("/v1/whoami", headers=writer.headers).json()["account"] == "anna"
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        ({"email": "anna", "password": "wrong"}, 401, "FB-CAT-021"),
+        ({"email": "nobody@example.org", "password": PASSWORD}, 401, "FB-CAT-021"),
+        ({"email": "anna"}, 400, "FB-CAT-080"),
+        ({"email": ["anna"], "password": PASSWORD}, 400, "FB-CAT-080"),
+        ({"email": "anna\x00", "password": PASSWORD}, 400, "FB-CAT-080"),
+        ({"email": "a" * 2000, "password": PASSWORD}, 400, "FB-CAT-080"),
+        ([], 400, "FB-CAT-080"),
+    ],
+)
+def test_a_log_in_that_does_not_fit_is_refused(
+    writer: Writer, web: TestClient, body: Any, status: int, code: str
+) -> None:
+    answer = web.post("/tokens", json=body)
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"[" * 50_000, b'{"email": "\\ud800", "password": "x"}', b"\xff"]
+)
+def test_a_log_in_that_is_no_json_is_refused(web: TestClient, body: bytes) -> None:
+    answer = web.post("/tokens", content=body)
+    assert (answer.status_code, answer.json()["code"]) == (400, "FB-CAT-080")
+
+
+@pytest.mark.parametrize("role", [Role.COMMITTEE, Role.RESEARCHER])
+def test_only_administrators_write(hub: Hub, web: TestClient, role: Role, shelf: str) -> None:
+    other = log_in(hub, web, "other", role)
+    for method, address in (
+        ("POST", "/catalog"),
+        ("PUT", shelf),
+        ("DELETE", shelf),
+        ("PUT", f"{shelf}/meta/state"),
+    ):
+        answer = other.send(method, address, catalog())
+        assert (answer.status_code, answer.json()["code"]) == (403, "FB-CAT-023"), method
+        stranger = web.request(method, address, content=catalog())
+        assert (stranger.status_code, stranger.json()["code"]) == (401, "FB-CAT-020"), method
+    assert web.get(shelf).status_code == 200
+
+
+# -- making --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("subject", ["<>", "_:it", "<https://archive.example.org/projects/LUNG>", "<#it>"])
+def test_what_is_made_has_the_iri_that_the_hub_gives(writer: Writer, shelf: str, subject: str) -> None:
+    more = f"{subject} foaf:page <#page> . <#page> dct:title 'page' ." if subject != "<#it>" else ""
+    answer = writer.send("POST", "/dataset", dataset(shelf, subject, more=more))
+    iri = answer.headers["location"]
+    assert answer.status_code == 201 and iri.startswith(f"{BASE}/dataset/")
+    assert answer.headers["content-type"] == "text/turtle"
+    said = Graph().parse(data=answer.text, format="turtle")
+    assert (URIRef(iri), RDF.type, DCAT.Dataset) in said
+    assert {str(each).partition("#")[0] for each in said.subjects()} == {iri}, "it is about nothing else"
+    assert not [each for triple in said for each in triple if each.n3().startswith("_:")], "no blank nodes"
+    again = writer.web.get(iri, headers=writer.headers)
+    assert (again.content, again.headers["etag"]) == (answer.content, answer.headers["etag"])
+
+
+@pytest.mark.parametrize("media_type", FORMATS)
+def test_every_format_is_read_and_written(writer: Writer, shelf: str, media_type: str) -> None:
+    sent = Graph().parse(data=dataset(shelf, "<http://x.test/d>"), format="turtle")
+    body = sent.serialize(format=FORMATS[media_type], encoding="utf-8")
+    answer = writer.send(
+        "POST", "/dataset", body, Content_Type=f"{media_type}; charset=utf-8", Accept=media_type
+    )
+    assert (answer.status_code, answer.headers["content-type"]) == (201, media_type)
+    kept = Graph().parse(data=answer.text, format=FORMATS[media_type])
+    iri = URIRef(answer.headers["location"])
+    for path in (DCTERMS.title, DCTERMS.description, DCAT.keyword, DCAT.theme, DCTERMS.isPartOf):
+        assert set(kept.objects(iri, path)) == set(sent.objects(URIRef("http://x.test/d"), path))
+    agent = kept.value(iri, DCTERMS.publisher)
+    assert kept.value(agent, FOAF.name).toPython() == "Institute of Examples"
+
+
+def test_the_hub_adds_what_only_it_knows(writer: Writer, shelf: str) -> None:
+    iri = writer.made("dataset", dataset(shelf, said='; dct:identifier "LUNG-1"'))
+    assert writer.values(iri, DCTERMS.hasVersion) == ["1"]
+    assert writer.values(iri, FDP_O.metadataIdentifier) == [f"{iri}#metadata"]
+    assert writer.values(iri, DCTERMS.identifier) == ["LUNG-1"], "as it was posted"
+    (profile,) = writer.values(iri, DCTERMS.conformsTo)
+    named = writer.web.get(profile.removeprefix(BASE)).text
+    assert named == writer.web.get(f"{iri}/spec", headers=writer.headers).text
+    said = writer.made("dataset", dataset(shelf, said='; dct:hasVersion "2024b"'))
+    assert writer.values(said, DCTERMS.hasVersion) == ["2024b"]
+
+
+def test_a_page_at_the_old_address_stays_there(writer: Writer, shelf: str) -> None:
+    old = "https://archive.example.org/projects/LUNG"
+    iri = writer.made("dataset", dataset(shelf, f"<{old}>", said=f"; dcat:landingPage <{old}>"))
+    assert writer.values(iri, DCAT.landingPage) == [old]
+
+
+def test_names_below_the_old_one_move_with_it(writer: Writer, shelf: str) -> None:
+    more = '<http://x.test/d#me> a foaf:Agent ; foaf:name "Me" .'
+    iri = writer.made(
+        "dataset", dataset(shelf, "<http://x.test/d>", said="; dct:creator <http://x.test/d#me>", more=more)
+    )
+    assert writer.values(iri, DCTERMS.creator) == [f"{iri}#me"]
+
+
+def test_blank_nodes_never_take_a_name_that_is_there(writer: Writer, shelf: str) -> None:
+    more = '<#genid-1> a foaf:Agent ; foaf:name "Mine" .'
+    iri = writer.made("dataset", dataset(shelf, said="; dct:creator <#genid-1>", more=more))
+    graph = writer.graph(iri)
+    assert graph.value(URIRef(f"{iri}#genid-1"), FOAF.name).toPython() == "Mine"
+    assert (
+        graph.value(graph.value(URIRef(iri), DCTERMS.publisher), FOAF.name).toPython()
+        == "Institute of Examples"
+    )
+
+
+@pytest.mark.parametrize("parent", [f"dct:isPartOf <{ROOT}> ;", f"dct:isPartOf <{BASE}> ;", ""])
+def test_a_catalog_is_part_of_the_root(writer: Writer, parent: str) -> None:
+    iri = writer.made("catalog", catalog().replace("dct:title", f"{parent} dct:title"))
+    assert writer.values(iri, DCTERMS.isPartOf) == [ROOT]
+
+
+# -- drafts, and what is published ---------------------------------------------------------------------------------
+
+
+def public_texts(
+    hub: Hub, web: TestClient, committee: dict[str, str], projector: Projector
+) -> dict[str, str]:
+    """Return what every public address of the catalogue says, to a stranger and to the committee."""
+    projector.project()
+    told: dict[str, str] = {}
+    query = "SELECT * { ?s ?p ?o }"
+    addresses = [
+        "/", "/expanded", "/meta", "/catalog", "/datasets", "/datasets?limit=500", "/search", f"/search?q={CANARY}",
+        f"/search?q={CANARY}&min_subjects=1", "/nodes", "/v1/nodes", "/profiles", "/sparql", "/openapi.json",
+        f"/sparql?query={query}", "/?profile=schema.org", "/v1/audit/head",
+    ]  # fmt: skip
+    for address in addresses:
+        for accept in ("text/turtle", "application/ld+json", "application/json", "text/html", "text/csv"):
+            for name, headers in (("stranger", {}), ("committee", committee)):
+                answer = web.get(address, headers={"Accept": accept, **headers})
+                told[f"{name} {accept} {address}"] = answer.text + str(answer.headers)
+    with reading(hub.engine) as session:
+        told["export"] = str([*export.published_quads(session, BASE)])
+    told["store"] = "".join(
+        path.read_bytes().decode("latin-1") for path in (hub.rdf / CURRENT).rglob("*") if path.is_file()
+    )
+    return told
+
+
+def test_a_draft_is_on_no_public_route_and_what_is_published_is(
+    hub: Hub, web: TestClient, writer: Writer, shelf: str, projector: Projector
+) -> None:
+    committee = log_in(hub, web, "carla", Role.COMMITTEE).headers
+    iri = writer.made("dataset", dataset(shelf, title=CANARY))
+    drawer = writer.made("catalog", catalog(title=f"{CANARY}-catalog"))
+    file = writer.made("distribution", distribution(iri, title=f"{CANARY}-files"))
+    for place, text in public_texts(hub, web, committee, projector).items():
+        for secret in (CANARY, *(each.rpartition("/")[2] for each in (iri, drawer, file))):
+            # What was asked for is echoed by links to the next page only.
+            assert secret not in text, place
+    for headers in (committee, {}):
+        for address in (iri, drawer, file):
+            for below in ("", "/meta", "/meta/state", "/spec", "/expanded"):
+                answer = web.get(address + below, headers=headers)
+                assert answer.status_code == 404 and CANARY not in answer.text, (address, below)
+    assert web.get(shelf).text.count("ldp:contains") == 0
+    assert writer.web.get(f"{iri}/meta/state", headers=writer.headers).json() == {"current": "DRAFT"}
+
+    writer.publish(iri, drawer, file)
+    told = public_texts(hub, web, committee, projector)
+    for place in (
+        "text/turtle /expanded",
+        "text/html /",
+        "application/json /datasets",
+        f"application/json /search?q={CANARY}",
+    ):
+        assert CANARY in told[f"stranger {place}"], place
+    assert CANARY in told["export"] and CANARY in told["store"]
+    assert URIRef(iri) in writer.graph(shelf).objects(URIRef(shelf), LDP.contains)
+
+
+def test_a_walk_from_the_root_finds_what_is_published(web: TestClient, writer: Writer, shelf: str) -> None:
+    iri = writer.made("dataset", dataset(shelf))
+    file = writer.made("distribution", distribution(iri))
+    writer.publish(iri, file)
+    found, waiting = [], [ROOT]
+    while waiting:
+        here = waiting.pop()
+        found.append(here)
+        graph = Graph().parse(data=web.get(here, headers={"Accept": "text/turtle"}).text, format="turtle")
+        waiting += [str(each) for each in graph.objects(URIRef(here), LDP.contains)]
+    assert found == [ROOT, shelf, iri, file]
+    inline = Graph().parse(data=web.get(f"{shelf}/expanded").text, format="turtle")
+    assert (URIRef(iri), RDF.type, DCAT.Dataset) in inline
+
+
+def test_what_is_published_is_in_sparql_search_and_lists(
+    web: TestClient, writer: Writer, shelf: str, projector: Projector, published: Make
+) -> None:
+    published("lungs")
+    iri = writer.made(
+        "dataset",
+        dataset(shelf, title="Ärztlich", said='; dct:identifier "X1"; dct:license <https://x.test/l>'),
+    )
+    writer.publish(iri)
+    projector.project()
+    query = f'SELECT ?s {{ ?s dct:identifier "X1" ; dct:isPartOf <{shelf}> }}'
+    assert asked(web, query) == [iri]
+    assert asked(web, f"SELECT ?d {{ <{shelf}> dcat:dataset ?d }}") == [iri]
+    found = web.get("/search", params={"q": "ärztlich"}).json()
+    assert [each["iri"] for each in found["datasets"]] == [iri]
+    assert found["datasets"][0]["described_only"] is True
+    everything = web.get("/search").json()
+    assert [each["iri"] for each in everything["datasets"]] == [f"{BASE}/datasets/alpha/lungs", iri]
+    assert {each["value"]: each["datasets"] for each in everything["facets"]["licence"]}[
+        "https://x.test/l"
+    ] == 1
+    assert [each["value"] for each in everything["facets"]["node"]] == ["alpha"]
+    chosen = web.get("/search", params={"licence": "https://x.test/l"}).json()
+    assert [each["iri"] for each in chosen["datasets"]] == [iri]
+    enough = web.get("/search", params={"min_subjects": 10, "min_sites": 2}).json()["feasibility"]
+    assert (enough["sites"], enough["enough"]) == (1, "false"), "what has no counts is no site"
+    pages = [web.get(f"/datasets?limit=1&offset={place}").json()["datasets"] for place in (0, 1, 2)]
+    assert [[each["iri"] for each in page] for page in pages] == [[f"{BASE}/datasets/alpha/lungs"], [iri], []]
+    listed = Graph().parse(data=web.get("/datasets", headers={"Accept": "text/turtle"}).text, format="turtle")
+    assert (URIRef(f"{BASE}/datasets"), DCAT.dataset, URIRef(iri)) in listed
+
+
+def test_nothing_is_seen_of_what_lies_in_a_draft(
+    web: TestClient, writer: Writer, projector: Projector
+) -> None:
+    drawer = writer.made("catalog", catalog())
+    iri = writer.made("dataset", dataset(drawer))
+    file = writer.made("distribution", distribution(iri))
+    writer.publish(iri, file)
+    projector.project()
+    assert web.get(iri).status_code == web.get(file).status_code == 404
+    assert asked(web, "SELECT ?d { ?d a dcat:Dataset }") == []
+    assert web.get("/datasets").json()["total"] == 0
+    writer.publish(drawer)
+    projector.project()
+    assert web.get(iri).status_code == web.get(file).status_code == 200
+    assert asked(web, "SELECT ?d { ?d a dcat:Dataset }") == [iri]
+    assert asked(web, "SELECT ?d { ?d a dcat:Distribution }") == [file]
+
+
+def test_a_rebuilt_view_is_the_same(
+    web: TestClient, writer: Writer, shelf: str, projector: Projector
+) -> None:
+    iri = writer.made("dataset", dataset(shelf))
+    writer.made("dataset", dataset(shelf, title=CANARY))
+    writer.publish(iri)
+    projector.project()
+    before = asked(web, "SELECT * { ?s ?p ?o } ORDER BY ?s ?p ?o")
+    projector.rebuild()
+    assert asked(web, "SELECT * { ?s ?p ?o } ORDER BY ?s ?p ?o") == before
+    assert not [line for line in before if CANARY in line]
+
+
+def test_metadata_about_metadata_says_state_path_and_permissions(
+    web: TestClient, writer: Writer, shelf: str
+) -> None:
+    iri = writer.made("dataset", dataset(shelf))
+    mine = web.get(f"{shelf}/meta", headers=writer.headers).json()
+    assert mine["state"] == {"current": "PUBLISHED", "children": {"dataset": {iri: "DRAFT"}}}
+    assert mine["member"]["membership"]["name"] == "owner"
+    assert [each["code"] for each in mine["member"]["membership"]["permissions"]] == ["R", "W", "C", "D"]
+    assert web.get(f"{shelf}/meta").json()["state"]["children"] == {"dataset": {}}
+    meta = web.get(f"{iri}/meta", headers=writer.headers).json()
+    assert list(meta["path"]) == [ROOT, shelf, iri]
+    assert [each["parent"] for each in meta["path"].values()] == [None, ROOT, shelf]
+
+
+@pytest.mark.parametrize("word", ["DRAFT", "DELETED", "published", ""])
+def test_what_is_published_never_becomes_a_draft_again(writer: Writer, shelf: str, word: str) -> None:
+    answer = writer.web.put(f"{shelf}/meta/state", json={"current": word}, headers=writer.headers)
+    assert (answer.status_code, answer.json()["code"]) == (400, "FB-CAT-088")
+    writer.publish(shelf)
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", b'{"current": 1}', b"[]", b'"PUBLISHED"', b"[" * 30_000])
+def test_a_state_that_is_not_said_is_refused(writer: Writer, shelf: str, body: bytes) -> None:
+    answer = writer.send("PUT", f"{shelf}/meta/state", body, Content_Type="application/json")
+    assert (answer.status_code, answer.json()["code"]) == (400, "FB-CAT-080")
+
+
+# -- replacing -----------------------------------------------------------------------------------------------------
+
+
+def test_what_was_read_can_be_sent_back_changed(writer: Writer, shelf: str) -> None:
+    iri = writer.made("dataset", dataset(shelf))
+    file = writer.made("distribution", distribution(iri))
+    writer.publish(iri, file)
+    for round_, media_type in enumerate(FORMATS, start=2):
+        read = writer.web.get(iri, headers={**writer.headers, "Accept": media_type})
+        graph = Graph().parse(data=read.text, format=FORMATS[media_type])
+        graph.set((URIRef(iri), DCTERMS.title, graph.value(URIRef(iri), DCTERMS.title) + "!"))
+        body = graph.serialize(format=FORMATS[media_type], encoding="utf-8")
+        answer = writer.send(
+            "PUT", iri, body, Content_Type=media_type, Accept=media_type, If_Match=read.headers["etag"]
+        )
+        assert answer.status_code == 200, answer.text
+        assert answer.headers["etag"] != read.headers["etag"]
+        assert writer.values(iri, DCTERMS.hasVersion) == [str(round_)], (
+            "the hub counts where nothing else is said"
+        )
+    assert writer.values(iri, DCTERMS.title) == ["Hand-written lungs!!!!"]
+    assert writer.values(iri, DCAT.distribution) == [file], "the children stay"
+    assert writer.web.get(iri).status_code == 200, "and so does the state"
+
+
+def test_sending_the_same_again_changes_nothing(writer: Writer, shelf: str) -> None:
+    iri = writer.made("dataset", dataset(shelf))
+    before = writer.web.get(iri, headers=writer.headers)
+    answer = writer.send("PUT", iri, before.content)
+    assert (answer.status_code, answer.headers["etag"]) == (200, before.headers["etag"])
+    assert isomorphic(Graph().parse(data=answer.text), Graph().parse(data=before.text))
+
+
+@pytest.mark.parametrize("subject", ["<>", "<https://archive.example.org/LUNG>", "_:x"])
+def test_a_replacement_may_name_the_resource_as_it_likes(writer: Writer, shelf: str, subject: str) -> None:
+    iri = writer.made("dataset", dataset(shelf, "<https://archive.example.org/LUNG>"))
+    answer = writer.send("PUT", iri, dataset(shelf, subject, title="New"))
+    assert answer.status_code == 200
+    assert writer.values(iri, DCTERMS.title) == ["New"]
+
+
+def test_a_replacement_shows_everywhere(
+    web: TestClient, writer: Writer, shelf: str, projector: Projector
+) -> None:
+    iri = writer.made("dataset", dataset(shelf, title="Before"))
+    writer.publish(iri)
+    projector.project()
+    assert writer.send("PUT", iri, dataset(shelf, title="After")).status_code == 200
+    projector.project()
+    assert asked(web, f"SELECT ?t {{ <{iri}> dct:title ?t }}") == ["After"]
+    assert web.get("/search?q=before").json()["count"] == 0
+    assert web.get("/search?q=after").json()["count"] == 1
+
+
+def test_a_stale_etag_is_refused_and_one_of_any_format_taken(writer: Writer, shelf: str) -> None:
+    iri = writer.made("dataset", dataset(shelf))
+    tags = [
+        writer.web.get(iri, headers={**writer.headers, "Accept": each}).headers["etag"] for each in FORMATS
+    ]
+    assert len(set(tags)) == len(FORMATS)
+    for number, tag in enumerate(tags):
+        answer = writer.send("PUT", iri, dataset(shelf, title=f"Title {number}"), If_Match=tag)
+        assert answer.status_code == (200 if number == 0 else 412)
+    assert answer.json()["code"] == "FB-CAT-085"
+    for tag in ('"x"', f"W/{answer.headers.get('etag', tags[0])}", "x", ""):
+        assert writer.send("PUT", iri, dataset(shelf), If_Match=tag).status_code == 412, tag
+        refused = writer.web.delete(iri, headers={**writer.headers, "If-Match": tag})
+        assert refused.status_code == 412
+    assert writer.send("PUT", iri, dataset(shelf), If_Match="*").status_code == 200
+    now = writer.web.get(iri, headers=writer.headers).headers["etag"]
+    assert writer.send("PUT", iri, dataset(shelf, title="Last"), If_Match=f'"x", {now}').status_code == 200
+
+
+def test_of_many_replacements_of_one_state_exactly_one_wins(hub: Hub, writer: Writer, shelf: str) -> None:
+    iri = writer.made("dataset", dataset(shelf))
+    tag = writer.web.get(iri, headers=writer.headers).headers["etag"]
+    statuses: list[int] = []
+    begin = threading.Barrier(6)
+    clients = [TestClient(create_app(hub), base_url=BASE) for _ in range(6)]
+
+    def send(number: int) -> None:
+        begin.wait(30)
+        answer = clients[number].put(
+            iri, content=dataset(shelf, title=f"By {number}"),
+            headers={**writer.headers, "Content-Type": "text/turtle", "If-Match": tag},
+        )  # fmt: skip
+        statuses.append(answer.status_code)
+
+    threads = [threading.Thread(target=send, args=(number,)) for number in range(6)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join(60)
+    assert sorted(statuses) == [200, *[412] * 5]
+    assert writer.values(iri, DCTERMS.hasVersion) == ["2"]
+
+
+# -- deleting ------------------------------------------------------------------------------------------------------
+
+
+def test_what_is_deleted_is_gone_with_all_below_it(
+    hub: Hub, web: TestClient, writer: Writer, shelf: str, projector: Projector
+) -> None:
+    committee = log_in(hub, web, "carla", Role.COMMITTEE).headers
+    iri = writer.made("dataset", dataset(shelf, title=CANARY))
+    file = writer.made("distribution", distribution(iri, title=CANARY))
+    writer.publish(iri, file)
+    draft = writer.made("dataset", dataset(shelf, title=CANARY))
+    assert CANARY in public_texts(hub, web, committee, projector)["store"]
+    answer = writer.web.delete(shelf, headers={**writer.headers, "Content-Type": "application/json"})
+    assert (answer.status_code, answer.content) == (204, b"")
+    for address in (shelf, iri, file):
+        for headers in ({}, writer.headers):
+            gone = web.get(address, headers=headers)
+            assert (gone.status_code, gone.json()["code"]) == (410, "FB-CAT-089")
+            assert CANARY not in gone.text
+    assert web.get(draft, headers=writer.headers).status_code == 404, "nobody ever saw it"
+    for place, text in public_texts(hub, web, committee, projector).items():
+        if place != "store":
+            # Files that were replaced are left to the store's own housekeeping.
+            assert CANARY not in text and iri not in text, place
+    assert asked(web, f'SELECT ?s {{ ?s ?p "{CANARY}" }}') == []
+    assert writer.send("PUT", iri, dataset(shelf)).status_code == 410
+    assert writer.web.delete(iri, headers=writer.headers).status_code == 410
+
+
+def test_every_act_is_in_the_audit_log(hub: Hub, writer: Writer, shelf: str) -> None:
+    writer.send("PUT", shelf, catalog(title="Other"))
+    writer.web.delete(shelf, headers=writer.headers)
+    with reading(hub.engine) as session:
+        acts = session.scalars(
+            select(audit.HubAudit.act).where(audit.HubAudit.target == shelf).order_by(audit.HubAudit.seq)
+        ).all()
+        audit.verify(session, audit.HubAudit)
+    assert acts == [f"described.{act}" for act in ("create", "publish", "replace", "delete")]
+
+
+# -- what nodes publish --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "path", ["/datasets/alpha/lungs", "/dataset/alpha/lungs", "/catalog/alpha", "/datasets/alpha/none"]
+)
+def test_what_a_node_has_signed_is_not_written_here(writer: Writer, published: Make, path: str) -> None:
+    published("lungs")
+    before = writer.web.get("/datasets/alpha/lungs").headers["etag"]
+    for method, below in (("PUT", ""), ("DELETE", ""), ("PUT", "/meta/state")):
+        answer = writer.send(method, path + below, json.dumps({"current": "PUBLISHED"}))
+        assert (answer.status_code, answer.json()["code"]) == (403, "FB-CAT-087"), (method, below)
+        assert "signed" in answer.json()["why"]
+    assert writer.web.get("/datasets/alpha/lungs").headers["etag"] == before
+
+
+@pytest.mark.parametrize(
+    ("parent", "status", "code"),
+    [
+        (f"{BASE}/catalog/alpha", 403, "FB-CAT-087"),
+        (f"{BASE}/catalog/nobody", 400, "FB-CAT-084"),
+        (f"{BASE}/catalog/019b76da-a800-7000-8000-0000000000ff", 400, "FB-CAT-084"),
+        (ROOT, 400, "FB-CAT-084"),
+        ("https://elsewhere.example.org/catalog/1", 400, "FB-CAT-084"),
+    ],
+)
+def test_a_dataset_is_part_of_a_catalog_that_was_described_here(
+    writer: Writer, published: Make, parent: str, status: int, code: str
+) -> None:
+    published("lungs")
+    answer = writer.send("POST", "/dataset", dataset(parent))
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+
+
+def test_a_distribution_is_part_of_a_dataset_that_was_described_here(
+    writer: Writer, published: Make, shelf: str
+) -> None:
+    published("lungs")
+    for parent, status in ((f"{BASE}/datasets/alpha/lungs", 403), (shelf, 400)):
+        assert writer.send("POST", "/distribution", distribution(parent)).status_code == status
+
+
+def test_a_resource_stays_where_it_was_made(writer: Writer, shelf: str) -> None:
+    other = writer.made("catalog", catalog())
+    iri = writer.made("dataset", dataset(shelf))
+    answer = writer.send("PUT", iri, dataset(other))
+    assert (answer.status_code, answer.json()["code"]) == (400, "FB-CAT-084")
+    none = dataset(shelf).replace(f"dct:isPartOf <{shelf}> ;", "")
+    both = dataset(shelf, said=f"; dct:isPartOf <{other}>")
+    for content in (none, both):
+        assert writer.send("POST", "/dataset", content).json()["code"] == "FB-CAT-084"
