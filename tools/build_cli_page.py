@@ -31,6 +31,7 @@ ACTS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("make a hub", (O,), "hub init"),
     ("see the hub's base IRI and key", (O,), "hub show"),
     ("run the hub", (O,), "hub run"),
+    ("tell indexes of FAIR Data Points of the hub", (O,), "hub announce"),
     ("open an account", (O,), "hub add-account"),
     ("list the accounts", (O,), "hub accounts"),
     ("give an account a new password", (O,), "hub set-password"),

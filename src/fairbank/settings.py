@@ -85,6 +85,9 @@ class Settings:
     sparql_workers: int = _setting(
         3, "query workers kept ready; one fewer at a time go on with queries that take long", least=1
     )
+    fdp_index_urls: str = _setting(
+        "", "indexes of FAIR Data Points to tell of the hub, with spaces between; empty: none"
+    )
     harvest_timeout_s: int = _setting(120, "longest wait for an answer of an archive", unit="s", least=1)
     harvest_requests_per_s: int = _setting(20, "most requests sent to an archive", unit="1/s", least=1)
     deid_workers: int = _setting(1, "processes that clean files", least=1)

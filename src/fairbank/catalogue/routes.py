@@ -24,6 +24,7 @@ from fairbank.catalogue import (
     fdp_routes,
     fdp_tokens,
     fdp_write_routes,
+    index_ping,
     nodes,
     ontology_routes,
     profile_routes,
@@ -64,7 +65,7 @@ def router(hub: Hub) -> APIRouter:
 
 
 def background(hub: Hub) -> list[Callable[[], Awaitable[None]]]:
-    """Return what has to run beside the routes: notifier, projector, end of grants, first reading of facets."""
+    """Return what has to run beside the routes: notifier, projector, end of grants, facets, the word to indexes."""
 
     async def project() -> None:
         await projector.run(hub)
@@ -85,7 +86,10 @@ def background(hub: Hub) -> list[Callable[[], Awaitable[None]]]:
         # What the first search would have to read otherwise; whoever asks meanwhile reads it for itself.
         await asyncio.to_thread(facet_reading.read_ahead, hub.engine)
 
-    return [hub.notifier.poll, project, sweep, warm]
+    async def tell_indexes() -> None:
+        await index_ping.run(hub)
+
+    return [hub.notifier.poll, project, sweep, warm, tell_indexes]
 
 
 def _hub_routes(hub: Hub) -> APIRouter:

@@ -83,6 +83,21 @@ def run(ctx: typer.Context) -> None:
 
 
 @app.command()
+def announce(ctx: typer.Context, format: FormatOption = Format.TABLE) -> None:
+    """Tell the indexes of FAIR Data Points in the settings of this hub, as a running hub does once a day.
+
+    Example: fairbank --set fdp_index_urls=https://index.example.org/ hub announce
+    """
+    from fairbank.catalogue import index_ping
+
+    told = index_ping.tell_all(hub(ctx))
+    rows = [{"index": each.url, "answer": each.problem or f"told ({each.status})"} for each in told]
+    show_rows(rows, columns=("index", "answer"), format=format, empty="No index is set (fdp_index_urls).")
+    if any(each.problem for each in told):
+        raise typer.Exit(1)
+
+
+@app.command()
 def invite(
     ctx: typer.Context,
     node: Annotated[str | None, typer.Option(help="The only name that may enrol with it.")] = None,
