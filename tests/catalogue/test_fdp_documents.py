@@ -68,11 +68,11 @@ def refusal(act: Callable[[], object], of: type[CatalogueError]) -> CatalogueErr
 @pytest.mark.parametrize(
     ("content_type", "body"),
     [
-        (None, "<> <http://p.test/> 'x' ."),
-        ("text/turtle;charset=UTF-8", "<> <http://p.test/> 'x' ."),
-        ("Text/N3", "<> <http://p.test/> 'x' ."),
-        ("application/n-triples", f'<{IRI}> <http://p.test/> "x" .'),
-        (JSON_LD, '{"@id": "", "http://p.test/": "x"}'),
+        (None, "<> <http://p.test/p> 'x' ."),
+        ("text/turtle;charset=UTF-8", "<> <http://p.test/p> 'x' ."),
+        ("Text/N3", "<> <http://p.test/p> 'x' ."),
+        ("application/n-triples", f'<{IRI}> <http://p.test/p> "x" .'),
+        (JSON_LD, '{"@id": "", "http://p.test/p": "x"}'),
         (
             XML,
             f'{RDF_XML}<rdf:Description rdf:about="" xmlns:p="http://p.test"><p:_/></rdf:Description></rdf:RDF>',
@@ -93,16 +93,17 @@ def test_other_types_are_refused(content_type: str) -> None:
     if content_type == "":
         content_type = ";"
     assert (
-        refusal(lambda: read("<> <http://p.test/> 1 .", content_type), RdfUnsupported).kind.http_status == 415
+        refusal(lambda: read("<> <http://p.test/p> 1 .", content_type), RdfUnsupported).kind.http_status
+        == 415
     )
 
 
 @pytest.mark.parametrize(
     ("content_type", "body", "line"),
     [
-        (TURTLE, "<> <http://p.test/> 1 .\n\n<> <http://p.test/>", 3),
+        (TURTLE, "<> <http://p.test/p> 1 .\n\n<> <http://p.test/>", 3),
         (TURTLE, "@prefix a: <http://a.test/> .\nb:c b:d b:e .", 2),
-        ("application/n-triples", f'<{IRI}> <http://p.test/> "x" .\n<> <p> <q> .', 2),
+        ("application/n-triples", f'<{IRI}> <http://p.test/p> "x" .\n<> <p> <q> .', 2),
         (JSON_LD, '{"@id": "",\n "http://p.test/": }', 2),
         (XML, f"{RDF_XML}\n\n<rdf:Description></rdf:RDF>", 3),
     ],
@@ -160,6 +161,14 @@ ENTITIES = "".join(f'<!ENTITY a{n + 1} "&a{n};&a{n};">' for n in range(40))
         (TURTLE, "<> <http://p.test/> 'a\\u0000b' .", "NUL"),
         (TURTLE, "<> <http://p.test/> 'a\x00b' .", "NUL"),
         (JSON_LD, '{"@id": "", "http://p.test/": "a\\u0000b"}', "NUL"),
+        (TURTLE, "<> <http://p.test/p> '" + "a" * 20_001 + "' .", "longer"),
+        (TURTLE, "<> <http://p.test/p> 'a'@en--ltr .", "direction"),
+        (TURTLE, "<> <http://p.test/p> 'a\\u0001b' .", "RDF/XML"),
+        (TURTLE, "<> <http://p.test/p> 'a\\uFFFFb' .", "RDF/XML"),
+        (TURTLE, "<> <http://p.test/1> 'a' .", "RDF/XML"),
+        (TURTLE, "<> <http://p.test/?a=1&b=2> 'a' .", "RDF/XML"),
+        (TURTLE, "<> a <http://p.test/> .", "RDF/XML"),
+        (TURTLE, "<> <http://www.w3.org/1999/02/22-rdf-syntax-ns#li> 'a' .", "RDF/XML"),
     ],
 )  # fmt: skip
 def test_what_would_harm_a_reader_is_refused(content_type: str, body: str, word: str) -> None:
@@ -176,7 +185,7 @@ def test_what_would_harm_a_reader_is_refused(content_type: str, body: str, word:
     ],
 )  # fmt: skip
 def test_values_that_are_not_what_they_say_are_refused(value: str, datatype: str) -> None:
-    body = f"<> <http://p.test/> '{value}'^^<http://www.w3.org/2001/XMLSchema#{datatype}> ."
+    body = f"<> <http://p.test/p> '{value}'^^<http://www.w3.org/2001/XMLSchema#{datatype}> ."
     assert datatype in refusal(lambda: read(body), DocumentRefused).what
 
 
@@ -189,7 +198,7 @@ def test_values_that_are_not_what_they_say_are_refused(value: str, datatype: str
     ],
 )  # fmt: skip
 def test_good_values_pass(value: str, datatype: str) -> None:
-    assert len(read(f"<> <http://p.test/> '{value}'^^<http://www.w3.org/2001/XMLSchema#{datatype}> .")) == 1
+    assert len(read(f"<> <http://p.test/p> '{value}'^^<http://www.w3.org/2001/XMLSchema#{datatype}> .")) == 1
 
 
 # -- what a document speaks about ----------------------------------------------------------------------------------
@@ -245,6 +254,18 @@ def test_what_only_the_hub_says_is_left_out() -> None:
     }
     said_itself = prepared("<> a dcat:Dataset ; dct:hasVersion '7' .")
     assert any(each.predicate == fdp_document.VERSION for each in said_itself)
+
+
+@pytest.mark.parametrize("name", ["p", "a_b-c.d", "été", "x1", "a/b#c", "p%20q"])
+def test_a_property_that_passes_can_be_read_in_every_format(name: str) -> None:
+    triples = read(f"<> <http://p.test/{name}> 'a & b < c' .")
+    for form, parser in (
+        (ox.RdfFormat.RDF_XML, "xml"),
+        (ox.RdfFormat.TURTLE, "turtle"),
+        (ox.RdfFormat.JSON_LD, "json-ld"),
+    ):
+        graph = Graph().parse(data=ox.serialize(triples, format=form), format=parser)
+        assert list(graph) == [(URIRef(IRI), URIRef(f"http://p.test/{name}"), Literal("a & b < c"))]
 
 
 def test_preparing_again_changes_nothing() -> None:

@@ -613,3 +613,100 @@ def test_a_resource_stays_where_it_was_made(writer: Writer, shelf: str) -> None:
     both = dataset(shelf, said=f"; dct:isPartOf <{other}>")
     for content in (none, both):
         assert writer.send("POST", "/dataset", content).json()["code"] == "FB-CAT-084"
+
+
+# -- bad input -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["catalog", "dataset", "distribution"])
+@pytest.mark.parametrize(
+    ("content", "content_type", "status", "code"),
+    [
+        (b"x" * 10 * 2**20, "text/turtle", 413, "FB-CAT-013"),
+        (b"<> <http://p.test/p>", "text/turtle", 400, "FB-CAT-080"),
+        (b"", "text/turtle", 400, "FB-CAT-083"),
+        (b"{}", "application/json", 415, "FB-CAT-081"),
+        (b"<> <http://p.test/p> 'a\\u0000b' .", "text/turtle", 400, "FB-CAT-083"),
+        (b"<> <http://purl.org/dc/terms/issued> '2024-13-45'^^<http://www.w3.org/2001/XMLSchema#date> .", "text/turtle",
+         400, "FB-CAT-083"),
+        (b'{"a": ' * 50_000, "application/ld+json", 400, "FB-CAT-083"),
+    ],
+)  # fmt: skip
+def test_a_bad_body_changes_nothing(
+    hub: Hub, writer: Writer, shelf: str, kind: str, content: bytes, content_type: str, status: int, code: str
+) -> None:
+    with reading(hub.engine) as session:
+        before = audit.head(session, audit.HubAudit)
+    for method, address in (("POST", f"/{kind}"), ("PUT", shelf)):
+        answer = writer.send(method, address, content, Content_Type=content_type, Accept="text/turtle")
+        assert (answer.status_code, answer.json()["code"]) == (status, code), method
+        assert answer.headers["content-type"] == "application/problem+json"
+    with reading(hub.engine) as session:
+        assert audit.head(session, audit.HubAudit) == before
+
+
+def test_a_body_without_a_length_is_refused(writer: Writer) -> None:
+    answer = writer.web.post("/catalog", content=iter([b"<> ", b"a <x> ."]), headers=writer.headers)
+    assert (answer.status_code, answer.json()["code"]) == (400, "FB-CAT-014")
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+def test_what_does_not_fit_the_shapes_is_told_as_the_caller_likes(
+    writer: Writer, shelf: str, method: str
+) -> None:
+    content = catalog().replace("dct:title", "dct:alternative")
+    address = "/catalog" if method == "POST" else shelf
+    for accept in ("*/*", "application/json", "application/problem+json, text/turtle;q=0.5"):
+        answer = writer.send(method, address, content, Accept=accept)
+        assert (answer.status_code, answer.json()["code"]) == (400, "FB-CAT-082"), accept
+        (result,) = answer.json()["results"]
+        assert result["path"] == str(DCTERMS.title) and result["component"] == "MinCountConstraintComponent"
+    for media_type, name in FORMATS.items():
+        answer = writer.send(method, address, content, Accept=media_type)
+        assert (answer.status_code, answer.headers["content-type"]) == (400, media_type)
+        report = Graph().parse(data=answer.text, format=name)
+        assert "http://www.w3.org/ns/shacl#ValidationReport" in {
+            str(each) for each in report.objects(None, RDF.type)
+        }
+    assert writer.values(shelf, DCTERMS.title) == ["Described by hand"]
+
+
+@pytest.mark.parametrize("kind", ["catalog", "dataset", "distribution"])
+def test_unknown_addresses_are_not_found(writer: Writer, kind: str) -> None:
+    address = f"/{kind}/019b76da-a800-7000-8000-0000000000ff"
+    read = [("GET", below) for below in ("", "/meta", "/meta/state", "/spec", "/expanded")]
+    calls = [*read, ("DELETE", ""), ("PUT", "")]
+    for method, below in calls:
+        answer = writer.send(method, address + below, catalog())
+        assert (answer.status_code, answer.json()["code"]) == (404, "FB-CAT-086"), (method, below)
+    answer = writer.web.put(f"{address}/meta/state", json={"current": "PUBLISHED"}, headers=writer.headers)
+    assert (answer.status_code, answer.json()["code"]) == (404, "FB-CAT-086")
+
+
+def test_a_kind_is_found_under_its_own_address_only(writer: Writer, shelf: str) -> None:
+    assert writer.web.get(shelf.replace("/catalog/", "/dataset/"), headers=writer.headers).status_code == 404
+
+
+@pytest.mark.parametrize("accept", ["application/trig", "application/json", "image/png"])
+def test_what_was_written_is_answered_in_turtle_if_nothing_else_will_do(writer: Writer, accept: str) -> None:
+    answer = writer.send("POST", "/catalog", catalog(), Accept=accept)
+    assert (answer.status_code, answer.headers["content-type"]) == (201, "text/turtle")
+    assert (
+        writer.web.get(answer.headers["location"], headers={**writer.headers, "Accept": accept}).status_code
+        == 406
+    )
+
+
+def test_a_reader_who_holds_a_document_gets_304_and_head_works(writer: Writer, shelf: str) -> None:
+    first = writer.web.get(shelf)
+    again = writer.web.get(shelf, headers={"If-None-Match": first.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    assert writer.web.head(shelf).headers["etag"] == first.headers["etag"]
+    iri = writer.made("dataset", dataset(shelf))
+    assert writer.web.get(shelf).headers["etag"] == first.headers["etag"], "a draft changes nothing"
+    writer.publish(iri)
+    assert writer.web.get(shelf).headers["etag"] != first.headers["etag"]
+    relations = {
+        part.split('rel="')[1].split('"')[0] for part in writer.web.get(iri).headers["link"].split(", ")
+    }
+    assert {"cite-as", "type", "collection", "describedby"} <= relations

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 import warnings
+from collections.abc import Iterable
 from typing import Any, Final
 from xml.parsers import expat
 
@@ -21,6 +22,7 @@ from fairbank.ontology import terms
 
 LARGEST_BYTES: Final = 2**20
 MOST_TRIPLES: Final = 5_000
+LONGEST_TEXT: Final = 20_000
 DEEPEST: Final = 100
 MOST_CONTEXT_ENTRIES: Final = 500
 TURTLE: Final = "text/turtle"
@@ -59,7 +61,8 @@ def read(content: bytes, content_type: str | None, *, base_iri: str) -> list[ox.
     Raises:
         RdfUnsupported: if the type is none of those that are read.
         RdfMalformed: if it cannot be parsed, with the line where it is known.
-        DocumentRefused: if it is too long or too deep, or a literal is not what it says it is.
+        DocumentRefused: if it is too long or too deep, a literal is not what it says it is, or not every format could
+            hold it.
     """
     media_type, _, rest = (content_type or TURTLE).partition(";")
     form = _FORMATS.get(media_type.strip().lower())
@@ -82,6 +85,7 @@ def read(content: bytes, content_type: str | None, *, base_iri: str) -> list[ox.
                 raise _refused(f"it has more than {MOST_TRIPLES} triples", "Describe less in one document.")
     except SyntaxError as err:
         raise _malformed(err.msg or "it is not of this format", line=err.lineno) from err
+    _check_writable(found)
     return list(found)
 
 
@@ -109,12 +113,29 @@ def _checked(quad: ox.Quad) -> ox.Triple:
 def _check_literal(path: str, literal: ox.Literal) -> None:
     if "\x00" in literal.value:
         raise _refused(f"a value of <{path}> holds the character NUL", "Take the character out.")
+    if len(literal.value) > LONGEST_TEXT:
+        raise _refused(f"a value of <{path}> is longer than {LONGEST_TEXT} characters", "Shorten it.")
+    if literal.direction is not None:
+        raise _refused(f"a value of <{path}> has a base direction", "Leave the direction of the text out.")
     datatype = literal.datatype.value
     if datatype in _CHECKED and not _is_value(literal.value, datatype):
         raise _refused(
             f"{literal.value[:60]!r}, a value of <{path}>, is no {datatype.removeprefix(terms.XSD)}",
             "Correct the value, or send it as plain text.",
         )
+
+
+def _check_writable(triples: Iterable[ox.Triple]) -> None:
+    """Refuse what the most limited of the formats cannot hold, or nobody could read it there."""
+    try:
+        # With namespaces: without, a prefix that has no name behind it would pass.
+        parser = expat.ParserCreate(namespace_separator=" ")
+        parser.Parse(ox.serialize(triples, format=ox.RdfFormat.RDF_XML) or b"", True)
+    except (OSError, ValueError, expat.ExpatError) as err:
+        raise _refused(
+            "it cannot be written as RDF/XML",
+            "Let the names of properties and classes end as an XML name does, and leave control characters out.",
+        ) from err
 
 
 def _is_value(text: str, datatype: str) -> bool:

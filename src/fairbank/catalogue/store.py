@@ -264,7 +264,8 @@ class DescribedRow(HubBase):
     shown: Mapped[bool] = mapped_column(index=True)
     shown_since: Mapped[datetime | None]
     revision: Mapped[int]
-    content: Mapped[str]
+    # Lists and searches need it not, and it may be long.
+    content: Mapped[str] = mapped_column(deferred=True)
     title: Mapped[str]
     description: Mapped[str]
     keywords: Mapped[list[Any]]
