@@ -92,3 +92,17 @@ def test_the_file_is_for_its_owner_only(tmp_path: Path) -> None:
     path = tmp_path / saved_searches.FILE_NAME
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert json.loads(path.read_text(encoding="utf-8")) == {"searches": {"lung": {"q": "lung"}}}
+
+
+def test_a_facet_of_the_table_is_an_option_and_is_kept(run: Run, asked: list[dict[str, Any]]) -> None:
+    run("search", "--sex", "F", "--age-band", "60-64", "--slice-thickness-max", "1.50", "--save", "thin").ok()
+    run("search", "--saved", "thin").ok()
+    assert asked[0] == asked[1] == {"sex": ["F"], "age_band": ["60-64"], "slice_thickness_max": "1.5"}
+
+
+def test_what_was_shown_instead_of_a_misspelt_word_is_said(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    from fairbank.web.api_client import HubApi
+
+    answer = {**ANSWER, "spelling": {"no_result_for": "lungen", "showing": "lung"}}
+    monkeypatch.setattr(HubApi, "get", lambda self, path, **parameters: answer)
+    assert "No result for lungen; showing lung." in run("search", "lungen").ok().err

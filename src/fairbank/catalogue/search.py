@@ -7,9 +7,9 @@ certain at each of them, added up, and says that it is not de-duplicated.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from typing import Any
 
-import numpy as np
 from pyoxigraph import Triple
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -19,18 +19,18 @@ from fairbank.catalogue.accounts import Account
 from fairbank.catalogue.criteria import AXES, Criteria
 from fairbank.catalogue.description import edition_quads
 from fairbank.catalogue.errors import DatasetNotFound
-from fairbank.catalogue.facet_index import MEASURES, FacetIndex, Flags
+from fairbank.catalogue.facet_index import MEASURES
 from fairbank.catalogue.facet_reading import read_index
 from fairbank.catalogue.facets import choose, counted
 from fairbank.catalogue.feasibility import feasibility
 from fairbank.catalogue.rdf_bytes import serialised
 from fairbank.catalogue.record_rows import Edition
 from fairbank.catalogue.records import Visibility
-from fairbank.catalogue.search_index import ranked
 from fairbank.catalogue.search_totals import of_cells, of_totals
 from fairbank.catalogue.store import ActivityRow, DatasetRow, DescribedRow, DistributionRow, StratumRow
 from fairbank.catalogue.visibility import sees_everything, visible
 from fairbank.catalogue.withdrawal import check_not_withdrawn
+from fairbank.catalogue.word_search import WordSearch
 from fairbank.clock import iso
 from fairbank.ontology.counts import Count, CountKind
 from fairbank.ontology.profiles import namespaces
@@ -42,7 +42,8 @@ _BELOW = CountKind.BELOW_K.value
 def search(session: Session, criteria: Criteria, who: Account | None) -> dict[str, Any]:
     """Return the page of datasets that match, best first, with facets and totals over all that match."""
     index, shown = read_index(session, who)
-    selection = choose(index, criteria, _ordered(session, criteria.words, index, shown))
+    ordered, spelling = WordSearch(session, index, shown, who).find(criteria.words)
+    selection = choose(index, criteria, ordered)
     places = selection.places()
     page = places[criteria.offset : criteria.offset + min(criteria.limit, LARGEST_PAGE)].tolist()
     certain = of_cells(index, criteria) if criteria.of_cells else of_totals(index)
@@ -59,6 +60,8 @@ def search(session: Session, criteria: Criteria, who: Account | None) -> dict[st
         "facets": counted(criteria, selection),
         "totals": certain.totals(places),
     }
+    if spelling is not None:
+        answer["spelling"] = asdict(spelling)
     if criteria.asks_feasibility:
         answer["feasibility"] = feasibility(index, criteria, places)
     return answer
@@ -143,13 +146,6 @@ def as_rdf(edition: Edition, media_type: str, *, also: Iterable[Triple] = ()) ->
     """
     triples = dict.fromkeys((*(quad.triple for quad in edition_quads(edition)), *also))
     return serialised(triples, media_type, prefixes=namespaces.PREFIXES)
-
-
-def _ordered(session: Session, words: str, index: FacetIndex, shown: Flags) -> list[int]:
-    if not words.strip():
-        return np.flatnonzero(shown).tolist()
-    places = (index.place_of.get(iri) for iri in ranked(session, words))
-    return [place for place in places if place is not None and shown[place]]
 
 
 def _shown(count: dict[str, Any]) -> str:

@@ -94,6 +94,8 @@ def search(
     }
     question = _question(home, given, saved=saved, save=save)
     answer = api(ctx).get("/search", **question)
+    if "spelling" in answer:
+        say("No result for {no_result_for}; showing {showing}.".format(**answer["spelling"]))
     if facets:
         _show_facets(answer, format)
     else:

@@ -42,5 +42,5 @@ def render_item(kind: str, item: Any, autogen: AutogenContext) -> str | Literal[
 
 
 def is_ours(name: str | None, kind: str, parents: Any) -> bool:
-    """Leave out what SQLite keeps behind a full-text table (`x_fts`, `x_fts_data`, …)."""
-    return not (kind == "table" and name is not None and "_fts" in name)
+    """Leave out what is made for full-text search: SQLite's tables (`x_fts`, `x_fts_data`, …), PostgreSQL's indexes."""
+    return not (kind in {"table", "index"} and name is not None and "_fts" in name)
