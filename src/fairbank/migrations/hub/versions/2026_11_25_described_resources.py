@@ -1,7 +1,7 @@
 """Resources that people describe by the FAIR Data Point.
 
 Revision: 7c1f40b8e2d6
-Follows: 05b31a79037e
+Follows: 7c40d1e6a2f9
 Written: 2026-11-25 18:05:11.402117+00:00
 """
 
@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "7c1f40b8e2d6"
-down_revision = "05b31a79037e"
+down_revision = "7c40d1e6a2f9"
 branch_labels = None
 depends_on = None
 

@@ -1,7 +1,7 @@
 """Where the images of a dataset are open to everyone.
 
 Revision: 7c40d1e6a2f9
-Follows: 05b31a79037e
+Follows: 8c41f2a9d6e3
 Written: 2026-11-25 18:30:00+00:00
 """
 
