@@ -19,8 +19,11 @@ BASE_STAMP := $(VENV)/.stamp-base
 DEMO_STAMP := $(VENV)/.stamp-demo
 DEV_STAMP := $(VENV)/.stamp-dev
 BENCH_STAMP := $(VENV)/.stamp-bench
+# Foreign clients live apart: their pins would drag our own rdflib down.
+PEERS := .venv-peers
+PEERS_STAMP := $(PEERS)/.stamp
 
-.PHONY: help setup demo test test-long check format bench docs system clean
+.PHONY: help setup peers demo test test-long check format bench docs system clean
 
 help: ## list what you can do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -28,13 +31,16 @@ help: ## list what you can do
 setup: $(DEV_STAMP) ## install everything for development into .venv
 	@echo "ready: $(BIN)/fairbank --help"
 
+peers: $(PEERS_STAMP) ## install the foreign clients that the tests run into .venv-peers
+	@echo "ready: $(PEERS)/bin/img2catalog --help"
+
 demo: $(DEMO_STAMP) ## run the demonstration: one hub, three biobanks, real DICOM (ARGS='--keep')
 	@$(BIN)/fairbank demo $(ARGS)
 
-test: $(DEV_STAMP) ## run the tests, but not the long ones (TESTS=tests/release, ARGS='-k gate', JOBS=2)
+test: $(DEV_STAMP) $(PEERS_STAMP) ## run the tests, but not the long ones (TESTS=tests/release, ARGS='-k gate', JOBS=2)
 	@$(BIN)/python -m pytest -q -n $(JOBS) -m "not long" $(ARGS) $(TESTS)
 
-test-long: $(DEV_STAMP) ## run all the tests, the kill-point and fuzz suites too
+test-long: $(DEV_STAMP) $(PEERS_STAMP) ## run all the tests, the kill-point and fuzz suites too
 	@$(BIN)/python -m pytest -q -n $(JOBS) $(ARGS) $(TESTS)
 
 check: $(DEV_STAMP) ## check format, lint, types and the directions of imports
@@ -58,7 +64,7 @@ docs: $(DEV_STAMP) ## build the documentation into site/, without network
 	@$(BIN)/python -m mkdocs build --strict --quiet
 	@echo "docs: site/index.html"
 
-clean: ## remove what was built, but not .venv
+clean: ## remove what was built, but not .venv and .venv-peers
 	@rm -rf build dist site bench-out .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
 $(DEV_STAMP): $(BASE_STAMP) pyproject.toml constraints.txt
@@ -69,6 +75,13 @@ $(DEV_STAMP): $(BASE_STAMP) pyproject.toml constraints.txt
 $(BENCH_STAMP): $(DEV_STAMP)
 	@echo "setup: what the benchmarks compare with (about 100 MB)"
 	@$(PIP) install -qq -c constraints.txt -e '.[dev,bench]'
+	@touch $@
+
+$(PEERS_STAMP): constraints-peers.txt | $(BASE_STAMP)
+	@echo "setup: the foreign clients in $(PEERS) (half a minute)"
+	@$(BIN)/python -m venv --clear --without-pip $(PEERS)
+	@$(PIP) --python $(PEERS)/bin/python install -qq --only-binary :all: --no-deps -r constraints-peers.txt
+	@$(PIP) --python $(PEERS)/bin/python check -q
 	@touch $@
 
 # The packages of `dev` include those of `demo`: whoever has set up for development need not install again.

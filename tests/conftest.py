@@ -28,20 +28,33 @@ _OF_THE_TESTS = {"FAIRBANK_DATA", "FAIRBANK_TEST_POSTGRES", "FAIRBANK_DEBUG"}
 for _name in [name for name in os.environ if name.startswith("FAIRBANK_") and name not in _OF_THE_TESTS]:
     del os.environ[_name]
 
-_NEEDS = {"data": "FAIRBANK_DATA", "postgres": "FAIRBANK_TEST_POSTGRES"}
+_PEERS = Path(__file__).resolve().parents[1] / ".venv-peers" / "bin"
+
+
+def _lacking() -> dict[str, str]:
+    """Return the marks of the tests that cannot run here, each with the reason."""
+    found = {
+        mark: f"{variable} is unset"
+        for mark, variable in (("data", "FAIRBANK_DATA"), ("postgres", "FAIRBANK_TEST_POSTGRES"))
+        if not os.environ.get(variable)
+    }
+    if not (_PEERS.parent / ".stamp").exists():
+        found["peers"] = "the foreign clients are not installed: make peers"
+    return found
+
+
 _DATABASES = ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say which tests were left out."""
-    for mark, variable in _NEEDS.items():
-        if not os.environ.get(variable):
-            terminalreporter.write_line(f"left out: tests marked {mark!r} ({variable} is unset)")
+    for mark, reason in _lacking().items():
+        terminalreporter.write_line(f"left out: tests marked {mark!r} ({reason})")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out the tests whose needs are not met."""
-    missing = {mark for mark, variable in _NEEDS.items() if not os.environ.get(variable)}
+    missing = _lacking()
     left_out = [item for item in items if any(item.get_closest_marker(mark) for mark in missing)]
     if left_out:
         config.hook.pytest_deselected(items=left_out)
@@ -118,6 +131,12 @@ def fairbank(
         return Ran(int(end.value.code or 0), written.out, written.err)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def peers() -> Path:
+    """The folder with the foreign clients' commands and their Python; mark the test with `@pytest.mark.peers`."""
+    return _PEERS
 
 
 @pytest.fixture

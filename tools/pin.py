@@ -3,6 +3,7 @@
     .venv/bin/python tools/pin.py
 
 The pins are what the tests ran with. Local version labels (`+cpu`) are left out, so that any build of a version fits.
+`constraints-peers.txt` is written by hand: it holds what the foreign clients were released for.
 """
 
 from __future__ import annotations

@@ -182,5 +182,5 @@ def test_the_list_and_its_total_hold_what_the_caller_may_see(
         assert [iri for page in pages for iri in page] == wanted
         answer = client.get("/datasets?limit=1", headers={"Accept": accept, **headers})
         assert answer.headers["fairbank-total"] == str(len(wanted))
-        assert answer.headers["vary"] == "Accept, Authorization"
+        assert answer.headers["vary"] == "Accept, Content-Type, Authorization"
         assert links(answer)["last"] == f"{BASE}/datasets?limit=1&offset={len(wanted) - 1}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from fastapi import APIRouter, Depends, Query
@@ -54,27 +55,7 @@ def router(hub: Hub) -> APIRouter:
     def datasets(
         request: Request, limit: str | None = None, offset: str | None = None, who: Any = anyone
     ) -> Response:
-        chosen = negotiation.choose(request.headers.get("accept"), _LISTED_IN)
-        if chosen is None:
-            raise NotAcceptable(
-                "None of the formats that you accept is offered.",
-                why="The list of datasets comes as JSON, Turtle, N-Triples, JSON-LD or RDF/XML.",
-                todo="Accept one of these.",
-            )
-        # In RDF the list comes in pages always; JSON without bounds is the whole list, as it has been from the first.
-        if chosen != negotiation.JSON and limit is None:
-            limit = str(listing.USUAL_PAGE)
-        with reading(hub.engine) as session:
-            page = listing.read_page(session, who, limit=limit, offset=offset)
-            headers = {
-                "Vary": "Accept, Authorization",
-                "Link": listing.page_links(page, hub.base_iri),
-                "Fairbank-Total": str(page.total),
-            }
-            if chosen == negotiation.JSON:
-                return JSONResponse(listing.as_json(page), headers=headers)
-            content = listing.as_rdf(page, hub.base_iri, chosen)
-            return Response(content, media_type=chosen, headers=headers)
+        return listed(hub, request, who, limit=limit, offset=offset)
 
     @routes.head("/datasets/{node}/{dataset}", include_in_schema=False)
     @routes.get("/datasets/{node}/{dataset}")
@@ -103,7 +84,7 @@ def router(hub: Hub) -> APIRouter:
                         todo="Leave one of them out.",
                     )
                 return profile_routes.document(hub, session, row, profile=profile, request=request)
-            chosen = negotiation.choose(request.headers.get("accept"), _OFFERED)
+            chosen = negotiation.choose(rdf_answers.accepted(request), _OFFERED)
             if chosen is None:
                 raise NotAcceptable(
                     "None of the formats that you accept is offered.",
@@ -113,7 +94,7 @@ def router(hub: Hub) -> APIRouter:
             found = history.find_version(session, row, row.version if number is None else number)
             headers = {
                 "ETag": f'"{found.digest}"',
-                "Vary": "Accept, Authorization",
+                "Vary": rdf_answers.VARY,
                 "Link": history.version_links(session, row, found),
             }
             headers["Link"] = ", ".join((headers["Link"], *signposts))
@@ -158,6 +139,45 @@ def router(hub: Hub) -> APIRouter:
         return _withdraw(hub, records.dataset_iri(hub, node, dataset), wish, actor=who.name)
 
     return routes
+
+
+def listed(
+    hub: Hub,
+    request: Request,
+    who: Account | None,
+    *,
+    limit: str | None,
+    offset: str | None,
+    offered: Sequence[str] = _LISTED_IN,
+) -> Response:
+    """Return a page of the list of all datasets, in the format of those offered that the caller likes best.
+
+    Raises:
+        NotAcceptable: if the caller takes none of them.
+        ParameterRefused: if a bound is no number, out of its range, or beyond the end of the list.
+    """
+    chosen = negotiation.choose(rdf_answers.accepted(request), offered)
+    if chosen is None:
+        raise NotAcceptable(
+            "None of the formats that you accept is offered.",
+            why=f"The list of datasets comes as {', '.join(offered)}.",
+            todo="Accept one of these.",
+        )
+    # In RDF the list comes in pages always; JSON without bounds is the whole list, as it has been from the first.
+    if chosen != negotiation.JSON and limit is None:
+        limit = str(listing.USUAL_PAGE)
+    with reading(hub.engine) as session:
+        page = listing.read_page(session, who, limit=limit, offset=offset)
+        headers = {
+            "Vary": rdf_answers.VARY,
+            "Link": listing.page_links(page, hub.base_iri),
+            "Fairbank-Total": str(page.total),
+        }
+        if chosen == negotiation.JSON:
+            return JSONResponse(listing.as_json(page), headers=headers)
+        content = listing.as_rdf(page, hub.base_iri, chosen)
+        # Older clients know `text/turtle` only without a parameter.
+        return Response(content, headers={**headers, "Content-Type": chosen})
 
 
 def _withdraw(hub: Hub, iri: str, wish: Withdrawal, *, actor: str) -> dict[str, Any]:

@@ -10,10 +10,9 @@ from typing import Any
 import pyoxigraph as ox
 from sqlalchemy.orm import Session
 
-from fairbank.catalogue import history
+from fairbank.catalogue import graph_writing, history
 from fairbank.catalogue.context import Hub
 from fairbank.catalogue.description import rdf_term
-from fairbank.catalogue.rdf_bytes import serialised
 from fairbank.catalogue.store import DatasetRow
 from fairbank.clock import iso
 from fairbank.ontology.profiles import namespaces
@@ -38,7 +37,12 @@ def document(session: Session, hub: Hub, row: DatasetRow, *, profile: str) -> li
 
 def written(document: Iterable[Triple], media_type: str) -> bytes:
     """Return triples in one of the graph formats."""
-    return serialised(as_triples(document), media_type, prefixes=namespaces.PREFIXES)
+    return serialized(as_triples(document), media_type)
+
+
+def serialized(triples: Iterable[ox.Triple], media_type: str) -> bytes:
+    """Return triples of the RDF library in one of the graph formats."""
+    return graph_writing.written(triples, media_type, prefixes=namespaces.PREFIXES)
 
 
 def as_triples(document: Iterable[Triple]) -> Iterator[ox.Triple]:

@@ -69,6 +69,31 @@ def root(hub: Hub, request: Request) -> Response:
     return rdf_answers.rdf(request, fdp.point_triples(point, found), links=links)
 
 
+def distribution(
+    hub: Hub, request: Request, who: Account | None, *, node: str, dataset: str, name: str
+) -> Response:
+    """Return the document of one distribution, by the name after `#` in its IRI.
+
+    Raises:
+        DatasetNotFound: if the caller sees no such dataset.
+        DistributionNotFound: if the dataset has no distribution of that name.
+        NotAcceptable: if the caller takes no RDF.
+    """
+    with reading(hub.engine) as session:
+        row = search.find(session, records.dataset_iri(hub, node, dataset), who)
+        facts = fdp_reading.dataset_facts(session, hub, row)
+    iri = facts.under(name)
+    if iri not in distributions(facts):
+        raise DistributionNotFound(
+            f"{node}/{dataset} has no distribution {name[:80]!r}.",
+            why="Those there are: "
+            + ", ".join(each.partition("#")[2] for each in distributions(facts))
+            + ".",
+            todo="Name one of these.",
+        )
+    return rdf_answers.rdf(request, fdp.distribution_triples(facts, iri))
+
+
 def _root_routes(hub: Hub) -> APIRouter:
     routes = APIRouter()
     anyone: Account | None = Depends(accounts.anyone(hub))
@@ -192,19 +217,8 @@ def _dataset_routes(hub: Hub) -> APIRouter:
 
     @routes.head(below + "/distributions/{name}", include_in_schema=False)
     @routes.get(below + "/distributions/{name}")
-    def distribution(node: str, dataset: str, name: str, request: Request, who: Any = anyone) -> Response:
-        with reading(hub.engine) as session:
-            _, facts = found(session, node, dataset, who)
-        iri = facts.under(name)
-        if iri not in distributions(facts):
-            raise DistributionNotFound(
-                f"{node}/{dataset} has no distribution {name[:80]!r}.",
-                why="Those there are: "
-                + ", ".join(each.partition("#")[2] for each in distributions(facts))
-                + ".",
-                todo="Name one of these.",
-            )
-        return rdf_answers.rdf(request, fdp.distribution_triples(facts, iri))
+    def one(node: str, dataset: str, name: str, request: Request, who: Any = anyone) -> Response:
+        return distribution(hub, request, who, node=node, dataset=dataset, name=name)
 
     @routes.head(below + "/spec", include_in_schema=False)
     @routes.get(below + "/spec")

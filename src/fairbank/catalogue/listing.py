@@ -13,11 +13,10 @@ from pyoxigraph import Literal, NamedNode, Triple
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from fairbank.catalogue import described
+from fairbank.catalogue import described, graph_writing
 from fairbank.catalogue.accounts import Account
 from fairbank.catalogue.errors import ParameterRefused
 from fairbank.catalogue.parameters import whole_number
-from fairbank.catalogue.rdf_bytes import serialised
 from fairbank.catalogue.search import LARGEST_PAGE, summary
 from fairbank.catalogue.store import DatasetRow, DescribedRow
 from fairbank.catalogue.visibility import visible
@@ -95,7 +94,7 @@ def as_rdf(page: Page, base_iri: str, media_type: str) -> bytes:
             Triple(dataset, NamedNode(terms.DCT + "modified"), Literal(_modified(row), datatype=moment)),
             Triple(dataset, NamedNode(terms.DCAT + "version"), Literal(_version(row))),
         ]
-    return serialised(triples, media_type, prefixes=terms.PREFIXES)
+    return graph_writing.written(triples, media_type, prefixes=terms.PREFIXES)
 
 
 def page_links(page: Page, base_iri: str) -> str:

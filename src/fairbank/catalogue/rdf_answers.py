@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from json import dumps
-from typing import Any
+from typing import Any, Final
 
 import pyoxigraph as ox
 from starlette.requests import Request
@@ -16,10 +16,21 @@ from fairbank.catalogue.errors import NotAcceptable
 from fairbank.catalogue.parameters import is_known
 from fairbank.ontology.profiles.facts import Triple
 
+# All that an answer depends on; `accepted` says why Content-Type is among it.
+VARY: Final = "Accept, Content-Type, Authorization"
+
 
 def accepted(request: Request) -> str | None:
-    """Return what a caller accepts; several lines of a list are one list (RFC 9110, section 5.3)."""
-    return ", ".join(request.headers.getlist("accept")) or None
+    """Return what a caller accepts; several lines of a list are one list (RFC 9110, section 5.3).
+
+    Some clients accept everything, and write the format that they parse into `Content-Type`, though they send no
+    body. Where it is the format of a graph, it is taken for their wish: any other answer would be as acceptable.
+    """
+    accept = ", ".join(request.headers.getlist("accept")) or None
+    if accept not in (None, "*/*") or request.method not in ("GET", "HEAD"):
+        return accept
+    wish = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return f"{wish}, */*;q=0.9" if wish in negotiation.GRAPH_FORMATS else accept
 
 
 def rdf(request: Request, document: Iterable[Triple], *, links: Iterable[str] = ()) -> Response:
@@ -43,6 +54,16 @@ def graph(request: Request, triples: Iterable[ox.Triple], *, links: Iterable[str
     Raises:
         NotAcceptable: if the caller takes none of the formats.
     """
+    chosen = graph_format(request)
+    return answer(request, exports.written(dict.fromkeys(document), chosen), chosen, links=links)
+
+
+def graph_format(request: Request) -> str:
+    """Return the RDF format that a caller likes best.
+
+    Raises:
+        NotAcceptable: if the caller takes none of the formats.
+    """
     chosen = negotiation.graph_format(accepted(request))
     if chosen is None:
         raise NotAcceptable(
@@ -50,7 +71,7 @@ def graph(request: Request, triples: Iterable[ox.Triple], *, links: Iterable[str
             why="This document comes as Turtle, N-Triples, JSON-LD or RDF/XML.",
             todo="Accept one of these.",
         )
-    return answer(request, exports.serialized(triples, chosen), chosen, links=links)
+    return chosen
 
 
 def turtle(request: Request, content: bytes) -> Response:
@@ -94,7 +115,7 @@ def json(
 def answer(request: Request, content: bytes, media_type: str, *, links: Iterable[str] = ()) -> Response:
     """Return bytes with their ETag, or 304 for who holds them already."""
     tag = etag(content, media_type)
-    headers: dict[str, str] = {"ETag": tag, "Vary": "Accept, Authorization", **_link(links)}
+    headers: dict[str, str] = {"ETag": tag, "Vary": VARY, **_link(links)}
     if is_known(request.headers.get("if-none-match"), tag.strip('"')):
         return Response(status_code=304, headers=headers)
     # Set by hand: older clients know `text/turtle` only without a parameter.

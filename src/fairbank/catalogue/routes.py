@@ -21,6 +21,7 @@ from fairbank.catalogue import (
     bodies,
     dataset_routes,
     facet_reading,
+    fdp_addresses,
     fdp_routes,
     fdp_tokens,
     fdp_write_routes,
@@ -61,6 +62,7 @@ def router(hub: Hub) -> APIRouter:
     routes.include_router(fdp_write_routes.router(hub))
     routes.include_router(fdp_routes.router(hub))
     routes.include_router(ontology_routes.router())
+    routes.include_router(fdp_addresses.router(hub))
     return routes
 
 

@@ -14,7 +14,7 @@ from pyoxigraph import Triple
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from fairbank.catalogue import described, holdings
+from fairbank.catalogue import described, graph_writing, holdings
 from fairbank.catalogue.accounts import Account
 from fairbank.catalogue.criteria import AXES, Criteria
 from fairbank.catalogue.description import edition_quads
@@ -23,7 +23,6 @@ from fairbank.catalogue.facet_index import MEASURES
 from fairbank.catalogue.facet_reading import read_index
 from fairbank.catalogue.facets import choose, counted
 from fairbank.catalogue.feasibility import feasibility
-from fairbank.catalogue.rdf_bytes import serialised
 from fairbank.catalogue.record_rows import Edition
 from fairbank.catalogue.records import Visibility
 from fairbank.catalogue.search_totals import of_cells, of_totals
@@ -145,7 +144,7 @@ def as_rdf(edition: Edition, media_type: str, *, also: Iterable[Triple] = ()) ->
         also: what its document says beyond what SPARQL sees, such as the layer of the FAIR Data Point.
     """
     triples = dict.fromkeys((*(quad.triple for quad in edition_quads(edition)), *also))
-    return serialised(triples, media_type, prefixes=namespaces.PREFIXES)
+    return graph_writing.written(triples, media_type, prefixes=namespaces.PREFIXES)
 
 
 def _shown(count: dict[str, Any]) -> str:

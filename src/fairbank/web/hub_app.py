@@ -22,7 +22,7 @@ from fairbank.web.open_reading import OpenReading
 from fairbank.web.problems import add_handlers
 
 _HTML = "text/html"
-_VARIES = {"Vary": "Accept, Authorization"}
+_VARIES = {"Vary": rdf_answers.VARY}
 
 
 def create_app(hub: Hub) -> FastAPI:

@@ -23,6 +23,8 @@ _ADDRESSES: Final = frozenset(
         "/expanded",
         "/meta",
         "/ontology",
+        "/fdp",
+        "/dataset",
     }
 )
 _BELOW: Final = (
