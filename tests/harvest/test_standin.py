@@ -16,6 +16,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from fairbank.clock import FixedClock
+from fairbank.harvest.xnat_standin.about import read_about
 from fairbank.harvest.xnat_standin.app import create_app
 from fairbank.harvest.xnat_standin.modalities import scan_type, session_modality, session_type
 
@@ -96,6 +97,13 @@ def test_stamps_are_local_time_without_a_zone(client: TestClient) -> None:
 def test_an_unknown_project_is_not_found_in_html(client: TestClient) -> None:
     answer = client.get("/data/projects/NOSUCH", auth=LOGIN)
     assert (answer.status_code, "html" in answer.headers["content-type"]) == (404, True)
+
+
+@pytest.mark.parametrize("text", ["accessibility = 'secret'", "colour = 'red'", "title ="])
+def test_a_project_s_file_of_another_form_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "project.toml").write_text(text)
+    with pytest.raises(ValueError):
+        read_about(tmp_path)
 
 
 def test_ids_stay_when_another_patient_is_added(dicom_root: Path) -> None:

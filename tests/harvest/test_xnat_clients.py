@@ -115,3 +115,49 @@ def test_xnatpy_refuses_a_wrong_password(archive_url: str) -> None:
 
     with pytest.raises(XNATLoginFailedError):
         xnat.connect(archive_url, user="reader", password="wrong", loglevel=logging.CRITICAL)
+
+
+ABOUT = """
+title = "Leber – portal"
+description = "CT of the abdomen"
+keywords = "liver ct"
+accessibility = "protected"
+pi = { firstname = "Ada", lastname = "Pi" }
+investigators = [{ title = "Dr", firstname = "Bo", lastname = "Vine" }]
+"""
+
+
+def test_xnatpy_reads_what_a_project_says_of_itself(archive_url: str, dicom_root: Path) -> None:
+    import xnat
+
+    (dicom_root / "LIVER" / "project.toml").write_text(ABOUT, encoding="utf-8")
+    with xnat.connect(archive_url, user="reader", password="reader", loglevel=logging.ERROR) as connection:
+        liver, brain = connection.projects["LIVER"], connection.projects["BRAIN"]
+        assert (liver.name, liver.description, liver.keywords) == (
+            "Leber – portal",
+            "CT of the abdomen",
+            "liver ct",
+        )
+        assert (liver.pi.firstname, liver.pi.lastname) == ("Ada", "Pi")
+        assert [(person.title, person.lastname) for person in liver.investigators] == [("Dr", "Vine")]
+        seen = {each.id: connection.get(f"{each.uri}/accessibility").text for each in (liver, brain)}
+        assert seen == {"LIVER": "protected", "BRAIN": "private"}
+        assert (brain.name, brain.description, brain.pi.lastname) == ("BRAIN", None, None)
+
+
+def test_pyxnat_reads_what_a_project_says_of_itself(archive_url: str, dicom_root: Path) -> None:
+    import pyxnat
+
+    (dicom_root / "LIVER" / "project.toml").write_text(ABOUT, encoding="utf-8")
+    interface = pyxnat.Interface(server=archive_url, user="reader", password="reader")
+    project = interface.select.project("LIVER")
+    assert project.accessibility() == b"protected"
+    row = next(
+        row for row in interface.get("/data/projects").json()["ResultSet"]["Result"] if row["ID"] == "LIVER"
+    )
+    assert (row["name"], row["description"], row["pi_lastname"]) == (
+        "Leber – portal",
+        "CT of the abdomen",
+        "Pi",
+    )
+    interface.disconnect()

@@ -127,7 +127,7 @@ class _Rest:
         below: list[tuple[str, Handler]] = [
             ("/projects", self._projects),
             (_PROJECT, self._project_item),
-            (f"{_PROJECT}/accessibility", lambda _: PlainTextResponse("private")),
+            (f"{_PROJECT}/accessibility", self._accessibility),
             (f"{_PROJECT}/subjects", self._subjects),
             ("/subjects", self._subjects),
             ("/experiments", self._sessions),
@@ -172,6 +172,9 @@ class _Rest:
 
     def _project_item(self, request: Request) -> Response:
         return _item(items.project_item(self._project(request)))
+
+    def _accessibility(self, request: Request) -> Response:
+        return PlainTextResponse(self._project(request).about.accessibility.value)
 
     def _subjects(self, request: Request) -> Response:
         rows = [

@@ -18,6 +18,7 @@ from pathlib import Path
 import pydicom
 from pydicom.errors import InvalidDicomError
 
+from fairbank.harvest.xnat_standin.about import About, read_about
 from fairbank.harvest.xnat_standin.modalities import scan_type, session_modality, session_type
 
 _TAGS = [
@@ -109,6 +110,7 @@ class Project:
 
     id: str
     subjects: tuple[Subject, ...]
+    about: About
 
     def subject(self, key: str) -> Subject | None:
         """Return a subject by id or label."""
@@ -170,7 +172,7 @@ class Archive:
                 headers[key] = self._headers[key] if key in self._headers else _read(*key)
                 if (header := headers[key]) is not None:
                     read.append(header)
-            projects[folder.name] = Project(folder.name, _subjects(folder.name, read))
+            projects[folder.name] = Project(folder.name, _subjects(folder.name, read), read_about(folder))
         self._headers, self._projects = headers, projects
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+from fairbank.harvest.xnat_standin.about import Investigator
 from fairbank.harvest.xnat_standin.archive import Project, Scan, Session, StoredFile, Subject
 from fairbank.harvest.xnat_standin.tables import Row
 
@@ -62,10 +63,10 @@ def project_row(project: Project) -> Row:
     return {
         "id": project.id,
         "secondary_id": project.id,
-        "name": project.id,
-        "description": "",
-        "pi_firstname": "",
-        "pi_lastname": "",
+        "name": project.about.title or project.id,
+        "description": project.about.description,
+        "pi_firstname": project.about.pi.firstname if project.about.pi else "",
+        "pi_lastname": project.about.pi.lastname if project.about.pi else "",
         "uri": f"/data/projects/{project.id}",
     }
 
@@ -242,8 +243,24 @@ def subject_item(project: Project, subject: Subject) -> Item:
 
 
 def project_item(project: Project) -> Item:
-    """Return the item of a project."""
-    return item(
-        "xnat:projectData",
-        {"ID": project.id, "id": project.id, "name": project.id, "secondary_ID": project.id},
-    )
+    """Return the item of a project; what it does not say of itself is left out."""
+    about = project.about
+    fields: dict[str, object] = {
+        "ID": project.id,
+        "id": project.id,
+        "name": about.title or project.id,
+        "secondary_ID": project.id,
+    }
+    fields |= {name: text for name in ("description", "keywords") if (text := getattr(about, name))}
+    children: list[Item] = []
+    if about.pi:
+        children.append({"field": "PI", "items": [_investigator(about.pi)]})
+    if about.investigators:
+        persons: list[object] = [_investigator(each) for each in about.investigators]
+        children.append({"field": "investigators/investigator", "items": persons})
+    return item("xnat:projectData", fields, children)
+
+
+def _investigator(person: Investigator) -> Item:
+    names = {name: text for name, text in person.model_dump().items() if text}
+    return item("xnat:investigatorData", names)

@@ -25,11 +25,12 @@ xmlns:xs="http://www.w3.org/2001/XMLSchema" elementFormDefault="qualified">
 
 @dataclass(frozen=True, slots=True)
 class _Type:
-    """One complex type: what it extends, its simple fields, its lists of other types (`name/item` → type)."""
+    """One complex type: what it extends, its simple fields, one of another type, lists of them (`name/item` → type)."""
 
     name: str
     base: str = ""
     fields: dict[str, str] = field(default_factory=dict)
+    parts: dict[str, str] = field(default_factory=dict)
     lists: dict[str, str] = field(default_factory=dict)
     abstract: bool = False
     display: str = ""
@@ -39,9 +40,17 @@ _RESOURCES = {"resources/resource": "xnat:abstractResource"}
 _TYPES = [
     _Type(
         "projectData",
-        fields={"ID": "string", "secondary_ID": "string", "name": "string", "description": "string"},
-        lists=_RESOURCES,
+        fields={
+            "ID": "string",
+            "secondary_ID": "string",
+            "name": "string",
+            "description": "string",
+            "keywords": "string",
+        },
+        parts={"PI": "xnat:investigatorData"},
+        lists={"investigators/investigator": "xnat:investigatorData", **_RESOURCES},
     ),
+    _Type("investigatorData", fields={"title": "string", "firstname": "string", "lastname": "string"}),
     _Type("abstractDemographicData", abstract=True),
     _Type("demographicData", base="xnat:abstractDemographicData", fields={"gender": "string"}),
     _Type(
@@ -122,8 +131,11 @@ def _written(described: _Type) -> str:
         f'<xs:element name="{name}" type="xs:{kind}" minOccurs="0"/>'
         for name, kind in described.fields.items()
     )
+    parts = "".join(
+        f'<xs:element name="{name}" type="{of}" minOccurs="0"/>' for name, of in described.parts.items()
+    )
     lists = "".join(_written_list(name, of) for name, of in described.lists.items())
-    content = f"<xs:sequence>{fields}{lists}</xs:sequence>"
+    content = f"<xs:sequence>{fields}{parts}{lists}</xs:sequence>"
     if described.base:
         content = (
             f'<xs:complexContent><xs:extension base="{described.base}">{content}'
