@@ -55,7 +55,7 @@ def graph(request: Request, triples: Iterable[ox.Triple], *, links: Iterable[str
         NotAcceptable: if the caller takes none of the formats.
     """
     chosen = graph_format(request)
-    return answer(request, exports.written(dict.fromkeys(document), chosen), chosen, links=links)
+    return answer(request, exports.serialized(triples, chosen), chosen, links=links)
 
 
 def graph_format(request: Request) -> str:
