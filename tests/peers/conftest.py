@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import uvicorn
 
@@ -94,6 +95,16 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     hub.engine.dispose()
 
 
+def wait_for_endpoint(url: str, iri: str) -> None:
+    """Wait until SPARQL knows a resource, which is moments after it is published."""
+    query = {"query": f"ASK {{ <{iri}> ?p ?o }}"}
+    for _ in range(100):
+        if httpx.get(f"{url}/sparql", params=query).json()["boolean"]:
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"{iri} does not reach the endpoint")
+
+
 def enrolled(hub: Hub, node: str) -> SigningKey:
     """Enrol a node and return its key."""
     key = SigningKey.generate()
@@ -148,7 +159,7 @@ def record(node: str, dataset: str, title: str) -> DatasetRecord:
     )
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def driver(peers: Path) -> Callable[..., Any]:
     """Run a script of `drivers/` in the clients' environment and return what it printed last, as JSON."""
 
