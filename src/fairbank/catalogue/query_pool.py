@@ -42,7 +42,7 @@ log = logging.getLogger("fairbank.catalogue")
 CURRENT = "current"
 SCRIPT = Path(__file__).with_name("sparql_worker.py")
 LARGEST_ANSWER = 64 * 2**20
-_START_S = 20.0
+_START_S, _END_S = 20.0, 0.3
 _UNDER_WAY_PER_WORKER = 8
 # How long a query may keep a worker from the next one; nearly all are answered in a fiftieth of it.
 _MOMENT_S = 0.1
@@ -301,8 +301,12 @@ class _Worker:
 
     def kill(self) -> None:
         self._process.kill()
-        self._process.wait()
         self._connection.close()
+        try:
+            self._process.wait(_END_S)
+        except subprocess.TimeoutExpired:
+            # At the lowest priority even ending takes its time on a busy machine; nobody's answer waits for that.
+            threading.Thread(target=self._process.wait, daemon=True).start()
 
     def _head(self, timeout_s: float) -> dict[str, Any]:
         if not self._connection.poll(max(timeout_s, 0)):
