@@ -5,7 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fairbank.ontology._body_parts import BODY_PARTS, OTHER_REGIONS, SPELLINGS
-from fairbank.ontology._modalities import ACQUISITION_MODALITIES, DERIVED_MODALITIES, RETIRED_MODALITIES
+from fairbank.ontology._modalities import (
+    ACQUISITION_MODALITIES,
+    NON_ACQUISITION_MODALITIES,
+    RETIRED_MODALITIES,
+)
 from fairbank.ontology._uberon import UBERON_IDS
 from fairbank.ontology.body_part_tree import BROADER, broader
 from fairbank.ontology.vocabulary import (
@@ -81,7 +85,7 @@ def test_every_acquisition_modality_of_the_standard_is_known() -> None:
 def test_modality_codes_are_those_of_the_standard() -> None:
     standard = meanings("DCM")
     assert {code: m for code, m in MODALITIES.items() if m not in standard.get(code, ())} == {}
-    assert set(group(32)) <= set(DERIVED_MODALITIES)
+    assert set(group(32)) <= set(NON_ACQUISITION_MODALITIES)
 
 
 def test_a_retired_modality_is_what_stands_for_it_today() -> None:

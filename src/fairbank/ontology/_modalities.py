@@ -63,7 +63,7 @@ ACQUISITION_MODALITIES: Final[dict[str, str]] = {
     "XC": "External-camera Photography",
 }
 
-DERIVED_MODALITIES: Final[dict[str, str]] = {
+NON_ACQUISITION_MODALITIES: Final[dict[str, str]] = {
     "ANN": "Annotation",
     "ASMT": "Content Assessment Result",
     "AU": "Basic Voice Audio",

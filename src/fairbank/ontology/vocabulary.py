@@ -14,11 +14,15 @@ from typing import Final
 
 from fairbank.ontology._body_parts import BODY_PARTS, OTHER_REGIONS, SPELLINGS
 from fairbank.ontology._manufacturers import MANUFACTURER_PATTERNS, NOT_STATED
-from fairbank.ontology._modalities import ACQUISITION_MODALITIES, DERIVED_MODALITIES, RETIRED_MODALITIES
+from fairbank.ontology._modalities import (
+    ACQUISITION_MODALITIES,
+    NON_ACQUISITION_MODALITIES,
+    RETIRED_MODALITIES,
+)
 from fairbank.ontology.record import UNKNOWN
 
-# All codes that a catalogue counts by.
-MODALITIES: Final[dict[str, str]] = {**ACQUISITION_MODALITIES, **DERIVED_MODALITIES}
+# All codes that a catalogue counts by: DICOM PS3.16, CID 29 (acquisition) and CID 32 (derived objects).
+MODALITIES: Final[dict[str, str]] = {**ACQUISITION_MODALITIES, **NON_ACQUISITION_MODALITIES}
 
 # Half-open bands of slice thickness: (upper bound in mm, exclusive; name).
 _THICKNESS_BANDS: Final = (
