@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from fairbank.deid.annotations import Annotations
 from fairbank.harvest.store import SeriesRow
 from fairbank.ontology import follow_up
-from fairbank.ontology._modalities import DERIVED_MODALITIES
 from fairbank.ontology.attributes import ATTRIBUTES
 from fairbank.ontology.counts import Count
 from fairbank.ontology.record import UNKNOWN, Distribution, HowKnown
+from fairbank.ontology.vocabulary import DERIVED_MODALITIES
 
 # Subjects by value of an attribute.
 _Held = dict[str, set[str]]
