@@ -24,8 +24,8 @@ from fairbank.ontology.record import UNKNOWN
 # All codes that a catalogue counts by: DICOM PS3.16, CID 29 (acquisition) and CID 32 (derived objects).
 MODALITIES: Final[dict[str, str]] = {**ACQUISITION_MODALITIES, **NON_ACQUISITION_MODALITIES}
 
-# Of these, what is no image: marks, plans, doses, reports. Where a scanner or its settings are counted, these series are
-# left out: such objects copy them from the images, or name the program that wrote them.
+# Of these, what is no image: marks, plans, doses, reports. Where a scanner or its settings are counted, these series
+# are left out: such objects copy them from the images, or name the program that wrote them.
 DERIVED_MODALITIES: Final = frozenset(NON_ACQUISITION_MODALITIES) - {"OT"}
 
 # Half-open bands of slice thickness: (upper bound in mm, exclusive; name).
