@@ -176,6 +176,7 @@ def test_a_writer_that_is_killed_leaves_the_last_view_and_can_go_on(
 
 
 @pytest.mark.long
+@pytest.mark.timeout(1_200)
 @pytest.mark.parametrize("act", ["project", "rebuild"])
 def test_a_writer_that_is_killed_before_any_step_leaves_the_last_view(
     waiting: Waiting, tmp_path: Path, act: str
