@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from fastapi import APIRouter, Depends, Query
+from sqlalchemy.orm import Session
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -32,9 +33,12 @@ from fairbank.catalogue.context import Hub
 from fairbank.catalogue.errors import NotAcceptable, ParameterRefused
 from fairbank.catalogue.nodes import NodeIdentity
 from fairbank.catalogue.parameters import is_known, whole_number
+from fairbank.catalogue.record_rows import Edition
+from fairbank.catalogue.store import DatasetRow, VersionRow
 from fairbank.catalogue.wire import Withdrawal
 from fairbank.clock import iso
 from fairbank.database import reading, writing
+from fairbank.ontology.profiles.facts import Facts
 from fairbank.ontology.record import DatasetRecord
 from fairbank.signing import payload_type
 
@@ -72,48 +76,13 @@ def router(hub: Hub) -> APIRouter:
             row = search.find(session, records.dataset_iri(hub, node, dataset), who)
             # Only the newest version is the dataset, and so a part of the FAIR Data Point.
             facts = fdp_reading.dataset_facts(session, hub, row) if number is None else None
-            signposts = [*signposting.of_dataset(facts)] if facts else []
             if facts and schema_org.is_wanted(request):
-                value = schema_org.dataset(facts)
-                return rdf_answers.json(request, value, media_type="application/ld+json", links=signposts)
+                value, links = schema_org.dataset(facts), [*signposting.of_dataset(facts)]
+                return rdf_answers.json(request, value, media_type="application/ld+json", links=links)
             if profile is not None:
-                if number is not None:
-                    raise ParameterRefused(
-                        "version and profile cannot be asked for together.",
-                        why="A profile's document describes the dataset, and that is its newest version.",
-                        todo="Leave one of them out.",
-                    )
+                _check_newest(number)
                 return profile_routes.document(hub, session, row, profile=profile, request=request)
-            chosen = negotiation.choose(rdf_answers.accepted(request), _OFFERED)
-            if chosen is None:
-                raise NotAcceptable(
-                    "None of the formats that you accept is offered.",
-                    why="A dataset comes as JSON, Turtle, N-Triples, JSON-LD, RDF/XML, or as the node sealed it.",
-                    todo="Accept one of these.",
-                )
-            found = history.find_version(session, row, row.version if number is None else number)
-            headers = {
-                "ETag": f'"{found.digest}"',
-                "Vary": rdf_answers.VARY,
-                "Link": history.version_links(session, row, found),
-            }
-            headers["Link"] = ", ".join((headers["Link"], *signposts))
-            if is_known(request.headers.get("if-none-match"), found.digest):
-                return Response(status_code=304, headers=headers)
-            if chosen == SEALED_RECORD:
-                return Response(found.envelope, media_type=chosen, headers=headers)
-            if number is None:
-                edition = history.newest_edition(session, row)
-            else:
-                # JSON says the version by its number; in RDF each version is a thing with an IRI of its own.
-                named = row.iri if chosen == negotiation.JSON else None
-                edition = history.edition_of(session, row, found, iri=named)
-            if chosen == negotiation.JSON:
-                return JSONResponse(search.in_full(edition), headers=headers)
-            layer = fdp.dataset_triples(facts) if facts else ()
-            content = search.as_rdf(edition, chosen, also=exports.as_triples(layer))
-            # Older clients know `text/turtle` only without a parameter.
-            return Response(content, headers={**headers, "Content-Type": chosen})
+            return _version(session, request, row, number=number, facts=facts)
 
     @routes.get("/datasets/{node}/{dataset}/versions")
     def versions(node: str, dataset: str, who: Any = anyone) -> dict[str, Any]:
@@ -158,11 +127,7 @@ def listed(
     """
     chosen = negotiation.choose(rdf_answers.accepted(request), offered)
     if chosen is None:
-        raise NotAcceptable(
-            "None of the formats that you accept is offered.",
-            why=f"The list of datasets comes as {', '.join(offered)}.",
-            todo="Accept one of these.",
-        )
+        raise _not_offered(f"The list of datasets comes as {', '.join(offered)}.")
     # In RDF the list comes in pages always; JSON without bounds is the whole list, as it has been from the first.
     if chosen != negotiation.JSON and limit is None:
         limit = str(listing.USUAL_PAGE)
@@ -178,6 +143,64 @@ def listed(
         content = listing.as_rdf(page, hub.base_iri, chosen)
         # Older clients know `text/turtle` only without a parameter.
         return Response(content, headers={**headers, "Content-Type": chosen})
+        return Response(content, media_type=chosen, headers=headers)
+
+
+def _version(
+    session: Session, request: Request, row: DatasetRow, *, number: int | None, facts: Facts | None
+) -> Response:
+    """Answer with a version of a dataset, or that the caller has it already.
+
+    Args:
+        number: of the version; None for the newest, which is the dataset itself.
+        facts: what its document says beyond what SPARQL sees, where it is the dataset itself.
+    """
+    chosen = negotiation.choose(rdf_answers.accepted(request), _OFFERED)
+    if chosen is None:
+        raise _not_offered(
+            "A dataset comes as JSON, Turtle, N-Triples, JSON-LD, RDF/XML, or as the node sealed it."
+        )
+    found = history.find_version(session, row, row.version if number is None else number)
+    signposts = signposting.of_dataset(facts) if facts else ()
+    headers = {
+        "ETag": f'"{found.digest}"',
+        "Vary": rdf_answers.VARY,
+        "Link": ", ".join((history.version_links(session, row, found), *signposts)),
+    }
+    if is_known(request.headers.get("if-none-match"), found.digest):
+        return Response(status_code=304, headers=headers)
+    if chosen == SEALED_RECORD:
+        return Response(found.envelope, media_type=chosen, headers=headers)
+    edition = _edition(session, row, found, itself=number is None, named=chosen == negotiation.JSON)
+    if chosen == negotiation.JSON:
+        return JSONResponse(search.in_full(edition), headers=headers)
+    layer = fdp.dataset_triples(facts) if facts else ()
+    content = search.as_rdf(edition, chosen, also=exports.as_triples(layer))
+    # Older clients know `text/turtle` only without a parameter.
+    return Response(content, headers={**headers, "Content-Type": chosen})
+
+
+def _edition(session: Session, row: DatasetRow, found: VersionRow, *, itself: bool, named: bool) -> Edition:
+    """Return a version as rows: of the dataset itself, or of one version under the dataset's name or its own IRI."""
+    if itself:
+        return history.newest_edition(session, row)
+    # JSON says the version by its number; in RDF each version is a thing with an IRI of its own.
+    return history.edition_of(session, row, found, iri=row.iri if named else None)
+
+
+def _check_newest(number: int | None) -> None:
+    if number is not None:
+        raise ParameterRefused(
+            "version and profile cannot be asked for together.",
+            why="A profile's document describes the dataset, and that is its newest version.",
+            todo="Leave one of them out.",
+        )
+
+
+def _not_offered(why: str) -> NotAcceptable:
+    return NotAcceptable(
+        "None of the formats that you accept is offered.", why=why, todo="Accept one of these."
+    )
 
 
 def _withdraw(hub: Hub, iri: str, wish: Withdrawal, *, actor: str) -> dict[str, Any]:
