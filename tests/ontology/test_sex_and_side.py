@@ -43,8 +43,8 @@ def test_a_sex_is_read_from_a_header(text: str | None, meant: Sex) -> None:
 @pytest.mark.parametrize(
     ("text", "meant"),
     [
-        ("R", Side.RIGHT), ("l", Side.LEFT), ("B", Side.BILATERAL), ("U", Side.UNPAIRED), ("24028007", Side.RIGHT),
-        ("Unilateral", Side.UNILATERAL), ("66459002", Side.UNILATERAL), ("both", Side.BILATERAL),
+        ("R", Side.RIGHT), ("l", Side.LEFT), ("B", Side.BOTH), ("U", Side.UNPAIRED), ("24028007", Side.RIGHT),
+        ("Unilateral", Side.UNILATERAL), ("66459002", Side.UNILATERAL), ("both", Side.BOTH),
         ("X", Side.UNKNOWN), ("", Side.UNKNOWN), (None, Side.UNKNOWN),
     ],
 )  # fmt: skip

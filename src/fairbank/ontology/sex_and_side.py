@@ -24,7 +24,7 @@ class Side(StrEnum):
 
     RIGHT = "right"
     LEFT = "left"
-    BILATERAL = "bilateral"
+    BOTH = "both"
     UNILATERAL = "unilateral"
     UNPAIRED = "unpaired"
     UNKNOWN = "unknown"
@@ -50,7 +50,7 @@ SEX_CODES: Final[dict[Sex, Code]] = {
 SIDE_CODES: Final[dict[Side, Code]] = {
     Side.RIGHT: Code("SCT", "24028007", "Right"),
     Side.LEFT: Code("SCT", "7771000", "Left"),
-    Side.BILATERAL: Code("SCT", "51440002", "Bilateral"),
+    Side.BOTH: Code("SCT", "51440002", "Bilateral"),
     Side.UNILATERAL: Code("SCT", "66459002", "Unilateral"),
 }
 _SEXES: Final = {
@@ -64,9 +64,9 @@ _SEXES: Final = {
 _SIDES: Final = {
     "R": Side.RIGHT,
     "L": Side.LEFT,
-    "B": Side.BILATERAL,
+    "B": Side.BOTH,
     "U": Side.UNPAIRED,
-    "BOTH": Side.BILATERAL,
+    "BILATERAL": Side.BOTH,
     **{each.value.upper(): each for each in Side},
     **{code.value: each for each, code in SIDE_CODES.items()},
 }
@@ -85,6 +85,6 @@ def side(text: str | None) -> Side:
     """Return the side that (0020,0060), (0020,0062), a code of CID 244 or an English word means.
 
     >>> side("L"), side("51440002"), side("U").value, side(None).value
-    (<Side.LEFT: 'left'>, <Side.BILATERAL: 'bilateral'>, 'unpaired', 'unknown')
+    (<Side.LEFT: 'left'>, <Side.BOTH: 'both'>, 'unpaired', 'unknown')
     """
     return _SIDES.get((text or "").strip().upper(), Side.UNKNOWN)

@@ -93,7 +93,7 @@ sex-O | other | anderes | autre | otro | altro | anders
 sex-unknown | unknown | unbekannt | inconnu | desconocido | sconosciuto | onbekend
 side-right | right | rechts | droite | derecha | destra | rechts
 side-left | left | links | gauche | izquierda | sinistra | links
-side-bilateral | bilateral | beidseitig | bilatéral | bilateral | bilaterale | beiderzijds
+side-both | both sides | beidseitig | bilatéral | bilateral | bilaterale | beiderzijds
 side-unilateral | unilateral | einseitig | unilatéral | unilateral | unilaterale | eenzijdig
 side-unpaired | unpaired | unpaarig | impair | impar | impari | ongepaard
 attribute-sex | sex | Geschlecht | sexe | sexo | sesso | geslacht
