@@ -186,7 +186,7 @@ def test_without_sheet_and_dates_nothing_is_said_of_visits(indexed: Archive) -> 
 @pytest.mark.parametrize(
     ("sides", "word"),
     [
-        (["L"], "left"), (["R"], "right"), (["L", "R"], "bilateral"), (["B"], "bilateral"), (["U"], "unpaired"),
+        (["L"], "left"), (["R"], "right"), (["L", "R"], "both"), (["B"], "both"), (["U"], "unpaired"),
         ([""], "unknown"), (["Jane"], "unknown"),
     ],
 )  # fmt: skip

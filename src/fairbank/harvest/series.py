@@ -131,8 +131,8 @@ def _laterality(said: set[str]) -> str:
     Source: DICOM PS3.3, C.7.3.1 and C.8.11.7, for the words of Laterality and Image Laterality.
     """
     sides = {side(word) for word in said}
-    if Side.BILATERAL in sides or {Side.LEFT, Side.RIGHT} <= sides:
-        return Side.BILATERAL.value
+    if Side.BOTH in sides or {Side.LEFT, Side.RIGHT} <= sides:
+        return Side.BOTH.value
     return next((each.value for each in Side if each in sides), UNKNOWN)
 
 
