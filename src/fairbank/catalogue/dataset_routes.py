@@ -143,7 +143,6 @@ def listed(
         content = listing.as_rdf(page, hub.base_iri, chosen)
         # Older clients know `text/turtle` only without a parameter.
         return Response(content, headers={**headers, "Content-Type": chosen})
-        return Response(content, media_type=chosen, headers=headers)
 
 
 def _version(
