@@ -115,18 +115,13 @@ def test_writers_that_read_first_lose_no_update(tmp_path: Path) -> None:
     engine.dispose()
 
 
-def test_a_reader_sees_one_snapshot_while_another_writes(tmp_path: Path) -> None:
-    engine = connect(f"sqlite:///{tmp_path / 'snapshot.db'}")
-    TABLES.create_all(engine)
-    with writing(engine) as session:
-        session.execute(insert(COUNTER).values(id=1, value=0))
+def test_a_reader_sees_one_snapshot_while_another_writes(engine: Engine) -> None:
     with reading(engine) as reader:
         assert reader.execute(select(COUNTER.c.value)).scalar_one() == 0
         with writing(engine) as session:
             session.execute(update(COUNTER).values(value=9))
         assert reader.execute(select(COUNTER.c.value)).scalar_one() == 0
     assert value(engine) == 9
-    engine.dispose()
 
 
 def test_sqlite_keeps_what_it_has_committed(tmp_path: Path) -> None:
