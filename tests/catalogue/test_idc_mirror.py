@@ -14,9 +14,11 @@ import pytest
 from sqlalchemy import func, select
 from starlette.testclient import TestClient
 from tests.catalogue.idc_files import BRAINS, CC_BY, LUNGS, series, write_index
+from tests.catalogue.test_access import submit
 
 from fairbank import audit
 from fairbank.catalogue import records
+from fairbank.catalogue.accounts import Role
 from fairbank.catalogue.context import Hub
 from fairbank.catalogue.errors import IndexRefused, MirrorRefused, UnknownCollection
 from fairbank.catalogue.idc import mirror, record, rows
@@ -413,6 +415,23 @@ def test_nobody_enrols_with_the_name_of_the_mirror(hub: Hub, index_of: Make, nod
         node_named("idc")
     key = hub.settings.keys_path / mirror.KEY_FILE
     assert key.stat().st_mode & 0o077 == 0
+
+
+def test_access_to_a_mirrored_dataset_cannot_be_asked_for(
+    hub: Hub, client: TestClient, index_of: Make, person_named: Make
+) -> None:
+    rita = person_named("rita", Role.RESEARCHER)
+    import_index(hub, index_of(LUNGS))
+    answer = submit(client, hub, rita, datasets=(LUNG,))
+    assert (answer.status_code, answer.json()["code"]) == (422, "FB-CAT-093")
+
+
+def test_a_biobank_that_is_called_like_the_mirror_can_be_asked(
+    hub: Hub, client: TestClient, published: Make, person_named: Make
+) -> None:
+    published("lung-ct", node="idc")
+    answer = submit(client, hub, person_named("rita", Role.RESEARCHER), datasets=(LUNG,))
+    assert answer.status_code == 201, answer.text
 
 
 # -- by every way that the catalogue has -----------------------------------------------------------------------------

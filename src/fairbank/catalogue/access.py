@@ -19,12 +19,14 @@ from fairbank import audit, events
 from fairbank.catalogue.accounts import Account, Role
 from fairbank.catalogue.context import Hub
 from fairbank.catalogue.errors import (
+    DatasetMirrored,
     DecisionRefused,
     GrantNotFound,
     RequestNotFound,
     RequestRefused,
     WrongState,
 )
+from fairbank.catalogue.idc.mirror import is_mirrored
 from fairbank.catalogue.store import DatasetRow, DecisionRow, RequestDatasetRow, RequestRow, VisaRow
 from fairbank.catalogue.visibility import visible
 from fairbank.catalogue.withdrawal import withdrawn_among
@@ -143,6 +145,7 @@ def submit(hub: Hub, who: Account, envelope: bytes) -> RequestRow:
     Raises:
         BadEnvelope: if it is not sealed with that key.
         RequestRefused: if she has no key, it is not hers, its time is wrong, or a dataset does not exist.
+        DatasetMirrored: if it names a dataset of a mirror, behind which no biobank is.
     """
     if who.key_id is None:
         raise _refused("your account has no registered key")
@@ -156,6 +159,8 @@ def submit(hub: Hub, who: Account, envelope: bytes) -> RequestRow:
         known = set(session.scalars(select(DatasetRow.iri).where(DatasetRow.iri.in_(datasets), visible(who))))
         if missing := [iri for iri in datasets if iri not in known]:
             raise _refused(f"{len(missing)} of its datasets cannot be found, the first is {missing[0]}")
+        if mirrored := next((iri for iri in datasets if is_mirrored(hub, iri)), None):
+            raise DatasetMirrored.of(mirrored)
         row = RequestRow(
             id=request.id,
             digest=sealed.digest,

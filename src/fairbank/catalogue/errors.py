@@ -58,6 +58,7 @@ FairbankError
     ├── NotWritable            FB-CAT-087
     ├── StateRefused           FB-CAT-088
     ├── ResourceDeleted        FB-CAT-089
+    ├── DatasetMirrored        FB-CAT-093
     ├── CatalogNotFound        FB-CAT-110
     └── DistributionNotFound   FB-CAT-111
 """
@@ -517,6 +518,22 @@ class ResourceDeleted(CatalogueError):
 
     code = "FB-CAT-089"
     kind = Kind.GONE
+
+
+class DatasetMirrored(CatalogueError):
+    """Access is asked for to a dataset of a mirror, whose images are open elsewhere and at no biobank of this hub."""
+
+    code = "FB-CAT-093"
+    kind = Kind.REFUSED
+
+    @classmethod
+    def of(cls, iri: str) -> DatasetMirrored:
+        """Return the error about a dataset."""
+        return cls(
+            f"No access can be granted to {iri}.",
+            why="It is a mirror's: no biobank of this hub has its images, so no job could run on them.",
+            todo="Fetch the images at the address in its description, where they are open to everyone.",
+        )
 
 
 class CatalogNotFound(CatalogueError):

@@ -187,6 +187,13 @@ def mirror_key(hub: Hub) -> SigningKey:
     return SigningKey.load(path)
 
 
+def is_mirrored(hub: Hub, iri: str) -> bool:
+    """Tell whether a dataset is the mirror's, and not one of a biobank that has its name."""
+    under = dataset_iri(hub, NODE, "")
+    # The key is made only where nobody has the name.
+    return iri.startswith(under) and (hub.settings.keys_path / KEY_FILE).exists()
+
+
 def is_unchanged(session: Session, row: DatasetRow, record: DatasetRecord) -> bool:
     """Tell whether a record says what the newest version says, but for when and by which version of us it was made."""
     activities = session.scalars(
