@@ -710,3 +710,37 @@ def test_a_reader_who_holds_a_document_gets_304_and_head_works(writer: Writer, s
         part.split('rel="')[1].split('"')[0] for part in writer.web.get(iri).headers["link"].split(", ")
     }
     assert {"cite-as", "type", "collection", "describedby"} <= relations
+
+
+def test_what_is_described_comes_in_the_words_of_schema_org(
+    web: TestClient, writer: Writer, shelf: str
+) -> None:
+    iri = writer.made("dataset", dataset(shelf, said="; dct:license <https://x.test/licence>"))
+    file = writer.made("distribution", distribution(iri))
+    asked_for = {"Accept": 'application/ld+json;profile="https://schema.org/"'}
+    assert web.get(iri, headers=asked_for).status_code == 404, "a draft"
+    writer.publish(iri, file)
+    said = web.get(iri, headers=asked_for).json()
+    assert (said["@type"], said["@id"], said["name"]) == ("Dataset", iri, "Hand-written lungs")
+    assert said["license"] == "https://x.test/licence" and sorted(said["keywords"]) == ["lung", "paper"]
+    assert said["publisher"]["name"] == "Institute of Examples"
+    assert said["includedInDataCatalog"]["@id"] == shelf
+    assert [each["@id"] for each in said["distribution"]] == [file]
+    above = web.get(f"{shelf}?profile=schema.org").json()
+    assert (above["@type"], [each["@id"] for each in above["dataset"]]) == ("DataCatalog", [iri])
+    assert web.get(f"{file}?profile=schema.org").json()["isPartOf"]["@id"] == iri
+
+
+def test_the_root_says_when_something_was_last_published(
+    hub: Hub, web: TestClient, writer: Writer, shelf: str
+) -> None:
+    def modified() -> str:
+        graph = Graph().parse(data=web.get("/", headers={"Accept": "text/turtle"}).text, format="turtle")
+        return str(graph.value(URIRef(ROOT), FDP_O.metadataModified))
+
+    before = modified()
+    hub.clock.advance(3600)
+    iri = writer.made("dataset", dataset(shelf))
+    assert modified() == before, "a draft says nothing"
+    writer.publish(iri)
+    assert modified() > before

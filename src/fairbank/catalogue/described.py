@@ -7,6 +7,7 @@ resource and all above it are published; every list, search, container and the R
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
@@ -82,6 +83,12 @@ def count_shown_datasets(session: Session) -> int:
     """Return how many datasets everybody sees."""
     statement = select(func.count()).select_from(DescribedRow)
     return session.scalar(statement.where(DescribedRow.shown, DescribedRow.kind == Kind.DATASET.value)) or 0
+
+
+def newest_below(session: Session) -> dict[str, datetime]:
+    """Return when a child that everybody sees was last changed, by the IRI of its parent."""
+    statement = select(DescribedRow.parent, func.max(DescribedRow.changed)).where(DescribedRow.shown)
+    return dict(session.execute(statement.group_by(DescribedRow.parent)).tuples().all())
 
 
 def shown_graphs(session: Session) -> list[str]:

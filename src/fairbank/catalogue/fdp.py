@@ -117,7 +117,7 @@ class DescribedCatalog:
     """A catalog that somebody described, without a node.
 
     Attributes:
-        modified: when it was last changed.
+        modified: when it, or a dataset in it that everybody sees, was last changed.
     """
 
     iri: str

@@ -34,10 +34,13 @@ def point(session: Session, hub: Hub, found: Sequence[Named]) -> Point:
 
 def all_catalogs(session: Session, hub: Hub, who: Account | None) -> list[Named]:
     """Return the catalogs of nodes by name, then those that people described by title."""
-    rows = described.shown(session, Kind.CATALOG)
+    newest = described.newest_below(session)
     return [
         *catalogs(session, hub, who),
-        *(DescribedCatalog(row.iri, row.title, row.changed) for row in rows),
+        *(
+            DescribedCatalog(row.iri, row.title, max(row.changed, newest.get(row.iri, row.changed)))
+            for row in described.shown(session, Kind.CATALOG)
+        ),
     ]
 
 

@@ -23,6 +23,7 @@ from fairbank.catalogue import (
     negotiation,
     rdf_answers,
     rdf_bodies,
+    schema_org,
     shacl_gate,
     signposting,
 )
@@ -62,7 +63,11 @@ def _reading(hub: Hub, kind: Kind) -> APIRouter:
             row = described.find(session, fdp_writing.iri_of(hub, kind, str(resource)), who)
             document = described.document(session, row)
             items = [child.iri for child in described.children(session, row) if child.shown]
-        return rdf_answers.graph(request, document, links=signposting.of_described(row, items))
+        links = [*signposting.of_described(row, items)]
+        if schema_org.is_wanted(request):
+            value = schema_org.described(row, items)
+            return rdf_answers.json(request, value, media_type="application/ld+json", links=links)
+        return rdf_answers.graph(request, document, links=links)
 
     @routes.head(f"{at}/expanded", include_in_schema=False)
     @routes.get(f"{at}/expanded")

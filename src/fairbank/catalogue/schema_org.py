@@ -13,13 +13,17 @@ from typing import Any, Final
 from starlette.requests import Request
 
 from fairbank.catalogue.fdp import POINT_TEXT, TITLE, Catalog, Named, Point, catalog_iri
+from fairbank.catalogue.store import DescribedRow
 from fairbank.clock import iso
 from fairbank.ontology.profiles.facts import Facts, conditions, distributions, licence_address
+from fairbank.ontology.profiles.fdp_described import Kind
 from fairbank.ontology.profiles.values import VALUES
 
 CONTEXT: Final = "https://schema.org/"
 PROFILE: Final = "schema.org"
 QUERY: Final = f"?profile={PROFILE}"
+CLASSES: Final = {Kind.CATALOG: "DataCatalog", Kind.DATASET: "Dataset", Kind.DISTRIBUTION: "DataDownload"}
+_CHILDREN: Final = {Kind.CATALOG: {"dataset": "Dataset"}, Kind.DATASET: {"distribution": "DataDownload"}}
 # Which value function fills which property that has one value.
 _VALUES: Final = {
     "name": "title",
@@ -101,6 +105,33 @@ def point(said: Point, catalogs: Sequence[Named]) -> dict[str, Any]:
         "publisher": {"@type": "Organization", "name": said.publisher},
         "hasPart": [{"@type": "DataCatalog", "@id": each.iri, "name": each.title} for each in catalogs],
     }
+
+
+def described(row: DescribedRow, items: Sequence[str]) -> dict[str, Any]:
+    """Return the description of what somebody described, with the IRIs of its children."""
+    kind = Kind(row.kind)
+    found: dict[str, Any] = {
+        "@context": CONTEXT,
+        "@type": CLASSES[kind],
+        "@id": row.iri,
+        "name": row.title,
+        "url": row.iri,
+        "datePublished": iso(row.shown_since or row.created),
+        "dateModified": iso(row.changed),
+    }
+    if row.description:
+        found["description"] = row.description
+    if row.keywords:
+        found["keywords"] = row.keywords
+    if row.licence:
+        found["license"] = row.licence
+    if row.publisher:
+        found["publisher"] = {"@type": "Organization", "name": row.publisher}
+    above = {"@type": "Dataset" if kind is Kind.DISTRIBUTION else "DataCatalog", "@id": row.parent}
+    found["includedInDataCatalog" if kind is Kind.DATASET else "isPartOf"] = above
+    for name, of_class in _CHILDREN.get(kind, {}).items():
+        found[name] = [{"@type": of_class, "@id": iri} for iri in items]
+    return found
 
 
 def _distribution(facts: Facts, iri: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Final
 
 from fairbank.catalogue.fdp import Catalog, Point, catalog_iri
 from fairbank.catalogue.negotiation import GRAPH_FORMATS
-from fairbank.catalogue.schema_org import CONTEXT, QUERY
+from fairbank.catalogue.schema_org import CLASSES, CONTEXT, QUERY
 from fairbank.catalogue.store import DescribedRow
 from fairbank.ontology.profiles import namespaces as ns
 from fairbank.ontology.profiles.facts import Facts, distributions, licence_address
@@ -18,7 +18,6 @@ from fairbank.ontology.profiles.fdp_described import Kind
 
 # Long headers are refused by servers and clients, and a list that is cut off would read as a whole one.
 MOST_ITEMS: Final = 20
-_CLASSES: Final = {Kind.CATALOG: "DataCatalog", Kind.DATASET: "Dataset", Kind.DISTRIBUTION: "DataDownload"}
 
 
 def of_point(point: Point, catalogs: Sequence[str]) -> Iterator[str]:
@@ -47,11 +46,8 @@ def of_dataset(facts: Facts) -> Iterator[str]:
 
 def of_described(row: DescribedRow, items: Sequence[str]) -> Iterator[str]:
     """Yield the links of what somebody described."""
-    yield _link(row.iri, "cite-as")
-    yield _link(CONTEXT + _CLASSES[Kind(row.kind)], "type")
+    yield from _resource(row.iri, CLASSES[Kind(row.kind)])
     yield _link(row.parent, "collection")
-    for media_type in GRAPH_FORMATS:
-        yield f'{_link(row.iri, "describedby")}; type="{media_type}"'
     yield from _items(items, total=len(items))
     if row.licence is not None and row.licence.isascii() and row.licence.startswith(("http://", "https://")):
         yield _link(row.licence, "license")
