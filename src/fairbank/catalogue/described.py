@@ -88,7 +88,10 @@ def count_shown_datasets(session: Session) -> int:
 def newest_below(session: Session) -> dict[str, datetime]:
     """Return when a child that everybody sees was last changed, by the IRI of its parent."""
     statement = select(DescribedRow.parent, func.max(DescribedRow.changed)).where(DescribedRow.shown)
-    return dict(session.execute(statement.group_by(DescribedRow.parent)).tuples().all())
+    found: dict[str, datetime] = {}
+    for parent, newest in session.execute(statement.group_by(DescribedRow.parent)):
+        found[parent] = newest
+    return found
 
 
 def shown_graphs(session: Session) -> list[str]:
