@@ -26,6 +26,7 @@ from fairbank.catalogue.store import DatasetRow, DistributionRow, StratumRow
 from fairbank.catalogue.withdrawal import withdraw
 from fairbank.clock import FixedClock
 from fairbank.database import HubBase, writing
+from fairbank.ontology import conditions
 from fairbank.ontology.body_part_tree import broader
 from fairbank.ontology.counts import Count, CountKind
 from fairbank.ontology.record import (
@@ -38,6 +39,7 @@ from fairbank.ontology.record import (
     Stratum,
     Totals,
 )
+from fairbank.ontology.stewardship import Stewardship
 from fairbank.ontology.withdrawal import WithdrawalReason
 
 Make = Callable[..., Any]
@@ -77,7 +79,7 @@ def slow_search(catalogue: Sequence[Standing], criteria: Criteria, who: Account 
 
 def passes(record: DatasetRecord, criteria: Criteria, *, without: str = "") -> bool:
     for name, values in criteria.facets.items():
-        if values and name != without and not of_dataset(record, name) & set(values):
+        if values and name != without and not of_dataset(record, criteria, name) & set(values):
             return False
     for attribute, values in criteria.holds.items():
         if f"holds:{attribute}" != without and not openly(record, attribute) & set(values):
@@ -106,10 +108,12 @@ def offered(record: DatasetRecord, criteria: Criteria, facet: str) -> set[str]:
             if passes(record, criteria, without=f"holds:{attribute}")
             for value in openly(record, attribute)
         }
-    return of_dataset(record, facet) if passes(record, criteria, without=facet) else set()
+    return of_dataset(record, criteria, facet) if passes(record, criteria, without=facet) else set()
 
 
-def of_dataset(record: DatasetRecord, facet: str) -> set[str]:
+def of_dataset(record: DatasetRecord, criteria: Criteria, facet: str) -> set[str]:
+    about = set(record.stewardship.conditions) if record.stewardship else set()
+    wide = set() if criteria.exact else {wider for word in about for wider in conditions.broader(word)}
     return {
         "node": {record.node},
         "licence": {record.licence} if record.licence else set(),
@@ -117,6 +121,7 @@ def of_dataset(record: DatasetRecord, facet: str) -> set[str]:
         "collection_kind": {record.collection_kind.value},
         "access_rights": {record.access_rights.value},
         "quality": {each.aspect for each in record.quality if each.assessed},
+        "condition": about | wide,
     }[facet]
 
 
@@ -198,6 +203,7 @@ CHOOSABLE = {
     "data_use": ("DUO:0000006", "DUO:0000042"),
     "quality": ("motion", "burned-in-text"),
     "access_rights": ("PUBLIC", "NON_PUBLIC"),
+    "condition": ("lung-cancer", "small-cell-lung-cancer", "cancer"),
 }
 COUNTS = st.one_of(
     st.integers(0, 90).map(Count.exact),
@@ -232,6 +238,9 @@ def datasets(draw: st.DrawFn) -> dict[str, Any]:
         "quality": tuple(
             Quality(aspect=aspect, assessed=draw(st.booleans()), how_known=HowKnown.COMPUTED)
             for aspect in draw(st.lists(st.sampled_from(CHOOSABLE["quality"]), unique=True))
+        ),
+        "stewardship": Stewardship(
+            conditions=draw(some(("lung-cancer", "small-cell-lung-cancer", "sarcoma")))
         ),
         "cube": cube,
         "distributions": tuple(

@@ -117,7 +117,6 @@ def found(answer: dict[str, Any]) -> set[str]:
                 "sarcoma": 1,
             },
         ),
-        ("holds", {"sex=F": 2, "sex=M": 1, "age-band=60-64": 1}),
         ("sex", {"F": 2, "M": 1}),
         ("age_band", {"60-64": 1}),
         ("holds", {"acquisition-year=2019": 1}),

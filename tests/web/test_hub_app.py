@@ -67,7 +67,8 @@ def listed(monkeypatch: pytest.MonkeyPatch) -> None:
         ("GET", "/nothing/here", 404, "FB-WEB-002"),
         ("GET", "/v1/nothing", 404, "FB-WEB-002"),
         ("DELETE", "/healthz", 405, "FB-WEB-002"),
-        ("GET", "/search?limit=many", 400, "FB-WEB-001"),
+        ("GET", "/search?limit=many", 422, "FB-CAT-073"),
+        ("GET", "/v1/jobs/0?wait_s=many", 400, "FB-WEB-001"),
         ("GET", "/v1/whoami", 401, "FB-CAT-020"),
     ],
 )
