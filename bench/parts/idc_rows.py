@@ -123,7 +123,7 @@ SAME_GRAPH = {
     "q2 three facets": ON_SERIES["q2"],
     "q3 a word in 179 texts": "SELECT ?d { ?d a :Dataset ; :about ?t FILTER CONTAINS(LCASE(?t), 'screening') }",
     "q3b a word in all texts": "SELECT ?s { ?s :description ?t FILTER CONTAINS(LCASE(?t), 'axial') }",
-    "q5 path of body parts": "SELECT ?b (COUNT(?n) AS ?k) { ?n :partOf* ?b } GROUP BY ?b",
+    "q5 path of body parts": "SELECT ?b (COUNT(?n) AS ?k) { ?x :partOf ?b . ?n :partOf* ?b } GROUP BY ?b",
     "q6 totals of datasets": "SELECT ?d (COUNT(?s) AS ?n) (SUM(?i) AS ?k) (COUNT(DISTINCT ?st) AS ?t) "
     "{ ?s :dataset ?d ; :instances ?i ; :study ?st } GROUP BY ?d",
     "q7 page of datasets": "SELECT ?d ?t { ?d a :Dataset ; :title ?t } ORDER BY DESC(?t) LIMIT 20",
