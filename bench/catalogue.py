@@ -10,7 +10,8 @@ which has it on disk.
 Goals: import at least 20,000 series per processor second; view made anew in under 10 s; import and that in under 1 GB;
 each facet question at most 3 times the processor time of DuckDB, and at least 50 times less than the raw graph; the
 endpoint adds at most 3 ms to a point query (medians); `/search` with facets answers in at most 50 ms (95th percentile);
-pyoxigraph in memory at least 15 times faster than rdflib (geometric mean over ten queries).
+pyoxigraph in memory at least 15 times faster than rdflib (geometric mean over nine queries; a tenth, a path, on which
+rdflib takes seconds, is shown and not counted).
 
 `--collections N` takes the first N collections only, for trying the benchmark itself: its figures say nothing of the
 goals.
@@ -193,8 +194,11 @@ def _same_graph(index: Index, series: int, folder: Path) -> dict[str, Any]:
             }
             if query.startswith("SELECT"):
                 _, costs[name]["worker"] = workers.answered(query + _few(name), times=3)
+    # The path query is left out of the mean: rdflib is so slow at it that it alone would carry the goal.
     ratios = {
-        side: [each["rdflib"] / each[side] for each in costs.values() if side in each]
+        side: [
+            each["rdflib"] / each[side] for name, each in costs.items() if side in each and name[:3] != "q5 "
+        ]
         for side in ("memory", "worker")
     }
     return {
