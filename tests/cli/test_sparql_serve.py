@@ -128,7 +128,7 @@ def test_a_mistake_is_told_in_words(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # A folder of its own: other tests make theirs in the usual one at the same time.
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     given = [word.format(files) for word in words]
     port = [] if "--port" in given else ["--port", "0"]
     fairbank("sparql", "serve", *given, *port).refused(*said, code=2)
