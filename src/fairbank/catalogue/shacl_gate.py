@@ -17,6 +17,7 @@ import pyoxigraph as ox
 from fairbank.catalogue.errors import ShapesViolated
 from fairbank.ontology import terms
 from fairbank.ontology.profiles import shapes
+from fairbank.ontology.profiles.lexical import is_of_type
 from fairbank.ontology.profiles.namespaces import compact
 from fairbank.ontology.profiles.rows import NodeKind, Profile, Row, Severity, Table
 
@@ -161,7 +162,9 @@ def _form(
             text = f"{name} is to be {_KINDS[row.range.kind]}, and is {_KINDS[kind]}."
             yield wrong("NodeKindConstraintComponent", text, value)
         if row.range.datatype and not (
-            isinstance(value, ox.Literal) and value.datatype.value == row.range.datatype
+            isinstance(value, ox.Literal)
+            and value.datatype.value == row.range.datatype
+            and is_of_type(value.value, row.range.datatype)
         ):
             text = f"{name} is to be of the datatype {compact(row.range.datatype)}."
             yield wrong("DatatypeConstraintComponent", text, value)
