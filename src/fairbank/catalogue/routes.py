@@ -51,9 +51,11 @@ _AUDIT_PAGE = 1_000
 def router(hub: Hub) -> APIRouter:
     """Return all routes of the catalogue but those of uploads, which the assembly adds with its receivers."""
     routes = APIRouter()
-    for part in (_hub_routes, _node_routes, _account_routes, _dataset_routes, _query_routes, _audit_routes):
-        routes.include_router(part(hub))
+    # First what is asked most: an address is compared with one route after the other.
+    routes.include_router(_query_routes(hub))
     routes.include_router(search_routes.router(hub))
+    for part in (_hub_routes, _node_routes, _account_routes, _dataset_routes, _audit_routes):
+        routes.include_router(part(hub))
     routes.include_router(dataset_routes.router(hub))
     routes.include_router(access_routes.router(hub))
     routes.include_router(profile_routes.router(hub))

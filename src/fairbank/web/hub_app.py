@@ -50,10 +50,11 @@ def create_app(hub: Hub) -> FastAPI:
     )
     add_handlers(app)
     app.add_middleware(OpenReading)
-    app.include_router(catalogue.router(hub))
+    # First what nodes ask again and again: an address is compared with one route after the other.
+    app.include_router(jobs.router(hub))
     receivers = {DoorClass.RECORD: RecordReceiver(hub), **jobs.receivers(hub)}
     app.include_router(uploads.router(hub, receivers=receivers, may_read=jobs.may_read(hub)))
-    app.include_router(jobs.router(hub))
+    app.include_router(catalogue.router(hub))
 
     @app.head("/", include_in_schema=False)
     @app.get("/", include_in_schema=False)
