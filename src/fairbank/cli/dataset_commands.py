@@ -71,25 +71,35 @@ def describe(
         str, typer.Option("--from", metavar="FILE", help="File to read; - is standard input.")
     ] = "",
     template: Annotated[bool, typer.Option("--template", help="Print a file to fill in instead.")] = False,
+    profile: Annotated[str, typer.Option(help="Ask for what this export profile wants only.")] = "",
+    optional: Annotated[bool, typer.Option("--optional", help="Ask for every field that there is.")] = False,
 ) -> None:
     """Say what no machine can find out: who answers for a dataset, under which law, for which purpose.
 
-    The export profiles ask for it ('fairbank catalogue validate' says what is missing). It leaves the site with the
-    next 'fairbank harvest publish', through the release gate.
+    Asks for one field after the other, or reads them from a file. The export profiles want them ('fairbank catalogue
+    validate' says what is missing). They leave the site with the next 'fairbank harvest publish', through the release
+    gate.
 
-    Example: fairbank dataset describe ct --from ct.toml
+    Example: fairbank dataset describe ct --profile healthdcat-ap-r8-non-public
     """
     from fairbank.ontology.profiles import curator_file
 
     if template:
         typer.echo(curator_file.template())
         return
-    if not name or not file:
-        raise typer.BadParameter("name a dataset and a file (--from FILE), or ask for a --template")
+    if not name:
+        raise typer.BadParameter("name a dataset, or ask for a --template")
+    if file and (profile or optional):
+        raise typer.BadParameter("with --from nothing is asked, so --profile and --optional have no place")
     from fairbank.cli.prompts import read_text
     from fairbank.harvest.datasets import describe_dataset
 
-    describe_dataset(node(ctx), name, curator_file.read(read_text(file)))
+    if file:
+        describe_dataset(node(ctx), name, curator_file.read(read_text(file)))
+    else:
+        from fairbank.cli.describing import ask
+
+        ask(node(ctx), name, profile=profile, optional=optional)
     say(f"The description of {name} is kept. Next: fairbank harvest preview {name}")
 
 

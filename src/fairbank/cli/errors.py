@@ -6,7 +6,8 @@ FairbankError
     ├── NoPassword           FB-CLI-003
     ├── UnreadableFile       FB-CLI-004
     ├── SystemRefused        FB-CLI-005
-    └── SavedSearchRefused   FB-CLI-006
+    ├── SavedSearchRefused   FB-CLI-006
+    └── NoTerminal           FB-CLI-007
 """
 
 from __future__ import annotations
@@ -51,3 +52,9 @@ class SavedSearchRefused(CliError):
     """A search cannot be kept under a name, or there is none of that name."""
 
     code = "FB-CLI-006"
+
+
+class NoTerminal(CliError):
+    """A command would ask questions, and there is nobody at the keyboard to answer them."""
+
+    code = "FB-CLI-007"

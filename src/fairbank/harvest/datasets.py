@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 from sqlalchemy import select
@@ -163,6 +165,22 @@ def describe_dataset(node: Node, slug: str, stewardship: Stewardship) -> None:
         row.stewardship = stewardship.model_dump(mode="json", exclude_defaults=True)
         row.updated = node.clock.now()
         _audit(node, session, "dataset.describe", slug)
+
+
+def stewardship_of(node: Node, slug: str) -> Stewardship:
+    """Return what the curator has said of a dataset so far.
+
+    Raises:
+        UnknownDataset: if there is no such dataset.
+    """
+    with reading(node.engine) as session:
+        kept = dataset_of(session, slug).stewardship
+    return read_stewardship(kept) or Stewardship()
+
+
+def read_stewardship(kept: dict[str, Any] | None) -> Stewardship | None:
+    """Return what the index keeps of what a curator said; as JSON, because a database keeps tuples as lists."""
+    return Stewardship.model_validate_json(json.dumps(kept)) if kept else None
 
 
 def datasets(node: Node) -> Sequence[DatasetRow]:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy.orm import Session
 
@@ -15,7 +13,7 @@ from fairbank import __version__
 from fairbank.database import reading, writing
 from fairbank.deid import _e1_1 as table
 from fairbank.deid.profiles import Profile
-from fairbank.harvest.datasets import dataset_of
+from fairbank.harvest.datasets import dataset_of, read_stewardship
 from fairbank.harvest.distributions import distributions
 from fairbank.harvest.errors import NothingToPublish
 from fairbank.harvest.index import live_series, quality_of, runs
@@ -35,7 +33,6 @@ from fairbank.ontology.record import (
     Stratum,
     Totals,
 )
-from fairbank.ontology.stewardship import Stewardship
 from fairbank.ontology.wire import moment
 from fairbank.release.candidates import Candidate
 from fairbank.release.disclosure import suppress_record
@@ -100,14 +97,9 @@ def build(session: Session, node: Node, dataset: str) -> DatasetRecord:
         acquired_to=last_year,
         provenance=_provenance(runs(session, row.project), agent=row.publisher),
         quality=_quality(series),
-        stewardship=_stewardship(row.stewardship),
+        stewardship=read_stewardship(row.stewardship),
         created=moment(node.clock.now()),
     )
-
-
-def _stewardship(kept: dict[str, Any] | None) -> Stewardship | None:
-    """Return what the curator said; as JSON, because a database keeps tuples as lists."""
-    return Stewardship.model_validate_json(json.dumps(kept)) if kept else None
 
 
 def preview(node: Node, dataset: str) -> Publication:

@@ -6,7 +6,7 @@ import difflib
 import json
 import textwrap
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Final, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -16,7 +16,7 @@ from fairbank.ontology.biomarkers import BIOMARKERS
 from fairbank.ontology.conditions import CONDITIONS, condition
 from fairbank.ontology.errors import MalformedObject, UnknownTerm
 from fairbank.ontology.profiles.listing import PROFILES
-from fairbank.ontology.profiles.rows import Severity
+from fairbank.ontology.profiles.rows import Profile, Severity
 from fairbank.ontology.profiles.values import FIELDS, field_of
 from fairbank.ontology.record import UNKNOWN
 from fairbank.ontology.stewardship import Stewardship
@@ -48,8 +48,8 @@ def template() -> str:
     lines = [_HEAD]
     tables = []
     for name, field in Stewardship.model_fields.items():
-        remarks = [f"# {field.description}", *_choices(name), f"# {_wanted(name)}"]
-        part = _part_of(field)
+        remarks = [f"# {field.description}", *_choices(name), f"# {wanted(name)}"]
+        part = part_of(field)
         if part is not None:
             keys = (f'# {key} = ""' for key in part.model_fields)
             tables += [*remarks, f"# [{name}]", *keys, ""]
@@ -74,6 +74,16 @@ def read(text: str) -> Stewardship:
             why='Fields are written as name = "text", lists as name = ["one", "two"].',
             todo="Begin with 'fairbank dataset describe --template'.",
         ) from err
+    return checked(said)
+
+
+def checked(said: dict[str, Any]) -> Stewardship:
+    """Return what the fields of a curator say, in TOML's or JSON's terms.
+
+    Raises:
+        MalformedObject: if there is no such field, or a value has the wrong form.
+        UnknownTerm: if a condition or biomarker is not in its list.
+    """
     for name, known in _LISTS.items():
         # Whatever is no list of texts is refused below, by its form.
         if isinstance(said.get(name), list):
@@ -100,21 +110,28 @@ def _word(place: str, text: Any, known: Callable[[str], str]) -> Any:
     )
 
 
-def _wanted(name: str) -> str:
-    wanted: dict[Severity, set[str]] = {severity: set() for severity in Severity}
+def strictest(name: str, profiles: Iterable[Profile]) -> Severity | None:
+    """Return how much some profiles want a field, by the one that wants it most; None if none does."""
+    severities = {
+        row.severity
+        for profile in profiles
+        for table, row in profile.rows()
+        if table.name in _ALWAYS_THERE and name in field_of(table, row).split(", ")
+    }
+    return next((severity for severity in Severity if severity in severities), None)
+
+
+def wanted(name: str) -> str:
+    """Return which profiles want a field, and how much, in a line."""
+    by_severity: dict[Severity, set[str]] = {severity: set() for severity in Severity}
     for profile in PROFILES.values():
-        severities = [
-            row.severity
-            for table, row in profile.rows()
-            if table.name in _ALWAYS_THERE
-            and name in field_of(table, row).split(", ")
-            and row.severity is not None
-        ]
-        strictest = next((severity for severity in Severity if severity in severities), None)
-        if strictest is not None:
-            wanted[strictest].add(profile.name)
+        severity = strictest(name, [profile])
+        if severity is not None:
+            by_severity[severity].add(profile.name)
     parts = [
-        f"{_LETTERS[severity]}: {', '.join(sorted(names))}" for severity, names in wanted.items() if names
+        f"{_LETTERS[severity]}: {', '.join(sorted(names))}"
+        for severity, names in by_severity.items()
+        if names
     ]
     return "; ".join(parts) or _UNASKED[name == FIELDS["page"]]
 
@@ -124,7 +141,8 @@ def _choices(name: str) -> list[str]:
     return [f"#   {line}" for line in textwrap.wrap(", ".join(words), 110, break_on_hyphens=False)]
 
 
-def _part_of(field: FieldInfo) -> type[BaseModel] | None:
+def part_of(field: FieldInfo) -> type[BaseModel] | None:
+    """Return the kind of part that a field holds; None for a plain field."""
     kinds = (field.annotation, *get_args(field.annotation))
     return next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, Part)), None)
 
