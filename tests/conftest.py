@@ -7,6 +7,7 @@ which and why.
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import sys
 import uuid
@@ -154,20 +155,84 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
     yield from _postgres_database(os.environ["FAIRBANK_TEST_POSTGRES"])
 
 
+class HubTemplates:
+    """Databases with a hub's tables and nothing in them, made once; a copy costs a tenth of making the tables."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._postgres: Iterator[str] | None = None
+        self._name = ""
+
+    def sqlite(self) -> Path:
+        """Return the file to copy."""
+        file = self._folder / "hub.db"
+        if not file.exists():
+            self._make(f"sqlite:///{file}")
+        return file
+
+    def postgres(self) -> str:
+        """Return the name of the database to copy."""
+        if self._postgres is None:
+            from sqlalchemy import make_url
+
+            self._postgres = _postgres_database(os.environ["FAIRBANK_TEST_POSTGRES"])
+            url = next(self._postgres)
+            self._make(url)
+            self._name = str(make_url(url).database)
+        return self._name
+
+    def close(self) -> None:
+        """Remove what was made on the server."""
+        if self._postgres is not None:
+            next(self._postgres, None)
+
+    def _make(self, url: str) -> None:
+        from fairbank import migrations
+        from fairbank.catalogue.search_index import prepare_index
+        from fairbank.database import connect
+
+        engine = connect(url)
+        migrations.upgrade(engine, "hub")
+        prepare_index(engine)
+        engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def hub_templates(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubTemplates]:
+    """Make what `hub_database` copies."""
+    made = HubTemplates(tmp_path_factory.mktemp("templates"))
+    yield made
+    made.close()
+
+
+@pytest.fixture(params=_DATABASES)
+def hub_database(
+    request: pytest.FixtureRequest, tmp_path: Path, hub_templates: HubTemplates
+) -> Iterator[str]:
+    """The setting `hub_database` of a hub whose tables are there: empty for SQLite, with its file in the home `hub`."""
+    if request.param == "sqlite":
+        home = tmp_path / "hub"
+        home.mkdir(mode=0o700)
+        shutil.copy(hub_templates.sqlite(), home / "hub.db")
+        yield ""
+        return
+    yield from _postgres_database(os.environ["FAIRBANK_TEST_POSTGRES"], template=hub_templates.postgres())
+
+
 @pytest.fixture
 def postgres_url() -> Iterator[str]:
     """The address of a fresh, empty PostgreSQL database; mark the test with `@pytest.mark.postgres`."""
     yield from _postgres_database(os.environ["FAIRBANK_TEST_POSTGRES"])
 
 
-def _postgres_database(server: str) -> Iterator[str]:
+def _postgres_database(server: str, *, template: str = "template1") -> Iterator[str]:
     from sqlalchemy import create_engine, make_url, text
     from sqlalchemy.pool import NullPool
 
     name = f"fairbank_test_{uuid.uuid4().hex}"
     admin = create_engine(server, isolation_level="AUTOCOMMIT", poolclass=NullPool)
     with admin.connect() as connection:
-        connection.execute(text(f'CREATE DATABASE "{name}"'))
+        connection.execute(text(f'CREATE DATABASE "{name}" TEMPLATE "{template}"'))
     try:
         yield make_url(server).set(database=name).render_as_string(hide_password=False)
     finally:

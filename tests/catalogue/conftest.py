@@ -44,11 +44,11 @@ PASSWORD = "correct horse battery"
 
 
 @pytest.fixture
-def settings(tmp_path: Path, database_url: str) -> Settings:
+def settings(tmp_path: Path, hub_database: str) -> Settings:
     return replace(
         Settings(),
         home=tmp_path / "hub",
-        hub_database=database_url if database_url.startswith("postgresql") else "",
+        hub_database=hub_database,
         jobs_chunk_bytes=65_536,
         sparql_timeout_s=2,
         sparql_memory_bytes=268_435_456,

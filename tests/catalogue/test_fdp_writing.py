@@ -469,14 +469,14 @@ def test_a_replacement_may_name_the_resource_as_it_likes(writer: Writer, shelf: 
 def test_a_replacement_shows_everywhere(
     web: TestClient, writer: Writer, shelf: str, projector: Projector
 ) -> None:
-    iri = writer.made("dataset", dataset(shelf, title="Before"))
+    iri = writer.made("dataset", dataset(shelf, title="Kidneys"))
     writer.publish(iri)
     projector.project()
-    assert writer.send("PUT", iri, dataset(shelf, title="After")).status_code == 200
+    assert writer.send("PUT", iri, dataset(shelf, title="Spleens")).status_code == 200
     projector.project()
-    assert asked(web, f"SELECT ?t {{ <{iri}> dct:title ?t }}") == ["After"]
-    assert web.get("/search?q=before").json()["count"] == 0
-    assert web.get("/search?q=after").json()["count"] == 1
+    assert asked(web, f"SELECT ?t {{ <{iri}> dct:title ?t }}") == ["Spleens"]
+    assert web.get("/search?q=kidneys").json()["count"] == 0
+    assert web.get("/search?q=spleens").json()["count"] == 1
 
 
 def test_a_stale_etag_is_refused_and_one_of_any_format_taken(writer: Writer, shelf: str) -> None:

@@ -68,7 +68,6 @@ def listed(monkeypatch: pytest.MonkeyPatch) -> None:
         ("GET", "/v1/nothing", 404, "FB-WEB-002"),
         ("DELETE", "/healthz", 405, "FB-WEB-002"),
         ("GET", "/search?limit=many", 422, "FB-CAT-073"),
-        ("GET", "/v1/jobs/0?wait_s=many", 400, "FB-WEB-001"),
         ("GET", "/v1/whoami", 401, "FB-CAT-020"),
     ],
 )
@@ -80,6 +79,16 @@ def test_an_error_is_a_problem(client: TestClient, method: str, path: str, statu
     assert problem["type"] == f"urn:fairbank:error:{code}"
     assert problem["title"] and problem["todo"]
     assert answer.headers["cache-control"] == "no-store"
+
+
+def test_a_parameter_of_another_kind_is_a_problem(app: Any, client: TestClient) -> None:
+    @app.get("/numbered")
+    def numbered(number: int) -> int:
+        return number
+
+    answer = client.get("/numbered?number=many")
+    assert (answer.status_code, answer.headers["content-type"]) == (400, PROBLEM)
+    assert answer.json()["code"] == "FB-WEB-001"
 
 
 def test_who_has_to_log_in_is_told_how(client: TestClient) -> None:
