@@ -10,23 +10,31 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from fairbank.catalogue import query_pool
 from fairbank.catalogue.query_pool import CURRENT, QueryPool, Question
 from fairbank.settings import Settings
+
+LONGEST_S = 170
 
 
 class Workers:
     """The hub's query workers over one folder of snapshots, one worker, with time enough for the slow side."""
 
     def __init__(self, rdf: Path, *, prefix: str = "", union: bool = True) -> None:
-        settings = replace(Settings(), sparql_workers=1, sparql_timeout_s=170, sparql_memory_bytes=4 * 2**30)
+        settings = replace(
+            Settings(), sparql_workers=1, sparql_timeout_s=LONGEST_S, sparql_memory_bytes=4 * 2**30
+        )
         self._pool = QueryPool(settings, rdf)
         self._prefix, self._union = prefix, union
         self._graphs = _graphs(rdf) if union else []
 
     def __enter__(self) -> Workers:
+        # A query that steps back takes its worker with it, and the count of its processor time: here all stay.
+        self._moment_s, query_pool._MOMENT_S = query_pool._MOMENT_S, LONGEST_S
         return self
 
     def __exit__(self, *_: object) -> None:
+        query_pool._MOMENT_S = self._moment_s
         self._pool.close()
 
     def ask(self, query: str) -> list[tuple[Any, ...]]:
