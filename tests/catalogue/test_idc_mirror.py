@@ -121,6 +121,8 @@ def test_a_record_names_licence_dois_and_where_it_comes_from(hub: Hub, index_of:
     assert found.description.startswith("CT of lungs, in a trial.")
     assert {"Lung Cancer", "Non-small Cell Lung Cancer", "nci_trials"} <= set(found.keywords)
     assert found.stewardship is not None
+    assert found.stewardship.conditions == ("lung-cancer", "non-small-cell-lung-cancer")
+    assert found.stewardship is not None
     assert found.stewardship.landing_page == "https://doi.org/10.7937/k9/tcia.lung"
     assert found.stewardship.sources == ("https://doi.org/10.7937/k9/tcia.lung",)
     assert found.stewardship.relations == ("https://doi.org/10.5281/zenodo.1",)

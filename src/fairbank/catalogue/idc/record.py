@@ -15,6 +15,7 @@ from fairbank import __version__
 from fairbank.catalogue.idc import words
 from fairbank.catalogue.idc.counts import Counts
 from fairbank.catalogue.idc.source import PACKAGE, About, Index, Source
+from fairbank.ontology.conditions import conditions
 from fairbank.ontology.counts import Count
 from fairbank.ontology.record import (
     UNKNOWN,
@@ -188,9 +189,13 @@ def _stewardship(about: About, counts: Counts) -> Stewardship | None:
             (original if known is None or known.is_original else derived).append(address)
     pages = [source.address for source in about.sources if source.is_original]
     page = next((each for each in (*pages, *original) if _ADDRESS.fullmatch(each)), None)
+    # Several places of tumours cannot be told apart by kind.
+    place = about.locations[0] if len(about.locations) == 1 else None
+    known_as = (word for kind in about.cancer_types for word in conditions(kind, location=place))
     said = Stewardship(
         landing_page=page,
         open_at=page,
+        conditions=tuple(dict.fromkeys(known_as))[:_MOST_ADDRESSES],
         sources=tuple(original[:_MOST_ADDRESSES]),
         relations=tuple(derived[:_MOST_ADDRESSES]),
     )
