@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -521,9 +520,6 @@ def test_the_sealed_record_in_the_database_verifies_with_the_mirror_s_key_only(
         DatasetRecord.open(envelope, trusted=[hub.key.key_id])
 
 
-@pytest.mark.skipif(
-    importlib.util.find_spec("idc_index_data") is None, reason="the extra idc is not installed"
-)
 def test_the_real_index_is_read_whole(hub: Hub) -> None:
     index = installed_index()
     report = import_index(hub, replace(index), Wish(collections=("lidc_idri", "4d_lung")))

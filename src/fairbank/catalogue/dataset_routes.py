@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import APIRouter, Depends, Query
 from sqlalchemy.orm import Session
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from fairbank.catalogue import (
     accounts,
@@ -16,6 +16,7 @@ from fairbank.catalogue import (
     exports,
     fdp,
     fdp_reading,
+    graph_page,
     history,
     listing,
     negotiation,
@@ -44,7 +45,7 @@ from fairbank.signing import payload_type
 
 SEALED_RECORD = payload_type(DatasetRecord.kind)
 _LISTED_IN = (negotiation.JSON, *negotiation.GRAPH_FORMATS)
-_OFFERED = (negotiation.JSON, *negotiation.GRAPH_FORMATS, SEALED_RECORD)
+_OFFERED = (negotiation.JSON, *negotiation.GRAPH_FORMATS, SEALED_RECORD, graph_page.HTML)
 
 
 def router(hub: Hub) -> APIRouter:
@@ -157,7 +158,7 @@ def _version(
     chosen = negotiation.choose(rdf_answers.accepted(request), _OFFERED)
     if chosen is None:
         raise _not_offered(
-            "A dataset comes as JSON, Turtle, N-Triples, JSON-LD, RDF/XML, or as the node sealed it."
+            "A dataset comes as JSON, Turtle, N-Triples, JSON-LD, RDF/XML, as a page, or as the node sealed it."
         )
     found = history.find_version(session, row, row.version if number is None else number)
     signposts = signposting.of_dataset(facts) if facts else ()
@@ -173,8 +174,10 @@ def _version(
     edition = _edition(session, row, found, itself=number is None, named=chosen == negotiation.JSON)
     if chosen == negotiation.JSON:
         return JSONResponse(search.in_full(edition), headers=headers)
-    layer = fdp.dataset_triples(facts) if facts else ()
-    content = search.as_rdf(edition, chosen, also=exports.as_triples(layer))
+    layer = exports.as_triples(fdp.dataset_triples(facts) if facts else ())
+    if chosen == graph_page.HTML:
+        return HTMLResponse(graph_page.page(search.triples_of(edition, also=layer)), headers=headers)
+    content = search.as_rdf(edition, chosen, also=layer)
     # Older clients know `text/turtle` only without a parameter.
     return Response(content, headers={**headers, "Content-Type": chosen})
 

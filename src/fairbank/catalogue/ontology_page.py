@@ -6,29 +6,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from html import escape
 
+from fairbank.catalogue.plain_page import framed
 from fairbank.ontology.model.entries import Concept, Kind, Scheme, TermEntry, short
 from fairbank.ontology.model.listing import SCHEMES, TERMS
 from fairbank.ontology.model.triples import ATTRIBUTIONS, DESCRIPTIONS, LICENCE, ONTOLOGY, TITLES, VERSION
-
-_HEAD = """<!doctype html>
-<html lang="en">
-<head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{title}</title>
-<style>
-body {{ font: 1rem/1.5 system-ui, sans-serif; max-width: 75rem; margin: 2rem auto; padding: 0 1rem; color: #1a1a1a }}
-table {{ border-collapse: collapse; width: 100% }}
-th, td {{ text-align: left; padding: .3rem .5rem; border-bottom: 1px solid #bbb; vertical-align: top }}
-code {{ background: #eee; padding: .1rem .3rem }}
-:target {{ background: #fff3bf }}
-</style></head>
-<body><main>
-"""
-_FOOT = "</main></body></html>\n"
 
 
 @lru_cache(maxsize=1)
 def page() -> str:
     """Return the whole page."""
-    return "".join((_HEAD.format(title=escape(TITLES["en"])), *_parts(), _FOOT))
+    return framed(TITLES["en"], _parts())
 
 
 def _parts() -> Iterator[str]:

@@ -11,13 +11,14 @@ import pyoxigraph as ox
 from starlette.requests import Request
 from starlette.responses import Response
 
-from fairbank.catalogue import exports, negotiation
+from fairbank.catalogue import exports, graph_page, negotiation
 from fairbank.catalogue.errors import NotAcceptable
 from fairbank.catalogue.parameters import is_known
 from fairbank.ontology.profiles.facts import Triple
 
 # All that an answer depends on; `accepted` says why Content-Type is among it.
 VARY: Final = "Accept, Content-Type, Authorization"
+_PAGE: Final = f"{graph_page.HTML}; charset=utf-8"
 
 
 def accepted(request: Request) -> str | None:
@@ -46,7 +47,7 @@ def rdf(request: Request, document: Iterable[Triple], *, links: Iterable[str] = 
 
 
 def graph(request: Request, triples: Iterable[ox.Triple], *, links: Iterable[str] = ()) -> Response:
-    """Return triples of the RDF library in the RDF format that the caller likes best.
+    """Return triples of the RDF library in the RDF format that the caller likes best, or as a page for a browser.
 
     Args:
         links: values of the `Link` header.
@@ -54,8 +55,16 @@ def graph(request: Request, triples: Iterable[ox.Triple], *, links: Iterable[str
     Raises:
         NotAcceptable: if the caller takes none of the formats.
     """
+    if prefers_page(request):
+        return answer(request, graph_page.page(triples).encode(), _PAGE, links=links)
     chosen = graph_format(request)
     return answer(request, exports.serialized(triples, chosen), chosen, links=links)
+
+
+def prefers_page(request: Request) -> bool:
+    """Tell whether a caller would rather have a page than any format of a graph, as browsers do."""
+    wish = accepted(request)
+    return negotiation.choose(wish, (*negotiation.GRAPH_FORMATS, graph_page.HTML)) == graph_page.HTML
 
 
 def graph_format(request: Request) -> str:

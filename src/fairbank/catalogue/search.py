@@ -138,13 +138,17 @@ def in_full(edition: Edition) -> dict[str, Any]:
 
 
 def as_rdf(edition: Edition, media_type: str, *, also: Iterable[Triple] = ()) -> bytes:
-    """Return a dataset's description as RDF.
+    """Return a dataset's description as RDF; the arguments are those of `triples_of`."""
+    return graph_writing.written(triples_of(edition, also=also), media_type, prefixes=namespaces.PREFIXES)
+
+
+def triples_of(edition: Edition, *, also: Iterable[Triple] = ()) -> list[Triple]:
+    """Return a dataset's description, each triple once.
 
     Args:
         also: what its document says beyond what SPARQL sees, such as the layer of the FAIR Data Point.
     """
-    triples = dict.fromkeys((*(quad.triple for quad in edition_quads(edition)), *also))
-    return graph_writing.written(triples, media_type, prefixes=namespaces.PREFIXES)
+    return [*dict.fromkeys((*(quad.triple for quad in edition_quads(edition)), *also))]
 
 
 def _shown(count: dict[str, Any]) -> str:
