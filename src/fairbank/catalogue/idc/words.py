@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from fairbank.ontology import sex_and_side
 from fairbank.ontology.record import UNKNOWN
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\s]+")
@@ -42,8 +43,7 @@ def sex(text: str | None) -> str:
     >>> sex("m"), sex("0000")
     ('M', 'unknown')
     """
-    found = plain(text).upper()
-    return found if found in ("F", "M", "O") else UNKNOWN
+    return sex_and_side.sex(plain(text)).value
 
 
 def age_band(text: str | None) -> str:
