@@ -9,7 +9,7 @@ import pyoxigraph as ox
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from rdflib import Graph
+from rdflib import DCTERMS, Graph
 from rdflib.compare import isomorphic
 from starlette.testclient import TestClient
 
@@ -53,7 +53,16 @@ def test_an_address_has_the_document_of_the_iri_as_plain_turtle(web: TestClient,
 
 @pytest.mark.parametrize("address", SAME)
 def test_an_address_takes_no_request_for_a_format_that_it_has_not(web: TestClient, address: str) -> None:
-    assert web.get(address, headers={"Accept": "text/html"}).status_code == 406
+    assert web.get(address, headers={"Accept": "image/png"}).status_code == 406
+
+
+@pytest.mark.parametrize("address", ["/fdp", "/distribution/alpha/lungs/in-situ"])
+def test_a_browser_is_shown_a_page(web: TestClient, address: str) -> None:
+    page = web.get(address, headers={"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"})
+    assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    named = web.get(SAME[address], headers={"Accept": "text/turtle"})
+    titles = {str(title) for title in graph(named.text, "turtle").objects(None, DCTERMS.title)}
+    assert any(f"<h1>{title}</h1>" in page.text for title in titles)
 
 
 @pytest.mark.parametrize("address", ["/dataset/alpha/lungs", "/distribution/alpha/lungs/in-situ"])

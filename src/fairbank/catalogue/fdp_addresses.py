@@ -1,7 +1,8 @@
 """The addresses that clients of FAIR Data Points build themselves: `/fdp`, `/dataset/ID`, `/distribution/ID`.
 
 An IRI of ours is an address already, and a client that follows links needs no other. Some join the type of a resource
-and its id instead, as the reference implementation names its own: here they find the same documents, always as RDF.
+and its id instead, as the reference implementation names its own: here they find the same documents, never as the JSON
+of ours.
 """
 
 from __future__ import annotations
