@@ -24,11 +24,12 @@ from fairbank.database import writing
 from fairbank.demo.processes import Processes, free_port
 from fairbank.federated_jobs.code import tool_named
 from fairbank.federated_jobs.node.rules import Rule, add_rule
-from fairbank.harvest.datasets import Description, add_source, define_dataset
+from fairbank.harvest.datasets import Description, define_dataset
 from fairbank.harvest.index import index_store
 from fairbank.harvest.records import publish
 from fairbank.harvest.runs import PullOrder, pull
-from fairbank.harvest.sources import SourceKind
+from fairbank.harvest.sources.opening import add_source
+from fairbank.harvest.sources.protocol import SourceKind
 from fairbank.ontology.record import CollectionKind
 from fairbank.release.hub_client import HubClient
 from fairbank.release.node import Node, enrol, init_node, open_node

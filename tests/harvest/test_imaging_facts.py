@@ -16,13 +16,14 @@ from tests.deid.test_annotations import structure_set
 from fairbank.database import reading, writing
 from fairbank.deid.profiles import Profile
 from fairbank.deid.store import FactRow
-from fairbank.harvest.datasets import Description, add_source, define_dataset
+from fairbank.harvest.datasets import Description, define_dataset
 from fairbank.harvest.headers import read_header
 from fairbank.harvest.index import index_store, live_series
 from fairbank.harvest.records import build, preview
 from fairbank.harvest.runs import PullOrder, pull
 from fairbank.harvest.series import SeriesFacts, describe
-from fairbank.harvest.sources import SourceKind
+from fairbank.harvest.sources.opening import add_source
+from fairbank.harvest.sources.protocol import SourceKind
 from fairbank.ontology.record import CollectionKind, DatasetRecord, HowKnown
 from fairbank.release.node import Node
 

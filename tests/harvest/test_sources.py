@@ -15,15 +15,15 @@ import pytest
 
 from fairbank.errors import Sensitive
 from fairbank.harvest.errors import NotInSource
-from fairbank.harvest.folder import FolderSource
-from fairbank.harvest.sources import ImageSource, Instance, Snapshot
-from fairbank.harvest.xnat import XnatSource
+from fairbank.harvest.sources.folder import FolderSource
+from fairbank.harvest.sources.protocol import Instance, Snapshot, Source
+from fairbank.harvest.sources.xnat import XnatSource
 from fairbank.harvest.xnat_standin.app import create_app
 
 
 @dataclass
 class Subject:
-    source: ImageSource
+    source: Source
     root: Path
 
 
@@ -40,7 +40,7 @@ def subject(
         source.close()
 
 
-def _fetched(source: ImageSource, snapshot: Snapshot, into: Path) -> dict[str, list[bytes]]:
+def _fetched(source: Source, snapshot: Snapshot, into: Path) -> dict[str, list[bytes]]:
     contents: dict[str, list[bytes]] = {}
     for number, item in enumerate(snapshot.items):
         folder = into / str(number)

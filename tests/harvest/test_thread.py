@@ -16,7 +16,7 @@ from starlette.responses import Response
 
 from fairbank.database import reading
 from fairbank.deid.outcomes import Status
-from fairbank.harvest.datasets import Description, add_source, define_dataset, describe_dataset
+from fairbank.harvest.datasets import Description, define_dataset, describe_dataset
 from fairbank.harvest.errors import (
     BadDefinition,
     NothingToPublish,
@@ -29,7 +29,8 @@ from fairbank.harvest.index import index_store, live_series, select
 from fairbank.harvest.records import build, preview, publish
 from fairbank.harvest.reports import Progress
 from fairbank.harvest.runs import PullOrder, pull
-from fairbank.harvest.sources import SourceKind
+from fairbank.harvest.sources.opening import add_source
+from fairbank.harvest.sources.protocol import SourceKind
 from fairbank.harvest.store import SeriesRow
 from fairbank.harvest.xnat_standin.app import create_app
 from fairbank.ontology.counts import CountKind

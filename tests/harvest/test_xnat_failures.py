@@ -25,7 +25,7 @@ from fairbank.harvest.errors import (
     SourceLoginRefused,
     SourceUnreachable,
 )
-from fairbank.harvest.xnat import XnatSource
+from fairbank.harvest.sources.xnat import XnatSource
 from fairbank.harvest.xnat_standin.app import create_app
 
 Serve = Callable[[object], AbstractContextManager[str]]

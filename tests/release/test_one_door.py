@@ -21,7 +21,7 @@ CLIENTS = {
     "xmlrpc",
 }
 # The connection to the hub, and the archives, which are read.
-MAY_DIAL = {"release/hub_client.py", "harvest/xnat.py"}
+MAY_DIAL = {"release/hub_client.py", "harvest/sources/xnat.py"}
 
 
 def node_modules() -> list[Path]:

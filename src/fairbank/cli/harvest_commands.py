@@ -33,8 +33,8 @@ def add_source(
 
     Example: fairbank harvest add-source archive https://xnat.example.org --user reader --password-file xnat.secret
     """
-    from fairbank.harvest.datasets import add_source as add
-    from fairbank.harvest.sources import SourceKind
+    from fairbank.harvest.sources.opening import add_source as add
+    from fairbank.harvest.sources.protocol import SourceKind
 
     kind = SourceKind.XNAT if location.startswith(("http://", "https://")) else SourceKind.FOLDER
     add(node(ctx), name, kind=kind, location=location, user=user, secret_file=password_file)
@@ -47,7 +47,7 @@ def sources(ctx: typer.Context, format: FormatOption = Format.TABLE) -> None:
 
     Example: fairbank harvest sources
     """
-    from fairbank.harvest.datasets import sources as listing
+    from fairbank.harvest.sources.opening import sources as listing
 
     rows = [{"name": row.name, "kind": row.kind, "location": row.location} for row in listing(node(ctx))]
     show_rows(
@@ -67,7 +67,7 @@ def check(
     """
     import contextlib
 
-    from fairbank.harvest.datasets import open_source
+    from fairbank.harvest.sources.opening import open_source
 
     with contextlib.closing(open_source(node(ctx), source)) as opened:
         version = opened.check().version

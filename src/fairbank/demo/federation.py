@@ -15,8 +15,8 @@ from fairbank.clock import Clock
 from fairbank.database import writing
 from fairbank.demo.biobanks import BIOBANKS, Biobank, fill_archives
 from fairbank.demo.processes import Processes, free_port
-from fairbank.harvest.datasets import add_source
-from fairbank.harvest.sources import SourceKind
+from fairbank.harvest.sources.opening import add_source
+from fairbank.harvest.sources.protocol import SourceKind
 from fairbank.release.node import Node, enrol, init_node, open_node
 from fairbank.settings import FILE_NAME, Settings, load
 from fairbank.web.api_client import HubApi

@@ -1,11 +1,10 @@
-"""Datasets as a curator defines them at the node, and the archives that the node reads."""
+"""Datasets as a curator defines them at the node."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
@@ -15,12 +14,8 @@ from sqlalchemy.orm import Session
 from fairbank import audit
 from fairbank.audit import NodeAudit
 from fairbank.database import reading, writing
-from fairbank.harvest.errors import BadDefinition, UnknownDataset, UnknownSource
-from fairbank.harvest.folder import FolderSource
-from fairbank.harvest.secret_files import read_secret
-from fairbank.harvest.sources import ImageSource, SourceKind
-from fairbank.harvest.store import DatasetRow, SourceRow
-from fairbank.harvest.xnat import XnatSource
+from fairbank.harvest.errors import BadDefinition, UnknownDataset
+from fairbank.harvest.store import DatasetRow
 from fairbank.ontology.counts import Count
 from fairbank.ontology.record import (
     AccessRights,
@@ -48,84 +43,6 @@ class Description:
     contact: str | None = None
     licence: str | None = None
     access_rights: AccessRights = AccessRights.NON_PUBLIC
-
-
-def add_source(
-    node: Node,
-    name: str,
-    *,
-    kind: SourceKind,
-    location: str,
-    user: str = "",
-    secret_file: Path | None = None,
-) -> None:
-    """Remember an archive under a name of the node's own; a source of the same name is replaced.
-
-    Args:
-        node: the node.
-        name: what messages and reports call the archive.
-        kind: what it is.
-        location: address of an XNAT, or path of a folder.
-        user: the archive's user; XNAT only.
-        secret_file: file of mode 0600 with that user's password; XNAT only.
-
-    Raises:
-        BadDefinition: if something is missing for this kind.
-        UnsafeSecret: if the password file is missing, empty, or readable by others.
-    """
-    if kind is SourceKind.XNAT:
-        if not location.startswith(("https://", "http://")) or not user or secret_file is None:
-            raise BadDefinition(
-                f"The XNAT archive {name!r} is not completely described.",
-                why="It needs an address (https://…), a user, and a file with that user's password.",
-                todo="Give all three; the password file has mode 0600.",
-            )
-        read_secret(secret_file)
-    row = SourceRow(
-        name=name,
-        kind=kind.value,
-        location=location if kind is SourceKind.XNAT else str(Path(location).absolute()),
-        user=user,
-        secret_file=str(secret_file.absolute()) if secret_file else "",
-        created=node.clock.now(),
-    )
-    with writing(node.engine) as session:
-        session.merge(row)
-        _audit(node, session, "source.add", name)
-
-
-def sources(node: Node) -> list[SourceRow]:
-    """Return all sources of the node, sorted by name."""
-    with reading(node.engine) as session:
-        return list(session.scalars(select(SourceRow).order_by(SourceRow.name)))
-
-
-def open_source(node: Node, name: str) -> ImageSource:
-    """Return a source, ready to be read; close it after use.
-
-    Raises:
-        UnknownSource: if none has this name.
-        UnsafeSecret: if its password file can no longer be used.
-    """
-    with reading(node.engine) as session:
-        row = session.get(SourceRow, name)
-    if row is None:
-        known = ", ".join(source.name for source in sources(node)) or "none"
-        raise UnknownSource(
-            f"This node has no source {name[:80]!r}.",
-            why=f"Its sources are: {known}.",
-            todo="Check the spelling, or add the source first.",
-        )
-    if row.kind == SourceKind.FOLDER.value:
-        return FolderSource(Path(row.location), name=row.name)
-    return XnatSource(
-        row.location,
-        row.user,
-        read_secret(Path(row.secret_file)),
-        name=row.name,
-        timeout_s=node.settings.harvest_timeout_s,
-        requests_per_s=node.settings.harvest_requests_per_s,
-    )
 
 
 def define_dataset(node: Node, slug: str, *, project: str, description: Description) -> None:

@@ -77,11 +77,12 @@ class InstanceHeader:
     """What the header of one file says; lengths in millimetres, None where it says nothing usable.
 
     Attributes:
+        path: the file, if the header was read from one.
         study_day: the day of the study as the file has it, counted from the year 1; in the research store it is moved
             by the subject's own number of days, so that only distances are true.
     """
 
-    path: Path
+    path: Path | None
     sop_uid: str
     sop_class: str
     series_uid: str
@@ -124,7 +125,7 @@ def read_header(path: Path) -> InstanceHeader:
     try:
         with quiet_pydicom():
             dataset = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=_TAGS)
-            header = _header(path, dataset)
+            header = header_of(dataset, path)
     except (InvalidDicomError, OSError, ValueError, TypeError, AttributeError, KeyError, EOFError) as err:
         raise _unreadable() from err
     if not (header.sop_uid and header.series_uid and header.study_uid):
@@ -132,7 +133,8 @@ def read_header(path: Path) -> InstanceHeader:
     return header
 
 
-def _header(path: Path, dataset: Dataset) -> InstanceHeader:
+def header_of(dataset: Dataset, path: Path | None = None) -> InstanceHeader:
+    """Return what the index needs of a header, where `path` is the file that it was read from, if any."""
     measures = _measures(dataset)
     thickness = _number(dataset.get("SliceThickness"))
     return InstanceHeader(

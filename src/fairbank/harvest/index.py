@@ -232,6 +232,9 @@ class _Indexing:
             series_uid=facts.series_uid,
             study_uid=facts.study_uid,
             subject=facts.subject,
+            source="",
+            held=None,
+            gone=None,
             directory=str(folder),
             stat_token=token,
             content_digest=_content_digest(headers),
@@ -327,7 +330,7 @@ def _stat_token(paths: list[Path]) -> str:
 
 
 def _content_digest(headers: list[InstanceHeader]) -> str:
-    lines = sorted(f"{header.sop_uid} {file_digest(header.path)}" for header in headers)
+    lines = sorted(f"{header.sop_uid} {file_digest(header.path)}" for header in headers if header.path)
     return "sha256:" + hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 

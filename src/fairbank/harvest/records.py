@@ -19,7 +19,7 @@ from fairbank.harvest.errors import NothingToPublish
 from fairbank.harvest.index import live_series, quality_of, runs
 from fairbank.harvest.reports import RunKind, RunState
 from fairbank.harvest.series import Aspect
-from fairbank.harvest.sources import SourceKind
+from fairbank.harvest.sources.protocol import SourceKind
 from fairbank.harvest.store import RunRow, SeriesRow
 from fairbank.ontology.counts import Count
 from fairbank.ontology.outputs import DoorClass

@@ -24,11 +24,11 @@ from fairbank.deid.pipeline import Site, deidentify
 from fairbank.deid.profiles import Profile
 from fairbank.deid.research_store import ResearchStore
 from fairbank.errors import FairbankError, Sensitive
-from fairbank.harvest.datasets import open_source
 from fairbank.harvest.errors import HarvestError, SourceLoginRefused, SourceUnreachable
 from fairbank.harvest.index import LIVE, MISSING, SOFTWARE
 from fairbank.harvest.reports import ItemResult, Progress, ProgressCallback, RunKind, RunReport, RunState
-from fairbank.harvest.sources import ImageSource, Item, Snapshot
+from fairbank.harvest.sources.opening import open_source
+from fairbank.harvest.sources.protocol import Item, Snapshot, Source
 from fairbank.harvest.store import ItemRow, RunRow
 from fairbank.release.node import Node
 
@@ -127,7 +127,7 @@ class _Pull:
         self,
         node: Node,
         order: PullOrder,
-        source: ImageSource,
+        source: Source,
         snapshot: Snapshot,
         run: str,
         progress: ProgressCallback | None,
@@ -202,7 +202,12 @@ class _Pull:
                         local_id=opened.item.local_id,
                         # An item in error has no version, so the next run takes it again.
                         version="" if result.status is Status.ERROR else self._stamp(opened.item),
+                        digest="",
+                        series_uid=None,
                         state=LIVE,
+                        misses=0,
+                        reason=None,
+                        gone=None,
                         results=result.files,
                         run=self._run,
                     )
@@ -235,7 +240,7 @@ class _Pull:
         return f"{item.version} {self._order.profile.value} {self._order.trust.value} {SOFTWARE}"
 
 
-def _begin(node: Node, order: PullOrder, source: ImageSource, version: str) -> RunRow:
+def _begin(node: Node, order: PullOrder, source: Source, version: str) -> RunRow:
     run = RunRow(
         id=node.clock.new_id(),
         kind=RunKind.PULL.value,

@@ -21,6 +21,7 @@ class SourceRow(NodeBase):
     location: Mapped[str]
     user: Mapped[str]
     secret_file: Mapped[str]
+    options: Mapped[dict[str, Any]]
     created: Mapped[datetime]
 
 
@@ -45,7 +46,11 @@ class RunRow(NodeBase):
 
 
 class ItemRow(NodeBase):
-    """A series of a source as a pull last saw it: what is done and unchanged is not fetched again."""
+    """A series of a source as a run last saw it: what is done and unchanged is not fetched again.
+
+    `series_uid` is the pseudonym of the series that it became, `digest` that of what was last taken in. `misses` counts
+    the complete snapshots in a row that did not list it; `reason` says why it went or was left out, `gone` when.
+    """
 
     __tablename__ = "harvest_items"
 
@@ -54,9 +59,34 @@ class ItemRow(NodeBase):
     project: Mapped[str] = mapped_column(primary_key=True)
     local_id: Mapped[str] = mapped_column(primary_key=True)
     version: Mapped[str]
+    digest: Mapped[str]
+    series_uid: Mapped[str | None] = mapped_column(index=True)
     state: Mapped[str]
+    misses: Mapped[int]
+    reason: Mapped[str | None]
+    gone: Mapped[datetime | None]
     results: Mapped[dict[str, Any]]
     run: Mapped[str]
+
+
+class ProgressRow(NodeBase):
+    """How far the harvest of a container has come: cursor of its feed, high-water mark, last full look.
+
+    `vanished` is the number of items whose vanishing waits for a curator's word; `approved` the run whose deletions one
+    has approved.
+    """
+
+    __tablename__ = "harvest_progress"
+
+    source: Mapped[str] = mapped_column(primary_key=True)
+    container: Mapped[str] = mapped_column(primary_key=True)
+    project: Mapped[str] = mapped_column(primary_key=True)
+    cursor: Mapped[str]
+    high_water: Mapped[datetime | None]
+    clock_offset_s: Mapped[float | None] = mapped_column(Float)
+    last_full: Mapped[datetime | None]
+    vanished: Mapped[int]
+    approved: Mapped[str | None]
 
 
 class DatasetRow(NodeBase):
@@ -83,7 +113,11 @@ class DatasetRow(NodeBase):
 
 
 class SeriesRow(NodeBase):
-    """A series of the research store; all ids are pseudonyms, and the row never leaves the node."""
+    """A series of the research store, or one that an archive describes; the row never leaves the node.
+
+    All ids are pseudonyms. `source` is empty for a series of the research store, `directory` where the files are not at
+    the node. `held` is why it may not be published, None if it may; `gone` why it is no longer there.
+    """
 
     __tablename__ = "harvest_series"
     __table_args__ = (
@@ -97,6 +131,9 @@ class SeriesRow(NodeBase):
     study_uid: Mapped[str]
     subject: Mapped[str]
     state: Mapped[str]
+    source: Mapped[str]
+    held: Mapped[str | None]
+    gone: Mapped[str | None]
     directory: Mapped[str]
     stat_token: Mapped[str]
     content_digest: Mapped[str]

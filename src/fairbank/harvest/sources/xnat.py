@@ -27,7 +27,15 @@ from fairbank.harvest.errors import (
     SourceLoginRefused,
     SourceUnreachable,
 )
-from fairbank.harvest.sources import Checked, Container, Instance, Item, Snapshot, SourceKind
+from fairbank.harvest.sources.protocol import (
+    Capability,
+    Checked,
+    Container,
+    Instance,
+    Item,
+    Snapshot,
+    SourceKind,
+)
 from fairbank.release.hub_client import on_this_machine
 
 CONNECT_TIMEOUT_S = 10
@@ -55,6 +63,7 @@ class XnatSource:
     """An XNAT archive, read as one user; close it to end its session."""
 
     kind = SourceKind.XNAT
+    capabilities = frozenset({Capability.FILES, Capability.TOTAL_COUNT, Capability.PERMISSIONS})
 
     def __init__(
         self,

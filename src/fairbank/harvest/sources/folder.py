@@ -12,7 +12,15 @@ from pydicom.errors import InvalidDicomError
 from fairbank.deid.part10 import quiet_pydicom
 from fairbank.errors import Sensitive
 from fairbank.harvest.errors import NotAFolder, NotInSource
-from fairbank.harvest.sources import Checked, Container, Instance, Item, Snapshot, SourceKind
+from fairbank.harvest.sources.protocol import (
+    Capability,
+    Checked,
+    Container,
+    Instance,
+    Item,
+    Snapshot,
+    SourceKind,
+)
 
 # Loose files of the root are a container too.
 ROOT = "."
@@ -23,6 +31,7 @@ class FolderSource:
     """A folder on this machine; subfolders are containers, and `.` holds files that lie in none."""
 
     kind = SourceKind.FOLDER
+    capabilities = frozenset({Capability.FILES, Capability.STABLE_ORDER, Capability.TOTAL_COUNT})
 
     def __init__(self, root: Path, *, name: str = "folder") -> None:
         self._root = root

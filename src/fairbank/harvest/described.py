@@ -1,0 +1,147 @@
+"""A series as its source describes it, before its ids become pseudonyms: it stays in memory, in this room.
+
+Sources that give DICOM headers describe with `describe_datasets`; others (tables, FHIR) fill in what they know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from pydicom.dataset import Dataset
+
+from fairbank.deid.facts import FactSheet, Recorder, fact_sheet
+from fairbank.deid.pseudonyms import subject_value
+from fairbank.errors import Sensitive
+from fairbank.harvest.errors import UnreadableHeader
+from fairbank.harvest.headers import header_of
+from fairbank.harvest.series import SeriesFacts, describe
+
+
+@dataclass(frozen=True, slots=True)
+class DeidMark:
+    """What the headers of a series say of its de-identification.
+
+    Attributes:
+        identity_removed: Patient Identity Removed (0012,0062), upper case; `MIXED` if instances differ.
+        methods: what the method attributes name: (0012,0063) and the codes of (0012,0064).
+        burned_in: Burned In Annotation (0028,0301), upper case; `MIXED` if instances differ.
+        identifying: keywords of elements that name a person or a place and still hold a value.
+    """
+
+    identity_removed: str = ""
+    methods: tuple[str, ...] = ()
+    burned_in: str = ""
+    identifying: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesDescription:
+    """What a source says of one series.
+
+    The ids in it are the source's own. `facts` and `sheet` carry none: their id fields are empty until the index fills
+    in pseudonyms.
+
+    Attributes:
+        subject: what names the subject at this site; see `deid.pseudonyms.subject_value`.
+        expected_instances: how many instances the source says the series has, if it does.
+    """
+
+    subject: Sensitive[str]
+    study_uid: Sensitive[str]
+    series_uid: Sensitive[str]
+    facts: SeriesFacts
+    sheet: FactSheet
+    mark: DeidMark
+    expected_instances: int | None = None
+
+
+# Elements that name a person, a place or an order, and that de-identification empties or replaces by a pseudonym
+# (DICOM PS3.15, table E.1-1). Patient ID and Patient's Name are judged by the mark, because both may be pseudonyms.
+IDENTIFYING = (
+    "PatientBirthDate",
+    "PatientAddress",
+    "PatientTelephoneNumbers",
+    "OtherPatientIDs",
+    "OtherPatientNames",
+    "PatientMotherBirthName",
+    "InstitutionName",
+    "InstitutionAddress",
+    "ReferringPhysicianName",
+    "PerformingPhysicianName",
+    "OperatorsName",
+    "RequestingPhysician",
+    "PhysiciansOfRecord",
+    "NameOfPhysiciansReadingStudy",
+    "AccessionNumber",
+    "PatientComments",
+)
+MARK_TAGS = (
+    "PatientIdentityRemoved",
+    "DeidentificationMethod",
+    "DeidentificationMethodCodeSequence",
+    "BurnedInAnnotation",
+    "IssuerOfPatientID",
+    *IDENTIFYING,
+)
+
+
+def describe_datasets(
+    datasets: Sequence[Dataset], *, recorder: Recorder, expected_instances: int | None = None
+) -> SeriesDescription:
+    """Return the description of one series from headers: of all its instances, or one that stands for the series.
+
+    Raises:
+        UnreadableHeader: if there is none, or they lack the ids of patient, study or series.
+    """
+    headers = [header_of(dataset) for dataset in datasets]
+    if not headers or not (headers[0].series_uid and headers[0].study_uid and headers[0].subject):
+        raise UnreadableHeader(
+            "A series has no usable header.",
+            why="It lacks the ids of its patient, study or series.",
+            todo="Look at it in the archive by its reference; the other series are not affected.",
+        )
+    first = datasets[0]
+    sheet = fact_sheet(first, series_uid="", subject="", shift_days=0, recorder=recorder)
+    for dataset in datasets[1:]:
+        sheet = sheet.merged(fact_sheet(dataset, series_uid="", subject="", shift_days=0, recorder=recorder))
+    issuer = str(first.get("IssuerOfPatientID") or "")
+    return SeriesDescription(
+        subject=Sensitive(subject_value(headers[0].subject, issuer), reference="a subject"),
+        study_uid=Sensitive(headers[0].study_uid, reference="a study"),
+        series_uid=Sensitive(headers[0].series_uid, reference="a series"),
+        facts=replace(describe(headers), series_uid="", study_uid="", subject=""),
+        sheet=sheet,
+        mark=mark_of(datasets),
+        expected_instances=expected_instances,
+    )
+
+
+def mark_of(datasets: Sequence[Dataset]) -> DeidMark:
+    """Return what headers say of their de-identification; where instances differ, the worse counts."""
+    removed = {_word(dataset, "PatientIdentityRemoved") for dataset in datasets}
+    burned = {_word(dataset, "BurnedInAnnotation") for dataset in datasets}
+    methods: dict[str, None] = {}
+    identifying: dict[str, None] = {}
+    for dataset in datasets:
+        methods |= dict.fromkeys(_methods(dataset))
+        identifying |= dict.fromkeys(word for word in IDENTIFYING if str(dataset.get(word) or "").strip())
+    return DeidMark(_one(removed), tuple(methods), _one(burned), tuple(identifying))
+
+
+def _methods(dataset: Dataset) -> list[str]:
+    text = dataset.get("DeidentificationMethod")
+    texts = [text] if isinstance(text, str) else list(text or ())
+    codes = [
+        f"{item.get('CodingSchemeDesignator', '')} {item.get('CodeValue', '')}".strip()
+        for item in dataset.get("DeidentificationMethodCodeSequence") or ()
+    ]
+    return [str(one).strip() for one in (*texts, *codes) if str(one).strip()]
+
+
+def _word(dataset: Dataset, keyword: str) -> str:
+    return str(dataset.get(keyword) or "").strip().upper()
+
+
+def _one(words: set[str]) -> str:
+    return words.pop() if len(words) == 1 else "MIXED"

@@ -1,0 +1,1 @@
+"""Kinds of image source, each behind the same protocol; a source is only ever read."""

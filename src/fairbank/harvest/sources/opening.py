@@ -1,0 +1,179 @@
+"""The archives that a node reads: added under names of its own, and opened by their kind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from fairbank import audit
+from fairbank.audit import NodeAudit
+from fairbank.database import reading, writing
+from fairbank.errors import Sensitive
+from fairbank.harvest.errors import BadDefinition, UnknownSource
+from fairbank.harvest.sources.folder import FolderSource
+from fairbank.harvest.sources.protocol import Source, SourceKind
+from fairbank.harvest.sources.secret_files import read_secret
+from fairbank.harvest.sources.xnat import XnatSource
+from fairbank.harvest.store import SourceRow
+from fairbank.release.node import Node
+from fairbank.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a source is and how it is read, as its kind's opener takes it.
+
+    Attributes:
+        location: address or path.
+        password: the user's password or token; None where no password file is named.
+        options: what else the kind asks for, by name.
+    """
+
+    name: str
+    location: str
+    user: str
+    password: Sensitive[str] | None
+    options: Mapping[str, str]
+    settings: Settings
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """How sources of one kind are added and opened.
+
+    Attributes:
+        schemes: what a location starts with; empty for a path on this machine.
+        needs_login: whether it needs a user and a password file.
+        options: the options that it takes, each with what it means.
+    """
+
+    open: Callable[[Place], Source]
+    schemes: tuple[str, ...] = ()
+    needs_login: bool = False
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+def _folder(place: Place) -> Source:
+    return FolderSource(Path(place.location), name=place.name)
+
+
+def _xnat(place: Place) -> Source:
+    assert place.password is not None
+    return XnatSource(
+        place.location,
+        place.user,
+        place.password,
+        name=place.name,
+        timeout_s=place.settings.harvest_timeout_s,
+        requests_per_s=place.settings.harvest_requests_per_s,
+    )
+
+
+_KINDS: Final[dict[SourceKind, _Kind]] = {
+    SourceKind.XNAT: _Kind(_xnat, schemes=("https://", "http://"), needs_login=True),
+    SourceKind.FOLDER: _Kind(_folder),
+}
+
+
+def add_source(
+    node: Node,
+    name: str,
+    *,
+    kind: SourceKind,
+    location: str,
+    user: str = "",
+    secret_file: Path | None = None,
+    options: Mapping[str, str] | None = None,
+) -> None:
+    """Remember an archive under a name of the node's own; a source of the same name is replaced.
+
+    Args:
+        node: the node.
+        name: what messages and reports call the archive.
+        kind: what it is.
+        location: its address, or the path of a folder or file.
+        user: the archive's user, where it has one.
+        secret_file: file of mode 0600 with that user's password or token.
+        options: what else this kind of source takes.
+
+    Raises:
+        BadDefinition: if something is missing for this kind, or an option is not one of it.
+        UnsafeSecret: if the password file is missing, empty, or readable by others.
+    """
+    known = _KINDS[kind]
+    given = dict(options or {})
+    if known.schemes and not location.startswith(known.schemes):
+        raise BadDefinition(
+            f"The {kind.words} {name!r} is not completely described.",
+            why=f"Its address starts with {' or '.join(known.schemes)}.",
+            todo="Give its whole address.",
+        )
+    if known.needs_login and (not user or secret_file is None):
+        raise BadDefinition(
+            f"The {kind.words} {name!r} is not completely described.",
+            why="It needs an address (https://…), a user, and a file with that user's password.",
+            todo="Give all three; the password file has mode 0600.",
+        )
+    if unknown := sorted(set(given) - set(known.options)):
+        words = "; ".join(f"{option}: {text}" for option, text in known.options.items()) or "none"
+        raise BadDefinition(
+            f"A {kind.words} has no option {unknown[0][:80]!r}.",
+            why=f"Its options are: {words}.",
+            todo="Leave it out, or correct its name.",
+        )
+    if secret_file is not None:
+        read_secret(secret_file)
+    row = SourceRow(
+        name=name,
+        kind=kind.value,
+        location=location if known.schemes else str(Path(location).absolute()),
+        user=user,
+        secret_file=str(secret_file.absolute()) if secret_file else "",
+        options=given,
+        created=node.clock.now(),
+    )
+    with writing(node.engine) as session:
+        session.merge(row)
+        _audit(node, session, "source.add", name)
+
+
+def sources(node: Node) -> list[SourceRow]:
+    """Return all sources of the node, sorted by name."""
+    with reading(node.engine) as session:
+        return list(session.scalars(select(SourceRow).order_by(SourceRow.name)))
+
+
+def open_source(node: Node, name: str) -> Source:
+    """Return a source, ready to be read; close it after use.
+
+    Raises:
+        UnknownSource: if none has this name.
+        UnsafeSecret: if its password file can no longer be used.
+    """
+    with reading(node.engine) as session:
+        row = session.get(SourceRow, name)
+    if row is None:
+        known = ", ".join(source.name for source in sources(node)) or "none"
+        raise UnknownSource(
+            f"This node has no source {name[:80]!r}.",
+            why=f"Its sources are: {known}.",
+            todo="Check the spelling, or add the source first.",
+        )
+    place = Place(
+        name=row.name,
+        location=row.location,
+        user=row.user,
+        password=read_secret(Path(row.secret_file)) if row.secret_file else None,
+        options=row.options,
+        settings=node.settings,
+    )
+    return _KINDS[SourceKind(row.kind)].open(place)
+
+
+def _audit(node: Node, session: Session, act: str, target: str) -> None:
+    audit.record(session, NodeAudit, clock=node.clock, actor=node.key.key_id, act=act, target=target)
