@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import stat
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 TOKEN_FILE = "token"  # noqa: S105  # the name of the file, not a token
 KEY_FILE = "requester.pem"
+# Between tries to get a connection, so that a hub may restart; who has the wrong address need not wait long to hear it.
+_PAUSES_S = (0.2, 0.6)
 
 
 class HubUnreachable(FairbankError):
@@ -216,7 +219,7 @@ class HubApi:
         if self._token is not None and (signed_in or optional_token):
             headers["Authorization"] = f"Bearer {self._token}"
         try:
-            answer = self._client.request(method, path, headers=headers, **arguments)
+            answer = self._connected(method, path, headers=headers, **arguments)
         except httpx.HTTPError as err:
             raise HubUnreachable(
                 f"The hub at {self.base_url} does not answer ({type(err).__name__}).",
@@ -226,6 +229,17 @@ class HubApi:
         if answer.status_code >= 400:
             raise _problem(answer)
         return answer
+
+    def _connected(self, method: str, path: str, **arguments: Any) -> httpx.Response:
+        """Send a request, again where no connection came about: nothing has been sent then."""
+        import httpx
+
+        for pause_s in _PAUSES_S:
+            try:
+                return self._client.request(method, path, **arguments)
+            except httpx.ConnectError:
+                time.sleep(pause_s)
+        return self._client.request(method, path, **arguments)
 
 
 def _kept_token(path: Path, hub_url: str) -> str | None:

@@ -1,0 +1,64 @@
+"""The researcher's client: what it does when no connection comes about."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+
+from fairbank.clock import FixedClock
+from fairbank.demo.processes import free_port
+from fairbank.web import api_client
+from fairbank.web.api_client import HubApi, HubUnreachable
+
+
+class Answers(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"{}")
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def port() -> int:
+    return free_port()
+
+
+@pytest.fixture
+def api(port: int, tmp_path: Path) -> Iterator[HubApi]:
+    client = HubApi(f"http://127.0.0.1:{port}", clock=FixedClock(), home=tmp_path)
+    yield client
+    client.close()
+
+
+def test_a_hub_that_comes_back_within_the_pauses_is_reached(
+    api: HubApi, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[HTTPServer] = []
+
+    def restart(_: float) -> None:
+        if not started:
+            started.append(HTTPServer(("127.0.0.1", port), Answers))
+            threading.Thread(target=started[0].serve_forever, daemon=True).start()
+
+    monkeypatch.setattr(api_client.time, "sleep", restart)
+    try:
+        assert api.get("/healthz") == {}
+    finally:
+        started[0].shutdown()
+        started[0].server_close()
+
+
+def test_a_hub_that_stays_away_is_said_to_be_away(api: HubApi, monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses: list[float] = []
+    monkeypatch.setattr(api_client.time, "sleep", pauses.append)
+    with pytest.raises(HubUnreachable, match="does not answer"):
+        api.get("/healthz")
+    assert len(pauses) == 2
