@@ -13,7 +13,9 @@ FairbankError
     ├── NotAFolder            FB-HARV-010
     ├── NothingToPublish      FB-HARV-011
     ├── BadDefinition         FB-HARV-012
-    └── UnreadableHeader      FB-HARV-013
+    ├── UnreadableHeader      FB-HARV-013
+    ├── SourceGivenUp         FB-HARV-020   (a SourceUnreachable)
+    └── AnswerTooLarge        FB-HARV-021   (a SourceFailed)
 
 A message names a source by the name it has at the node, never by host, and a file by its local reference.
 """
@@ -112,3 +114,16 @@ class UnreadableHeader(HarvestError):
 
     code = "FB-HARV-013"
     kind = Kind.FAILED
+
+
+class SourceGivenUp(SourceUnreachable):
+    """So many requests in a row failed that the archive is left alone."""
+
+    code = "FB-HARV-020"
+
+
+class AnswerTooLarge(SourceFailed):
+    """An answer of the archive is larger than anything that was asked for."""
+
+    code = "FB-HARV-021"
+    kind = Kind.TOO_LARGE
