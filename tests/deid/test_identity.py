@@ -60,7 +60,7 @@ def test_uids_no_subject_owns_are_the_same_for_all_subjects() -> None:
 
 def test_store_is_private_and_holds_no_identifier(tmp_path: Path, clock: FixedClock) -> None:
     store = IdentityStore.create(tmp_path / "identity.db", clock=clock)
-    store.subject("lung", subject_value("PAT-4711", "CLINIC"))
+    identity.subject("lung", subject_value("PAT-4711", "CLINIC"))
     assert stat.S_IMODE(store.path.stat().st_mode) == 0o600
     assert b"PAT-4711" not in store.path.read_bytes()
 
@@ -146,3 +146,27 @@ def test_references_print_as_neutral_names(identity: IdentityStore) -> None:
     assert found.reveal() == "/clinic/doe.dcm"
     assert str(found) == "q-000001"
     assert identity.reference("lung", "q-000002") is None
+
+
+def test_many_subjects_get_the_pseudonyms_that_each_alone_gets(identity: IdentityStore) -> None:
+    alone = {value: identity.subject("lung", value).subject for value in ("a", "b")}
+    together = identity.subjects("lung", ["b", "c", "a", "c"])
+    assert {value: one.subject for value, one in together.items() if value in alone} == alone
+    assert identity.subject("lung", "c").subject == together["c"].subject
+    assert identity.is_known("lung", together["c"].subject)
+
+
+def test_withdrawn_subjects_are_left_out_of_many(identity: IdentityStore, clock: FixedClock) -> None:
+    identity.subject("lung", "a")
+    identity.forget("a", clock=clock)
+    assert set(identity.subjects("lung", ["a", "b"])) == {"b"}
+
+
+def test_new_subjects_of_a_page_are_one_transaction(identity: IdentityStore) -> None:
+    statements: list[str] = []
+    identity.subjects("lung", ["known"])
+    identity._connection.set_trace_callback(statements.append)
+    identity.subjects("lung", [f"subject {number}" for number in range(1200)])
+    assert statements.count("COMMIT") == 2
+    identity.subjects("lung", ["known", "subject 7"])
+    assert statements.count("COMMIT") == 2

@@ -13,10 +13,11 @@ import re
 import secrets
 import sqlite3
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from fairbank.clock import Clock, iso
 from fairbank.deid.errors import (
@@ -38,6 +39,8 @@ from fairbank.deid.pseudonyms import (
 from fairbank.errors import Sensitive
 
 BUSY_TIMEOUT_S = 30
+_AT_ONCE = 500
+T = TypeVar("T")
 _PROJECT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _SCHEMA = """
 CREATE TABLE master (epoch INTEGER PRIMARY KEY, key BLOB NOT NULL, made_at TEXT NOT NULL);
@@ -148,6 +151,32 @@ class IdentityStore:
                 connection.execute("INSERT OR IGNORE INTO pseudonym VALUES (?, ?, ?, ?)", row)
         return found
 
+    def subjects(self, project: str, values: Iterable[str]) -> dict[str, SubjectPseudonyms]:
+        """Return the pseudonyms of many subjects at once, by value; new ones get their salts in one transaction.
+
+        Subjects that were withdrawn are left out of the answer.
+        """
+        checked_project(project)
+        lookups = {value: self._lookup(value) for value in dict.fromkeys(values)}
+        salts = self._salts_of(list(lookups.values()))
+        found = {
+            value: SubjectPseudonyms(keys=self._keys(project, epoch), salt=salt, value=value)
+            for value, lookup in lookups.items()
+            if lookup in salts
+            for epoch, salt in [salts[lookup]]
+        }
+        rows = [(project, one.subject, one.keys.epoch, lookups[value]) for value, one in found.items()]
+        known = self._known_of(project, [row[1] for row in rows])
+        if new := [row for row in rows if row[1] not in known]:
+            with self._writing() as connection:
+                # Some may have been forgotten a moment ago, by another process: they get no row, and are left out.
+                held = self._subject_rows([row[3] for row in new])
+                left = [row for row in new if held[row[3]][1] is not None]
+                connection.executemany("INSERT OR IGNORE INTO pseudonym VALUES (?, ?, ?, ?)", left)
+            kept = {row[3] for row in left} | {row[3] for row in rows if row[1] in known}
+            found = {value: one for value, one in found.items() if lookups[value] in kept}
+        return found
+
     def is_known(self, project: str, pseudonym: str) -> bool:
         """Return whether a pseudonym is that of a subject who has not been forgotten."""
         row = self._connection.execute(
@@ -240,6 +269,32 @@ class IdentityStore:
             )
         return found[0], found[1]
 
+    def _salts_of(self, lookups: list[bytes]) -> dict[bytes, tuple[int, bytes]]:
+        """Return epoch and salt of subjects, made now for new ones; forgotten ones are left out."""
+        rows = self._subject_rows(lookups)
+        if new := [lookup for lookup in lookups if lookup not in rows]:
+            made = [(lookup, self._epoch, secrets.token_bytes(SALT_BYTES)) for lookup in new]
+            with self._writing() as connection:
+                connection.executemany("INSERT OR IGNORE INTO subject VALUES (?, ?, ?, NULL)", made)
+            rows |= self._subject_rows(new)
+        return {lookup: (epoch, salt) for lookup, (epoch, salt) in rows.items() if salt is not None}
+
+    def _subject_rows(self, lookups: list[bytes]) -> dict[bytes, tuple[int, bytes | None]]:
+        found: dict[bytes, tuple[int, bytes | None]] = {}
+        for part in _parts(lookups):
+            marks = ",".join("?" * len(part))
+            query = f"SELECT lookup, epoch, salt FROM subject WHERE lookup IN ({marks})"  # noqa: S608  only marks
+            found |= {bytes(row[0]): (int(row[1]), row[2]) for row in self._connection.execute(query, part)}
+        return found
+
+    def _known_of(self, project: str, pseudonyms: list[str]) -> set[str]:
+        found: set[str] = set()
+        for part in _parts(pseudonyms):
+            marks = ",".join("?" * len(part))
+            query = f"SELECT pseudonym FROM pseudonym WHERE project = ? AND pseudonym IN ({marks})"  # noqa: S608
+            found |= {str(row[0]) for row in self._connection.execute(query, (project, *part))}
+        return found
+
     def _subject_row(self, lookup: bytes) -> tuple[int, bytes | None] | None:
         row = self._connection.execute(
             "SELECT epoch, salt FROM subject WHERE lookup = ?", (lookup,)
@@ -287,6 +342,12 @@ class IdentityStore:
             self._connection.execute("ROLLBACK")
             raise
         self._connection.execute("COMMIT")
+
+
+def _parts(values: list[T]) -> Iterator[list[T]]:
+    """Cut a list into parts that one statement may name: SQLite's least limit is 999 values."""
+    for start in range(0, len(values), _AT_ONCE):
+        yield values[start : start + _AT_ONCE]
 
 
 def checked_project(project: str) -> str:

@@ -7,9 +7,8 @@ silently forgotten. Nothing of the index leaves the node but counts in a record.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
 from pathlib import Path
@@ -18,10 +17,8 @@ from sqlalchemy import bindparam
 from sqlalchemy import select as sql_select
 from sqlalchemy.orm import Session
 
-from fairbank import __version__
-from fairbank.clock import iso
 from fairbank.database import reading, writing
-from fairbank.deid.facts import FactSheet, KernelClass
+from fairbank.deid.facts import FactSheet
 from fairbank.deid.outcomes import Status
 from fairbank.deid.research_store import ResearchStore
 from fairbank.deid.store import facts_of
@@ -29,17 +26,17 @@ from fairbank.harvest.datasets import dataset_of
 from fairbank.harvest.errors import NotInSource, UnreadableHeader
 from fairbank.harvest.headers import InstanceHeader, read_header
 from fairbank.harvest.reports import ItemResult, Progress, ProgressCallback, RunKind, RunReport, RunState
+from fairbank.harvest.rows import SOFTWARE, header_values, sheet_values
 from fairbank.harvest.series import Aspect, Assessment, SeriesFacts, describe, group_series
+from fairbank.harvest.states import State
 from fairbank.harvest.store import DatasetRow, RunRow, SeriesRow
-from fairbank.ontology.record import UNKNOWN, HowKnown
+from fairbank.ontology.record import HowKnown
 from fairbank.ontology.signed_objects import Pick, Selector, Unit
-from fairbank.ontology.vocabulary import body_part_of_code
 from fairbank.release.node import Node
 from fairbank.signing import file_digest
 
-SOFTWARE = f"fairbank {__version__}"
-LIVE = "live"
-MISSING = "missing"
+LIVE = State.LIVE.value
+MISSING = State.MISSING.value
 _PAGE = 50
 
 
@@ -57,6 +54,8 @@ _LIVE_SERIES = (
     .where(
         SeriesRow.project == bindparam("project"),
         SeriesRow.state == LIVE,
+        # A series that an archive only describes has no files here that a job could read.
+        SeriesRow.directory != "",
         SeriesRow.instances >= bindparam("instances"),
     )
     .order_by(SeriesRow.series_uid)
@@ -123,7 +122,8 @@ def index_store(node: Node, dataset: str, *, progress: ProgressCallback | None =
         known = {row.series_uid: row for row in _rows(session, project)}
         facts = facts_of(session, project)
     root = node.settings.store_path
-    if not (root / project).is_dir() and any(row.state == LIVE for row in known.values()):
+    indexed = any(row.state == LIVE and row.source == "" for row in known.values())
+    if not (root / project).is_dir() and indexed:
         raise NotInSource(
             f"The research store has no folder of the project {project!r}.",
             why="It was indexed before; a whole project does not vanish by itself.",
@@ -238,26 +238,7 @@ class _Indexing:
             directory=str(folder),
             stat_token=token,
             content_digest=_content_digest(headers),
-            modality=facts.modality,
-            body_part=facts.body_part,
-            body_part_known=HowKnown.HEADER.value if facts.body_part != UNKNOWN else None,
-            manufacturer=facts.manufacturer,
-            manufacturer_raw=facts.manufacturer_raw,
-            slice_thickness_mm=facts.slice_thickness_mm,
-            slice_thickness=facts.slice_thickness,
-            spacing_mm=facts.spacing_mm,
-            slice_spacing=facts.slice_spacing,
-            model=facts.model,
-            field_strength=facts.field_strength,
-            kernel=facts.kernel,
-            laterality=facts.laterality,
-            study_day=facts.study_day,
-            annotations=facts.annotations.as_json(),
-            rows=facts.rows,
-            columns=facts.columns,
-            instances=facts.instances,
-            frames=facts.frames,
-            quality=_as_json(facts.quality, at=self.now),
+            **header_values(facts, at=self.now),
         )
         if known is not None:
             row.id = known.id
@@ -266,28 +247,11 @@ class _Indexing:
     def _with_facts(self, row: SeriesRow) -> SeriesRow:
         """Add what the fact sheet knows and cleaning has taken from the headers."""
         sheet = self.facts.get(row.series_uid)
-        row.sex = sheet.sex.value if sheet else UNKNOWN
-        row.age_band = sheet.age_band if sheet else UNKNOWN
-        row.contrast = sheet.contrast.value if sheet else UNKNOWN
-        # Dates in the store may be shifted; only the sheet knows the true year.
-        row.acquisition_year = sheet.acquisition_year if sheet else None
-        if sheet is not None:
-            _add(row, sheet)
-        stated = body_part_of_code(sheet.body_region_code) if sheet else UNKNOWN
-        if row.body_part == UNKNOWN and sheet and stated != UNKNOWN:
-            row.body_part, row.body_part_known = stated, sheet.body_region_known.value
+        values = sheet_values(sheet, modality=row.modality, body_part=row.body_part)
+        for column, value in values.items():
+            setattr(row, column, value)
         row.state, row.run, row.seen = LIVE, self.run, self.now
         return row
-
-
-def _add(row: SeriesRow, sheet: FactSheet) -> None:
-    """Put before what the stored file says what was known before cleaning; an older sheet knows less."""
-    if sheet.study_day is not None:
-        row.study_day = sheet.study_day
-    if row.modality == "CT" and sheet.kernel_class is not KernelClass.UNKNOWN:
-        row.kernel = sheet.kernel_class.value
-    if sheet.annotations.labels:
-        row.annotations = sheet.annotations.as_json()
 
 
 def _picked(series: list[IndexedSeries], selector: Selector) -> list[IndexedSeries]:
@@ -334,11 +298,6 @@ def _content_digest(headers: list[InstanceHeader]) -> str:
     return "sha256:" + hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-def _as_json(quality: dict[Aspect, Assessment], *, at: datetime) -> dict[str, object]:
-    marks = {"at": iso(at), "tool": SOFTWARE}
-    return {aspect.value: json.loads(json.dumps(asdict(known))) | marks for aspect, known in quality.items()}
-
-
 def _begin(node: Node, project: str) -> RunRow:
     run = RunRow(
         id=node.clock.new_id(),
@@ -361,7 +320,11 @@ def _begin(node: Node, project: str) -> RunRow:
 
 
 def _end(node: Node, run: RunRow, indexing: _Indexing, results: list[ItemResult]) -> RunReport:
-    gone = [uid for uid, row in indexing.known.items() if row.state == LIVE and uid not in indexing.seen]
+    gone = [
+        uid
+        for uid, row in indexing.known.items()
+        if row.state == LIVE and row.source == "" and uid not in indexing.seen
+    ]
     ended = node.clock.now()
     report = RunReport(run.id, RunKind.INDEX, run.started, ended, tuple(results), len(gone))
     with writing(node.engine) as session:

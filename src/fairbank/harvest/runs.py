@@ -25,8 +25,9 @@ from fairbank.deid.profiles import Profile
 from fairbank.deid.research_store import ResearchStore
 from fairbank.errors import FairbankError, Sensitive
 from fairbank.harvest.errors import HarvestError, SourceLoginRefused, SourceUnreachable
-from fairbank.harvest.index import LIVE, MISSING, SOFTWARE
+from fairbank.harvest.index import LIVE, MISSING
 from fairbank.harvest.reports import ItemResult, Progress, ProgressCallback, RunKind, RunReport, RunState
+from fairbank.harvest.rows import SOFTWARE
 from fairbank.harvest.sources.opening import open_source
 from fairbank.harvest.sources.protocol import Item, Snapshot, Source
 from fairbank.harvest.store import ItemRow, RunRow

@@ -1,0 +1,102 @@
+"""The columns of a series in the index, from what headers say and what its fact sheet knows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from fairbank import __version__
+from fairbank.clock import iso
+from fairbank.deid.facts import FactSheet, KernelClass
+from fairbank.harvest.series import Aspect, Assessment, SeriesFacts
+from fairbank.harvest.store import SeriesRow
+from fairbank.ontology.record import UNKNOWN, HowKnown
+from fairbank.ontology.vocabulary import body_part_of_code
+
+SOFTWARE = f"fairbank {__version__}"
+# What a tombstone keeps: which series it was, and where the row belongs.
+_KEPT = frozenset(
+    {"id", "project", "series_uid", "state", "source", "held", "gone", "directory", "run", "seen"}
+)
+_EMPTY_TEXTS = frozenset({"study_uid", "subject", "stat_token", "content_digest", "manufacturer_raw"})
+
+
+def header_values(facts: SeriesFacts, *, at: datetime) -> dict[str, Any]:
+    """Return the columns that headers fill, ids left out; `at` is when they were read."""
+    return {
+        "modality": facts.modality,
+        "body_part": facts.body_part,
+        "body_part_known": HowKnown.HEADER.value if facts.body_part != UNKNOWN else None,
+        "manufacturer": facts.manufacturer,
+        "manufacturer_raw": facts.manufacturer_raw,
+        "slice_thickness_mm": facts.slice_thickness_mm,
+        "slice_thickness": facts.slice_thickness,
+        "spacing_mm": facts.spacing_mm,
+        "slice_spacing": facts.slice_spacing,
+        "model": facts.model,
+        "field_strength": facts.field_strength,
+        "kernel": facts.kernel,
+        "laterality": facts.laterality,
+        "study_day": facts.study_day,
+        "annotations": facts.annotations.as_json(),
+        "rows": facts.rows,
+        "columns": facts.columns,
+        "instances": facts.instances,
+        "frames": facts.frames,
+        "quality": quality_as_json(facts.quality, at=at),
+    }
+
+
+def sheet_values(sheet: FactSheet | None, *, modality: str, body_part: str) -> dict[str, Any]:
+    """Return the columns that a fact sheet fills, or knows better than the headers of a cleaned file.
+
+    Args:
+        sheet: the fact sheet; without one these facts are unknown.
+        modality: what the headers say.
+        body_part: what the headers say; the sheet is asked only where they say nothing.
+    """
+    values: dict[str, Any] = {
+        "sex": sheet.sex.value if sheet else UNKNOWN,
+        "age_band": sheet.age_band if sheet else UNKNOWN,
+        "contrast": sheet.contrast.value if sheet else UNKNOWN,
+        # Dates in the store may be shifted; only the sheet knows the true year.
+        "acquisition_year": sheet.acquisition_year if sheet else None,
+    }
+    if sheet is None:
+        return values
+    # An older sheet knows less.
+    if sheet.study_day is not None:
+        values["study_day"] = sheet.study_day
+    if modality == "CT" and sheet.kernel_class is not KernelClass.UNKNOWN:
+        values["kernel"] = sheet.kernel_class.value
+    if sheet.annotations.labels:
+        values["annotations"] = sheet.annotations.as_json()
+    stated = body_part_of_code(sheet.body_region_code)
+    if body_part == UNKNOWN and stated != UNKNOWN:
+        values |= {"body_part": stated, "body_part_known": sheet.body_region_known.value}
+    return values
+
+
+def quality_as_json(quality: Mapping[Aspect, Assessment], *, at: datetime) -> dict[str, Any]:
+    """Return what is known of a series' quality as the index keeps it: each aspect with when and by what."""
+    marks = {"at": iso(at), "tool": SOFTWARE}
+    return {aspect.value: json.loads(json.dumps(asdict(known))) | marks for aspect, known in quality.items()}
+
+
+def blank_values() -> dict[str, Any]:
+    """Return the columns that a tombstone empties: all that tells anything of the series."""
+    found: dict[str, Any] = {}
+    for column in SeriesRow.__table__.columns:
+        if column.name in _KEPT:
+            continue
+        kind = column.type.python_type
+        if column.nullable:
+            found[column.name] = None
+        elif kind is str:
+            found[column.name] = "" if column.name in _EMPTY_TEXTS else UNKNOWN
+        else:
+            found[column.name] = kind()
+    return found
