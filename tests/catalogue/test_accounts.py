@@ -114,6 +114,12 @@ def test_neither_passwords_nor_tokens_are_in_the_database(hub: Hub, person_named
         assert PASSWORD.encode() not in content and rita.token.encode() not in content
 
 
+def test_a_hash_costs_what_rfc_9106_asks_where_memory_is_short(hasher_in_earnest: Any) -> None:
+    stored = hasher_in_earnest.hash(PASSWORD)
+    assert stored.startswith("$argon2id$v=19$m=65536,t=3,p=4$")
+    assert hasher_in_earnest.verify(stored, PASSWORD)
+
+
 def proof(hub: Hub, key: SigningKey, /, **changes: Any) -> bytes:
     given = {"account": "rita", "key": key.key_id, "hub": hub.base_iri, "created": iso(hub.clock.now())}
     return AccountKey(**(given | changes)).seal(key)
