@@ -18,6 +18,7 @@ from fairbank.catalogue import accounts, nodes, query_pool, records, routes, upl
 from fairbank.catalogue.accounts import AccountKey, Role
 from fairbank.catalogue.context import Hub, init_hub
 from fairbank.catalogue.projector import Projector
+from fairbank.catalogue.route_parts import join
 from fairbank.clock import FixedClock, iso
 from fairbank.database import writing
 from fairbank.errors import FairbankError
@@ -89,14 +90,8 @@ def client(hub: Hub, taker: Everything) -> Iterator[TestClient]:
         DoorClass.RESULT: taker,
     }
     app = FastAPI()
-    app.include_router(routes.router(hub))
-    app.include_router(
-        uploads.router(
-            hub,
-            receivers=receivers,
-            may_read=[lambda session, reader, digest: getattr(reader, "name", "") in {"alpha", "rita"}],
-        )
-    )
+    may_read = [lambda session, reader, digest: getattr(reader, "name", "") in {"alpha", "rita"}]
+    join(app.router, routes.router(hub), uploads.router(hub, receivers=receivers, may_read=may_read))
 
     @app.exception_handler(FairbankError)
     async def problem(request: Request, error: FairbankError) -> JSONResponse:

@@ -26,6 +26,7 @@ from sqlalchemy.orm import Session
 
 from fairbank.catalogue import accounts, nodes, uploads
 from fairbank.catalogue.context import Hub, init_hub, open_hub
+from fairbank.catalogue.route_parts import join
 from fairbank.clock import FixedClock, iso
 from fairbank.database import reading, writing
 from fairbank.errors import FairbankError
@@ -276,10 +277,11 @@ class Federation:
 
         app = FastAPI(lifespan=lifespan)
         add_handlers(app)
-        app.include_router(
-            uploads.router(hub, receivers=routes.receivers(hub), may_read=routes.may_read(hub))
+        join(
+            app.router,
+            uploads.router(hub, receivers=routes.receivers(hub), may_read=routes.may_read(hub)),
+            routes.router(hub, grants=lambda session, digest: self.grants.get(digest)),
         )
-        app.include_router(routes.router(hub, grants=lambda session, digest: self.grants.get(digest)))
         return app
 
     def restart_hub(self) -> None:

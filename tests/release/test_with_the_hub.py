@@ -16,6 +16,7 @@ from fastapi import FastAPI
 
 from fairbank.catalogue import nodes, records, routes, uploads
 from fairbank.catalogue.context import Hub, init_hub
+from fairbank.catalogue.route_parts import join
 from fairbank.clock import FixedClock, SystemClock
 from fairbank.database import reading, writing
 from fairbank.ontology.outputs import DoorClass
@@ -49,10 +50,9 @@ def hub(tmp_path: Path) -> Iterator[Hub]:
 def address(hub: Hub, free_port: int) -> Iterator[str]:
     app = FastAPI()
     add_handlers(app)
-    app.include_router(routes.router(hub))
     receivers = {DoorClass.RECORD: records.RecordReceiver(hub)}
     may_read = [lambda session, reader, digest: True]
-    app.include_router(uploads.router(hub, receivers=receivers, may_read=may_read))
+    join(app.router, routes.router(hub), uploads.router(hub, receivers=receivers, may_read=may_read))
     server = uvicorn.Server(uvicorn.Config(app, port=free_port, log_level="error", lifespan="off"))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()

@@ -50,7 +50,7 @@ def router(hub: Hub) -> APIRouter:
     """Return the routes below the root; the root itself shares its address with the page for browsers."""
     routes = APIRouter(tags=["fair data point"])
     for part in (_root_routes, _catalog_routes, _dataset_routes):
-        routes.include_router(part(hub))
+        part(routes, hub)
     return routes
 
 
@@ -94,8 +94,7 @@ def distribution(
     return rdf_answers.rdf(request, fdp.distribution_triples(facts, iri))
 
 
-def _root_routes(hub: Hub) -> APIRouter:
-    routes = APIRouter()
+def _root_routes(routes: APIRouter, hub: Hub) -> None:
     anyone: Account | None = Depends(accounts.anyone(hub))
 
     @routes.head("/spec", include_in_schema=False)
@@ -130,11 +129,8 @@ def _root_routes(hub: Hub) -> APIRouter:
     def profile(name: str, request: Request) -> Response:
         return _shapes(request, LAYERS.get(name) or profile_named(name))
 
-    return routes
 
-
-def _catalog_routes(hub: Hub) -> APIRouter:
-    routes = APIRouter()
+def _catalog_routes(routes: APIRouter, hub: Hub) -> None:
     anyone: Account | None = Depends(accounts.anyone(hub))
 
     @routes.head("/catalog", include_in_schema=False)
@@ -196,11 +192,8 @@ def _catalog_routes(hub: Hub) -> APIRouter:
             links = _pages(f"{found.iri}/meta", limit=limit, offset=offset, total=found.datasets)
             return rdf_answers.json(request, fdp_meta.of_catalog(found, page, who), links=links)
 
-    return routes
 
-
-def _dataset_routes(hub: Hub) -> APIRouter:
-    routes = APIRouter()
+def _dataset_routes(routes: APIRouter, hub: Hub) -> None:
     anyone: Account | None = Depends(accounts.anyone(hub))
     below = "/datasets/{node}/{dataset}"
 
@@ -244,8 +237,6 @@ def _dataset_routes(hub: Hub) -> APIRouter:
             row, facts = found(session, node, dataset, who)
             catalog = fdp_reading.catalog(session, hub, node, who)
             return rdf_answers.json(request, fdp_meta.of_dataset(catalog, row, facts, who))
-
-    return routes
 
 
 def _pages(iri: str, *, limit: int, offset: int, total: int) -> Iterator[str]:

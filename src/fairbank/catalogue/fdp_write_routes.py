@@ -45,14 +45,13 @@ def router(hub: Hub) -> APIRouter:
     """Return the routes; they have to come before those that read what nodes publish."""
     routes = APIRouter(tags=["fair data point"])
     for kind in Kind:
-        routes.include_router(_reading(hub, kind))
-        routes.include_router(_writing(hub, kind))
-    routes.include_router(_harvested(hub))
+        _reading(routes, hub, kind)
+        _writing(routes, hub, kind)
+    _harvested(routes, hub)
     return routes
 
 
-def _reading(hub: Hub, kind: Kind) -> APIRouter:
-    routes = APIRouter()
+def _reading(routes: APIRouter, hub: Hub, kind: Kind) -> None:
     anyone: Account | None = Depends(accounts.anyone(hub))
     at = f"/{kind.value}/{{resource:uuid}}"
 
@@ -97,11 +96,8 @@ def _reading(hub: Hub, kind: Kind) -> APIRouter:
         with reading(hub.engine) as session:
             return _state(described.find(session, fdp_writing.iri_of(hub, kind, str(resource)), who))
 
-    return routes
 
-
-def _writing(hub: Hub, kind: Kind) -> APIRouter:
-    routes = APIRouter()
+def _writing(routes: APIRouter, hub: Hub, kind: Kind) -> None:
     admin: Account = Depends(accounts.account(hub, Role.ADMIN))
     document: bytes = Depends(bodies.body(rdf_bodies.LARGEST_BYTES))
     message: bytes = Depends(bodies.body(_MESSAGE_BYTES))
@@ -156,12 +152,9 @@ def _writing(hub: Hub, kind: Kind) -> APIRouter:
         hub.notifier.notify()
         return _state(row)
 
-    return routes
 
-
-def _harvested(hub: Hub) -> APIRouter:
-    """Return the routes that say that what nodes publish is not written here."""
-    routes = APIRouter()
+def _harvested(routes: APIRouter, hub: Hub) -> None:
+    """Add the routes that say that what nodes publish is not written here."""
     admin: Account = Depends(accounts.account(hub, Role.ADMIN))
 
     def dataset(who: Account = admin) -> Response:
@@ -175,7 +168,6 @@ def _harvested(hub: Hub) -> APIRouter:
         routes.add_api_route(path, refusal, methods=["PUT"])
         routes.add_api_route(path, refusal, methods=["DELETE"])
         routes.add_api_route(f"{path}/meta/state", refusal, methods=["PUT"])
-    return routes
 
 
 def _sent(request: Request, content: bytes, iri: str) -> Sent:

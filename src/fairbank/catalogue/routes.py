@@ -38,6 +38,7 @@ from fairbank.catalogue.accounts import Account, Role
 from fairbank.catalogue.context import Hub
 from fairbank.catalogue.errors import UnknownNode
 from fairbank.catalogue.nodes import NodeIdentity
+from fairbank.catalogue.route_parts import join
 from fairbank.catalogue.visibility import visible_graphs
 from fairbank.catalogue.wire import Invitation, VisibilityChange
 from fairbank.clock import iso
@@ -51,20 +52,26 @@ _AUDIT_PAGE = 1_000
 def router(hub: Hub) -> APIRouter:
     """Return all routes of the catalogue but those of uploads, which the assembly adds with its receivers."""
     routes = APIRouter()
-    # First what is asked most: an address is compared with one route after the other.
-    routes.include_router(_query_routes(hub))
-    routes.include_router(search_routes.router(hub))
-    for part in (_hub_routes, _node_routes, _account_routes, _dataset_routes, _audit_routes):
-        routes.include_router(part(hub))
-    routes.include_router(dataset_routes.router(hub))
-    routes.include_router(access_routes.router(hub))
-    routes.include_router(profile_routes.router(hub))
-    routes.include_router(fdp_tokens.router(hub))
-    # Before what nodes publish: an address that holds a UUID is never a node's.
-    routes.include_router(fdp_write_routes.router(hub))
-    routes.include_router(fdp_routes.router(hub))
-    routes.include_router(ontology_routes.router())
-    routes.include_router(fdp_addresses.router(hub))
+    join(
+        routes,
+        # First what is asked most: an address is compared with one route after the other.
+        _query_routes(hub),
+        search_routes.router(hub),
+        _hub_routes(hub),
+        _node_routes(hub),
+        _account_routes(hub),
+        _dataset_routes(hub),
+        _audit_routes(hub),
+        dataset_routes.router(hub),
+        access_routes.router(hub),
+        profile_routes.router(hub),
+        fdp_tokens.router(hub),
+        # Before what nodes publish: an address that holds a UUID is never a node's.
+        fdp_write_routes.router(hub),
+        fdp_routes.router(hub),
+        ontology_routes.router(),
+        fdp_addresses.router(hub),
+    )
     return routes
 
 

@@ -15,6 +15,7 @@ from fairbank.catalogue import fdp_routes, negotiation, rdf_answers, schema_org,
 from fairbank.catalogue import routes as catalogue
 from fairbank.catalogue.context import Hub
 from fairbank.catalogue.records import RecordReceiver
+from fairbank.catalogue.route_parts import join
 from fairbank.federated_jobs.hub import routes as jobs
 from fairbank.ontology.outputs import DoorClass
 from fairbank.web.front_page import front_page
@@ -50,11 +51,14 @@ def create_app(hub: Hub) -> FastAPI:
     )
     add_handlers(app)
     app.add_middleware(OpenReading)
-    # First what nodes ask again and again: an address is compared with one route after the other.
-    app.include_router(jobs.router(hub))
     receivers = {DoorClass.RECORD: RecordReceiver(hub), **jobs.receivers(hub)}
-    app.include_router(uploads.router(hub, receivers=receivers, may_read=jobs.may_read(hub)))
-    app.include_router(catalogue.router(hub))
+    join(
+        app.router,
+        # First what nodes ask again and again: an address is compared with one route after the other.
+        jobs.router(hub),
+        uploads.router(hub, receivers=receivers, may_read=jobs.may_read(hub)),
+        catalogue.router(hub),
+    )
 
     @app.head("/", include_in_schema=False)
     @app.get("/", include_in_schema=False)
