@@ -1,7 +1,8 @@
-"""What the stand-in holds: projects, subjects, sessions, scans and files, read from a folder of DICOM.
+"""Reading the stand-in's folder: `<root>/<project>/<anything>/*.dcm`.
 
-The layout is `<root>/<project>/<anything>/*.dcm`. Within a project PatientID makes a subject, StudyInstanceUID a
-session and SeriesInstanceUID a scan. Ids derive from those values, so they stay the same when files are added.
+Within a project PatientID makes a subject, StudyInstanceUID a session and SeriesInstanceUID a scan; modalities that
+`project.toml` names become ROI collections of their session. Ids derive from those values, so they stay the same when
+files are added.
 """
 
 from __future__ import annotations
@@ -10,16 +11,28 @@ import hashlib
 import re
 import threading
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 
 import pydicom
+from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 
-from fairbank.harvest.xnat_standin.about import About, read_about
-from fairbank.harvest.xnat_standin.modalities import scan_type, session_modality, session_type
+from fairbank.harvest.xnat_standin import dicom_fields
+from fairbank.harvest.xnat_standin.about import About, ScanSaid, read_about
+from fairbank.harvest.xnat_standin.modalities import session_modality
+from fairbank.harvest.xnat_standin.model import (
+    IMAGES,
+    Project,
+    Resource,
+    RoiCollection,
+    Scan,
+    Session,
+    StoredFile,
+    Subject,
+)
 
 _TAGS = [
     "PatientID",
@@ -30,97 +43,12 @@ _TAGS = [
     "SeriesNumber",
     "SeriesDescription",
     "StudyDate",
+    "SeriesDate",
     "PatientSex",
     "NumberOfFrames",
+    "StructureSetLabel",
+    *dicom_fields.TAGS,
 ]
-
-
-@dataclass(frozen=True, slots=True)
-class StoredFile:
-    """One DICOM file of a scan."""
-
-    name: str
-    path: Path
-    size: int
-    modified_ns: int
-
-
-@dataclass(frozen=True, slots=True)
-class Scan:
-    """One series."""
-
-    id: str
-    number: int
-    uid: str
-    modality: str
-    description: str
-    frames: int
-    files: tuple[StoredFile, ...]
-
-    @property
-    def xsi_type(self) -> str:
-        """Return the XNAT type of the scan."""
-        return scan_type(self.modality)
-
-    @property
-    def modified_ns(self) -> int:
-        """Return when the newest file of the scan changed, in nanoseconds since 1970."""
-        return max(file.modified_ns for file in self.files)
-
-
-@dataclass(frozen=True, slots=True)
-class Session:
-    """One study."""
-
-    id: str
-    label: str
-    uid: str
-    modality: str
-    date: str
-    scans: tuple[Scan, ...]
-
-    @property
-    def xsi_type(self) -> str:
-        """Return the XNAT type of the session."""
-        return session_type(self.modality)
-
-    @property
-    def modified_ns(self) -> int:
-        """Return when the newest scan of the session changed, in nanoseconds since 1970."""
-        return max(scan.modified_ns for scan in self.scans)
-
-    def scan(self, scan_id: str) -> Scan | None:
-        """Return a scan by its id."""
-        return next((scan for scan in self.scans if scan.id == scan_id), None)
-
-
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """One patient of a project."""
-
-    id: str
-    label: str
-    gender: str
-    sessions: tuple[Session, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Project:
-    """One project: a folder of the root."""
-
-    id: str
-    subjects: tuple[Subject, ...]
-    about: About
-
-    def subject(self, key: str) -> Subject | None:
-        """Return a subject by id or label."""
-        return next((subject for subject in self.subjects if key in (subject.id, subject.label)), None)
-
-    def sessions(self) -> Iterator[tuple[Subject, Session]]:
-        """Yield each session with its subject."""
-        for subject in self.subjects:
-            for session in subject.sessions:
-                yield subject, session
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +64,7 @@ class _Header:
     date: str
     sex: str
     frames: int
+    dataset: Dataset
 
 
 class Archive:
@@ -172,8 +101,25 @@ class Archive:
                 headers[key] = self._headers[key] if key in self._headers else _read(*key)
                 if (header := headers[key]) is not None:
                     read.append(header)
-            projects[folder.name] = Project(folder.name, _subjects(folder.name, read), read_about(folder))
-        self._headers, self._projects = headers, projects
+            about = read_about(folder)
+            projects[folder.name] = Project(folder.name, _Filing(folder, about).subjects(read), about)
+        self._headers, self._projects = headers, _with_shares(projects)
+
+
+def _with_shares(projects: dict[str, Project]) -> dict[str, Project]:
+    """Return projects with what others share into them: the same ids, under the label of the destination."""
+    shared: dict[str, list[Subject]] = {}
+    for project in projects.values():
+        for subject in project.subjects:
+            into: dict[str, list[Session]] = {}
+            for session in subject.sessions:
+                for share in session.shares:
+                    into.setdefault(share.into, []).append(
+                        replace(session, label=share.label or session.label)
+                    )
+            for destination, sessions in into.items():
+                shared.setdefault(destination, []).append(replace(subject, sessions=tuple(sessions)))
+    return {name: replace(project, shared=tuple(shared.get(name, ()))) for name, project in projects.items()}
 
 
 def _read(path: Path, size: int, modified_ns: int) -> _Header | None:
@@ -194,69 +140,119 @@ def _read(path: Path, size: int, modified_ns: int) -> _Header | None:
             date=str(header.get("StudyDate") or ""),
             sex=str(header.get("PatientSex") or ""),
             frames=int(frames) if frames else 1,
+            dataset=header,
         )
     except (InvalidDicomError, OSError, ValueError, TypeError, AttributeError, KeyError, EOFError):
         return None
     return found if found.study and found.series and found.instance else None
 
 
-def _subjects(project: str, headers: list[_Header]) -> tuple[Subject, ...]:
-    subjects = []
-    for patient, group in _grouped(headers, "patient"):
-        label = _label(patient)
-        sessions = []
-        counts: dict[str, int] = {}
-        for study, of_study in _grouped(group, "study"):
-            modality = session_modality(sorted({header.modality for header in of_study}))
-            counts[modality] = counts.get(modality, 0) + 1
-            sessions.append(
-                Session(
-                    id=_accession("E", project, patient, study),
-                    label=f"{label}_{modality}{counts[modality]}",
-                    uid=study,
-                    modality=modality,
-                    date=_iso_date(of_study[0].date),
-                    scans=_scans(of_study),
+@dataclass(frozen=True, slots=True)
+class _Filing:
+    """Turns the headers of one project's folder into subjects."""
+
+    folder: Path
+    about: About
+
+    def subjects(self, headers: list[_Header]) -> tuple[Subject, ...]:
+        subjects = []
+        for patient, group in _grouped(headers, "patient"):
+            label = _label(patient)
+            counts: dict[str, int] = {}
+            sessions = [self._session(label, counts, of_study) for _, of_study in _grouped(group, "study")]
+            gender = {"M": "male", "F": "female"}.get(group[0].sex, "unknown")
+            said = self.about.of_subject(patient)
+            identity = _accession("S", self.folder.name, patient)
+            subjects.append(Subject(identity, label, gender, said, tuple(sessions)))
+        return tuple(subjects)
+
+    def _session(self, subject_label: str, counts: dict[str, int], headers: list[_Header]) -> Session:
+        first = headers[0]
+        beside = [header for header in headers if header.modality in self.about.assessors]
+        scanned = [header for header in headers if header.modality not in self.about.assessors]
+        modality = session_modality(sorted({header.modality for header in scanned or headers}))
+        counts[modality] = counts.get(modality, 0) + 1
+        label = f"{subject_label}_{modality}{counts[modality]}"
+        identity = _accession("E", self.folder.name, first.patient, first.study)
+        return Session(
+            id=identity,
+            owner=self.folder.name,
+            label=label,
+            owner_label=label,
+            uid=first.study,
+            modality=modality,
+            date=dicom_fields.iso_date(first.date),
+            fields=dicom_fields.session_fields(first.dataset, modality),
+            said=self.about.of_session(first.study),
+            scans=self._scans(scanned),
+            assessors=tuple(_roi_collection(identity, header) for header in beside),
+            shares=tuple(share for share in self.about.shares if share.study == first.study),
+        )
+
+    def _scans(self, headers: list[_Header]) -> tuple[Scan, ...]:
+        scans: list[Scan] = []
+        taken: set[str] = set()
+        for series, group in _grouped(headers, "series"):
+            first = group[0]
+            scan_id, twin = str(first.number), 0
+            while scan_id in taken:
+                twin += 1
+                scan_id = f"{first.number}-{first.modality}{twin}"
+            taken.add(scan_id)
+            said = self.about.of_scan(series)
+            images = Resource(
+                _number(series), IMAGES, "DICOM", "RAW", _files(header.file for header in group)
+            )
+            scans.append(
+                Scan(
+                    id=scan_id,
+                    number=_number(series),
+                    uid=series,
+                    modality=first.modality,
+                    description=first.description,
+                    frames=sum(header.frames for header in group),
+                    fields=dicom_fields.scan_fields(first.dataset, first.modality),
+                    said=said,
+                    resources=(images, *self._others(series, said)),
                 )
             )
-        gender = {"M": "male", "F": "female"}.get(group[0].sex, "unknown")
-        subjects.append(Subject(_accession("S", project, patient), label, gender, tuple(sessions)))
-    return tuple(subjects)
+        return tuple(scans)
+
+    def _others(self, series: str, said: ScanSaid) -> list[Resource]:
+        """Return the resources of a scan that are not its images."""
+        found = []
+        for each in said.resources:
+            paths = [path for name in each.files if (path := self.folder / name).is_file()]
+            stored = [StoredFile(p.name, p, p.stat().st_size, p.stat().st_mtime_ns) for p in paths]
+            number = _number(f"{series}/{each.label}")
+            found.append(Resource(number, each.label, each.format, each.content, _files(stored)))
+        return found
 
 
-def _scans(headers: list[_Header]) -> tuple[Scan, ...]:
-    scans: list[Scan] = []
-    taken: set[str] = set()
-    for series, group in _grouped(headers, "series"):
-        first = group[0]
-        scan_id, twin = str(first.number), 0
-        while scan_id in taken:
-            twin += 1
-            scan_id = f"{first.number}-{first.modality}{twin}"
-        taken.add(scan_id)
-        scans.append(
-            Scan(
-                id=scan_id,
-                number=int(_digest(series)[:8], 16),
-                uid=series,
-                modality=first.modality,
-                description=first.description,
-                frames=sum(header.frames for header in group),
-                files=_files(group),
-            )
-        )
-    return tuple(scans)
+def _roi_collection(session: str, header: _Header) -> RoiCollection:
+    kind = "SEG" if header.modality == "SEG" else header.modality
+    date = str(header.dataset.get("SeriesDate") or header.date)
+    number = _number(header.instance)
+    return RoiCollection(
+        id=_accession("A", session, header.instance),
+        label=f"{kind}_{date}_{number % 10**6:06d}",
+        uid=header.instance,
+        kind=kind,
+        name=str(header.dataset.get("StructureSetLabel") or header.description),
+        date=dicom_fields.iso_date(date),
+        resource=Resource(number, kind, "DICOM", "EXTERNAL", (header.file,)),
+    )
 
 
-def _files(headers: list[_Header]) -> tuple[StoredFile, ...]:
+def _files(stored: Iterable[StoredFile]) -> tuple[StoredFile, ...]:
     files: list[StoredFile] = []
     taken: set[str] = set()
-    for header in headers:
-        name = header.file.name
+    for file in stored:
+        name = file.name
         if name in taken:
-            name = f"{Path(name).stem}-{_digest(str(header.file.path))[:8]}.dcm"
+            name = f"{Path(name).stem}-{_digest(str(file.path))[:8]}{Path(name).suffix}"
         taken.add(name)
-        files.append(StoredFile(name, header.file.path, header.file.size, header.file.modified_ns))
+        files.append(replace(file, name=name))
     return tuple(files)
 
 
@@ -271,13 +267,13 @@ def _accession(kind: str, *parts: str) -> str:
     return f"STANDIN_{kind}{int(_digest('/'.join(parts))[:10], 16) % 10**9:09d}"
 
 
+def _number(text: str) -> int:
+    return int(_digest(text)[:8], 16)
+
+
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _label(patient: str) -> str:
     return re.sub(r"\W+", "_", patient) or "unnamed"
-
-
-def _iso_date(text: str) -> str:
-    return f"{text[:4]}-{text[4:6]}-{text[6:8]}" if re.fullmatch(r"\d{8}", text) else ""

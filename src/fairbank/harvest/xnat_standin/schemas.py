@@ -22,6 +22,21 @@ xmlns:xs="http://www.w3.org/2001/XMLSchema" elementFormDefault="qualified">
 </xs:schema>
 """
 
+ICR = """<?xml version="1.0" encoding="UTF-8"?>
+<xs:schema targetNamespace="http://icr.ac.uk/icr" xmlns:icr="http://icr.ac.uk/icr" \
+xmlns:xnat="http://nrg.wustl.edu/xnat" xmlns:xs="http://www.w3.org/2001/XMLSchema" elementFormDefault="qualified">
+  <xs:import namespace="http://nrg.wustl.edu/xnat" schemaLocation="../xnat/xnat.xsd"/>
+  <xs:element name="RoiCollection" type="icr:roiCollectionData"/>
+  <xs:complexType name="roiCollectionData">
+    <xs:complexContent><xs:extension base="xnat:imageAssessorData"><xs:sequence>
+      <xs:element name="UID" type="xs:string" minOccurs="0"/>
+      <xs:element name="collectionType" type="xs:string" minOccurs="0"/>
+      <xs:element name="name" type="xs:string" minOccurs="0"/>
+    </xs:sequence></xs:extension></xs:complexContent>
+  </xs:complexType>
+</xs:schema>
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class _Type:
@@ -76,9 +91,11 @@ _TYPES = [
         "imageSessionData",
         base="xnat:subjectAssessorData",
         fields={"UID": "string", "modality": "string", "session_type": "string"},
-        lists={"scans/scan": "xnat:imageScanData"},
+        lists={"scans/scan": "xnat:imageScanData", "assessors/assessor": "xnat:imageAssessorData"},
         abstract=True,
     ),
+    _Type("derivedData", base="xnat:experimentData", abstract=True),
+    _Type("imageAssessorData", base="xnat:derivedData", fields={"imageSession_ID": "string"}, abstract=True),
     _Type(
         "imageScanData",
         fields={
