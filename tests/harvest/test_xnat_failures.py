@@ -148,7 +148,7 @@ def test_a_project_takes_the_same_number_of_requests_whatever_it_holds(
     source.list_containers()
     seen.clear()
     source.snapshot("LIVER")
-    assert seen == ["/data/projects/LIVER", "/data/experiments"]
+    assert seen == ["/data/projects/LIVER", "/data/experiments", "/data/projects/LIVER/experiments"]
 
 
 def test_no_column_is_asked_for_that_tells_about_a_person(failing: Callable[[Interrupt], XnatSource]) -> None:

@@ -45,6 +45,9 @@ class SeriesDescription:
     Attributes:
         subject: what names the subject at this site; see `deid.pseudonyms.subject_value`.
         expected_instances: how many instances the source says the series has, if it does.
+        archive_quality: what somebody at the archive said of its quality: usable, questionable, unusable or other.
+        archive_validation: what came of its validation there: passed, passed-with-warnings, failed, in-progress, other.
+        shared: whether it belongs to another container, which shares it into this one.
     """
 
     subject: Sensitive[str]
@@ -54,6 +57,9 @@ class SeriesDescription:
     sheet: FactSheet
     mark: DeidMark
     expected_instances: int | None = None
+    archive_quality: str | None = None
+    archive_validation: str | None = None
+    shared: bool = False
 
 
 # Elements that name a person, a place or an order, and that de-identification empties or replaces by a pseudonym

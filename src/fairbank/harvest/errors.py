@@ -15,7 +15,9 @@ FairbankError
     ├── BadDefinition         FB-HARV-012
     ├── UnreadableHeader      FB-HARV-013
     ├── SourceGivenUp         FB-HARV-020   (a SourceUnreachable)
-    └── AnswerTooLarge        FB-HARV-021   (a SourceFailed)
+    ├── AnswerTooLarge        FB-HARV-021   (a SourceFailed)
+    ├── QueryRefused          FB-HARV-030   (a SourceFailed)
+    └── ColumnsLeftOut        FB-HARV-031   (a SourceFailed)
 
 A message names a source by the name it has at the node, never by host, and a file by its local reference.
 """
@@ -127,3 +129,15 @@ class AnswerTooLarge(SourceFailed):
 
     code = "FB-HARV-021"
     kind = Kind.TOO_LARGE
+
+
+class QueryRefused(SourceFailed):
+    """The archive does not understand what it is asked, or will not answer it."""
+
+    code = "FB-HARV-030"
+
+
+class ColumnsLeftOut(SourceFailed):
+    """A table of the archive lacks a column that was asked for and cannot be done without."""
+
+    code = "FB-HARV-031"

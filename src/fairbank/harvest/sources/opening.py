@@ -18,7 +18,7 @@ from fairbank.harvest.errors import BadDefinition, UnknownSource
 from fairbank.harvest.sources.folder import FolderSource
 from fairbank.harvest.sources.protocol import Source, SourceKind
 from fairbank.harvest.sources.secret_files import read_secret
-from fairbank.harvest.sources.xnat import XnatSource
+from fairbank.harvest.sources.xnat import SubjectName, XnatSource, subject_name
 from fairbank.harvest.store import SourceRow
 from fairbank.release.node import Node
 from fairbank.settings import Settings
@@ -71,11 +71,19 @@ def _xnat(place: Place) -> Source:
         name=place.name,
         timeout_s=place.settings.harvest_timeout_s,
         requests_per_s=place.settings.harvest_requests_per_s,
+        subject=subject_name(place.options.get("subject", SubjectName.PATIENT_ID.value)),
     )
 
 
 _KINDS: Final[dict[SourceKind, _Kind]] = {
-    SourceKind.XNAT: _Kind(_xnat, schemes=("https://", "http://"), needs_login=True),
+    SourceKind.XNAT: _Kind(
+        _xnat,
+        schemes=("https://", "http://"),
+        needs_login=True,
+        options={
+            "subject": "what names a subject: patient-id (as in the files), or label (as the archive calls it)"
+        },
+    ),
     SourceKind.FOLDER: _Kind(_folder),
 }
 

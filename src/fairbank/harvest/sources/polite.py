@@ -27,6 +27,7 @@ from fairbank.harvest.errors import (
     AnswerTooLarge,
     BadDefinition,
     NotInSource,
+    QueryRefused,
     SourceFailed,
     SourceForbidden,
     SourceGivenUp,
@@ -343,6 +344,12 @@ class PoliteClient:
             )
         if status in BUSY:
             raise self._broken(f"it answered {status}, {self._manners.tries} times")
+        if 400 <= status < 500:
+            raise QueryRefused(
+                f"The archive {self._name} does not answer what it was asked: {status}.",
+                why="It does not understand the request, or something in front of it does not let it through.",
+                todo="Compare its version with those that fairbank was tried with, and look at its log.",
+            )
         raise self._broken(f"it answered {status}")
 
     def _asked_pause_s(self, answer: httpx.Response) -> float | None:

@@ -1,7 +1,8 @@
-"""An XNAT archive as a source: read with a few table calls, not with one request per subject.
+"""An XNAT archive as a source: read with a few table calls and one call per changed session, never one per subject.
 
-Only ids, version stamps and file counts are asked for: no demographics, no labels, no dates of birth. Nothing is ever
-written to the archive; the one session that is opened is closed.
+A snapshot asks for ids, version stamps and file counts only. A description reads the item of a session, and of it
+only what `xnat_items` lists: no names, birth dates, operators or notes. Nothing is ever written to the archive; the
+one session that is opened is closed.
 """
 
 from __future__ import annotations
@@ -13,57 +14,132 @@ import re
 import shutil
 import time
 import zipfile
-from collections.abc import Callable, Iterator
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import httpx
 
+from fairbank import __version__
+from fairbank.deid.facts import Recorder
 from fairbank.errors import Sensitive
+from fairbank.harvest.described import SeriesDescription, describe_datasets
 from fairbank.harvest.errors import (
+    BadDefinition,
+    HarvestError,
     NotInSource,
     SourceFailed,
     SourceForbidden,
-    SourceLoginRefused,
-    SourceUnreachable,
+    UnreadableHeader,
 )
+from fairbank.harvest.sources.pace import Machine, Politeness
+from fairbank.harvest.sources.polite import Answer, PoliteClient
 from fairbank.harvest.sources.protocol import (
+    ArchiveDeid,
     Capability,
     Checked,
     Container,
+    Described,
     Instance,
     Item,
     Snapshot,
     SourceKind,
 )
-from fairbank.release.hub_client import on_this_machine
+from fairbank.harvest.sources.xnat_items import (
+    IMAGE_RESOURCES,
+    ScanItem,
+    SessionItem,
+    children,
+    custom_variables,
+    form_answers,
+    session_item,
+    sex_of,
+)
+from fairbank.harvest.sources.xnat_scripts import archive_deid, enabled_scripts
+from fairbank.harvest.sources.xnat_session import XnatSession
+from fairbank.harvest.sources.xnat_tables import Query, Row
 
-CONNECT_TIMEOUT_S = 10
-LARGEST_TABLE_BYTES = 512 * 2**20
-_TRIES = 4
 _VERSION = re.compile(r"[0-9A-Za-z._-]{1,40}")
-_RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504})
-# XNAT files images of a scan under these labels; snapshots, previews and converted files lie under others.
-_IMAGE_RESOURCES = frozenset({"DICOM", "SECONDARY"})
 _SCAN = "xnat:imageScanData"
 _SCAN_ID = f"{_SCAN}/ID".lower()
 _LABEL = f"{_SCAN}/file/label".lower()
 _COUNT = f"{_SCAN}/file/file_count".lower()
-# What a version token is made of, as far as the archive gives it: adding a file does not move a scan's own stamp.
+# What a version token is made of: adding a file moves no stamp, adding a scan not always that of its session.
 _VERSION_COLUMNS = (
     f"{_SCAN}/meta/last_modified",
     f"{_SCAN}/file/file_count",
     f"{_SCAN}/file/file_size",
 )
+_BROKEN_ZIP = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError)
 
-Row = dict[str, str]
+
+class SubjectName(StrEnum):
+    """What names a subject of an archive.
+
+    Attributes:
+        PATIENT_ID: Patient ID as the archive read it from the images: the same subject as in its files.
+        LABEL: what the archive calls the subject, where Patient ID was replaced by that of the session.
+    """
+
+    PATIENT_ID = "patient-id"
+    LABEL = "label"
+
+
+def subject_name(word: str) -> SubjectName:
+    """Return what a word of the settings means.
+
+    Raises:
+        BadDefinition: if it is none of them.
+    """
+    try:
+        return SubjectName(word)
+    except ValueError as err:
+        raise BadDefinition(
+            f"The option 'subject' cannot be {word[:80]!r}.",
+            why=f"It is one of: {', '.join(SubjectName)}.",
+            todo="Add the source again with one of these.",
+        ) from err
+
+
+@dataclass(frozen=True, slots=True)
+class SubjectVariables:
+    """What custom variables and forms say of one subject, by name; it stays at the node and prints nothing."""
+
+    subject: Sensitive[str]
+    values: Sensitive[dict[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class _SubjectRow:
+    label: str
+    sex: str
 
 
 class XnatSource:
-    """An XNAT archive, read as one user; close it to end its session."""
+    """An XNAT archive, read as one user; close it to end its session.
+
+    Args:
+        user: name of the user, or the alias of a token.
+        password: the user's password, or the secret of the token.
+        subject: what names a subject.
+        machine: time and chance; tests give their own.
+    """
 
     kind = SourceKind.XNAT
-    capabilities = frozenset({Capability.FILES, Capability.TOTAL_COUNT, Capability.PERMISSIONS})
+    capabilities = frozenset(
+        {
+            Capability.FILES,
+            Capability.DESCRIBES,
+            Capability.TOTAL_COUNT,
+            Capability.PERMISSIONS,
+            Capability.DEID_FACTS,
+        }
+    )
 
     def __init__(
         self,
@@ -72,68 +148,237 @@ class XnatSource:
         password: Sensitive[str],
         *,
         name: str = "xnat",
-        timeout_s: int = 120,
-        requests_per_s: int = 20,
+        timeout_s: float = 120,
+        requests_per_s: float = 20,
+        subject: SubjectName = SubjectName.PATIENT_ID,
         transport: httpx.BaseTransport | None = None,
+        machine: Machine | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._name = name
-        self._login = (user, password)
-        self._sleep = sleep
-        self._pause_s = 1 / requests_per_s
-        self._session_open = False
-        self._client = httpx.Client(
-            base_url=url.rstrip("/"),
-            timeout=httpx.Timeout(timeout_s, connect=CONNECT_TIMEOUT_S),
-            transport=transport,
-            trust_env=not on_this_machine(url),
+        self._subject = subject
+        self._machine = machine or Machine(sleep=sleep)
+        manners = Politeness(requests_per_s=requests_per_s, timeout_s=timeout_s)
+        self._session = XnatSession(
+            lambda renew: PoliteClient(
+                url, name=name, manners=manners, renew=renew, transport=transport, machine=self._machine
+            ),
+            user=user,
+            password=password,
+            archive=name,
         )
 
     def check(self) -> Checked:
         """Log in and say which version of XNAT answers."""
         containers = len(self.list_containers())
-        answer = self._get("/xapi/siteConfig/buildInfo", {})
-        try:
-            version = str(json.loads(answer.content)["version"])
-        except (ValueError, KeyError, TypeError):
-            version = "unknown"
+        version = self._session.ask("/xapi/siteConfig/buildInfo", {}, _version_of)
         # It becomes part of a published record; an archive could write anything there.
         if not _VERSION.fullmatch(version):
             version = "unknown"
-        return Checked(version=version, containers=containers)
+        return Checked(version=version, containers=containers, clock_offset_s=self._session.clock_offset_s)
 
     def list_containers(self) -> list[Container]:
         """Return the projects that the user may read."""
-        rows, _ = self._table("/data/projects", ("ID", "name"))
+        table = self._session.table(Query("/data/projects", ("ID", "name")))
         return sorted(
-            (Container(row["id"], row.get("name") or row["id"]) for row in rows), key=lambda known: known.id
+            (Container(row["id"], row.get("name") or row["id"]) for row in table.rows),
+            key=lambda known: known.id,
         )
 
     def snapshot(self, container: str) -> Snapshot:
-        """Return all scans of a project, from one joined table call: one row per scan and resource."""
+        """Return all scans of a project, its own and those shared into it, from two table calls.
+
+        One is joined, with one row per scan and resource; the other lists the sessions, so that one which the join
+        lost is found and read by itself.
+        """
+        project = quote(container, safe="")
         # The experiments table answers an unknown project with no rows; only the project's own address says 404.
-        self._get(f"/data/projects/{quote(container, safe='')}", {"format": "json"})
-        rows, complete = self._table(
-            "/data/experiments",
-            ("ID", f"{_SCAN}/ID", *_VERSION_COLUMNS, f"{_SCAN}/file/label"),
-            needed=("id", _SCAN_ID),
-            project=container,
-            xsiType="xnat:imageSessionData",
+        self._session.get(f"/data/projects/{project}", {"format": "json"})
+        joined = self._session.table(
+            Query(
+                "/data/experiments",
+                ("ID", f"{_SCAN}/ID", *_VERSION_COLUMNS, f"{_SCAN}/file/label"),
+                needed=("id", _SCAN_ID),
+                key=("id", _SCAN_ID, _LABEL),
+                filters=(("project", container), ("xsiType", "xnat:imageSessionData")),
+            )
+        )
+        listed = self._session.table(
+            Query(f"/data/projects/{project}/experiments", ("ID", "xsiType"), needed=("id", "xsitype"))
         )
         scans: dict[str, list[Row]] = {}
-        for row in rows:
+        for row in joined.rows:
             label = row.get(_LABEL, "DICOM")
-            if row[_SCAN_ID] and label.upper() in _IMAGE_RESOURCES:
+            if row[_SCAN_ID] and label.upper() in IMAGE_RESOURCES:
                 scans.setdefault(f"{row['id']}/{row[_SCAN_ID]}/{label}", []).append(row)
         items = [Item(local_id, _version(of), _files(of)) for local_id, of in scans.items()]
-        return Snapshot(container, tuple(sorted(items, key=lambda item: item.local_id)), complete)
+        sessions = {row["id"] for row in listed.rows if row["xsitype"].lower().endswith("sessiondata")}
+        for lost in sorted(sessions - {row["id"] for row in joined.rows}):
+            items += self._lost(lost)
+        whole = joined.whole and listed.whole
+        return Snapshot(container, tuple(sorted(items, key=lambda item: item.local_id)), whole)
+
+    def describe(self, container: str, items: Sequence[Item]) -> Iterator[Described]:
+        """Yield what the archive says of each scan, from one call per session and one per project."""
+        subjects = self._subjects(container)
+        left = Counter(item.local_id.split("/", 1)[0] for item in items)
+        read: dict[str, SessionItem | HarvestError] = {}
+        for item in items:
+            session = item.local_id.split("/", 1)[0]
+            if session not in read:
+                read[session] = self._session_or_error(container, session)
+            found = read[session]
+            left[session] -= 1
+            if not left[session]:
+                del read[session]
+            yield self._described(container, item, found, subjects)
 
     def fetch(self, container: str, item: Item, into: Path) -> Iterator[Instance]:
         """Yield the files of a scan, which comes as one ZIP and is deleted as soon as it is unpacked."""
         session, scan, label = (quote(part, safe="") for part in item.local_id.split("/", 2))
         packed = into / "scan.zip"
         path = f"/data/experiments/{session}/scans/{scan}/resources/{label}/files"
-        self._download(path, {"format": "zip"}, packed)
+        try:
+            self._session.download(path, {"format": "zip"}, to=packed)
+            names = self._unpacked(packed, item, into)
+        finally:
+            packed.unlink(missing_ok=True)
+        for target, name in names:
+            yield Instance(target, Sensitive(name, reference="a file"))
+
+    def deid_facts(self, container: str) -> ArchiveDeid | None:
+        """Return which anonymisation scripts the archive applies to a project, None if it does not tell."""
+        project = quote(container, safe="")
+        self._session.get(f"/data/projects/{project}", {"format": "json"})
+        scripts = enabled_scripts(project, self._session.content)
+        return None if scripts is None else archive_deid(scripts)
+
+    def accessibility(self, container: str) -> str:
+        """Return who may read a project: public, protected or private; `unknown` for another word."""
+        word = (
+            self._session.get(f"/data/projects/{quote(container, safe='')}/accessibility")
+            .text.strip()
+            .lower()
+        )
+        return word if word in ("public", "protected", "private") else "unknown"
+
+    def waiting(self, container: str) -> int:
+        """Return how many sessions of a project wait in the prearchive: not anonymised yet, and never read."""
+        path = f"/data/prearchive/projects/{quote(container, safe='')}"
+        return self._session.ask(
+            path, {"format": "json"}, lambda answer: len(_json(answer)["ResultSet"]["Result"])
+        )
+
+    def custom_variables(self, container: str) -> Iterator[SubjectVariables]:
+        """Yield the custom variables and the answers of custom forms of each subject, from two calls per subject."""
+        project = quote(container, safe="")
+        for identity, known in sorted(self._subjects(container, needed=True).items()):
+            below = f"projects/{project}/subjects/{quote(identity, safe='')}"
+            item = self._session.ask(f"/data/{below}", {"format": "json"}, _first_item)
+            values = custom_variables(item)
+            with contextlib.suppress(NotInSource):
+                # Custom forms came with XNAT 1.8.
+                answers = self._session.ask(f"/xapi/custom-fields/{below}/fields", {}, _json_or_none)
+                values = form_answers(answers) | values
+            sessions = [each["data_fields"] for each in children(item, "experiments/experiment")]
+            patient = next((str(each["dcmPatientId"]) for each in sessions if each.get("dcmPatientId")), "")
+            subject = self._subject_of(patient, known.label)
+            yield SubjectVariables(
+                Sensitive(subject, reference="a subject"), Sensitive(values, reference="its variables")
+            )
+
+    def close(self) -> None:
+        """End the session at the archive."""
+        self._session.close()
+
+    def _lost(self, session: str) -> list[Item]:
+        """Return the scans of a session that the joined table does not know; most such sessions have none."""
+        try:
+            found = self._session_item(session)
+        except NotInSource:
+            return []
+        return [
+            Item(
+                f"{session}/{scan.id}/{label}",
+                hashlib.sha256(f"{scan.stamps}\0{count}".encode()).hexdigest(),
+                count,
+            )
+            for scan in found.scans.values()
+            for label, count in scan.files.items()
+        ]
+
+    def _described(
+        self,
+        container: str,
+        item: Item,
+        found: SessionItem | HarvestError,
+        subjects: dict[str, _SubjectRow],
+    ) -> Described:
+        if isinstance(found, HarvestError):
+            return Described(item, None, found)
+        scan = found.scans.get(item.local_id.split("/", 2)[1])
+        if scan is None:
+            return Described(item, None, self._gone())
+        try:
+            return Described(item, self._description(container, item, found, scan, subjects))
+        except UnreadableHeader as err:
+            return Described(item, None, err)
+
+    def _description(
+        self,
+        container: str,
+        item: Item,
+        session: SessionItem,
+        scan: ScanItem,
+        subjects: dict[str, _SubjectRow],
+    ) -> SeriesDescription:
+        known = subjects.get(session.subject, _SubjectRow("", ""))
+        scan.header.PatientID = self._subject_of(session.patient_id, known.label)
+        if known.sex:
+            scan.header.PatientSex = known.sex
+        files = item.files or sum(scan.files.values())
+        recorder = Recorder("harvest", self._machine.clock.now(), f"fairbank {__version__}")
+        described = describe_datasets([scan.header], recorder=recorder, expected_instances=files or None)
+        return replace(
+            described,
+            facts=replace(described.facts, instances=files, frames=max(scan.frames or 0, files)),
+            archive_quality=scan.quality,
+            archive_validation=scan.validation,
+            shared=session.owner != container,
+        )
+
+    def _subject_of(self, patient_id: str, label: str) -> str:
+        return label if self._subject is SubjectName.LABEL else patient_id
+
+    def _subjects(self, container: str, *, needed: bool = False) -> dict[str, _SubjectRow]:
+        """Return label and sex of a project's subjects by XNAT's id: the label only where it names the subject."""
+        names = ("label",) if self._subject is SubjectName.LABEL else ()
+        path = f"/data/projects/{quote(container, safe='')}/subjects"
+        try:
+            table = self._session.table(Query(path, ("ID", *names, "gender"), needed=("id", *names)))
+        except SourceFailed:
+            if needed or names:
+                raise
+            return {}
+        return {
+            row["id"]: _SubjectRow(row.get("label", ""), sex_of(row.get("gender", ""))) for row in table.rows
+        }
+
+    def _session_or_error(self, container: str, session: str) -> SessionItem | HarvestError:
+        """Return a session's item, or why it cannot be had; a project that was closed is no matter of one session."""
+        try:
+            return self._session_item(session)
+        except (NotInSource, SourceForbidden) as err:
+            self._session.get(f"/data/projects/{quote(container, safe='')}", {"format": "json"})
+            return err
+        except SourceFailed as err:
+            return err
+
+    def _session_item(self, session: str) -> SessionItem:
+        path = f"/data/experiments/{quote(session, safe='')}"
+        return self._session.ask(path, {"format": "json"}, lambda answer: session_item(_json(answer)))
+
+    def _unpacked(self, packed: Path, item: Item, into: Path) -> list[tuple[Path, str]]:
         try:
             with zipfile.ZipFile(packed) as opened:
                 members = sorted((m for m in opened.infolist() if not m.is_dir()), key=lambda m: m.filename)
@@ -146,131 +391,17 @@ class XnatSource:
                     with opened.open(member) as source, target.open("wb") as copied:
                         shutil.copyfileobj(source, copied)
                     names.append((target, member.filename))
-        except zipfile.BadZipFile as err:
-            raise self._broken("a scan did not come as a whole ZIP file") from err
-        finally:
-            packed.unlink(missing_ok=True)
-        for target, name in names:
-            yield Instance(target, Sensitive(name, reference="a file"))
+        except _BROKEN_ZIP:
+            # Without its cause: the library quotes names of files, and those may identify a person.
+            raise self._broken("a scan did not come as a whole ZIP file") from None
+        return names
 
-    def close(self) -> None:
-        """End the session at the archive."""
-        if self._client.is_closed:
-            return
-        try:
-            if self._session_open:
-                # The archive may be gone by now; its session then ends by itself.
-                with contextlib.suppress(httpx.HTTPError):
-                    self._client.delete("/data/JSESSION")
-        finally:
-            self._session_open = False
-            self._client.close()
-
-    def _table(
-        self, path: str, columns: tuple[str, ...], *, needed: tuple[str, ...] = ("id",), **filters: str
-    ) -> tuple[list[Row], bool]:
-        """Return the rows of a table, keys in lower case, and whether all came that the archive counts."""
-        query = {"columns": ",".join(columns), "format": "json", **filters}
-        answer = self._get(path, query)
-        try:
-            result = json.loads(answer.content)["ResultSet"]
-            rows = [{str(k).lower(): str(v or "") for k, v in row.items()} for row in result["Result"]]
-            total = result.get("totalRecords")
-            whole = total is None or int(total) == len(rows)
-        except (ValueError, KeyError, TypeError, AttributeError) as err:
-            raise self._broken("its answer is not the table that was asked for") from err
-        if rows and not set(needed) <= set(rows[0]):
-            # XNAT leaves out a column that it does not know, without a word.
-            raise self._broken("its table lacks a column that was asked for")
-        return rows, whole
-
-    def _get(self, path: str, query: dict[str, str]) -> httpx.Response:
-        with self._opened(path, query) as answer:
-            answer.read()
-            if len(answer.content) > LARGEST_TABLE_BYTES:
-                raise self._broken("its answer is larger than any table should be")
-            return answer
-
-    def _download(self, path: str, query: dict[str, str], to: Path) -> None:
-        try:
-            with self._opened(path, query) as answer, to.open("wb") as copied:
-                for piece in answer.iter_bytes():
-                    copied.write(piece)
-        except httpx.HTTPError as err:
-            raise self._unreachable() from err
-
-    @contextlib.contextmanager
-    def _opened(self, path: str, query: dict[str, str]) -> Iterator[httpx.Response]:
-        """Send a request inside the session, logging in again once if the session has ended."""
-        if not self._session_open:
-            self._log_in()
-        for attempt in (1, 2):
-            with self._sent(path, query) as answer:
-                if not _is_login_answer(answer):
-                    self._judge(answer)
-                    yield answer
-                    return
-            if attempt == 1:
-                self._log_in()
-        raise self._login_refused("it answers with its login page")
-
-    def _log_in(self) -> None:
-        user, password = self._login
-        self._client.cookies.clear()
-        with self._sent("/data/JSESSION", {}, auth=(user, password.reveal())) as answer:
-            if _is_login_answer(answer):
-                raise self._login_refused("it did not accept the user name and password")
-            self._judge(answer)
-            answer.read()
-        if not self._client.cookies.get("JSESSIONID"):
-            self._client.cookies.set("JSESSIONID", answer.text.strip())
-        self._session_open = True
-
-    @contextlib.contextmanager
-    def _sent(
-        self, path: str, query: dict[str, str], auth: tuple[str, str] | None = None
-    ) -> Iterator[httpx.Response]:
-        """Send one request, again if the archive is only busy; the answer is open for reading."""
-        for attempt in range(1, _TRIES + 1):
-            self._sleep(self._pause_s)
-            request = self._client.build_request("GET", path, params=query)
-            try:
-                answer = self._client.send(request, auth=auth, stream=True)
-            except httpx.HTTPError as err:
-                if attempt == _TRIES:
-                    raise self._unreachable() from err
-                self._sleep(0.5 * 2**attempt)
-                continue
-            if answer.status_code in _RETRIED and attempt < _TRIES:
-                answer.close()
-                self._sleep(_asked_pause(answer) or 0.5 * 2**attempt)
-                continue
-            try:
-                yield answer
-            except httpx.HTTPError as err:
-                raise self._unreachable() from err
-            finally:
-                answer.close()
-            return
-
-    def _judge(self, answer: httpx.Response) -> None:
-        status = answer.status_code
-        if status == 403:
-            raise SourceForbidden(
-                f"The archive {self._name} does not let its user read this.",
-                why="It answered 403: the user exists but has no right to this project.",
-                todo="Ask the archive's administrator for read access to the project.",
-            )
-        if status in (404, 410):
-            raise NotInSource(
-                f"The archive {self._name} has no such project or scan.",
-                why=f"It answered {status}; a project that its user may not see looks the same.",
-                todo="List its projects and check the spelling; if a scan has gone, run the harvest again.",
-            )
-        if status >= 500:
-            raise self._broken(f"it answered {status}, {_TRIES} times")
-        if status != 200:
-            raise self._broken(f"it answered {status}")
+    def _gone(self) -> NotInSource:
+        return NotInSource(
+            f"The archive {self._name} no longer has a scan that it listed.",
+            why="It was deleted, renamed or replaced between two requests.",
+            todo="Run the harvest again.",
+        )
 
     def _broken(self, reason: str) -> SourceFailed:
         return SourceFailed(
@@ -279,31 +410,26 @@ class XnatSource:
             todo="Look at the archive's own log, and run the harvest again: it goes on where it stopped.",
         )
 
-    def _unreachable(self) -> SourceUnreachable:
-        return SourceUnreachable(
-            f"The archive {self._name} does not answer.",
-            why="No connection could be made, or no answer came in time.",
-            todo="Check its address and that it runs; 'harvest_timeout_s' sets how long to wait.",
-        )
 
-    def _login_refused(self, reason: str) -> SourceLoginRefused:
-        return SourceLoginRefused(
-            f"The archive {self._name} refused the login: {reason}.",
-            why="The user, the password file or the user's rights have changed.",
-            todo="Log in with a browser to check, then correct the password file (mode 0600).",
-        )
+def _version_of(answer: Answer) -> str:
+    try:
+        return str(_json(answer)["version"])
+    except (ValueError, KeyError, TypeError):
+        return "unknown"
 
 
-def _is_login_answer(answer: httpx.Response) -> bool:
-    """Tell whether this is 401, a redirect to a login, or XNAT's login page sent as 200."""
-    if answer.status_code == 401 or 300 <= answer.status_code < 400:
-        return True
-    return answer.status_code == 200 and "html" in answer.headers.get("content-type", "").lower()
+def _json(answer: Answer) -> Any:
+    return json.loads(answer.content)
 
 
-def _asked_pause(answer: httpx.Response) -> float:
-    text = answer.headers.get("retry-after", "")
-    return min(float(text), 60.0) if text.isdigit() else 0.0
+def _json_or_none(answer: Answer) -> Any:
+    return json.loads(answer.content) if answer.content.strip() else None
+
+
+def _first_item(answer: Answer) -> Any:
+    item = _json(answer)["items"][0]
+    dict(item["data_fields"])
+    return item
 
 
 def _version(rows: list[Row]) -> str:
