@@ -11,11 +11,13 @@ import typer
 from fairbank.cli.output import Format, FormatOption, say, show_fields, show_rows
 from fairbank.cli.progress import bar
 from fairbank.cli.session import node
+from fairbank.cli.variable_commands import app as variables_app
 
 if TYPE_CHECKING:
     from fairbank.harvest.reports import RunReport
 
 app = typer.Typer(no_args_is_help=True, help="Connect an archive, index its series, publish what may leave.")
+app.add_typer(variables_app, name="variables")
 _DATASET = typer.Argument(help="Name of the dataset.")
 
 

@@ -177,6 +177,22 @@ class IdentityStore:
             found = {value: one for value, one in found.items() if lookups[value] in kept}
         return found
 
+    def find(self, project: str, value: str) -> str | None:
+        """Return the pseudonym of a subject in a project, None if the project does not know the subject.
+
+        Unlike `subject` it takes nobody in.
+
+        Raises:
+            SubjectForgotten: if the subject was withdrawn.
+        """
+        checked_project(project)
+        lookup = self._lookup(value)
+        if self._subject_row(lookup) is None:
+            return None
+        epoch, salt = self._salt_of(lookup)
+        pseudonym = SubjectPseudonyms(keys=self._keys(project, epoch), salt=salt, value=value).subject
+        return pseudonym if self.is_known(project, pseudonym) else None
+
     def is_known(self, project: str, pseudonym: str) -> bool:
         """Return whether a pseudonym is that of a subject who has not been forgotten."""
         row = self._connection.execute(

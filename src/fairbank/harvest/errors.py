@@ -17,7 +17,12 @@ FairbankError
     ├── SourceGivenUp         FB-HARV-020   (a SourceUnreachable)
     ├── AnswerTooLarge        FB-HARV-021   (a SourceFailed)
     ├── QueryRefused          FB-HARV-030   (a SourceFailed)
-    └── ColumnsLeftOut        FB-HARV-031   (a SourceFailed)
+    ├── ColumnsLeftOut        FB-HARV-031   (a SourceFailed)
+    ├── BadTable              FB-HARV-050
+    ├── BadMapping            FB-HARV-051
+    ├── IdentifyingColumn     FB-HARV-052
+    ├── VariableOfAnother     FB-HARV-053
+    └── BadRow                FB-HARV-054
 
 A message names a source by the name it has at the node, never by host, and a file by its local reference.
 """
@@ -141,3 +146,38 @@ class ColumnsLeftOut(SourceFailed):
     """A table of the archive lacks a column that was asked for and cannot be done without."""
 
     code = "FB-HARV-031"
+
+
+class BadTable(HarvestError):
+    """A table cannot be read without guessing."""
+
+    code = "FB-HARV-050"
+    kind = Kind.MISUSE
+
+
+class BadMapping(HarvestError):
+    """A mapping file says something that it cannot say, or does not fit the table."""
+
+    code = "FB-HARV-051"
+    kind = Kind.MISUSE
+
+
+class IdentifyingColumn(HarvestError):
+    """A column or field that looks identifying is mapped to a variable."""
+
+    code = "FB-HARV-052"
+    kind = Kind.REFUSED
+
+
+class VariableOfAnother(HarvestError):
+    """A variable of the project comes from another source."""
+
+    code = "FB-HARV-053"
+    kind = Kind.CONFLICT
+
+
+class BadRow(HarvestError):
+    """One row of a table, or one sidecar or resource, does not describe a series."""
+
+    code = "FB-HARV-054"
+    kind = Kind.FAILED

@@ -22,6 +22,7 @@ from fairbank.deid.facts import FactSheet
 from fairbank.deid.outcomes import Status
 from fairbank.deid.research_store import ResearchStore
 from fairbank.deid.store import facts_of
+from fairbank.harvest.clinical.store import forget_subject
 from fairbank.harvest.datasets import dataset_of
 from fairbank.harvest.errors import NotInSource, UnreadableHeader
 from fairbank.harvest.headers import InstanceHeader, read_header
@@ -143,7 +144,11 @@ def index_store(node: Node, dataset: str, *, progress: ProgressCallback | None =
 
 
 def mark_missing(session: Session, project: str, subject: str) -> int:
-    """Mark all series of a subject missing, in the caller's transaction; return how many there were."""
+    """Mark all series of a withdrawn subject missing, in the caller's transaction; return how many there were.
+
+    What was imported of the subject beside the images goes.
+    """
+    forget_subject(session, project, subject)
     rows = session.scalars(
         sql_select(SeriesRow).where(
             SeriesRow.project == project, SeriesRow.subject == subject, SeriesRow.state == LIVE

@@ -16,6 +16,7 @@ class RunKind(StrEnum):
 
     PULL = "pull"
     INDEX = "index"
+    VARIABLES = "variables"
 
 
 class RunState(StrEnum):

@@ -32,7 +32,15 @@ _HERE = Path(__file__).resolve().parent
 # or compared; applying a history needs none of them.
 _STORES: dict[History, tuple[str, ...]] = {
     "hub": ("events", "audit", "catalogue.store", "federated_jobs.hub.store"),
-    "node": ("events", "audit", "deid.store", "harvest.store", "release.store", "federated_jobs.node.store"),
+    "node": (
+        "events",
+        "audit",
+        "deid.store",
+        "harvest.store",
+        "harvest.clinical.store",
+        "release.store",
+        "federated_jobs.node.store",
+    ),
 }
 # Any constant does: it names the lock that keeps two processes from migrating one PostgreSQL database at once.
 _POSTGRES_LOCK = 0x6661_6972
