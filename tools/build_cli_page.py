@@ -61,6 +61,9 @@ ACTS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("describe a dataset", (C,), "dataset define"),
     ("say what the export profiles ask for", (C,), "dataset describe"),
     ("list the node's own datasets", (C,), "dataset local"),
+    ("get a mapping file for clinical variables", (C,), "harvest variables template"),
+    ("import clinical variables", (C,), "harvest variables import"),
+    ("list a project's clinical variables", (C,), "harvest variables list"),
     ("bring the index up to date", (C,), "harvest index"),
     ("see what a record would say before it leaves", (C,), "harvest preview"),
     ("publish a dataset", (C,), "harvest publish"),
@@ -151,14 +154,16 @@ class Verb:
 def verbs() -> Iterator[Verb]:
     """Yield every command, in the order of the nouns."""
     for noun in NOUNS.values():
-        command = typer.main.get_command(importlib.import_module(noun.module).app)
-        if isinstance(command, TyperGroup):
-            for name, verb in command.commands.items():
-                assert isinstance(verb, TyperCommand)
-                yield Verb(f"{noun.name} {name}", verb)
-        else:
-            assert isinstance(command, TyperCommand)
-            yield Verb(noun.name, command)
+        yield from _verbs(noun.name, typer.main.get_command(importlib.import_module(noun.module).app))
+
+
+def _verbs(name: str, command: object) -> Iterator[Verb]:
+    if isinstance(command, TyperGroup):
+        for verb, below in command.commands.items():
+            yield from _verbs(f"{name} {verb}", below)
+    else:
+        assert isinstance(command, TyperCommand)
+        yield Verb(name, command)
 
 
 def cli_page() -> str:

@@ -7,8 +7,9 @@ import io
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +24,23 @@ Run = Callable[..., Any]
 @cache
 def verbs(noun: str) -> tuple[str, ...]:
     """Return the verbs of a noun; none if the noun is a command itself."""
-    import importlib
-
-    top = typer.main.get_command(importlib.import_module(NOUNS[noun].module).app)
+    top = typer.main.get_command(import_module(NOUNS[noun].module).app)
     return tuple(getattr(top, "commands", ()))
 
 
-COMMANDS = [(noun, verb) for noun in NOUNS for verb in verbs(noun)] + [
-    (noun,) for noun in NOUNS if not verbs(noun)
+def commands(command: Any, *words: str) -> Iterator[tuple[str, ...]]:
+    """Yield every command below one; some verbs have verbs of their own."""
+    below = getattr(command, "commands", {})
+    for verb, one in below.items():
+        yield from commands(one, *words, verb)
+    if not below:
+        yield words
+
+
+COMMANDS = [
+    words
+    for noun in NOUNS
+    for words in commands(typer.main.get_command(import_module(NOUNS[noun].module).app), noun)
 ]
 
 
