@@ -36,6 +36,7 @@ from fairbank.ontology.record import (
     Stratum,
     Totals,
 )
+from fairbank.ontology.variables import CodeSystem, Variable, VariableKind, VariableValue
 from fairbank.settings import Settings
 from fairbank.signing import SigningKey
 from fairbank.web.hub_app import create_app
@@ -229,6 +230,18 @@ def cell(
     )
 
 
+CREATININE = Variable(
+    name="creatinine",
+    label="Creatinine in serum",
+    system=CodeSystem.LOINC,
+    code="2160-0",
+    kind=VariableKind.QUANTITY,
+    unit="mg/dL",
+    values=tuple(VariableValue(code=code) for code in ("<0.7", "0.7-1.2", ">=1.2")),
+    subjects=Count.exact(40),
+)
+
+
 @pytest.fixture(scope="session")
 def record_of() -> Callable[..., DatasetRecord]:
     return make_record
@@ -303,7 +316,7 @@ def two_datasets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
     opened = init_hub(replace(Settings(), home=home, sparql_timeout_s=5), FixedClock(), public_base_iri=BASE)
     sender = TestNode(opened, TestClient(create_app(opened), base_url=BASE), "alpha").enrol()
     for dataset in ("lungs", "brains"):
-        sealed = make_record("alpha", dataset).seal(sender.key)
+        sealed = make_record("alpha", dataset, variables=(CREATININE,)).seal(sender.key)
         answer = sender.release(sealed, door_class="record", output=f"record-{dataset}")
         assert answer.status_code == 200, answer.text
     with writing(opened.engine) as session:

@@ -49,6 +49,7 @@ EXPECTED: dict[str, list[tuple[str, ...]]] = {
     "sites-of-models": [(MODEL, "1", "Alpha")],
     "withheld": of_both("10", "1"),
     "quality": of_both("burned-in-text", "false", ""),
+    "clinical-variables": of_both("Creatinine in serum", "mg/dL", "40"),
     "sex": of_both("F", "31", "header"),
 }
 

@@ -17,10 +17,14 @@ from fairbank.harvest.clinical.importing import ImportReport, import_variables
 from fairbank.harvest.clinical.mapping import Mapping, read_mapping
 from fairbank.harvest.clinical.table_rows import TableRows
 from fairbank.harvest.clinical.template import TEMPLATE
+from fairbank.harvest.datasets import Description, define_dataset
 from fairbank.harvest.errors import BadMapping, BadTable, IdentifyingColumn, VariableOfAnother
-from fairbank.harvest.index import mark_missing
+from fairbank.harvest.index import LIVE, mark_missing
+from fairbank.harvest.records import preview
 from fairbank.harvest.runs import IDENTITY_FILE
-from fairbank.harvest.store import RunRow
+from fairbank.harvest.series import Aspect
+from fairbank.harvest.store import RunRow, SeriesRow
+from fairbank.ontology.record import CollectionKind
 from fairbank.release.node import Node
 
 PROJECT = "thorax"
@@ -274,6 +278,51 @@ def test_no_identifier_is_kept_told_or_printed(
     assert CANARY not in repr((report, runs, values(node))) + caplog.text
     for path in node.settings.home.rglob("*"):
         assert not path.is_file() or CANARY.encode() not in path.read_bytes(), path.name
+
+
+def test_a_record_lists_the_variables_of_its_own_subjects_and_withholds_few(
+    node: Node, tmp_path: Path, pseudonyms: dict[str, str]
+) -> None:
+    taken(node, file(tmp_path, HEADER + ROWS + "0014;weiblich;;;;;\n"))
+    text = Description(title="Chest", description="CT.", collection_kind=CollectionKind.CLINICAL)
+    define_dataset(node, "thorax-ct", project=PROJECT, description=text)
+    with writing(node.engine) as session:
+        session.add_all(
+            series(node, number, pseudonyms[name]) for number, name in enumerate(("0013", "0014"))
+        )
+    made = preview(node, "thorax-ct")
+    assert {one.name: one.subjects.value for one in made.exact.variables} == {
+        "sex": 2,
+        "creatinine": 1,
+        "diagnosis-year": 1,
+        "diagnosis-age": 1,
+        "diabetes": 1,
+    }
+    assert {one.name for one in made.record.variables if one.subjects.value is not None} == {"sex"}
+    assert [value.code for value in made.record.variables[1].values] == ["<0.7", "0.7-1.2", "1.2-5", ">=5"]
+
+
+def series(node: Node, number: int, subject: str) -> SeriesRow:
+    texts = {
+        column.name: "unknown" for column in SeriesRow.__table__.columns if column.type.python_type is str
+    }
+    known = {
+        "project": PROJECT,
+        "series_uid": f"2.25.{number}",
+        "subject": subject,
+        "state": LIVE,
+        "run": "r",
+    }
+    unknown = {aspect.value: {"assessed": False, "at": "-"} for aspect in Aspect}
+    nothing = {"held": None, "gone": None, "body_part_known": None}
+    return SeriesRow(
+        **(texts | known | nothing),
+        instances=1,
+        frames=1,
+        annotations={},
+        quality=unknown,
+        seen=node.clock.now(),
+    )
 
 
 # -- Excel -----------------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from typing import Any
 from pyoxigraph import Literal, NamedNode, Quad
 from sqlalchemy.orm import Session
 
-from fairbank.catalogue import holdings
+from fairbank.catalogue import clinical, holdings
 from fairbank.catalogue.history import newest_edition
 from fairbank.catalogue.record_rows import Edition
 from fairbank.catalogue.store import (
@@ -102,6 +102,8 @@ def edition_quads(edition: Edition) -> list[Quad]:
     _distributions(graph, row, edition.distributions)
     _provenance(graph, row, edition.activities)
     _quality(graph, row)
+    for subject, path, told in clinical.triples(row.iri, row.variables):
+        graph.add(subject, path, rdf_term(told))
     return graph.quads
 
 

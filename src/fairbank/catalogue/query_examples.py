@@ -147,6 +147,17 @@ SELECT ?dataset ?aspect ?assessed ?affected WHERE {
 } ORDER BY ?dataset ?aspect""",
     ),
     Example(
+        "clinical-variables",
+        "Which datasets know the creatinine in serum (LOINC 2160-0), in which unit, and of how many subjects?",
+        """\
+SELECT ?dataset ?label ?unit ?subjects WHERE {
+  ?dataset fb:variable ?variable .
+  ?variable fb:codeSystem <http://loinc.org> ; skos:notation "2160-0" ; rdfs:label ?label .
+  OPTIONAL { ?variable fb:unit ?unit }
+  OPTIONAL { ?variable fb:subjectCount ?subjects }
+} ORDER BY ?dataset""",
+    ),
+    Example(
         "sex",
         "How many subjects of each sex does each dataset have, and how is it known?",
         """\

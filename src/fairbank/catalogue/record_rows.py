@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fairbank.catalogue import holdings
+from fairbank.catalogue import clinical, holdings
 from fairbank.catalogue.store import ActivityRow, DatasetRow, DistributionRow, StratumRow
 from fairbank.clock import parse_iso
 from fairbank.ontology.record import DatasetRecord
@@ -57,6 +57,7 @@ def fill(row: DatasetRow, record: DatasetRecord, *, digest: str) -> None:
     row.quality = [each.model_dump(mode="json", exclude_none=True) for each in record.quality]
     row.conditions = list(dict.fromkeys(record.stewardship.conditions)) if record.stewardship else []
     row.holdings = holdings.kept(record.stewardship)
+    row.variables = clinical.kept(record)
     row.open_at = record.stewardship.open_at if record.stewardship else None
     row.acquired_from = record.acquired_from
     row.acquired_to = record.acquired_to
@@ -125,7 +126,7 @@ def activities_of(iri: str, record: DatasetRecord) -> list[ActivityRow]:
 def facet_words(record: DatasetRecord) -> str:
     """Return the words of a record's facets, for the text index."""
     words = {word for cell in record.cube for word in (cell.modality, cell.body_part, cell.manufacturer)}
-    beyond = holdings.words(record.stewardship)
+    beyond = (holdings.words(record.stewardship), clinical.words(record))
     return " ".join(
-        (record.node, record.publisher, record.collection_kind.value, *sorted(words), beyond)
+        (record.node, record.publisher, record.collection_kind.value, *sorted(words), *beyond)
     ).rstrip()

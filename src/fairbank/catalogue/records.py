@@ -171,6 +171,8 @@ def exposed(record: DatasetRecord) -> Iterator[str]:
     for aspect in record.quality:
         if aspect.series_affected is not None and _is_small(aspect.series_affected, k):
             yield f"quality {aspect.aspect}"
+    if any(_is_small(each.subjects, k) for each in record.variables):
+        yield "variables"
     if any(_is_small(getattr(record.totals, name), k) for name in Totals.model_fields):
         yield "totals"
 

@@ -14,7 +14,7 @@ from pyoxigraph import Triple
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from fairbank.catalogue import described, graph_writing, holdings
+from fairbank.catalogue import clinical, described, graph_writing, holdings
 from fairbank.catalogue.accounts import Account
 from fairbank.catalogue.criteria import AXES, Criteria
 from fairbank.catalogue.description import edition_quads
@@ -134,6 +134,7 @@ def in_full(edition: Edition) -> dict[str, Any]:
         "distributions": [_distribution(each, row.minimum_count) for each in edition.distributions],
         "provenance": [_activity(each) for each in edition.activities],
         "quality": row.quality,
+        "variables": clinical.in_json(row.variables),
     }
 
 

@@ -140,6 +140,7 @@ class DatasetRow(HubBase):
 
     Counts are kept as their wire form `{kind, value | k}`. `holdings` is what the curator says of the dataset beside
     its images, as it stands in the record; the conditions have a column of their own, because facets count them.
+    `variables` are the clinical variables as they stand there.
     """
 
     __tablename__ = "catalogue_datasets"
@@ -166,6 +167,7 @@ class DatasetRow(HubBase):
     quality: Mapped[list[Any]]
     conditions: Mapped[list[Any]]
     holdings: Mapped[dict[str, Any]]
+    variables: Mapped[list[Any]]
     acquired_from: Mapped[int | None]
     acquired_to: Mapped[int | None]
     created: Mapped[datetime]

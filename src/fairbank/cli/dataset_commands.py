@@ -206,4 +206,5 @@ _SHORT = (
     "annotation_guideline",
     "biorepositories",
     "biomarkers",
+    "variables",
 )

@@ -13,6 +13,7 @@ from fairbank import __version__
 from fairbank.database import reading, writing
 from fairbank.deid import _e1_1 as table
 from fairbank.deid.profiles import Profile
+from fairbank.harvest.clinical.store import variables
 from fairbank.harvest.datasets import dataset_of, read_stewardship
 from fairbank.harvest.distributions import distributions
 from fairbank.harvest.errors import NothingToPublish
@@ -98,6 +99,7 @@ def build(session: Session, node: Node, dataset: str) -> DatasetRecord:
         provenance=_provenance(runs(session, row.project), agent=row.publisher),
         quality=_quality(series),
         stewardship=read_stewardship(row.stewardship),
+        variables=variables(session, row.project, {one.subject for one in series}),
         created=moment(node.clock.now()),
     )
 

@@ -7,13 +7,14 @@ cells: totals are roll-ups, never sums of cells.
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from fairbank.ontology.counts import Count
 from fairbank.ontology.signed_objects import SignedObject
 from fairbank.ontology.stewardship import Stewardship
+from fairbank.ontology.variables import Variable
 from fairbank.ontology.wire import DigestText, Moment, Part, ShortText, Slug, Text
 
 UNKNOWN = "unknown"
@@ -143,4 +144,11 @@ class DatasetRecord(SignedObject):
     provenance: tuple[Activity, ...]
     quality: tuple[Quality, ...] = ()
     stewardship: Stewardship | None = None
+    variables: Annotated[tuple[Variable, ...], Field(max_length=1000)] = ()
     created: Moment
+
+    @model_serializer(mode="wrap")
+    def _readable_by_older_hubs(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out what was added later and says nothing: an older reader refuses a field that it does not know."""
+        fields: dict[str, Any] = write(self)
+        return {name: value for name, value in fields.items() if name != "variables" or value}

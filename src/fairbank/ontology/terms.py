@@ -60,6 +60,8 @@ ANALYSIS: Final = FB + "Analysis"
 MODEL: Final = FB + "Model"
 RESULT: Final = FB + "Result"
 QUALITY_ASPECT: Final = FB + "QualityAspect"
+VARIABLE: Final = FB + "Variable"
+VARIABLE_VALUE: Final = FB + "VariableValue"
 
 # Dimensions of a stratum.
 MODALITY: Final = FB + "modality"
@@ -105,6 +107,13 @@ HEALTH_RECORDS_HELD: Final = FB + "healthRecordsHeld"
 IMAGING_BIOMARKER: Final = FB + "imagingBiomarker"
 PLANNED_TIME_POINTS: Final = FB + "plannedTimePoints"
 PLANNED_FOLLOW_UP: Final = FB + "plannedFollowUp"
+
+# Properties of a clinical variable and of its values.
+HAS_VARIABLE: Final = FB + "variable"
+VARIABLE_KIND: Final = FB + "variableKind"
+CODE_SYSTEM: Final = FB + "codeSystem"
+UNIT: Final = FB + "unit"
+POSSIBLE_VALUE: Final = FB + "possibleValue"
 
 # Properties of provenance.
 TOOL: Final = FB + "tool"

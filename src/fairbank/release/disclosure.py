@@ -11,7 +11,8 @@ Rules, for a smallest count k (subjects):
 5. Rows that tell about some cells only (the field strengths of MR, the models of a maker) are a total of these cells.
    They are withheld whole unless the withheld ones among these cells protect each other as in rule 2.
 6. A total below k withholds everything.
-7. Nobody counts as somebody: a count of 0 is published as `<k`, since "none of them" can say as much about a person as
+7. A clinical variable is withheld if fewer than k subjects have a value, or if fewer than k have none.
+8. Nobody counts as somebody: a count of 0 is published as `<k`, since "none of them" can say as much about a person as
    "one of them". Cells without a series do not occur at all.
 
 `<k` stands for both what is small and what is withheld to protect it, so a reader cannot tell which.
@@ -30,6 +31,7 @@ from fairbank.ontology.attributes import ATTRIBUTES, SAME_SUBJECTS
 from fairbank.ontology.counts import Count, CountKind
 from fairbank.ontology.equipment import makers_of
 from fairbank.ontology.record import DatasetRecord, Distribution, Quality, Stratum, Totals
+from fairbank.ontology.variables import Variable
 
 # Distributions over an axis of the cube, by the names that records use.
 _AXES: Final = {
@@ -93,6 +95,9 @@ def suppress_record(record: DatasetRecord, k: int) -> DatasetRecord:
                 for index, row in enumerate(record.distributions)
             ),
             "quality": tuple(_quality(each, _value(record.totals.series), k) for each in record.quality),
+            "variables": tuple(
+                _variable(each, _value(record.totals.subjects), k) for each in record.variables
+            ),
         }
     )
 
@@ -223,6 +228,13 @@ def _quality(quality: Quality, series: int, k: int) -> Quality:
     return quality.model_copy(update={"series_affected": Count.below(k)})
 
 
+def _variable(variable: Variable, subjects: int, k: int) -> Variable:
+    known = _value(variable.subjects)
+    if not _is_exact(variable.subjects) or (known >= k and not 0 < subjects - known < k):
+        return variable
+    return variable.model_copy(update={"subjects": Count.below(k)})
+
+
 def _all_withheld(record: DatasetRecord, k: int) -> DatasetRecord:
     totals = {name: _below(getattr(record.totals, name), k) for name in Totals.model_fields}
     return record.model_copy(
@@ -238,6 +250,9 @@ def _all_withheld(record: DatasetRecord, k: int) -> DatasetRecord:
                 if each.series_affected is not None
                 else each
                 for each in record.quality
+            ),
+            "variables": tuple(
+                each.model_copy(update={"subjects": _below(each.subjects, k)}) for each in record.variables
             ),
         }
     )
@@ -272,6 +287,11 @@ def _small_rests(record: DatasetRecord, k: int) -> list[str]:
         _is_exact(each) and 0 < _value(series) - _value(each) < k for each in affected
     ):
         found.append("A quality aspect of the record tells that few series are without it.")
+    if _is_exact(subjects) and any(
+        _is_exact(each.subjects) and 0 < _value(subjects) - _value(each.subjects) < k
+        for each in record.variables
+    ):
+        found.append("A clinical variable of the record tells that few subjects are without it.")
     # Subjects have one sex, and may have several ages and years: only there do the rows add up to the total.
     for attribute in (name for name, known in ATTRIBUTES.items() if known.one_per_subject):
         rows = [row.subjects for row in record.distributions if row.attribute == attribute]
@@ -304,6 +324,7 @@ def _counts(record: DatasetRecord) -> Iterator[Count]:
         yield from _numbers(cell)
     yield from (row.subjects for row in record.distributions)
     yield from (each.series_affected for each in record.quality if each.series_affected is not None)
+    yield from (each.subjects for each in record.variables)
 
 
 def _numbers(cell: Stratum) -> tuple[Count, Count, Count]:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from fairbank.errors import FairbankError
+from fairbank.ontology import variables
 from fairbank.ontology.attributes import is_word_of
 from fairbank.ontology.biomarkers import BIOMARKERS
 from fairbank.ontology.conditions import CONDITIONS
@@ -57,6 +58,7 @@ _OF_A_FORM: Final = frozenset(
         "distributions",
         "provenance",
         "quality",
+        "variables",
         "created",
     }
 )
@@ -198,14 +200,21 @@ def _record(candidate: Candidate, path: Path, policy: Policy) -> list[str]:
         reasons.append("A row of a distribution holds free text.")
     if any(not is_word_of(row.attribute, row.value) for row in record.distributions):
         reasons.append("A row of a distribution holds a word that is not of the vocabulary.")
+    if any(variables.faults(each) for each in record.variables):
+        reasons.append("A clinical variable of the record is not told by codes alone.")
     prose = _texts_in(record.model_dump(exclude=set(_OF_A_FORM)))
     agents = (step.agent for step in record.provenance)
-    if any(_UID.search(text) or _DATE.search(text) for text in (*prose, *agents)):
+    labels = (text for each in record.variables for text in _labels(each))
+    if any(_UID.search(text) or _DATE.search(text) for text in (*prose, *agents, *labels)):
         reasons.append("A text of the record holds what looks like a DICOM identifier or a date.")
     steps = [(at.tool, at.tool_version, at.profile, at.source_system) for at in record.provenance]
     if any(not _VERSION.fullmatch(word) or _identifies(word) for step in steps for word in step if word):
         reasons.append("A step of the record's provenance is told by more than words and versions.")
     return reasons
+
+
+def _labels(variable: variables.Variable) -> list[str]:
+    return [variable.label, *(value.label for value in variable.values if value.label)]
 
 
 def _is_cell_of_words(cell: Any) -> bool:

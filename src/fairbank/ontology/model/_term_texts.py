@@ -23,6 +23,8 @@ Analysis | analysis | Auswertung | analyse | análisis | analisi | analyse
 Model | model | Modell | modèle | modelo | modello | model
 Result | result | Ergebnis | résultat | resultado | risultato | resultaat
 QualityAspect | quality aspect | Qualitätsaspekt | aspect de qualité | aspecto de calidad | aspetto di qualità | kwaliteitsaspect
+Variable | clinical variable | klinische Variable | variable clinique | variable clínica | variabile clinica | klinische variabele
+VariableValue | value of a variable | Wert einer Variablen | valeur d'une variable | valor de una variable | valore di una variabile | waarde van een variabele
 modality | modality | Modalität | modalité | modalidad | modalità | modaliteit
 modalityCode | modality code | Modalität als Code | code de modalité | código de modalidad | codice della modalità | modaliteitscode
 bodyPart | body part | Körperteil | partie du corps | parte del cuerpo | parte del corpo | lichaamsdeel
@@ -59,6 +61,11 @@ healthRecordsHeld | health records are held | Gesundheitsakten liegen vor | doss
 imagingBiomarker | imaging biomarker | Bildgebungs-Biomarker | biomarqueur d'imagerie | biomarcador de imagen | biomarcatore di imaging | beeldvormingsbiomarker
 plannedTimePoints | planned time points | geplante Zeitpunkte | moments prévus | momentos previstos | momenti previsti | geplande tijdstippen
 plannedFollowUp | planned follow-up | geplante Nachbeobachtung | suivi prévu | seguimiento previsto | follow-up previsto | geplande follow-up
+variable | clinical variable | klinische Variable | variable clinique | variable clínica | variabile clinica | klinische variabele
+variableKind | kind of values | Art der Werte | type de valeurs | tipo de valores | tipo di valori | soort waarden
+codeSystem | code system | Codesystem | système de codes | sistema de códigos | sistema di codici | codesysteem
+unit | unit | Einheit | unité | unidad | unità | eenheid
+possibleValue | possible value | möglicher Wert | valeur possible | valor posible | valore possibile | mogelijke waarde
 quality | quality | Qualität | qualité | calidad | qualità | kwaliteit
 assessed | assessed | geprüft | évalué | evaluado | valutato | beoordeeld
 seriesAffected | series affected | betroffene Serien | séries concernées | series afectadas | serie interessate | getroffen series
@@ -92,6 +99,8 @@ Analysis | Measurements were made at the nodes. | An den Knoten wurde gemessen.
 Model | A trained model. | Ein trainiertes Modell.
 Result | A table or report that a job returned. | Eine Tabelle oder ein Bericht, den ein Auftrag ergab.
 QualityAspect | Something that is wrong with images, whether it was looked for, and how many series it affects. | Ein Mangel von Bildern, ob nach ihm gesucht wurde, und wie viele Serien er betrifft.
+Variable | Something that is known of subjects of a dataset beside their images, named by a code. | Etwas, das von Personen eines Datensatzes neben ihren Bildern bekannt ist, durch einen Code benannt.
+VariableValue | A code or band that the values of a clinical variable can be. | Ein Code oder ein Bereich, den die Werte einer klinischen Variablen annehmen können.
 modality | Code of the modality (DICOM CID 29 or CID 32), or 'unknown'. | Code der Modalität (DICOM CID 29 oder CID 32) oder 'unknown'.
 modalityCode | The modality as a DICOM code. | Die Modalität als DICOM-Code.
 bodyPart | Defined term of the body part (DICOM PS3.16, table L-1), or 'unknown'. | Definierter Begriff des Körperteils (DICOM PS3.16, Tabelle L-1) oder 'unknown'.
@@ -128,6 +137,11 @@ healthRecordsHeld | Whether health records of the same people are held; nothing 
 imagingBiomarker | A quantity measured in the images whose values come with the dataset. | Eine an den Bildern gemessene Größe, deren Werte zum Datensatz gehören.
 plannedTimePoints | Number of imaging time points per subject that the protocol plans. | Anzahl der Aufnahmezeitpunkte je Person, die das Protokoll vorsieht.
 plannedFollowUp | Follow-up per subject that the protocol plans. | Dauer der Nachbeobachtung je Person, die das Protokoll vorsieht.
+variable | A clinical variable of a dataset; its subject count says of how many subjects a value is known. | Eine klinische Variable eines Datensatzes; ihre Anzahl sagt, von wie vielen Personen ein Wert bekannt ist.
+variableKind | What the values are: coded, quantity, integer, boolean, year or age-band. | Was die Werte sind: coded, quantity, integer, boolean, year oder age-band.
+codeSystem | The code system that a code is from, as FHIR names it. | Das Codesystem eines Codes, wie FHIR es benennt.
+unit | The UCUM unit in which a quantity is given. | Die UCUM-Einheit, in der eine Größe angegeben ist.
+possibleValue | A value that a variable can have, whether it occurs or not. | Ein Wert, den eine Variable haben kann, ob er vorkommt oder nicht.
 quality | A quality aspect of the dataset. | Ein Qualitätsaspekt des Datensatzes.
 assessed | Whether the aspect was looked for; not assessed is not the same as absent. | Ob nach dem Aspekt gesucht wurde; nicht geprüft heißt nicht abwesend.
 seriesAffected | Exact number of series with this fault. | Genaue Anzahl der Serien mit diesem Mangel.

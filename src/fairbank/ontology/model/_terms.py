@@ -25,6 +25,8 @@ Analysis | class | prov:Activity | - | - | -
 Model | class | prov:Entity | - | - | -
 Result | class | prov:Entity | - | - | -
 QualityAspect | class | - | - | - | dqv:QualityMetadata
+Variable | class | - | - | - | -
+VariableValue | class | - | - | - | -
 modality | datatype | - | fb:Stratum | xsd:string | dcm:121139 linkeddicom:T00080060 eucaim:hasImageModality
 modalityCode | object | - | fb:Stratum | - | eucaim:hasImageModality
 bodyPart | datatype | - | fb:Stratum | xsd:string | eucaim:hasImageBodyPart
@@ -61,6 +63,11 @@ healthRecordsHeld | datatype | - | dcat:Dataset | xsd:boolean | -
 imagingBiomarker | object | - | dcat:Dataset | skos:Concept | -
 plannedTimePoints | datatype | - | dcat:Dataset | xsd:integer | -
 plannedFollowUp | datatype | - | dcat:Dataset | xsd:duration | -
+variable | object | - | dcat:Dataset | fb:Variable | -
+variableKind | datatype | - | fb:Variable | xsd:string | -
+codeSystem | object | - | - | - | healthdcatap:hasCodingSystem
+unit | datatype | - | fb:Variable | xsd:string | -
+possibleValue | object | - | fb:Variable | fb:VariableValue | -
 quality | object | - | dcat:Dataset | fb:QualityAspect | dqv:hasQualityMetadata
 assessed | datatype | - | fb:QualityAspect | xsd:boolean | -
 seriesAffected | datatype | - | fb:QualityAspect | xsd:integer | -

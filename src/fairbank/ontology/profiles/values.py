@@ -280,7 +280,9 @@ VALUES: Final[dict[str, ValueFunction]] = {
     "retention": _to("retention"),
     "generation": _to("generation"),
     "population_coverage": lambda facts, subject: _texts(facts.said.population_coverage),
-    "code_values": lambda facts, subject: _texts(*facts.said.code_values),
+    "code_values": lambda facts, subject: _texts(
+        *dict.fromkeys((*facts.said.code_values, *(each.notation for each in facts.record.variables)))
+    ),
     "temporal_resolution": lambda facts, subject: _duration(facts.said.temporal_resolution),
     "documentation": _documentation,
     "health_themes": _health_themes,
@@ -309,8 +311,8 @@ VALUES: Final[dict[str, ValueFunction]] = {
     "theme": _constant(Iri(ns.HEALTH_THEME)),
     "legislation": _constant(Iri(ns.EHDS)),
     "health_category": _constant(Iri(ns.EINS)),
-    # A record describes images and no table of variables.
-    "no_structured_data": _constant(Literal("false", terms.XSD + "boolean")),
+    # Beside its images a dataset is structured data exactly where it has clinical variables.
+    "structured_data": lambda facts, subject: _yes_or_no(bool(facts.record.variables)),
     "dicom_standard": _constant(Iri(ns.DICOM_STANDARD)),
     "dicom_media_type": _constant(Literal("application/dicom")),
 }  # fmt: skip
