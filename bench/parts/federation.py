@@ -24,8 +24,10 @@ from fairbank.database import writing
 from fairbank.demo.processes import Processes, free_port
 from fairbank.federated_jobs.code import tool_named
 from fairbank.federated_jobs.node.rules import Rule, add_rule
+from fairbank.harvest.consent import LegalBasis
 from fairbank.harvest.datasets import Description, define_dataset
 from fairbank.harvest.index import index_store
+from fairbank.harvest.legal_basis import record_basis
 from fairbank.harvest.records import publish
 from fairbank.harvest.runs import PullOrder, pull
 from fairbank.harvest.sources.opening import add_source
@@ -135,6 +137,7 @@ class Federation:
         images = self.home / "images" / name
         make_images(images / "all", patients_of=name)
         add_source(node, "images", kind=SourceKind.FOLDER, location=str(images))
+        record_basis(node, "all", LegalBasis.ANONYMOUS_DATA, note="made for the bench", by="bench")
         pull(node, PullOrder(source="images", container="all", project="all", agent="bench"))
         about = Description(DATASET, "Twelve tiny images.", CollectionKind.TEST, data_use=("DUO:0000042",))
         define_dataset(node, DATASET, project="all", description=about)

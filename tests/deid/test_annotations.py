@@ -11,6 +11,7 @@ from pydicom.dataset import Dataset
 from tests.deid.conftest import MemoryInstance, as_file, ct_dataset
 
 from fairbank.database import reading
+from fairbank.deid.admitted import EVERYBODY
 from fairbank.deid.annotations import Annotations, annotations_of
 from fairbank.deid.cleaning import Order
 from fairbank.deid.pipeline import Site, deidentify
@@ -115,7 +116,13 @@ def test_two_files_of_a_series_add_up() -> None:
 def test_names_are_looked_up_before_they_are_cleaned_away(site: Site, profile: Profile) -> None:
     source = structure_set(("Lung_L", "ORGAN", None), ("Quarzfeld's node", "", None))
     order = Order("lung", profile)
-    outcome = next(iter(deidentify([MemoryInstance(as_file(source))], order, site=site, agent="curator")))
+    outcome = next(
+        iter(
+            deidentify(
+                [MemoryInstance(as_file(source))], order, site=site, agent="curator", admitted=EVERYBODY
+            )
+        )
+    )
     assert outcome.path is not None, outcome.reason
     with reading(site.database) as session:
         sheet = facts_of(session, "lung")[str(outcome.series_uid)]

@@ -9,6 +9,7 @@ from pydicom.dataset import Dataset
 from tests.deid.conftest import MemoryInstance, as_file, ct_dataset
 
 from fairbank.database import reading
+from fairbank.deid.admitted import EVERYBODY
 from fairbank.deid.body_regions import all_regions, region_in_text, region_of_term
 from fairbank.deid.cleaning import Order
 from fairbank.deid.facts import (
@@ -40,7 +41,13 @@ def test_facts_are_what_the_file_said_before_cleaning(site: Site) -> None:
     source.BodyPartExamined, source.ConvolutionKernel = "CHEST", "B70f"
     source.ContrastBolusAgent, source.SeriesDescription = "Ultravist 370", "Thorax insp 1.0"
     order = Order("lung", Profile.BASIC)
-    outcome = next(iter(deidentify([MemoryInstance(as_file(source))], order, site=site, agent="curator")))
+    outcome = next(
+        iter(
+            deidentify(
+                [MemoryInstance(as_file(source))], order, site=site, agent="curator", admitted=EVERYBODY
+            )
+        )
+    )
     with reading(site.database) as session:
         sheets = facts_of(session, "lung")
     assert list(sheets) == [outcome.series_uid]

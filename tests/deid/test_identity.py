@@ -60,7 +60,7 @@ def test_uids_no_subject_owns_are_the_same_for_all_subjects() -> None:
 
 def test_store_is_private_and_holds_no_identifier(tmp_path: Path, clock: FixedClock) -> None:
     store = IdentityStore.create(tmp_path / "identity.db", clock=clock)
-    identity.subject("lung", subject_value("PAT-4711", "CLINIC"))
+    store.subject("lung", subject_value("PAT-4711", "CLINIC"))
     assert stat.S_IMODE(store.path.stat().st_mode) == 0o600
     assert b"PAT-4711" not in store.path.read_bytes()
 

@@ -13,6 +13,7 @@ from tests.deid.conftest import MemoryInstance, as_file, ct_dataset
 
 from fairbank.database import reading
 from fairbank.deid.admission import PixelTrust
+from fairbank.deid.admitted import EVERYBODY
 from fairbank.deid.cleaning import Order
 from fairbank.deid.errors import BadProjectName, StoreNotWritable
 from fairbank.deid.outcomes import Outcome, Reason, Status
@@ -61,7 +62,7 @@ class Unreadable:
 
 def run(site: Site, contents: list[bytes], order: Order = ORDER, workers: int = 1) -> list[Outcome]:
     sources = [MemoryInstance(content, number) for number, content in enumerate(contents, 1)]
-    return list(deidentify(sources, order, site=site, agent="curator", workers=workers))
+    return list(deidentify(sources, order, site=site, agent="curator", admitted=EVERYBODY, workers=workers))
 
 
 def stored(site: Site, project: str = "lung") -> dict[str, bytes]:
@@ -96,7 +97,7 @@ def test_one_bad_file_never_stops_the_rest(site: Site) -> None:
         MemoryInstance(b"", 3),
         MemoryInstance(good, 4),
     ]
-    outcomes = list(deidentify(sources, ORDER, site=site, agent="curator"))
+    outcomes = list(deidentify(sources, ORDER, site=site, agent="curator", admitted=EVERYBODY))
     assert [outcome.reason for outcome in outcomes] == [
         Reason.NOT_DICOM,
         Reason.UNREADABLE,
@@ -242,7 +243,7 @@ def test_a_subject_withdrawn_while_files_are_cleaned_is_not_stored(site: Site) -
                 withdraw(subject_value("PATIENT-A"), site=site)
             yield MemoryInstance(content, number)
 
-    outcomes = list(deidentify(sources(), ORDER, site=site, agent="curator", workers=2))
+    outcomes = list(deidentify(sources(), ORDER, site=site, agent="curator", admitted=EVERYBODY, workers=2))
     assert [outcome.reason for outcome in outcomes] == [Reason.WITHDRAWN] * 4 + [None] * 2
     assert {name.split("/")[1] for name in stored(site)} == {outcomes[-1].subject}
 
@@ -297,7 +298,7 @@ def test_files_of_a_folder_come_in_order_and_print_as_numbers(tmp_path: Path, si
     found = list(files_under(tmp_path / "incoming"))
     assert [one.path.name for one in found] == ["a.dcm", "b.dcm"]
     assert "doe" not in repr(found) and str(found[0].reference) == "file #1"
-    outcomes = list(deidentify(found, ORDER, site=site, agent="curator"))
+    outcomes = list(deidentify(found, ORDER, site=site, agent="curator", admitted=EVERYBODY))
     assert [(outcome.item, outcome.status) for outcome in outcomes] == [
         ("file #1", Status.OK),
         ("file #2", Status.OK),

@@ -12,7 +12,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +71,9 @@ class FakeIndex:
 
     series: dict[str, list[FakeSeries]]
 
-    def __call__(self, session: Session, dataset: str, selector: Selector, /) -> list[FakeSeries]:
+    def __call__(
+        self, session: Session, dataset: str, selector: Selector, /, *, at: datetime
+    ) -> list[FakeSeries]:
         return list(self.series[dataset])
 
 

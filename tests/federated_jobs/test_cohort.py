@@ -17,7 +17,7 @@ from fairbank.federated_jobs.node.sandbox_policy import JobFolder
 from fairbank.federated_jobs.node.sandbox_staging import stage_series
 from fairbank.federated_jobs.node.site_keys import cohort_secret, job_pseudonym, site_key, site_public_key
 from fairbank.federated_jobs.node.store import ApprovalRow, ShrinkageRow
-from fairbank.federated_jobs.node.withdrawn_subjects import forget_subject
+from fairbank.federated_jobs.node.withdrawn_subjects import forget_in_jobs
 from fairbank.ontology.signed_objects import SiteApproval
 from fairbank.signing import KeyFileError
 
@@ -106,8 +106,8 @@ def test_a_withdrawn_subject_leaves_the_folders_of_the_jobs_that_hold_it(fed, si
     for name in ("inputs/s1/1.dcm", "scratch/rows.json", "scratch/state-000001.safetensors"):
         (worker / name).parent.mkdir(parents=True, exist_ok=True)
         (worker / name).write_bytes(b"x")
-    assert forget_subject(site.node, "project", "nobody") == []
-    assert forget_subject(site.node, "project", series_of(site)[0].subject) == [job]
+    assert forget_in_jobs(site.node, "nobody") == []
+    assert forget_in_jobs(site.node, series_of(site)[0].subject) == [job]
     left = [path.name for path in worker.rglob("*") if path.is_file()]
     assert left == ["state-000001.safetensors"]
 

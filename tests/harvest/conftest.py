@@ -16,6 +16,8 @@ import uvicorn
 from pydicom.data import get_testdata_file
 
 from fairbank.clock import FixedClock
+from fairbank.harvest.consent import LegalBasis
+from fairbank.harvest.legal_basis import record_basis
 from fairbank.harvest.xnat_standin.app import create_app
 from fairbank.release.node import Node, init_node
 from fairbank.settings import Settings
@@ -35,6 +37,10 @@ FILES = {
         "rtplan.dcm",
     ],
 }
+
+
+# The projects into which tests pull; those that need consent use `bare_node`.
+PROJECTS = ("liver", "brain", "lungs", "nothing", "thorax")
 
 
 @contextlib.contextmanager
@@ -84,11 +90,20 @@ def archive_url(dicom_root: Path) -> Iterator[str]:
 
 
 @pytest.fixture
-def node(tmp_path: Path) -> Node:
+def bare_node(tmp_path: Path) -> Node:
+    """A node that has no legal ground for anything yet."""
     settings = dataclasses.replace(
         Settings(), home=tmp_path / "home", release_minimum_count=2, harvest_requests_per_s=1000
     )
     return init_node(settings, FixedClock(), name="biobank-a")
+
+
+@pytest.fixture
+def node(bare_node: Node) -> Node:
+    """A node whose projects hold public test images."""
+    for project in PROJECTS:
+        record_basis(bare_node, project, LegalBasis.ANONYMOUS_DATA, note="public test images", by="tests")
+    return bare_node
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import select
 
 from fairbank.database import reading, writing
-from fairbank.deid.identity import IdentityStore
+from fairbank.deid.identity import IdentityStore, Known
 from fairbank.deid.pseudonyms import subject_value
 from fairbank.harvest.clinical import store
 from fairbank.harvest.clinical.importing import ImportReport, import_variables
@@ -19,11 +19,12 @@ from fairbank.harvest.clinical.table_rows import TableRows
 from fairbank.harvest.clinical.template import TEMPLATE
 from fairbank.harvest.datasets import Description, define_dataset
 from fairbank.harvest.errors import BadMapping, BadTable, IdentifyingColumn, VariableOfAnother
-from fairbank.harvest.index import LIVE, mark_missing
+from fairbank.harvest.index import LIVE
 from fairbank.harvest.records import preview
 from fairbank.harvest.runs import IDENTITY_FILE
 from fairbank.harvest.series import Aspect
 from fairbank.harvest.store import RunRow, SeriesRow
+from fairbank.harvest.subject_withdrawal import forget_subject
 from fairbank.ontology.record import CollectionKind
 from fairbank.release.node import Node
 
@@ -218,7 +219,7 @@ def test_a_withdrawal_takes_the_values_and_keeps_them_out(
     identity.forget(subject_value(CANARY), clock=node.clock)
     identity.close()
     with writing(node.engine) as session:
-        mark_missing(session, PROJECT, pseudonyms[CANARY])
+        forget_subject(session, [Known(PROJECT, pseudonyms[CANARY])])
     assert pseudonyms[CANARY] not in {subject for subject, _ in values(node)}
     assert taken(node, path).withdrawn == 1
     assert pseudonyms[CANARY] not in {subject for subject, _ in values(node)}

@@ -196,11 +196,13 @@ def test_a_series_that_has_gone_from_the_archive_is_reported_missing(pulled: Nod
 
 def test_a_series_that_has_gone_from_the_store_leaves_every_cohort(pulled: Node) -> None:
     with reading(pulled.engine) as session:
-        first = select(session, "liver-ct", Selector())[0]
+        first = select(session, "liver-ct", Selector(), at=pulled.clock.now())[0]
     shutil.rmtree(first.directory)
     assert index_store(pulled, "liver-ct").missing == 1
     with reading(pulled.engine) as session:
-        assert first.series_uid not in [one.series_uid for one in select(session, "liver-ct", Selector())]
+        assert first.series_uid not in [
+            one.series_uid for one in select(session, "liver-ct", Selector(), at=pulled.clock.now())
+        ]
         states = session.scalars(sql_select(SeriesRow.state)).all()
     assert sorted(states) == ["live", "live", "live", "missing"]
 
@@ -275,8 +277,8 @@ def test_a_store_that_is_not_mounted_is_no_withdrawal(pulled: Node) -> None:
 
 def test_a_selector_takes_modalities_and_large_series(pulled: Node) -> None:
     with reading(pulled.engine) as session:
-        ct = select(session, "liver-ct", Selector(modality=("CT",)))
-        large = select(session, "liver-ct", Selector(minimum_instances=5))
+        ct = select(session, "liver-ct", Selector(modality=("CT",)), at=pulled.clock.now())
+        large = select(session, "liver-ct", Selector(minimum_instances=5), at=pulled.clock.now())
     assert len(ct) == 3
     assert [one.instances for one in large] == [5]
     assert all(one.directory.is_dir() for one in ct)
@@ -285,7 +287,7 @@ def test_a_selector_takes_modalities_and_large_series(pulled: Node) -> None:
 def test_the_largest_series_of_each_subject_is_picked(pulled: Node) -> None:
     selector = Selector(unit=Unit.SUBJECT, pick=Pick.MOST_INSTANCES)
     with reading(pulled.engine) as session:
-        picked = select(session, "liver-ct", selector)
+        picked = select(session, "liver-ct", selector, at=pulled.clock.now())
     assert sorted(one.instances for one in picked) == [1, 4, 5]
     assert len({one.subject for one in picked}) == 3
 

@@ -15,7 +15,7 @@ from fairbank.cli.session import CLOCK, node
 
 if TYPE_CHECKING:
     from fairbank.deid.pipeline import Site
-    from fairbank.deid.withdrawal import Withdrawn
+    from fairbank.federated_jobs.node.withdrawn_subjects import SubjectWithdrawn
     from fairbank.release.node import Node
 
 app = typer.Typer(
@@ -36,21 +36,26 @@ def run(
 
     Example: fairbank deid run /data/incoming --project thorax
     """
+    from fairbank.database import reading
     from fairbank.deid.cleaning import Order
     from fairbank.deid.pipeline import deidentify, summarise
     from fairbank.deid.profiles import Profile
     from fairbank.deid.source_files import files_under
+    from fairbank.harvest.consents import admitted, gate
 
     opened = node(ctx)
     words = [one.value for one in Profile]
     if profile not in words:
         raise typer.BadParameter(f"{profile!r} is not one of {', '.join(words)}")
     order = Order(project=project, profile=Profile(profile))
+    with reading(opened.engine) as session:
+        may = admitted(session, gate(session, project, at=CLOCK.now()))
     outcomes = deidentify(
         files_under(folder),
         order,
         site=_site(opened),
         agent=getpass.getuser(),
+        admitted=may,
         workers=opened.settings.deid_workers,
     )
     summary = summarise(outcomes)
@@ -139,12 +144,9 @@ def withdraw(
 
     Example: fairbank deid withdraw thorax K7Q2M4X6B3N5P8R1
     """
-    from fairbank.deid.withdrawal import withdraw_pseudonym
+    from fairbank.federated_jobs.node.withdrawn_subjects import withdraw_subject
 
-    opened = node(ctx)
-    gone = withdraw_pseudonym(project, pseudonym, site=_site(opened))
-    _forget_in_jobs(opened, gone)
-    say(f"Withdrawn: {gone.files} files and {gone.items} entries in {len(gone.known)} projects.")
+    _say_withdrawn(withdraw_subject(node(ctx), project, pseudonym))
 
 
 @app.command("withdraw-patient")
@@ -159,33 +161,30 @@ def withdraw_patient(
 
     Example: fairbank deid withdraw-patient --patient-id-file -
     """
-    from fairbank.deid.pseudonyms import subject_value
-    from fairbank.deid.withdrawal import withdraw as forget
+    from fairbank.errors import Sensitive
+    from fairbank.federated_jobs.node.withdrawn_subjects import withdraw_patient as forget
 
     patient_id = read_text(patient_id_file).strip()
     if not patient_id:
         raise typer.BadParameter("the file with the patient's id is empty")
-    opened = node(ctx)
-    gone = forget(subject_value(patient_id, issuer), site=_site(opened))
-    _forget_in_jobs(opened, gone)
-    say(f"Withdrawn: {gone.files} files and {gone.items} entries in {len(gone.known)} projects.")
+    _say_withdrawn(forget(node(ctx), Sensitive(patient_id, reference="the patient"), issuer=issuer))
 
 
-def _forget_in_jobs(opened: Node, gone: Withdrawn) -> None:
-    from fairbank.federated_jobs.node.withdrawn_subjects import forget_subject
-
-    jobs = {job for one in gone.known for job in forget_subject(opened, one.project, one.pseudonym)}
-    if jobs:
+def _say_withdrawn(gone: SubjectWithdrawn) -> None:
+    say(
+        f"Withdrawn from {gone.projects} projects: {gone.series} series, {gone.files} files, {gone.items} entries."
+    )
+    if gone.jobs:
         say(
-            f"Removed from {len(jobs)} jobs; what they computed before cannot be called back once it has left."
+            f"Removed from {gone.jobs} jobs; what they computed before cannot be called back once it has left."
         )
+    say("The withdrawal is on record. Published counts change with the next publication.")
 
 
 def _site(opened: Node) -> Site:
-    from fairbank.deid.identity import IdentityStore
+    from fairbank.deid.identity import IDENTITY_FILE, IdentityStore
     from fairbank.deid.pipeline import Site
     from fairbank.deid.research_store import ResearchStore
-    from fairbank.harvest.runs import IDENTITY_FILE
 
     identity = IdentityStore.open_or_create(opened.settings.home / IDENTITY_FILE, clock=CLOCK)
     return Site(identity, ResearchStore(opened.settings.store_path), opened.engine, CLOCK)

@@ -10,6 +10,7 @@ from pydicom.tag import BaseTag
 from fairbank import __version__
 from fairbank.deid import part10
 from fairbank.deid.admission import PixelTrust, refusal, trim_pixels
+from fairbank.deid.admitted import EVERYBODY, Admitted
 from fairbank.deid.elements import raw_bytes, text_of
 from fairbank.deid.engine import PIXEL_TAGS, Engine
 from fairbank.deid.errors import SubjectForgotten
@@ -54,9 +55,16 @@ class Held:
 
 
 def clean_file(
-    content: bytes, order: Order, *, identity: IdentityStore, recorder: Recorder
+    content: bytes,
+    order: Order,
+    *,
+    identity: IdentityStore,
+    recorder: Recorder,
+    admitted: Admitted = EVERYBODY,
 ) -> Cleaned | Held:
     """Return the de-identified file, or why there is none.
+
+    Of a subject who is not admitted nothing is noted, not even a pseudonym.
 
     The bytes depend on the content, the subject's keys, the project, the profile and the tool's version only.
     """
@@ -67,14 +75,16 @@ def clean_file(
             return Held(refused.reason)
         except Exception:  # noqa: BLE001 - pydicom answers malformed bytes with any exception; each means the same
             return Held(Reason.UNDECODABLE)
-        return _clean_dataset(dataset, order, identity=identity, recorder=recorder)
+        return _clean_dataset(dataset, order, identity=identity, recorder=recorder, admitted=admitted)
 
 
 def _clean_dataset(
-    dataset: Dataset, order: Order, *, identity: IdentityStore, recorder: Recorder
+    dataset: Dataset, order: Order, *, identity: IdentityStore, recorder: Recorder, admitted: Admitted
 ) -> Cleaned | Held:
     try:
         subject = subject_of(dataset)
+        if not admitted.admits(identity.consent_key(subject)):
+            return Held(Reason.WITHDRAWN if identity.is_forgotten(subject) else Reason.NO_CONSENT)
         reason = refusal(dataset, trust=order.trust)
     except Exception:  # noqa: BLE001 - as above
         return Held(Reason.UNDECODABLE)

@@ -38,6 +38,7 @@ from fairbank.deid.pseudonyms import (
 )
 from fairbank.errors import Sensitive
 
+IDENTITY_FILE = "identity.db"
 BUSY_TIMEOUT_S = 30
 _AT_ONCE = 500
 T = TypeVar("T")
@@ -60,6 +61,14 @@ class Known:
 
     project: str
     pseudonym: str
+
+
+@dataclass(frozen=True, slots=True)
+class KnownSubject:
+    """A pseudonym of a project, and under which key its subject's consent is filed."""
+
+    pseudonym: str
+    consent_key: bytes
 
 
 class IdentityStore:
@@ -85,6 +94,8 @@ class IdentityStore:
         first = self._master(self._first_epoch)
         self._lookup_key = derive_key(first, project="", purpose=Purpose.LOOKUP)
         self._item_key = derive_key(first, project="", purpose=Purpose.ITEM)
+        self._consent_key = derive_key(first, project="", purpose=Purpose.CONSENT)
+        self._audit_key = derive_key(first, project="", purpose=Purpose.AUDIT)
 
     @classmethod
     def create(cls, path: Path, *, clock: Clock) -> IdentityStore:
@@ -204,6 +215,59 @@ class IdentityStore:
         """Return under what a file's digest is stored: keyed, because a plain digest would recognise the file."""
         return keyed(self._item_key, sha256).hex()
 
+    def consent_key(self, value: str) -> bytes:
+        """Return under what a subject's consent is filed: the same for every project, and no pseudonym of any.
+
+        Args:
+            value: what names the subject here; see `pseudonyms.subject_value`.
+        """
+        return keyed(self._consent_key, self._lookup(value))
+
+    def consent_key_of(self, project: str, pseudonym: str) -> bytes | None:
+        """Return under what the consent of the subject behind a pseudonym is filed, None if nobody has it here."""
+        lookup = self._lookup_of(project, pseudonym)
+        return None if lookup is None else keyed(self._consent_key, lookup)
+
+    def known_subjects(self, project: str) -> list[KnownSubject]:
+        """Return all subjects of a project who have not been forgotten, in no order."""
+        rows = self._connection.execute(
+            "SELECT pseudonym, lookup FROM pseudonym WHERE project = ?", (project,)
+        )
+        return [KnownSubject(pseudonym, keyed(self._consent_key, lookup)) for pseudonym, lookup in rows]
+
+    def projects(self) -> list[str]:
+        """Return the projects that have a subject, sorted."""
+        rows = self._connection.execute("SELECT DISTINCT project FROM pseudonym ORDER BY project")
+        return [row[0] for row in rows]
+
+    def known(self, value: str) -> list[Known]:
+        """Return under which pseudonyms a subject is known."""
+        return self._known(self._lookup(value))
+
+    def known_as(self, project: str, pseudonym: str) -> list[Known]:
+        """Return under which pseudonyms the subject behind a pseudonym is known, in all projects.
+
+        Raises:
+            UnknownSubject: if no subject has that pseudonym here.
+        """
+        return self._known(self._lookup_known(project, pseudonym))
+
+    def commitment(self, value: str) -> str:
+        """Return what stands for a subject in the audit log: keyed with the subject's salt, which can be erased.
+
+        Once the subject is forgotten nobody can make it again, nor say whose it was. A subject without a salt gets a
+        commitment under one that is not kept.
+        """
+        return self._commitment(self._lookup(value))
+
+    def commitment_of(self, project: str, pseudonym: str) -> str:
+        """Return what stands in the audit log for the subject behind a pseudonym; see `commitment`.
+
+        Raises:
+            UnknownSubject: if no subject has that pseudonym here.
+        """
+        return self._commitment(self._lookup_known(project, pseudonym))
+
     def forget(self, value: str, *, clock: Clock) -> list[Known]:
         """Delete a subject's salt and links; return under which pseudonyms the subject was known.
 
@@ -217,16 +281,7 @@ class IdentityStore:
         Raises:
             UnknownSubject: if no subject has that pseudonym here.
         """
-        row = self._connection.execute(
-            "SELECT lookup FROM pseudonym WHERE project = ? AND pseudonym = ?", (project, pseudonym)
-        ).fetchone()
-        if row is None:
-            raise UnknownSubject(
-                f"No subject {pseudonym} is known in project {project}.",
-                why="The pseudonym was never given out here, or the subject was forgotten already.",
-                todo="Check the pseudonym and the project's name.",
-            )
-        return self._forget(row[0], clock=clock)
+        return self._forget(self._lookup_known(project, pseudonym), clock=clock)
 
     def is_forgotten(self, value: str) -> bool:
         """Return whether a subject was withdrawn."""
@@ -253,12 +308,36 @@ class IdentityStore:
         ).fetchone()
         return None if row is None else Sensitive(row[0], reference=item)
 
+    def _known(self, lookup: bytes) -> list[Known]:
+        rows = self._connection.execute(
+            "SELECT project, pseudonym FROM pseudonym WHERE lookup = ? ORDER BY project, pseudonym", (lookup,)
+        )
+        return [Known(project, pseudonym) for project, pseudonym in rows]
+
+    def _lookup_of(self, project: str, pseudonym: str) -> bytes | None:
+        row = self._connection.execute(
+            "SELECT lookup FROM pseudonym WHERE project = ? AND pseudonym = ?", (project, pseudonym)
+        ).fetchone()
+        return None if row is None else row[0]
+
+    def _lookup_known(self, project: str, pseudonym: str) -> bytes:
+        lookup = self._lookup_of(project, pseudonym)
+        if lookup is None:
+            raise UnknownSubject(
+                f"No subject {pseudonym} is known in project {project}.",
+                why="The pseudonym was never given out here, or the subject was forgotten already.",
+                todo="Check the pseudonym and the project's name.",
+            )
+        return lookup
+
+    def _commitment(self, lookup: bytes) -> str:
+        found = self._subject_row(lookup)
+        salt = found[1] if found is not None and found[1] is not None else secrets.token_bytes(SALT_BYTES)
+        return f"hmac-sha256:{keyed(self._audit_key, salt, lookup).hex()}"
+
     def _forget(self, lookup: bytes, *, clock: Clock) -> list[Known]:
         with self._writing() as connection:
-            rows = connection.execute(
-                "SELECT project, pseudonym FROM pseudonym WHERE lookup = ? ORDER BY project, pseudonym",
-                (lookup,),
-            ).fetchall()
+            known = self._known(lookup)
             connection.execute("DELETE FROM pseudonym WHERE lookup = ?", (lookup,))
             connection.execute("DELETE FROM reference WHERE lookup = ?", (lookup,))
             connection.execute(
@@ -266,7 +345,7 @@ class IdentityStore:
                 "SET salt = NULL, forgotten_at = coalesce(forgotten_at, excluded.forgotten_at)",
                 (lookup, self._epoch, iso(clock.now())),
             )
-        return [Known(project, pseudonym) for project, pseudonym in rows]
+        return known
 
     def _salt_of(self, lookup: bytes) -> tuple[int, bytes]:
         found = self._subject_row(lookup)

@@ -39,6 +39,7 @@ class Reason(StrEnum):
     IDENTIFIER_FOUND = "identifier-found"
     DUPLICATE_INSTANCE = "duplicate-instance"
     WITHDRAWN = "withdrawn"
+    NO_CONSENT = "no-consent"
 
     EMPTY = "empty"
     NOT_DICOM = "not-dicom"

@@ -20,6 +20,7 @@ from sqlalchemy.engine import Engine
 from fairbank.clock import Clock
 from fairbank.database import reading, writing
 from fairbank.deid import store as rows
+from fairbank.deid.admitted import Admitted
 from fairbank.deid.cleaning import TOOL, Cleaned, Held, Order, clean_file
 from fairbank.deid.facts import Recorder
 from fairbank.deid.identity import IdentityStore, checked_project
@@ -67,7 +68,13 @@ class Summary:
 
 
 def deidentify(
-    sources: Iterable[SourceInstance], order: Order, *, site: Site, agent: str, workers: int = 1
+    sources: Iterable[SourceInstance],
+    order: Order,
+    *,
+    site: Site,
+    agent: str,
+    admitted: Admitted,
+    workers: int = 1,
 ) -> Iterator[Outcome]:
     """Clean and store files; yield one outcome per file, in the order in which they come.
 
@@ -76,6 +83,7 @@ def deidentify(
         order: project, profile and what is believed of pixels.
         site: keys, store, database and clock.
         agent: who runs this, as a name of the site's own (goes into the fact sheets and the item rows).
+        admitted: whose files may come in; of others nothing is kept.
         workers: processes that clean; 1 cleans in this one.
 
     Raises:
@@ -83,7 +91,7 @@ def deidentify(
         StoreNotWritable: if the store cannot take a file; what is done stays done.
     """
     checked_project(order.project)
-    run = _Run(order, site, agent)
+    run = _Run(order, site, agent, admitted)
     return run.in_parallel(sources, workers) if workers > 1 else run.one_by_one(sources)
 
 
@@ -111,6 +119,7 @@ class _Run:
     order: Order
     site: Site
     agent: str
+    admitted: Admitted
 
     def one_by_one(self, sources: Iterable[SourceInstance]) -> Iterator[Outcome]:
         for source in sources:
@@ -119,7 +128,11 @@ class _Run:
                 yield item
                 continue
             result = clean_file(
-                item.content, self.order, identity=self.site.identity, recorder=self._recorder()
+                item.content,
+                self.order,
+                identity=self.site.identity,
+                recorder=self._recorder(),
+                admitted=self.admitted,
             )
             yield self._finished(item, result)
 
@@ -127,8 +140,9 @@ class _Run:
         """Clean in spawned processes; only this one writes, so the order of results is the order of sources."""
         waiting: deque[Outcome | tuple[_Item, Future[Cleaned | Held]]] = deque()
         context = get_context("spawn")
+        given = (self.site.identity.path, self.admitted)
         with ProcessPoolExecutor(
-            workers, mp_context=context, initializer=_start_worker, initargs=(self.site.identity.path,)
+            workers, mp_context=context, initializer=_start_worker, initargs=given
         ) as pool:
             for source in sources:
                 item = self._taken(source)
@@ -194,6 +208,8 @@ class _Run:
         return self._outcome(str(item.reference), None, row)
 
     def _held(self, item: _Item, held: Held) -> Outcome:
+        if held.reason is Reason.NO_CONSENT:
+            return self._outcome(str(item.reference), held.reason)
         row = self._row(item.key, held.reason.status)
         row.reason = held.reason.value
         with writing(self.site.database) as session:
@@ -246,15 +262,16 @@ class _Run:
         )
 
 
-_worker_identity: IdentityStore | None = None
+_worker: tuple[IdentityStore, Admitted] | None = None
 
 
-def _start_worker(identity: Path) -> None:
-    global _worker_identity
-    _worker_identity = IdentityStore(identity)
+def _start_worker(identity: Path, admitted: Admitted) -> None:
+    global _worker
+    _worker = IdentityStore(identity), admitted
 
 
 def _clean_in_worker(content: bytes, order: Order, recorder: Recorder) -> Cleaned | Held:
-    if _worker_identity is None:
+    if _worker is None:
         raise RuntimeError("a worker was not started by the pipeline")
-    return clean_file(content, order, identity=_worker_identity, recorder=recorder)
+    identity, admitted = _worker
+    return clean_file(content, order, identity=identity, recorder=recorder, admitted=admitted)

@@ -30,6 +30,8 @@ class Purpose(StrEnum):
     JOB = "job"
     LOOKUP = "lookup"
     ITEM = "item"
+    CONSENT = "consent"
+    AUDIT = "audit"
 
 
 def derive_key(master: bytes, *, project: str, purpose: Purpose) -> bytes:

@@ -6,11 +6,11 @@ Items are found by a keyed digest of the source file, so the same file is known 
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import Index, delete, func, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from fairbank.database import NodeBase
@@ -26,6 +26,7 @@ class ItemRow(NodeBase):
     """One source file that was cleaned or held."""
 
     __tablename__ = "deid_items"
+    __table_args__ = (Index("ix_deid_items_series", "project", "series_uid"),)
 
     project: Mapped[str] = mapped_column(primary_key=True)
     item_key: Mapped[str] = mapped_column(primary_key=True)
@@ -72,6 +73,15 @@ class FactRow(NodeBase):
     tool: Mapped[str]
 
 
+@dataclass(frozen=True, slots=True)
+class CleanedFile:
+    """A file that this node has cleaned: the keyed digest of what was written, by which profile and tool."""
+
+    output_key: str
+    profile: str
+    tool: str
+
+
 _FACT_FIELDS = tuple(field.name for field in fields(FactSheet))
 _WORDS = {
     "sex": Sex,
@@ -91,6 +101,23 @@ def is_own_output(session: Session, key: str) -> bool:
     """Return whether a file's keyed digest is that of a file which this node has written."""
     found = session.execute(select(ItemRow.item_key).where(ItemRow.output_key == key).limit(1))
     return found.first() is not None
+
+
+def cleaned_files(
+    session: Session, project: str, series_uids: Collection[str]
+) -> dict[str, dict[str, CleanedFile]]:
+    """Return the files that this node cleaned and stored of some series, by series UID and path in the store."""
+    columns = (ItemRow.series_uid, ItemRow.path, ItemRow.output_key, ItemRow.profile, ItemRow.tool)
+    query = select(*columns).where(
+        ItemRow.project == project,
+        ItemRow.series_uid.in_(series_uids),
+        ItemRow.status == Status.OK.value,
+    )
+    found: dict[str, dict[str, CleanedFile]] = {}
+    for series_uid, path, output_key, profile, tool in session.execute(query):
+        if series_uid and path and output_key:
+            found.setdefault(series_uid, {})[path] = CleanedFile(output_key, profile, tool)
+    return found
 
 
 def maker_of(session: Session, project: str, sop_uid: str) -> str | None:

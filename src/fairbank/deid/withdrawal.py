@@ -1,7 +1,12 @@
-"""Withdrawal of a subject: files, rows and the salt go; the subject is not taken in again."""
+"""Withdrawal of a subject: files, rows and the salt go; the subject is not taken in again.
+
+What is known of the subject goes before the salt does, because afterwards nobody can find it; and once more after it,
+because a file may have been stored in between. A withdrawal that was cut off is simply done again.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fairbank.database import writing
@@ -21,7 +26,8 @@ class Withdrawn:
 
 def withdraw(value: str, *, site: Site) -> Withdrawn:
     """Forget a subject named by its value (`pseudonyms.subject_value`) in every project."""
-    return _cleared(site.identity.forget(value, clock=site.clock), site)
+    before = _cleared(site.identity.known(value), site)
+    return _and(before, _cleared(site.identity.forget(value, clock=site.clock), site))
 
 
 def withdraw_pseudonym(project: str, pseudonym: str, *, site: Site) -> Withdrawn:
@@ -30,10 +36,16 @@ def withdraw_pseudonym(project: str, pseudonym: str, *, site: Site) -> Withdrawn
     Raises:
         UnknownSubject: if no subject has that pseudonym here.
     """
-    return _cleared(site.identity.forget_pseudonym(project, pseudonym, clock=site.clock), site)
+    before = _cleared(site.identity.known_as(project, pseudonym), site)
+    known = site.identity.forget_pseudonym(project, pseudonym, clock=site.clock)
+    return _and(before, _cleared(known, site))
 
 
-def _cleared(known: list[Known], site: Site) -> Withdrawn:
+def _and(first: Withdrawn, last: Withdrawn) -> Withdrawn:
+    return Withdrawn(last.known, first.files + last.files, first.items + last.items)
+
+
+def _cleared(known: Sequence[Known], site: Site) -> Withdrawn:
     files = items = 0
     for one in known:
         files += site.store.remove_subject(one.project, one.pseudonym)

@@ -25,8 +25,10 @@ from fairbank.demo.telling import Teller
 from fairbank.federated_jobs.node.approval import Consent, approve
 from fairbank.federated_jobs.node.reporting import report_decisions
 from fairbank.federated_jobs.node.reviewing import review
+from fairbank.harvest.consent import LegalBasis
 from fairbank.harvest.datasets import Description, define_dataset
 from fairbank.harvest.index import index_store
+from fairbank.harvest.legal_basis import record_basis
 from fairbank.harvest.records import publish
 from fairbank.harvest.runs import PullOrder, pull
 from fairbank.ontology.record import CollectionKind, DatasetRecord
@@ -117,6 +119,7 @@ class Story:
         for site in self.federation.sites:
             with self._teller.step(f"{site.biobank.title} de-identifies, harvests and publishes") as line:
                 record, held = _publish_at(site)
+                line("legal basis recorded: anonymous-data (public test images)")
                 self._records.append(record)
                 self.report.held += held
                 totals = record.totals
@@ -292,6 +295,8 @@ def _publish_at(site: Site) -> tuple[DatasetRecord, int]:
     runs = [(biobank.project, PixelTrust.STRICT)]
     if biobank.reviewed_project is not None:
         runs.append((biobank.reviewed_project, PixelTrust.REVIEWED))
+    # Test images of pydicom: nobody's data, so nobody's consent.
+    record_basis(node, project, LegalBasis.ANONYMOUS_DATA, note="public test images", by=CURATOR)
     done = 0
     for container, trust in runs:
         order = PullOrder(source=SOURCE, container=container, project=project, agent=CURATOR, trust=trust)

@@ -22,7 +22,10 @@ FairbankError
     ├── BadMapping            FB-HARV-051
     ├── IdentifyingColumn     FB-HARV-052
     ├── VariableOfAnother     FB-HARV-053
-    └── BadRow                FB-HARV-054
+    ├── BadRow                FB-HARV-054
+    ├── BadConsentFile        FB-HARV-060
+    ├── NoLegalBasis          FB-HARV-061
+    └── NothingRecorded       FB-HARV-062
 
 A message names a source by the name it has at the node, never by host, and a file by its local reference.
 """
@@ -181,3 +184,24 @@ class BadRow(HarvestError):
 
     code = "FB-HARV-054"
     kind = Kind.FAILED
+
+
+class BadConsentFile(HarvestError):
+    """A file of consents cannot be read as one at all; faults of single rows are results, not errors."""
+
+    code = "FB-HARV-060"
+    kind = Kind.MISUSE
+
+
+class NoLegalBasis(HarvestError):
+    """Nothing on record allows the images of a project to be used."""
+
+    code = "FB-HARV-061"
+    kind = Kind.REFUSED
+
+
+class NothingRecorded(HarvestError):
+    """A legal basis or a trust is to be removed that is not on record."""
+
+    code = "FB-HARV-062"
+    kind = Kind.NOT_FOUND

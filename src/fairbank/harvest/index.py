@@ -1,28 +1,31 @@
 """The local index: one row per series of the research store, and the choice of a cohort from it.
 
 A row is made anew only when the files of its series have changed; a series that has gone is marked missing, never
-silently forgotten. Nothing of the index leaves the node but counts in a record.
+silently forgotten. Who may not be counted (`consents.py`) gets no row, and loses what a row said; what is not proven
+free of identifiers (`verification.py`) is held. Nothing of the index leaves the node but counts in a record.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import bindparam
+from sqlalchemy import ColumnElement, and_, bindparam, not_, or_, update
 from sqlalchemy import select as sql_select
 from sqlalchemy.orm import Session
 
-from fairbank.database import reading, writing
+from fairbank.database import writing
 from fairbank.deid.facts import FactSheet
-from fairbank.deid.outcomes import Status
+from fairbank.deid.identity import IdentityStore
+from fairbank.deid.outcomes import Reason, Status
 from fairbank.deid.research_store import ResearchStore
-from fairbank.deid.store import facts_of
-from fairbank.harvest.clinical.store import forget_subject
+from fairbank.deid.store import CleanedFile, cleaned_files, facts_of
+from fairbank.harvest.consents import Gate, admitted, counted, gate, identity_of, refresh
 from fairbank.harvest.datasets import dataset_of
 from fairbank.harvest.errors import NotInSource, UnreadableHeader
 from fairbank.harvest.headers import InstanceHeader, read_header
@@ -31,6 +34,7 @@ from fairbank.harvest.rows import SOFTWARE, header_values, sheet_values
 from fairbank.harvest.series import Aspect, Assessment, SeriesFacts, describe, group_series
 from fairbank.harvest.states import State
 from fairbank.harvest.store import DatasetRow, RunRow, SeriesRow
+from fairbank.harvest.verification import Hold, judge_stored
 from fairbank.ontology.record import HowKnown
 from fairbank.ontology.signed_objects import Pick, Selector, Unit
 from fairbank.release.node import Node
@@ -38,7 +42,12 @@ from fairbank.signing import file_digest
 
 LIVE = State.LIVE.value
 MISSING = State.MISSING.value
+CONSENT_WITHDRAWN = "consent_withdrawn"
+NO_CONSENT = Reason.NO_CONSENT.value
 _PAGE = 50
+# What a row without consent keeps: by which name it was known, when and why it went.
+_EMPTY: dict[type, Any] = {str: "", int: 0, float: 0.0, bool: False}
+_TOMBSTONE = frozenset({"id", "project", "series_uid", "state", "source", "gone", "run", "seen"})
 
 
 # A round at a site asks for its whole cohort, twice: only the columns that a cohort needs, put together once.
@@ -57,6 +66,7 @@ _LIVE_SERIES = (
         SeriesRow.state == LIVE,
         # A series that an archive only describes has no files here that a job could read.
         SeriesRow.directory != "",
+        SeriesRow.held.is_(None),
         SeriesRow.instances >= bindparam("instances"),
     )
     .order_by(SeriesRow.series_uid)
@@ -78,8 +88,8 @@ class IndexedSeries:
     content_digest: str
 
 
-def select(session: Session, dataset: str, selector: Selector) -> list[IndexedSeries]:
-    """Return the series of a dataset that a selector takes, sorted by series UID.
+def select(session: Session, dataset: str, selector: Selector, *, at: datetime) -> list[IndexedSeries]:
+    """Return the series of a dataset that a selector takes and that may be used at a moment, sorted by series UID.
 
     Raises:
         UnknownDataset: if there is no such dataset.
@@ -95,6 +105,7 @@ def select(session: Session, dataset: str, selector: Selector) -> list[IndexedSe
     project = session.connection().execute(_PROJECT_OF, {"slug": dataset}).scalar()
     if project is None:
         project = dataset_of(session, dataset).project
+    query = query.where(gate(session, project, at=at).admits_row())
     of = {"project": project, "instances": selector.minimum_instances}
     chosen = [
         IndexedSeries(
@@ -116,10 +127,40 @@ def index_store(node: Node, dataset: str, *, progress: ProgressCallback | None =
 
     Raises:
         UnknownDataset: if there is no such dataset.
+        NoLegalBasis: if neither consent nor another basis covers anybody of its project; nothing is changed then.
         NotInSource: if the store's folder of an indexed project has gone: an unmounted disk is no withdrawal.
     """
-    with reading(node.engine) as session:
+    with identity_of(node) as identity:
+        return _index(node, dataset, identity, progress)
+
+
+def close_to(session: Session, opened: Gate) -> int:
+    """Take out of the index who may not be counted, in the caller's transaction; return how many series went.
+
+    What stays of a row is by which name its series was known, and when and why it went.
+    """
+    out = and_(
+        SeriesRow.project == opened.project,
+        or_(SeriesRow.state == LIVE, SeriesRow.gone.is_distinct_from(CONSENT_WITHDRAWN)),
+        not_(opened.admits_row()),
+    )
+    return _blank(session, out)
+
+
+def forget_in_index(session: Session, project: str, subject: str) -> int:
+    """Take a subject out of the index, in the caller's transaction; return how many series went."""
+    return _blank(session, and_(SeriesRow.project == project, SeriesRow.subject == subject))
+
+
+def _index(node: Node, dataset: str, identity: IdentityStore, progress: ProgressCallback | None) -> RunReport:
+    now = node.clock.now()
+    with writing(node.engine) as session:
         project = dataset_of(session, dataset).project
+        opened = gate(session, project, at=now)
+        admitted(session, opened)
+        refresh(session, identity, project)
+        close_to(session, opened)
+        counts = counted(session, identity, opened)
         known = {row.series_uid: row for row in _rows(session, project)}
         facts = facts_of(session, project)
     root = node.settings.store_path
@@ -131,32 +172,18 @@ def index_store(node: Node, dataset: str, *, progress: ProgressCallback | None =
             todo="Check that the store's disk is mounted and 'node_store' names it.",
         )
     run = _begin(node, project)
-    indexing = _Indexing(project, run.id, node.clock.now(), facts, known)
+    indexing = _Indexing(project, run.id, now, facts, known, _Checks(root, identity, counts))
     folders = list(_series_folders(ResearchStore(root), project)) if (root / project).is_dir() else []
     results: list[ItemResult] = []
     for start in range(0, len(folders), _PAGE):
+        page = folders[start : start + _PAGE]
         with writing(node.engine) as session:
-            for folder, paths in folders[start : start + _PAGE]:
+            indexing.checks.cleaned = cleaned_files(session, project, [folder.name for folder, _ in page])
+            for folder, paths in page:
                 results.append(indexing.take(session, len(results) + 1, folder, paths))
                 if progress is not None:
                     progress(Progress(len(results), len(folders), results[-1]))
     return _end(node, run, indexing, results)
-
-
-def mark_missing(session: Session, project: str, subject: str) -> int:
-    """Mark all series of a withdrawn subject missing, in the caller's transaction; return how many there were.
-
-    What was imported of the subject beside the images goes.
-    """
-    forget_subject(session, project, subject)
-    rows = session.scalars(
-        sql_select(SeriesRow).where(
-            SeriesRow.project == project, SeriesRow.subject == subject, SeriesRow.state == LIVE
-        )
-    ).all()
-    for row in rows:
-        row.state = MISSING
-    return len(rows)
 
 
 def content_digest_of(directory: Path, series_uid: str) -> str | None:
@@ -166,7 +193,7 @@ def content_digest_of(directory: Path, series_uid: str) -> str | None:
     """
     headers, unreadable = _readable(sorted(directory.glob("*.dcm")))
     found = group_series(headers).get(series_uid)
-    return _content_digest(found) if found and not unreadable else None
+    return _content_digest(_digests(found)) if found and not unreadable else None
 
 
 def runs(session: Session, project: str) -> list[RunRow]:
@@ -175,9 +202,21 @@ def runs(session: Session, project: str) -> list[RunRow]:
 
 
 def live_series(session: Session, dataset: str) -> list[SeriesRow]:
-    """Return the rows of all series that a dataset has at present, sorted by series UID."""
+    """Return the rows of all series that a dataset had when it was last indexed, sorted by series UID."""
     project = dataset_of(session, dataset).project
-    return [row for row in _rows(session, project) if row.state == LIVE]
+    return [row for row in _rows(session, project) if row.state == LIVE and row.held is None]
+
+
+def publishable(session: Session, project: str, *, at: datetime) -> ColumnElement[bool]:
+    """Return the condition of the series that may be counted in what leaves: there, verified, and admitted now."""
+    return and_(SeriesRow.state == LIVE, SeriesRow.held.is_(None), gate(session, project, at=at).admits_row())
+
+
+def publishable_series(session: Session, dataset: str, *, at: datetime) -> list[SeriesRow]:
+    """Return the rows of all series that may be counted in what leaves at a moment, sorted by series UID."""
+    project = dataset_of(session, dataset).project
+    query = sql_select(SeriesRow).where(publishable(session, project, at=at))
+    return list(session.scalars(query.order_by(SeriesRow.series_uid)))
 
 
 def quality_of(row: SeriesRow) -> dict[Aspect, Assessment]:
@@ -195,6 +234,32 @@ def quality_of(row: SeriesRow) -> dict[Aspect, Assessment]:
 
 
 @dataclass(slots=True)
+class _Checks:
+    """Who may be counted, and what is proven of a page's files."""
+
+    root: Path
+    identity: IdentityStore
+    counts: Callable[[str], bool]
+    cleaned: dict[str, dict[str, CleanedFile]] = field(default_factory=dict)
+
+    def unchanged(self, series_uid: str, paths: list[Path]) -> Hold | None:
+        """Judge a series whose files have not changed since it was judged."""
+        return self._judged(series_uid, dict.fromkeys(paths))
+
+    def read(self, series_uid: str, digests: dict[Path, str]) -> Hold | None:
+        """Judge a series whose files were read now."""
+        keys = {
+            path: self.identity.item_key(bytes.fromhex(digest.removeprefix("sha256:")))
+            for path, digest in digests.items()
+        }
+        return self._judged(series_uid, keys)
+
+    def _judged(self, series_uid: str, found: Mapping[Path, str | None]) -> Hold | None:
+        by_path = {path.relative_to(self.root).as_posix(): key for path, key in found.items()}
+        return judge_stored(by_path, self.cleaned.get(series_uid, {}))
+
+
+@dataclass(slots=True)
 class _Indexing:
     """One run over a project's folders."""
 
@@ -203,46 +268,55 @@ class _Indexing:
     now: datetime
     facts: dict[str, FactSheet]
     known: dict[str, SeriesRow]
-    _seen: set[str] | None = None
-
-    @property
-    def seen(self) -> set[str]:
-        if self._seen is None:
-            self._seen = set()
-        return self._seen
+    checks: _Checks
+    seen: set[str] = field(default_factory=set)
 
     def take(self, session: Session, number: int, folder: Path, paths: list[Path]) -> ItemResult:
         reference = f"series #{number}"
+        if not self.checks.counts(folder.parent.parent.name):
+            return ItemResult(reference, Status.IMPOSSIBLE, {NO_CONSENT: len(paths)})
         token = _stat_token(paths)
         row = self.known.get(folder.name)
-        if row is not None and row.stat_token == token and row.directory == str(folder):
+        same = row is not None and row.stat_token == token and row.directory == str(folder)
+        if row is not None and same and row.held is None and not self.checks.unchanged(folder.name, paths):
             self.seen.add(row.series_uid)
             session.merge(self._with_facts(row))
             return ItemResult(reference, Status.NOT_NEEDED, {"unchanged": len(paths)})
         headers, unreadable = _readable(paths)
-        for series_uid, of_series in group_series(headers).items():
-            self.seen.add(series_uid)
+        files = {"unreadable": unreadable} if unreadable else {}
+        for of_series in group_series(headers).values():
             # A series with an unreadable file gets no token, so that the next run looks at it again.
-            row = self._row(describe(of_series), of_series, folder, "" if unreadable else token)
-            session.merge(row)
-        files = {"ok": len(headers)} | ({"unreadable": unreadable} if unreadable else {})
+            word = self._take_series(session, of_series, folder, "" if unreadable else token)
+            files[word] = files.get(word, 0) + len(of_series)
         if not headers:
             return ItemResult(reference, Status.ERROR, files, UnreadableHeader.code)
-        return ItemResult(reference, Status.ERROR if unreadable else Status.OK, files)
+        done = Status.OK if "ok" in files else Status.IMPOSSIBLE
+        return ItemResult(reference, Status.ERROR if unreadable else done, files)
 
-    def _row(self, facts: SeriesFacts, headers: list[InstanceHeader], folder: Path, token: str) -> SeriesRow:
+    def _take_series(self, session: Session, headers: list[InstanceHeader], folder: Path, token: str) -> str:
+        """Put a series into the index; return what became of it: `ok`, or why it is held or left out."""
+        facts = describe(headers)
+        if not self.checks.counts(facts.subject):
+            return NO_CONSENT
+        self.seen.add(facts.series_uid)
+        row = self._row(facts, _digests(headers), folder, token)
+        session.merge(row)
+        return row.held or "ok"
+
+    def _row(self, facts: SeriesFacts, digests: _Digests, folder: Path, token: str) -> SeriesRow:
         known = self.known.get(facts.series_uid)
+        held = self.checks.read(facts.series_uid, digests.by_path)
         row = SeriesRow(
             project=self.project,
             series_uid=facts.series_uid,
             study_uid=facts.study_uid,
             subject=facts.subject,
             source="",
-            held=None,
+            held=held.value if held else None,
             gone=None,
             directory=str(folder),
             stat_token=token,
-            content_digest=_content_digest(headers),
+            content_digest=_content_digest(digests),
             **header_values(facts, at=self.now),
         )
         if known is not None:
@@ -255,7 +329,7 @@ class _Indexing:
         values = sheet_values(sheet, modality=row.modality, body_part=row.body_part)
         for column, value in values.items():
             setattr(row, column, value)
-        row.state, row.run, row.seen = LIVE, self.run, self.now
+        row.state, row.gone, row.run, row.seen = LIVE, None, self.run, self.now
         return row
 
 
@@ -298,9 +372,36 @@ def _stat_token(paths: list[Path]) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-def _content_digest(headers: list[InstanceHeader]) -> str:
-    lines = sorted(f"{header.sop_uid} {file_digest(header.path)}" for header in headers if header.path)
+@dataclass(frozen=True, slots=True)
+class _Digests:
+    """The digests of a series' files, each file read once: by path, and with its instance's UID."""
+
+    by_path: dict[Path, str]
+    by_instance: list[tuple[str, str]]
+
+
+def _digests(headers: list[InstanceHeader]) -> _Digests:
+    by_path: dict[Path, str] = {header.path: file_digest(header.path) for header in headers if header.path}
+    return _Digests(by_path, [(header.sop_uid, by_path[header.path]) for header in headers if header.path])
+
+
+def _content_digest(digests: _Digests) -> str:
+    lines = sorted(f"{sop_uid} {digest}" for sop_uid, digest in digests.by_instance)
     return "sha256:" + hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def _blank(session: Session, which: ColumnElement[bool]) -> int:
+    """Turn rows into tombstones: each column that says anything of a series is emptied, whatever it is."""
+    values: dict[str, Any] = {"state": MISSING, "gone": CONSENT_WITHDRAWN}
+    for column in SeriesRow.metadata.tables[SeriesRow.__tablename__].columns:
+        if column.name not in _TOMBSTONE:
+            empty = _EMPTY.get(column.type.python_type, {})
+            values[column.name] = None if column.nullable else empty
+    gone = session.execute(
+        update(SeriesRow).where(which).values(values).returning(SeriesRow.id),
+        execution_options={"synchronize_session": False},
+    )
+    return len(gone.all())
 
 
 def _begin(node: Node, project: str) -> RunRow:

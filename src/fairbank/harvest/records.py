@@ -17,7 +17,7 @@ from fairbank.harvest.clinical.store import variables
 from fairbank.harvest.datasets import dataset_of, read_stewardship
 from fairbank.harvest.distributions import distributions
 from fairbank.harvest.errors import NothingToPublish
-from fairbank.harvest.index import live_series, quality_of, runs
+from fairbank.harvest.index import publishable_series, quality_of, runs
 from fairbank.harvest.reports import RunKind, RunState
 from fairbank.harvest.series import Aspect
 from fairbank.harvest.sources.protocol import SourceKind
@@ -68,12 +68,14 @@ def build(session: Session, node: Node, dataset: str) -> DatasetRecord:
         NothingToPublish: if the index holds no series of it.
     """
     row = dataset_of(session, dataset)
-    series = live_series(session, dataset)
+    series = publishable_series(session, dataset, at=node.clock.now())
     if not series:
         raise NothingToPublish(
-            f"The dataset {dataset!r} has no series in the index.",
-            why="A record without images describes nothing.",
-            todo="Pull its images and index the research store first; look at the quarantine if files were held.",
+            f"The dataset {dataset!r} has no series in the index that may be counted.",
+            why="A record without images describes nothing. Subjects without consent are not counted unless another "
+            "legal basis is recorded; nor are series whose de-identification is not verified.",
+            todo="Look at 'fairbank node consent list' and 'fairbank harvest held'; pull the images and index the "
+            "research store if that was not done.",
         )
     k = node.settings.release_minimum_count
     first_year, last_year = _years(series, k)

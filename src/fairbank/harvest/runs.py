@@ -17,13 +17,15 @@ from sqlalchemy import select
 
 from fairbank.database import reading, writing
 from fairbank.deid.admission import PixelTrust
+from fairbank.deid.admitted import Admitted
 from fairbank.deid.cleaning import Order
-from fairbank.deid.identity import IdentityStore, checked_project
-from fairbank.deid.outcomes import Outcome, Status
+from fairbank.deid.identity import IDENTITY_FILE, IdentityStore, checked_project
+from fairbank.deid.outcomes import Outcome, Reason, Status
 from fairbank.deid.pipeline import Site, deidentify
 from fairbank.deid.profiles import Profile
 from fairbank.deid.research_store import ResearchStore
 from fairbank.errors import FairbankError, Sensitive
+from fairbank.harvest.consents import admitted, gate
 from fairbank.harvest.errors import HarvestError, SourceLoginRefused, SourceUnreachable
 from fairbank.harvest.index import LIVE, MISSING
 from fairbank.harvest.reports import ItemResult, Progress, ProgressCallback, RunKind, RunReport, RunState
@@ -33,7 +35,6 @@ from fairbank.harvest.sources.protocol import Item, Snapshot, Source
 from fairbank.harvest.store import ItemRow, RunRow
 from fairbank.release.node import Node
 
-IDENTITY_FILE = "identity.db"
 _INCOMING = "incoming"
 
 
@@ -63,17 +64,20 @@ def pull(node: Node, order: PullOrder, *, progress: ProgressCallback | None = No
 
     Raises:
         UnknownSource: if the node has no such source.
+        NoLegalBasis: if neither consent nor another basis covers anybody of the project; nothing is asked for then.
         NotInSource: if the source has no such container.
         SourceUnreachable, SourceLoginRefused: if the archive goes away; what is done stays done.
         StoreNotWritable: if the research store cannot take a file; what is done stays done.
     """
     checked_project(order.project)
+    with reading(node.engine) as session:
+        may = admitted(session, gate(session, order.project, at=node.clock.now()))
     with contextlib.closing(open_source(node, order.source)) as source:
         version = source.check().version
         snapshot = source.snapshot(order.container)
         run = _begin(node, order, source, version)
         try:
-            results = _Pull(node, order, source, snapshot, run.id, progress).all_items()
+            results = _Pull(node, order, source, snapshot, run.id, may, progress).all_items()
         except FairbankError:
             _finish(node, run.id, RunState.FAILED, {})
             raise
@@ -111,6 +115,11 @@ class _Open:
         self.files[word] = self.files.get(word, 0) + 1
         self.statuses.add(outcome.status)
 
+    @property
+    def unsettled(self) -> bool:
+        """Tell whether the next run should look at the item again although it has not changed."""
+        return self.result().status is Status.ERROR or Reason.NO_CONSENT.value in self.files
+
     def result(self) -> ItemResult:
         if self.error is not None or Status.ERROR in self.statuses:
             status = Status.ERROR
@@ -131,6 +140,7 @@ class _Pull:
         source: Source,
         snapshot: Snapshot,
         run: str,
+        may: Admitted,
         progress: ProgressCallback | None,
     ) -> None:
         self._node = node
@@ -138,6 +148,7 @@ class _Pull:
         self._source = source
         self._items = snapshot.items
         self._run = run
+        self._may = may
         self._progress = progress
         self._files = 0
         self._results: list[ItemResult] = []
@@ -153,7 +164,12 @@ class _Pull:
         order = Order(self._order.project, self._order.profile, self._order.trust)
         try:
             outcomes = deidentify(
-                self._instances(), order, site=site, agent=self._order.agent, workers=settings.deid_workers
+                self._instances(),
+                order,
+                site=site,
+                agent=self._order.agent,
+                admitted=self._may,
+                workers=settings.deid_workers,
             )
             for outcome in outcomes:
                 self._under_way.popleft().add(outcome)
@@ -201,8 +217,8 @@ class _Pull:
                         container=self._order.container,
                         project=self._order.project,
                         local_id=opened.item.local_id,
-                        # An item in error has no version, so the next run takes it again.
-                        version="" if result.status is Status.ERROR else self._stamp(opened.item),
+                        # Without a version the next run takes it again: it was in error, or consent may come.
+                        version="" if opened.unsettled else self._stamp(opened.item),
                         digest="",
                         series_uid=None,
                         state=LIVE,

@@ -38,6 +38,7 @@ _STORES: dict[History, tuple[str, ...]] = {
         "deid.store",
         "harvest.store",
         "harvest.clinical.store",
+        "harvest.consent_store",
         "release.store",
         "federated_jobs.node.store",
     ),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hmac
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Protocol
 
@@ -61,8 +62,10 @@ class Series(Protocol):
 class CohortSource(Protocol):
     """Selects series of a dataset of this site; the index of `harvest` is one."""
 
-    def __call__(self, session: Session, dataset: str, selector: Selector, /) -> Sequence[Series]:
-        """Return the series that a selector takes."""
+    def __call__(
+        self, session: Session, dataset: str, selector: Selector, /, *, at: datetime
+    ) -> Sequence[Series]:
+        """Return the series that a selector takes and that may be used at a moment."""
         ...
 
 
@@ -104,11 +107,11 @@ class CohortShrunk(SignedObject):
     created: Moment
 
 
-def harvest_index(session: Session, dataset: str, selector: Selector, /) -> Sequence[Series]:
-    """Select from the local index."""
+def harvest_index(session: Session, dataset: str, selector: Selector, /, *, at: datetime) -> Sequence[Series]:
+    """Select from the local index: nobody whose consent does not hold at the moment."""
     from fairbank.harvest.index import select as from_index
 
-    return from_index(session, dataset, selector)
+    return from_index(session, dataset, selector, at=at)
 
 
 def harvest_intact(member: Member) -> bool:
@@ -145,7 +148,7 @@ def draw(
     """
     members: list[Member] = []
     for dataset in sorted(datasets):
-        members += _members(session, source, dataset, datasets[dataset])
+        members += _members(session, source, dataset, datasets[dataset], at=node.clock.now())
     return _enough(_cohort(node, members), at_least)
 
 
@@ -182,7 +185,7 @@ def recheck(
     there: dict[tuple[str, str], Member] = {}
     for dataset in sorted({row.dataset for row in frozen}):
         # The widest selector: what was chosen was frozen, so only presence and content are asked for now.
-        for member in _members(session, source, dataset, Selector()):
+        for member in _members(session, source, dataset, Selector(), at=node.clock.now()):
             there[dataset, member.series_uid] = member
     left = []
     for row in frozen:
@@ -197,9 +200,11 @@ def recheck(
     return cohort
 
 
-def _members(session: Session, source: CohortSource, dataset: str, selector: Selector) -> list[Member]:
+def _members(
+    session: Session, source: CohortSource, dataset: str, selector: Selector, *, at: datetime
+) -> list[Member]:
     try:
-        found = source(session, dataset, selector)
+        found = source(session, dataset, selector, at=at)
     except FairbankError as err:
         raise NotForThisSite(
             f"There is no dataset {dataset!r} to select from at this site.", why=err.what, todo=err.todo

@@ -42,5 +42,8 @@ def review(node: Node, job: str, *, source: CohortSource = harvest_index) -> Job
             )
         chain = open_chain(row.request, row.visa, row.manifest, hub_key=node.enrolment.hub_key)
         wanted = datasets_at(chain.manifest, node.name, node.enrolment.public_base_iri)
-        found = [one for dataset, selector in wanted.items() for one in source(session, dataset, selector)]
+        now = node.clock.now()
+        found = [
+            one for dataset, selector in wanted.items() for one in source(session, dataset, selector, at=now)
+        ]
     return JobReview(chain, len(found), len({one.subject for one in found}))

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from fairbank.database import reading, writing
 from fairbank.deid.errors import SubjectForgotten
-from fairbank.deid.identity import IdentityStore, checked_project
+from fairbank.deid.identity import IDENTITY_FILE, IdentityStore, checked_project
 from fairbank.deid.pseudonyms import subject_value
 from fairbank.harvest.clinical import store
 from fairbank.harvest.clinical.identifying import is_free_text, values_identify
@@ -23,9 +23,8 @@ from fairbank.harvest.clinical.store import Written
 from fairbank.harvest.clinical.table_rows import refused
 from fairbank.harvest.clinical.values import CellFault, value_of
 from fairbank.harvest.errors import VariableOfAnother
-from fairbank.harvest.index import SOFTWARE
 from fairbank.harvest.reports import RunKind, RunState
-from fairbank.harvest.runs import IDENTITY_FILE
+from fairbank.harvest.rows import SOFTWARE
 from fairbank.harvest.store import RunRow
 from fairbank.ontology.variables import VariableKind
 from fairbank.release.node import Node

@@ -131,16 +131,6 @@ def write(
     return _difference(held, values, complete=complete)
 
 
-def forget_subject(session: Session, project: str, subject: str) -> int:
-    """Delete all values of a subject, in the caller's transaction; return how many there were."""
-    gone = session.execute(
-        delete(VariableRow)
-        .where(VariableRow.project == project, VariableRow.subject == subject)
-        .returning(VariableRow.variable)
-    )
-    return len(gone.all())
-
-
 def forget_in_source(session: Session, project: str, *, source: str, subjects: Collection[str]) -> int:
     """Delete what a source said of some subjects, because it says nothing of them any longer."""
     gone = 0

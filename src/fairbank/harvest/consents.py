@@ -1,0 +1,253 @@
+"""The gate of consent: who of a project may be taken in, indexed and counted at a day. Everybody asks here.
+
+Who takes images in knows subjects by consent key (`admitted`), who counts by pseudonym (`Gate.admits_row`); both are
+worked out from the same statements, with the rules of `consent.py`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+
+from sqlalchemy import ColumnElement, and_, bindparam, delete, insert, or_
+from sqlalchemy import select as sql_select
+from sqlalchemy.orm import Session
+
+from fairbank.deid.admitted import EVERYBODY, Admitted
+from fairbank.deid.identity import IDENTITY_FILE, IdentityStore
+from fairbank.harvest.consent import (
+    EVERY_PROJECT,
+    ConsentStatus,
+    LegalBasis,
+    Standing,
+    Statement,
+    admits,
+    newest,
+    standing,
+)
+from fairbank.harvest.consent_store import BasisRow, ConsentRow, StandingRow
+from fairbank.harvest.errors import NoLegalBasis
+from fairbank.harvest.store import SeriesRow
+from fairbank.release.node import Node
+
+NONE = "none"
+_CHUNK = 5000
+_OBJECTIONS = (ConsentStatus.REFUSED.value, ConsentStatus.WITHDRAWN.value)
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """What it takes to be counted in a project at a day."""
+
+    project: str
+    day: date
+    basis: LegalBasis | None
+
+    def admits(self, found: Standing) -> bool:
+        """Return whether a subject of this standing may be indexed and counted."""
+        return admits(self.basis, found)
+
+    def admits_row(self) -> ColumnElement[bool]:
+        """Return the condition that a row of `harvest_series` is of a subject who may be counted.
+
+        A subject of whom nothing has been worked out is let through by no basis that honours objections.
+        """
+        of_project = SeriesRow.project == self.project
+        if self.basis is not None and not self.basis.honours_objection:
+            return of_project
+        said = sql_select(StandingRow.subject).where(StandingRow.project == self.project)
+        if self.basis is None:
+            said = said.where(
+                StandingRow.status == ConsentStatus.GIVEN.value,
+                StandingRow.valid_from <= self.day,
+                or_(StandingRow.valid_until.is_(None), StandingRow.valid_until > self.day),
+            )
+        else:
+            said = said.where(StandingRow.status.not_in(_OBJECTIONS))
+        return and_(of_project, SeriesRow.subject.in_(said))
+
+
+@contextmanager
+def identity_of(node: Node) -> Iterator[IdentityStore]:
+    """Open the node's identity store for the time of its use."""
+    store = IdentityStore.open_or_create(node.settings.home / IDENTITY_FILE, clock=node.clock)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def day_of(moment: datetime) -> date:
+    """Return the day of a moment, in UTC."""
+    return moment.astimezone(UTC).date()
+
+
+def gate(session: Session, project: str, *, at: datetime) -> Gate:
+    """Return what it takes to be counted in a project at a moment."""
+    row = session.get(BasisRow, project)
+    return Gate(project, day_of(at), LegalBasis(row.basis) if row else None)
+
+
+def admitted(session: Session, opened: Gate) -> Admitted:
+    """Return whose images may be taken in, by consent key.
+
+    Raises:
+        NoLegalBasis: if the project has no basis and no statement covers it, so that nobody could come in.
+    """
+    if opened.basis is not None and not opened.basis.honours_objection:
+        return EVERYBODY
+    found = _newest(session, opened.project)
+    if opened.basis is not None:
+        return Admitted(_keys(found, opened, admitted=False), named_only=False)
+    if not found:
+        raise NoLegalBasis(
+            f"Nothing allows the images of the project {opened.project!r} to be used.",
+            why="No consent that covers it was imported, and no other legal basis is recorded.",
+            todo="Import the consents (fairbank node consent import FILE), "
+            "or record the basis (fairbank node consent basis PROJECT WORD --note …).",
+        )
+    return Admitted(_keys(found, opened, admitted=True), named_only=True)
+
+
+def standings(session: Session, identity: IdentityStore, opened: Gate) -> dict[str, Standing]:
+    """Return how the subjects of a project stand, by pseudonym."""
+    found = _newest(session, opened.project)
+    return {
+        known.pseudonym: standing(found.get(known.consent_key), opened.day)
+        for known in identity.known_subjects(opened.project)
+    }
+
+
+def counted(session: Session, identity: IdentityStore, opened: Gate) -> Callable[[str], bool]:
+    """Return what tells of a pseudonym whether its subject may be indexed and counted.
+
+    A pseudonym that nobody has here, such as that of a subject who was withdrawn, is nobody's who agreed.
+    """
+    if opened.basis is not None and not opened.basis.honours_objection:
+        return lambda pseudonym: True
+    found = standings(session, identity, opened)
+    may = frozenset(one for one, stands in found.items() if opened.admits(stands))
+    return lambda pseudonym: pseudonym in may
+
+
+def standing_of(session: Session, key: bytes, opened: Gate) -> Standing:
+    """Return how one subject stands, by consent key; the node need not have seen the subject yet."""
+    return standing(_newest(session, opened.project, [key]).get(key), opened.day)
+
+
+def refresh(
+    session: Session, identity: IdentityStore, project: str, keys: Collection[bytes] | None = None
+) -> None:
+    """Work out anew which statement counts for each subject of a project, or for those of some keys only."""
+    subjects = {
+        known.pseudonym: known.consent_key
+        for known in identity.known_subjects(project)
+        if keys is None or known.consent_key in keys
+    }
+    found = _newest(session, project, keys)
+    wanted = {pseudonym: _values(found.get(key)) for pseudonym, key in subjects.items()}
+    columns = (StandingRow.subject, StandingRow.status, StandingRow.valid_from, StandingRow.valid_until)
+    query = sql_select(*columns).where(StandingRow.project == project)
+    kept = {row[0]: tuple(row[1:]) for row in session.execute(query)}
+    changed = [one for one, values in wanted.items() if kept.get(one) != values]
+    gone = [] if keys is not None else [one for one in kept if one not in wanted]
+    _delete(session, project, [*(one for one in changed if one in kept), *gone])
+    if changed:
+        names = ("status", "valid_from", "valid_until")
+        session.execute(
+            insert(StandingRow),
+            [
+                {"project": project, "subject": one, **dict(zip(names, wanted[one], strict=True))}
+                for one in changed
+            ],
+        )
+
+
+def statement_row(
+    key: bytes, statement: Statement, *, form: str, data_use: Iterable[str], imported: datetime
+) -> dict[str, object]:
+    """Return a statement as it is kept, under the digest of all that it says."""
+    said = {
+        "consent_key": key.hex(),
+        "project": statement.project,
+        "status": statement.status.value,
+        "valid_from": statement.valid_from,
+        "valid_until": statement.valid_until,
+        "recorded": statement.recorded,
+        "form": form,
+        "data_use": sorted(data_use),
+    }
+    digest = hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()
+    return {"id": digest, **said, "imported": imported}
+
+
+def add_statements(session: Session, rows: Iterable[Mapping[str, object]]) -> int:
+    """Add statements that are not there yet; return how many those are."""
+    by_id = {str(row["id"]): dict(row) for row in rows}
+    ids = list(by_id)
+    known: set[str] = set()
+    for start in range(0, len(ids), _CHUNK):
+        query = sql_select(ConsentRow.id).where(ConsentRow.id.in_(ids[start : start + _CHUNK]))
+        known |= set(session.scalars(query))
+    new = [row for one, row in by_id.items() if one not in known]
+    if new:
+        session.execute(insert(ConsentRow), new)
+    return len(new)
+
+
+def _newest(session: Session, project: str, keys: Collection[bytes] | None = None) -> dict[bytes, Statement]:
+    """Return the statement that counts for a project, by consent key."""
+    columns = (
+        ConsentRow.consent_key,
+        ConsentRow.project,
+        ConsentRow.status,
+        ConsentRow.valid_from,
+        ConsentRow.valid_until,
+        ConsentRow.recorded,
+    )
+    query = sql_select(*columns).where(ConsentRow.project.in_((project, EVERY_PROJECT)))
+    words = None if keys is None else [key.hex() for key in keys]
+    queries = (
+        [query]
+        if words is None
+        else [
+            query.where(ConsentRow.consent_key.in_(words[at : at + _CHUNK]))
+            for at in range(0, len(words), _CHUNK)
+        ]
+    )
+    said: dict[str, list[Statement]] = defaultdict(list)
+    for one in queries:
+        for held_under, of, status, begin, end, recorded in session.execute(one):
+            said[held_under].append(Statement(of, ConsentStatus(status), begin, end, recorded))
+    found = {bytes.fromhex(held_under): newest(each, project) for held_under, each in said.items()}
+    return {key: statement for key, statement in found.items() if statement is not None}
+
+
+def _keys(found: Mapping[bytes, Statement], opened: Gate, *, admitted: bool) -> frozenset[bytes]:
+    return frozenset(
+        key for key, statement in found.items() if opened.admits(standing(statement, opened.day)) is admitted
+    )
+
+
+def _values(statement: Statement | None) -> tuple[str, date | None, date | None]:
+    if statement is None:
+        return (NONE, None, None)
+    return (
+        statement.status.value,
+        statement.valid_from or statement.recorded,
+        statement.valid_until,
+    )
+
+
+def _delete(session: Session, project: str, subjects: list[str]) -> None:
+    if subjects:
+        table = StandingRow.__table__
+        session.connection().execute(
+            delete(StandingRow).where(table.c.project == project, table.c.subject == bindparam("one")),
+            [{"one": subject} for subject in subjects],
+        )
