@@ -90,6 +90,24 @@ class Settings:
     )
     harvest_timeout_s: int = _setting(120, "longest wait for an answer of an archive", unit="s", least=1)
     harvest_requests_per_s: int = _setting(20, "most requests sent to an archive", unit="1/s", least=1)
+    harvest_page_items: int = _setting(
+        200, "series that a harvest describes and commits together", unit="series", least=1
+    )
+    harvest_full_look_days: int = _setting(
+        7, "after how long a harvest describes everything again, changed or not", unit="days", least=1
+    )
+    harvest_overlap_hours: int = _setting(
+        48, "how far before the newest known change an archive is asked for changes", unit="h", least=48
+    )
+    harvest_hold_items: int = _setting(
+        20, "most series that may vanish in one run without a curator's word", unit="series", least=0
+    )
+    harvest_hold_percent: int = _setting(
+        10,
+        "largest part of a container that may vanish in one run without a curator's word",
+        unit="%",
+        least=0,
+    )
     deid_workers: int = _setting(1, "processes that clean files", least=1)
 
     @property

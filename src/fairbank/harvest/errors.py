@@ -25,7 +25,10 @@ FairbankError
     ├── BadRow                FB-HARV-054
     ├── BadConsentFile        FB-HARV-060
     ├── NoLegalBasis          FB-HARV-061
-    └── NothingRecorded       FB-HARV-062
+    ├── NothingRecorded       FB-HARV-062
+    ├── NotDescribable        FB-HARV-022
+    ├── AnotherWay            FB-HARV-023
+    └── NothingHeld           FB-HARV-024
 
 A message names a source by the name it has at the node, never by host, and a file by its local reference.
 """
@@ -204,4 +207,24 @@ class NothingRecorded(HarvestError):
     """A legal basis or a trust is to be removed that is not on record."""
 
     code = "FB-HARV-062"
+
+
+class NotDescribable(HarvestError):
+    """A source neither describes its series nor gives their files."""
+
+    code = "FB-HARV-022"
+    kind = Kind.MISUSE
+
+
+class AnotherWay(HarvestError):
+    """A container already comes to the project in the other of the two ways, pulled or described."""
+
+    code = "FB-HARV-023"
+    kind = Kind.CONFLICT
+
+
+class NothingHeld(HarvestError):
+    """There are no deletions that wait for a curator's word."""
+
+    code = "FB-HARV-024"
     kind = Kind.NOT_FOUND

@@ -178,9 +178,11 @@ def _years(series: Sequence[SeriesRow], k: int) -> tuple[int | None, int | None]
 
 def _provenance(of_project: Sequence[RunRow], *, agent: str) -> tuple[Activity, ...]:
     pulls = [run for run in of_project if run.kind == RunKind.PULL.value and run.ended is not None]
-    indexings = [run for run in of_project if run.kind == RunKind.INDEX.value and _finished(run)]
+    read = [run for run in of_project if run.kind != RunKind.INDEX.value and run.ended is not None]
+    harvests = (RunKind.INDEX.value, RunKind.HARVEST.value)
+    indexings = [run for run in of_project if run.kind in harvests and _finished(run)]
     activities = []
-    for (kind, version), group in _grouped(pulls, lambda run: (run.source_kind, run.source_version)):
+    for (kind, version), group in _grouped(read, lambda run: (run.source_kind, run.source_version)):
         words = SourceKind(kind).words
         activities.append(
             _activity(ActivityKind.ACQUISITION, group, agent, tool=words, version=version, source=words)

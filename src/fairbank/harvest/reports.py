@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -17,6 +17,7 @@ class RunKind(StrEnum):
     PULL = "pull"
     INDEX = "index"
     VARIABLES = "variables"
+    HARVEST = "harvest"
 
 
 class RunState(StrEnum):
@@ -44,13 +45,50 @@ class ItemResult:
     error: str | None = None
 
 
+@dataclass(slots=True)
+class Tally:
+    """How many items of a container ended how.
+
+    Attributes:
+        added: never seen before.
+        updated: known, and otherwise than before.
+        unchanged: known, and as before.
+        shared: another item already stands for the same series.
+        left_out: may not be in the index.
+        errors: could not be taken; tried again by the next run.
+        missing: not found, for the first time.
+        returned: found again.
+        tombstoned: gone for good, by reason.
+        held: would be gone, but so many that a curator has to say so first.
+        lost: the archive no longer shows the container they are in.
+    """
+
+    added: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    shared: int = 0
+    left_out: int = 0
+    errors: int = 0
+    missing: int = 0
+    returned: int = 0
+    tombstoned: dict[str, int] = field(default_factory=dict)
+    held: int = 0
+    lost: int = 0
+
+    def as_json(self) -> dict[str, object]:
+        """Return the counts by word."""
+        return asdict(self)
+
+
 @dataclass(frozen=True, slots=True)
 class RunReport:
     """A finished run.
 
     Attributes:
+        results: what became of each item; of a harvest only of those that failed, and of the first thousand.
         missing: items that were there before and are no longer.
         complete: whether the source said all that it holds.
+        tally: how the items of a container ended; None for a run over the research store.
     """
 
     id: str
@@ -60,10 +98,20 @@ class RunReport:
     results: tuple[ItemResult, ...]
     missing: int
     complete: bool = True
+    tally: Tally | None = None
 
     @property
     def items(self) -> dict[str, int]:
         """Return how many items ended with which status."""
+        if self.kind is RunKind.HARVEST and self.tally is not None:
+            tally = self.tally
+            found = {
+                Status.OK: tally.added + tally.updated,
+                Status.NOT_NEEDED: tally.unchanged + tally.shared,
+                Status.IMPOSSIBLE: tally.left_out,
+                Status.ERROR: tally.errors,
+            }
+            return {status.value: count for status, count in found.items() if count}
         return dict(Counter(result.status.value for result in self.results))
 
     @property
@@ -78,7 +126,13 @@ class RunReport:
 
     def counts(self) -> dict[str, object]:
         """Return what is remembered of the run."""
-        return {"items": self.items, "files": self.files, "missing": self.missing, "complete": self.complete}
+        counts: dict[str, object] = {
+            "items": self.items,
+            "files": self.files,
+            "missing": self.missing,
+            "complete": self.complete,
+        }
+        return counts if self.tally is None else counts | {"tally": self.tally.as_json()}
 
 
 @dataclass(frozen=True, slots=True)

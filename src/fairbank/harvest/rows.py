@@ -98,5 +98,5 @@ def blank_values() -> dict[str, Any]:
         elif kind is str:
             found[column.name] = "" if column.name in _EMPTY_TEXTS else UNKNOWN
         else:
-            found[column.name] = kind()
+            found[column.name] = kind() if kind in (int, float, bool) else {}
     return found

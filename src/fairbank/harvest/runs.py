@@ -25,6 +25,7 @@ from fairbank.deid.pipeline import Site, deidentify
 from fairbank.deid.profiles import Profile
 from fairbank.deid.research_store import ResearchStore
 from fairbank.errors import FairbankError, Sensitive
+from fairbank.harvest.bookkeeping import Route, check_way
 from fairbank.harvest.consents import admitted, gate
 from fairbank.harvest.errors import HarvestError, SourceLoginRefused, SourceUnreachable
 from fairbank.harvest.index import LIVE, MISSING
@@ -35,7 +36,7 @@ from fairbank.harvest.sources.protocol import Item, Snapshot, Source
 from fairbank.harvest.store import ItemRow, RunRow
 from fairbank.release.node import Node
 
-_INCOMING = "incoming"
+INCOMING = "incoming"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,7 @@ def pull(node: Node, order: PullOrder, *, progress: ProgressCallback | None = No
     """
     checked_project(order.project)
     with reading(node.engine) as session:
+        check_way(session, Route(order.source, order.container, order.project), RunKind.PULL)
         may = admitted(session, gate(session, order.project, at=node.clock.now()))
     with contextlib.closing(open_source(node, order.source)) as source:
         version = source.check().version
@@ -190,7 +192,7 @@ class _Pull:
             self._closing.append(opened)
 
     def _fetched(self, opened: _Open) -> Iterator[_SourceFile]:
-        incoming = self._node.settings.home / _INCOMING
+        incoming = self._node.settings.home / INCOMING
         incoming.mkdir(mode=0o700, parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=incoming) as folder:
             instances = self._source.fetch(self._order.container, opened.item, Path(folder))

@@ -14,6 +14,8 @@ from enum import StrEnum
 from fairbank.harvest.sources.protocol import Item
 from fairbank.harvest.states import GoneReason, State
 
+Stamp = Callable[[Item], str]
+
 # A wrong clock of the archive must not carry the high-water mark past what it has yet to say.
 _CLOCK_DOUBT = timedelta(minutes=1)
 
@@ -79,9 +81,7 @@ class Plan:
         return len(self.work) - self.new
 
 
-def compare(
-    known: Iterable[Known], items: Sequence[Item], *, stamp: Callable[[Item], str], complete: bool
-) -> Plan:
+def compare(known: Iterable[Known], items: Sequence[Item], *, stamp: Stamp, complete: bool) -> Plan:
     """Return what a listing of a container means.
 
     Args:

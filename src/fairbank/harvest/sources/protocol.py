@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -55,7 +56,7 @@ class Capability(StrEnum):
         INSTANCES: what it says is known of each instance, so that geometry can be judged.
         CHANGE_FEED: it can tell what changed since a cursor (`ChangeFeed`).
         TOMBSTONES: its feed names what was deleted.
-        MODIFIED_SINCE: it can list only what changed after a moment.
+        MODIFIED_SINCE: it can list only what changed after a moment (`ModifiedSince`).
         STABLE_ORDER: its pages come in an order that does not change by itself.
         TOTAL_COUNT: it says how many items there are, so that a listing can be proven complete.
         PERMISSIONS: it tells a container that may not be read from one that does not exist.
@@ -112,11 +113,17 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """All items of a container at one moment, sorted by local id; `complete` tells whether the source said all."""
+    """All items of a container at one moment, sorted by local id.
+
+    Attributes:
+        complete: whether the source said all.
+        newest: the newest moment of modification among them by the source's own clock, if it tells.
+    """
 
     container: str
     items: tuple[Item, ...]
     complete: bool
+    newest: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +157,20 @@ class Changes:
     items: tuple[Item, ...]
     gone: tuple[str, ...]
     cursor: str
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Modified:
+    """What was modified in a container at a moment or later.
+
+    Attributes:
+        newest: the newest moment of modification among the items by the source's own clock, if there are any.
+        complete: whether the source said all of them.
+    """
+
+    items: tuple[Item, ...]
+    newest: datetime | None
     complete: bool
 
 
@@ -236,6 +257,15 @@ class ChangeFeed(Protocol):
 
     def changes(self, container: str, cursor: str) -> Changes:
         """Return what changed since a cursor; an empty cursor asks for the present one, with no items."""
+        ...
+
+
+@runtime_checkable
+class ModifiedSince(Protocol):
+    """A source that lists only what was modified at a moment or later."""
+
+    def modified_since(self, container: str, moment: datetime) -> Modified:
+        """Return what was modified at a moment, by the source's own clock, or later."""
         ...
 
 
