@@ -12,6 +12,7 @@ import socket
 import sys
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -229,13 +230,32 @@ def hub_database(
     request: pytest.FixtureRequest, tmp_path: Path, hub_templates: HubTemplates
 ) -> Iterator[str]:
     """The setting `hub_database` of a hub whose tables are there: empty for SQLite, with its file in the home `hub`."""
-    if request.param == "sqlite":
-        home = tmp_path / "hub"
+    yield from _hub_database(request.param, tmp_path / "hub", hub_templates)
+
+
+@pytest.fixture(scope="module", params=_DATABASES)
+def shared_homes(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, hub_templates: HubTemplates
+) -> Iterator[Callable[[], tuple[Path, str]]]:
+    """Make homes of hubs that a whole module of tests may read, each with its setting `hub_database`, as above."""
+    with ExitStack() as opened:
+
+        def make() -> tuple[Path, str]:
+            home = tmp_path_factory.mktemp("shared") / "hub"
+            return home, opened.enter_context(
+                contextmanager(_hub_database)(request.param, home, hub_templates)
+            )
+
+        yield make
+
+
+def _hub_database(kind: str, home: Path, templates: HubTemplates) -> Iterator[str]:
+    if kind == "sqlite":
         home.mkdir(mode=0o700)
-        shutil.copy(hub_templates.sqlite(), home / "hub.db")
+        shutil.copy(templates.sqlite(), home / "hub.db")
         yield ""
         return
-    yield from _postgres_database(os.environ["FAIRBANK_TEST_POSTGRES"], template=hub_templates.postgres())
+    yield from _postgres_database(os.environ["FAIRBANK_TEST_POSTGRES"], template=templates.postgres())
 
 
 @pytest.fixture

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -45,24 +47,34 @@ BASE = "http://hub.test"
 PASSWORD = "correct horse battery"
 
 
-@pytest.fixture
-def settings(tmp_path: Path, hub_database: str) -> Settings:
+def small_settings(home: Path, database: str) -> Settings:
     return replace(
         Settings(),
-        home=tmp_path / "hub",
-        hub_database=hub_database,
+        home=home,
+        hub_database=database,
         jobs_chunk_bytes=65_536,
         sparql_timeout_s=2,
         sparql_memory_bytes=268_435_456,
     )
 
 
-@pytest.fixture
-def hub(settings: Settings, clock: FixedClock) -> Iterator[Hub]:
+@contextmanager
+def opened_hub(settings: Settings, clock: FixedClock) -> Iterator[Hub]:
     opened = init_hub(settings, clock, public_base_iri=BASE)
     yield opened
     opened.queries.close()
     opened.engine.dispose()
+
+
+@pytest.fixture
+def settings(tmp_path: Path, hub_database: str) -> Settings:
+    return small_settings(tmp_path / "hub", hub_database)
+
+
+@pytest.fixture
+def hub(settings: Settings, clock: FixedClock) -> Iterator[Hub]:
+    with opened_hub(settings, clock) as opened:
+        yield opened
 
 
 class Everything:
@@ -84,8 +96,8 @@ def taker() -> Everything:
     return Everything()
 
 
-@pytest.fixture
-def client(hub: Hub, taker: Everything) -> Iterator[TestClient]:
+@contextmanager
+def opened_client(hub: Hub, taker: Everything) -> Iterator[TestClient]:
     receivers: dict[DoorClass, uploads.Receiver] = {
         DoorClass.RECORD: records.RecordReceiver(hub),
         DoorClass.RESULT: taker,
@@ -102,12 +114,24 @@ def client(hub: Hub, taker: Everything) -> Iterator[TestClient]:
         yield opened
 
 
-@pytest.fixture
-def projector(hub: Hub) -> Iterator[Projector]:
+@contextmanager
+def opened_projector(hub: Hub) -> Iterator[Projector]:
     opened = Projector(hub)
     assert opened.open()
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def client(hub: Hub, taker: Everything) -> Iterator[TestClient]:
+    with opened_client(hub, taker) as opened:
+        yield opened
+
+
+@pytest.fixture
+def projector(hub: Hub) -> Iterator[Projector]:
+    with opened_projector(hub) as opened:
+        yield opened
 
 
 class TestNode:
@@ -362,13 +386,13 @@ def change_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[
     return change
 
 
-@pytest.fixture
-def published(node_named: Callable[..., TestNode], projector: Projector) -> Callable[..., TestNode]:
-    """Publish datasets of the node alpha, the first time enrolling it; the RDF view is up to date afterwards."""
+def publisher(hub: Hub, client: TestClient, projector: Projector) -> Callable[..., TestNode]:
     nodes_by_name: dict[str, TestNode] = {}
 
     def publish(*datasets: str, node: str = "alpha", **changes: object) -> TestNode:
-        sender = nodes_by_name.get(node) or nodes_by_name.setdefault(node, node_named(node))
+        sender = nodes_by_name.get(node) or nodes_by_name.setdefault(
+            node, TestNode(hub, client, node).enrol()
+        )
         for dataset in datasets:
             record = make_record(node, dataset, **changes)
             answer = sender.release(record.seal(sender.key), door_class="record", output=f"record-{dataset}")
@@ -377,3 +401,34 @@ def published(node_named: Callable[..., TestNode], projector: Projector) -> Call
         return sender
 
     return publish
+
+
+@pytest.fixture
+def published(hub: Hub, client: TestClient, projector: Projector) -> Callable[..., TestNode]:
+    """Publish datasets of the node alpha, the first time enrolling it; the RDF view is up to date afterwards."""
+    return publisher(hub, client, projector)
+
+
+@dataclass(frozen=True)
+class SharedHub:
+    """A hub that all tests of a module ask and none changes; what a test changes, it changes on a hub of its own."""
+
+    hub: Hub
+    client: TestClient
+    projector: Projector
+    publish: Callable[..., TestNode]
+
+
+@pytest.fixture(scope="module")
+def shared_hub(shared_homes: Callable[[], tuple[Path, str]]) -> Iterator[Callable[[], SharedHub]]:
+    """Open a hub for a fixture that fills it once for the tests of a module."""
+    with ExitStack() as opened:
+
+        def make() -> SharedHub:
+            clock = FixedClock(datetime(2026, 1, 15, 12, tzinfo=UTC))
+            hub = opened.enter_context(opened_hub(small_settings(*shared_homes()), clock))
+            client = opened.enter_context(opened_client(hub, Everything()))
+            projector = opened.enter_context(opened_projector(hub))
+            return SharedHub(hub, client, projector, publisher(hub, client, projector))
+
+        yield make

@@ -47,8 +47,7 @@ def values(answer: dict[str, Any], facet: str) -> dict[str, int]:
     return {each["value"]: each["datasets"] for each in answer["facets"][facet]}
 
 
-@pytest.fixture
-def ask(client: TestClient) -> Make:
+def asking(client: TestClient) -> Make:
     def get(**params: Any) -> dict[str, Any]:
         answer = client.get("/search", params=params)
         assert answer.status_code == 200, answer.text
@@ -59,7 +58,11 @@ def ask(client: TestClient) -> Make:
 
 
 @pytest.fixture
-def three(published: Make, cell_of: Make) -> Make:
+def ask(client: TestClient) -> Make:
+    return asking(client)
+
+
+def publish_three(published: Make, cell_of: Make) -> None:
     """Publish three datasets of two nodes that differ in every facet."""
     published("lungs", stewardship=Stewardship(conditions=("small-cell-lung-cancer",)))
     published(
@@ -89,7 +92,38 @@ def three(published: Make, cell_of: Make) -> Make:
         distributions=(),
         stewardship=Stewardship(conditions=("sarcoma",)),
     )
-    return published
+
+
+@pytest.fixture(scope="module")
+def ask_three(shared_hub: Make, cell_of: Make) -> Make:
+    """Ask the hub that has those three."""
+    shared = shared_hub()
+    publish_three(shared.publish, cell_of)
+    return asking(shared.client)
+
+
+@pytest.fixture(scope="module")
+def ask_one(shared_hub: Make) -> Make:
+    """Ask a hub that has the lungs only."""
+    shared = shared_hub()
+    shared.publish("lungs")
+    return asking(shared.client)
+
+
+@pytest.fixture(scope="module")
+def ask_foreign(shared_hub: Make) -> Make:
+    """Ask a hub whose datasets have a title in several scripts."""
+    shared = shared_hub()
+    shared.publish("lungs", title="Zbierka plúca 肺部 CT")
+    shared.publish("capitals", title="ZBIERKA PLÚCA 肺部 CT")
+    return asking(shared.client)
+
+
+@pytest.fixture(scope="module")
+def empty_client(shared_hub: Make) -> TestClient:
+    """Ask a hub that has nothing."""
+    client: TestClient = shared_hub().client
+    return client
 
 
 def found(answer: dict[str, Any]) -> set[str]:
@@ -123,9 +157,9 @@ def found(answer: dict[str, Any]) -> set[str]:
     ],
 )
 def test_each_facet_says_how_many_datasets_have_a_value(
-    ask: Make, three: Make, facet: str, counts: dict[str, int]
+    ask_three: Make, facet: str, counts: dict[str, int]
 ) -> None:
-    assert values(ask(), facet) == counts
+    assert values(ask_three(), facet) == counts
 
 
 @pytest.mark.parametrize(
@@ -158,15 +192,15 @@ def test_each_facet_says_how_many_datasets_have_a_value(
     ],
 )
 def test_a_chosen_value_keeps_the_datasets_that_have_it(
-    ask: Make, three: Make, chosen: dict[str, Any], datasets: set[str]
+    ask_three: Make, chosen: dict[str, Any], datasets: set[str]
 ) -> None:
-    assert found(ask(**chosen)) == datasets
+    assert found(ask_three(**chosen)) == datasets
 
 
-def test_every_value_of_every_facet_finds_as_many_datasets_as_it_says(ask: Make, three: Make) -> None:
-    for facet, entries in ask()["facets"].items():
+def test_every_value_of_every_facet_finds_as_many_datasets_as_it_says(ask_three: Make) -> None:
+    for facet, entries in ask_three()["facets"].items():
         for entry in entries:
-            assert ask(**{facet: entry["value"]})["count"] == entry["datasets"], (facet, entry)
+            assert ask_three(**{facet: entry["value"]})["count"] == entry["datasets"], (facet, entry)
 
 
 @pytest.mark.parametrize(
@@ -180,35 +214,36 @@ def test_every_value_of_every_facet_finds_as_many_datasets_as_it_says(ask: Make,
     ],
 )
 def test_a_choice_leaves_its_own_alternatives_on_offer(
-    ask: Make, three: Make, facet: str, value: str, others: set[str]
+    ask_three: Make, facet: str, value: str, others: set[str]
 ) -> None:
-    assert set(values(ask(**{facet: value}), facet)) == others
+    assert set(values(ask_three(**{facet: value}), facet)) == others
 
 
-def test_a_choice_narrows_the_other_facets(ask: Make, three: Make) -> None:
-    answer = ask(licence="CC0")
+def test_a_choice_narrows_the_other_facets(ask_three: Make) -> None:
+    answer = ask_three(licence="CC0")
     assert values(answer, "body_part") == {"HEART": 1, "CHEST": 1}
     assert values(answer, "node") == {"alpha": 1}
 
 
-def test_a_data_use_code_comes_with_its_label(ask: Make, three: Make) -> None:
-    labels = {each["value"]: each["label"] for each in ask()["facets"]["data_use"]}
+def test_a_data_use_code_comes_with_its_label(ask_three: Make) -> None:
+    labels = {each["value"]: each["label"] for each in ask_three()["facets"]["data_use"]}
     assert labels["DUO:0000042"] == "general research use"
 
 
-def test_a_value_held_back_is_neither_counted_nor_found(ask: Make, three: Make) -> None:
+def test_a_value_held_back_is_neither_counted_nor_found(ask_three: Make) -> None:
     """The record lists `sex=O` without saying how many: whether there is anybody must not be told by a facet."""
-    assert "O" not in values(ask(), "sex")
-    assert "O" not in values(ask(sex="O"), "sex")
+    assert "O" not in values(ask_three(), "sex")
+    assert "O" not in values(ask_three(sex="O"), "sex")
 
 
-def test_a_choice_in_a_distribution_does_not_narrow_a_count(ask: Make, three: Make) -> None:
+def test_a_choice_in_a_distribution_does_not_narrow_a_count(ask_three: Make) -> None:
     """The overlap of two published numbers is not published."""
-    whole = next(each for each in ask()["datasets"] if each["dataset"] == "hearts")
-    assert next(each for each in ask(holds="sex=M")["datasets"]) == whole
+    whole = next(each for each in ask_three()["datasets"] if each["dataset"] == "hearts")
+    assert next(each for each in ask_three(holds="sex=M")["datasets"]) == whole
 
 
-def test_a_hidden_dataset_is_in_no_facet(ask: Make, three: Make, hub: Hub) -> None:
+def test_a_hidden_dataset_is_in_no_facet(ask: Make, published: Make, cell_of: Make, hub: Hub) -> None:
+    publish_three(published, cell_of)
     with writing(hub.engine) as session:
         iri = f"{hub.base_iri}/datasets/alpha/hearts"
         set_visibility(session, hub, iri=iri, visibility=Visibility.HIDDEN, actor="admin")
@@ -219,8 +254,8 @@ def test_a_hidden_dataset_is_in_no_facet(ask: Make, three: Make, hub: Hub) -> No
 
 
 @pytest.mark.parametrize("wrong", ["sex", "=F", "sex=", "="])
-def test_a_pair_that_is_none_is_refused_in_words(client: TestClient, wrong: str) -> None:
-    answer = client.get("/search", params={"holds": wrong})
+def test_a_pair_that_is_none_is_refused_in_words(empty_client: TestClient, wrong: str) -> None:
+    answer = empty_client.get("/search", params={"holds": wrong})
     assert (answer.status_code, answer.json()["code"]) == (400, "FB-CAT-071")
 
 
@@ -264,15 +299,15 @@ def test_a_bound_of_slice_thickness_stands_for_the_bands_within_it(
     ],
 )
 def test_a_parameter_that_cannot_be_used_is_refused_in_words(
-    client: TestClient, name: str, value: Any, word: str
+    empty_client: TestClient, name: str, value: Any, word: str
 ) -> None:
-    answer = client.get("/search", params={name: value})
+    answer = empty_client.get("/search", params={name: value})
     assert (answer.status_code, answer.json()["code"]) == (422, "FB-CAT-073")
     assert word in answer.json()["title"] + answer.json()["why"]
 
 
-def test_the_description_of_the_interface_names_each_parameter(client: TestClient) -> None:
-    described = client.get("/openapi.json").json()["paths"]["/search"]["get"]["parameters"]
+def test_the_description_of_the_interface_names_each_parameter(empty_client: TestClient) -> None:
+    described = empty_client.get("/openapi.json").json()["paths"]["/search"]["get"]["parameters"]
     names = {each["name"] for each in described if each["in"] == "query"}
     assert {facet.name for facet in FACETS} < names
     assert {"q", "holds", "slice_thickness_max", "exact", "min_subjects", "min_sites", "limit"} < names
@@ -281,15 +316,15 @@ def test_the_description_of_the_interface_names_each_parameter(client: TestClien
 # -- body parts ------------------------------------------------------------------------------------------------------
 
 
-def test_a_body_part_finds_its_parts(ask: Make, three: Make) -> None:
-    assert found(ask(body_part="CHEST")) == {"lungs", "hearts"}
-    assert found(ask(body_part="LOWERLIMB")) == {"feet"}
-    assert found(ask(body_part="HEART")) == {"hearts"}
+def test_a_body_part_finds_its_parts(ask_three: Make) -> None:
+    assert found(ask_three(body_part="CHEST")) == {"lungs", "hearts"}
+    assert found(ask_three(body_part="LOWERLIMB")) == {"feet"}
+    assert found(ask_three(body_part="HEART")) == {"hearts"}
 
 
-def test_exact_finds_the_body_part_itself_only(ask: Make, three: Make) -> None:
-    assert found(ask(body_part="CHEST", exact=True)) == {"lungs"}
-    assert values(ask(exact=True), "body_part") == {"CHEST": 1, "HEART": 1, "TOE": 1}
+def test_exact_finds_the_body_part_itself_only(ask_three: Make) -> None:
+    assert found(ask_three(body_part="CHEST", exact=True)) == {"lungs"}
+    assert values(ask_three(exact=True), "body_part") == {"CHEST": 1, "HEART": 1, "TOE": 1}
 
 
 def test_a_dataset_with_a_part_and_its_whole_counts_once(ask: Make, published: Make, cell_of: Make) -> None:
@@ -328,19 +363,16 @@ STRANGE = (
 
 
 @pytest.mark.parametrize("words", STRANGE)
-def test_no_words_do_harm_wherever_they_stand(ask: Make, published: Make, words: str) -> None:
-    published("lungs")
-    assert ask(q=words)["count"] in {0, 1}
+def test_no_words_do_harm_wherever_they_stand(ask_one: Make, words: str) -> None:
+    assert ask_one(q=words)["count"] in {0, 1}
     chosen = dict.fromkeys(("modality", "licence", "data_use", "quality", "node"), words)
-    assert ask(**chosen, holds=f"sex={words}")["count"] == 0
-    assert ask()["count"] == 1
+    assert ask_one(**chosen, holds=f"sex={words}")["count"] == 0
+    assert ask_one()["count"] == 1
 
 
 @pytest.mark.parametrize("words", ["plúca", "肺部", "PLÚCA", "plú"])
-def test_words_of_other_languages_are_found(ask: Make, published: Make, words: str) -> None:
-    published("lungs", title="Zbierka plúca 肺部 CT")
-    published("capitals", title="ZBIERKA PLÚCA 肺部 CT")
-    assert ask(q=words)["count"] == 2
+def test_words_of_other_languages_are_found(ask_foreign: Make, words: str) -> None:
+    assert ask_foreign(q=words)["count"] == 2
 
 
 # -- enough subjects ------------------------------------------------------------------------------------------------
