@@ -128,6 +128,34 @@ def index(ctx: typer.Context, dataset: Annotated[str, _DATASET], format: FormatO
 
 
 @app.command()
+def held(
+    ctx: typer.Context,
+    dataset: Annotated[str, _DATASET],
+    counts: Annotated[bool, typer.Option("--counts", help="Only how many for which reason.")] = False,
+    format: FormatOption = Format.TABLE,
+) -> None:
+    """List the series that may not be published, and why; all names are pseudonyms.
+
+    Example: fairbank harvest held northfield-ct --counts
+    """
+    from fairbank.harvest.held import held_counts, held_series
+
+    found = held_series(node(ctx), dataset)
+    by_reason = held_counts(found)
+    if counts:
+        rows = [{"reason": reason.value, "series": count} for reason, count in by_reason.items()]
+        show_rows(rows, columns=("reason", "series"), format=format, empty="Nothing is held.")
+        return
+    say(", ".join(f"{reason.value}: {count}" for reason, count in by_reason.items()) or "Nothing is held.")
+    columns = ("series_uid", "subject", "modality", "source", "reason")
+    listed = [
+        {column: getattr(one, column) for column in columns[:-1]} | {"reason": one.reason.value}
+        for one in found
+    ]
+    show_rows(listed, columns=columns, format=format, empty="")
+
+
+@app.command()
 def preview(ctx: typer.Context, dataset: Annotated[str, _DATASET]) -> None:
     """Print exactly the record that would leave; nothing is staged.
 

@@ -16,10 +16,10 @@ from datetime import UTC, date, datetime
 
 from sqlalchemy import ColumnElement, and_, bindparam, delete, insert, or_
 from sqlalchemy import select as sql_select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from fairbank.deid.admitted import EVERYBODY, Admitted
-from fairbank.deid.identity import IDENTITY_FILE, IdentityStore
+from fairbank.deid.identity import IDENTITY_FILE, IdentityStore, KnownSubject
 from fairbank.harvest.consent import (
     EVERY_PROJECT,
     ConsentStatus,
@@ -37,6 +37,7 @@ from fairbank.release.node import Node
 
 NONE = "none"
 _CHUNK = 5000
+_Values = tuple[str, date | None, date | None]
 _OBJECTIONS = (ConsentStatus.REFUSED.value, ConsentStatus.WITHDRAWN.value)
 
 
@@ -140,32 +141,22 @@ def standing_of(session: Session, key: bytes, opened: Gate) -> Standing:
     return standing(_newest(session, opened.project, [key]).get(key), opened.day)
 
 
-def refresh(
-    session: Session, identity: IdentityStore, project: str, keys: Collection[bytes] | None = None
-) -> None:
-    """Work out anew which statement counts for each subject of a project, or for those of some keys only."""
-    subjects = {
-        known.pseudonym: known.consent_key
-        for known in identity.known_subjects(project)
-        if keys is None or known.consent_key in keys
+def refresh(session: Session, identity: IdentityStore, project: str) -> None:
+    """Work out anew which statement counts for each subject of a project."""
+    found = _newest(session, project)
+    wanted = {
+        known.pseudonym: _values(found.get(known.consent_key)) for known in identity.known_subjects(project)
     }
-    found = _newest(session, project, keys)
-    wanted = {pseudonym: _values(found.get(key)) for pseudonym, key in subjects.items()}
-    columns = (StandingRow.subject, StandingRow.status, StandingRow.valid_from, StandingRow.valid_until)
-    query = sql_select(*columns).where(StandingRow.project == project)
-    kept = {row[0]: tuple(row[1:]) for row in session.execute(query)}
-    changed = [one for one, values in wanted.items() if kept.get(one) != values]
-    gone = [] if keys is not None else [one for one in kept if one not in wanted]
-    _delete(session, project, [*(one for one in changed if one in kept), *gone])
-    if changed:
-        names = ("status", "valid_from", "valid_until")
-        session.execute(
-            insert(StandingRow),
-            [
-                {"project": project, "subject": one, **dict(zip(names, wanted[one], strict=True))}
-                for one in changed
-            ],
-        )
+    kept = _kept(session, project, None)
+    _write(session, project, wanted, kept)
+    _delete(session, project, [one for one in kept if one not in wanted])
+
+
+def refresh_some(session: Session, project: str, subjects: Collection[KnownSubject]) -> None:
+    """Work out anew which statement counts for some subjects of a project."""
+    found = _newest(session, project, [known.consent_key for known in subjects])
+    wanted = {known.pseudonym: _values(found.get(known.consent_key)) for known in subjects}
+    _write(session, project, wanted, _kept(session, project, list(wanted)))
 
 
 def statement_row(
@@ -189,15 +180,17 @@ def statement_row(
 def add_statements(session: Session, rows: Iterable[Mapping[str, object]]) -> int:
     """Add statements that are not there yet; return how many those are."""
     by_id = {str(row["id"]): dict(row) for row in rows}
-    ids = list(by_id)
-    known: set[str] = set()
-    for start in range(0, len(ids), _CHUNK):
-        query = sql_select(ConsentRow.id).where(ConsentRow.id.in_(ids[start : start + _CHUNK]))
-        known |= set(session.scalars(query))
+    known = known_statements(session, by_id)
     new = [row for one, row in by_id.items() if one not in known]
     if new:
         session.execute(insert(ConsentRow), new)
     return len(new)
+
+
+def known_statements(session: Session, ids: Iterable[str]) -> set[str]:
+    """Return which of some ids are those of statements on record."""
+    queries = [sql_select(ConsentRow.id).where(one) for one in _among(ConsentRow.id, list(ids))]
+    return {one for query in queries for one in session.scalars(query)}
 
 
 def _newest(session: Session, project: str, keys: Collection[bytes] | None = None) -> dict[bytes, Statement]:
@@ -211,14 +204,10 @@ def _newest(session: Session, project: str, keys: Collection[bytes] | None = Non
         ConsentRow.recorded,
     )
     query = sql_select(*columns).where(ConsentRow.project.in_((project, EVERY_PROJECT)))
-    words = None if keys is None else [key.hex() for key in keys]
     queries = (
         [query]
-        if words is None
-        else [
-            query.where(ConsentRow.consent_key.in_(words[at : at + _CHUNK]))
-            for at in range(0, len(words), _CHUNK)
-        ]
+        if keys is None
+        else [query.where(one) for one in _among(ConsentRow.consent_key, [key.hex() for key in keys])]
     )
     said: dict[str, list[Statement]] = defaultdict(list)
     for one in queries:
@@ -234,7 +223,43 @@ def _keys(found: Mapping[bytes, Statement], opened: Gate, *, admitted: bool) -> 
     )
 
 
-def _values(statement: Statement | None) -> tuple[str, date | None, date | None]:
+def _kept(session: Session, project: str, subjects: list[str] | None) -> dict[str, _Values]:
+    columns = (StandingRow.subject, StandingRow.status, StandingRow.valid_from, StandingRow.valid_until)
+    query = sql_select(*columns).where(StandingRow.project == project)
+    queries = (
+        [query] if subjects is None else [query.where(one) for one in _among(StandingRow.subject, subjects)]
+    )
+    return {row[0]: (row[1], row[2], row[3]) for one in queries for row in session.execute(one)}
+
+
+def _write(
+    session: Session, project: str, wanted: Mapping[str, _Values], kept: Mapping[str, _Values]
+) -> None:
+    changed = [one for one, values in wanted.items() if kept.get(one) != values]
+    _delete(session, project, [one for one in changed if one in kept])
+    if changed:
+        rows = []
+        for one in changed:
+            status, begin, end = wanted[one]
+            rows.append(
+                {
+                    "project": project,
+                    "subject": one,
+                    "status": status,
+                    "valid_from": begin,
+                    "valid_until": end,
+                }
+            )
+        session.execute(insert(StandingRow), rows)
+
+
+def _among(column: InstrumentedAttribute[str], values: list[str]) -> Iterator[ColumnElement[bool]]:
+    """Yield conditions that a column has one of many values, each short enough for any database."""
+    for start in range(0, len(values), _CHUNK):
+        yield column.in_(values[start : start + _CHUNK])
+
+
+def _values(statement: Statement | None) -> _Values:
     if statement is None:
         return (NONE, None, None)
     return (

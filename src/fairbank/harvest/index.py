@@ -33,7 +33,7 @@ from fairbank.harvest.reports import ItemResult, Progress, ProgressCallback, Run
 from fairbank.harvest.rows import SOFTWARE, header_values, sheet_values
 from fairbank.harvest.series import Aspect, Assessment, SeriesFacts, describe, group_series
 from fairbank.harvest.states import State
-from fairbank.harvest.store import DatasetRow, RunRow, SeriesRow
+from fairbank.harvest.store import DatasetRow, ItemRow, RunRow, SeriesRow
 from fairbank.harvest.verification import Hold, judge_stored
 from fairbank.ontology.record import HowKnown
 from fairbank.ontology.signed_objects import Pick, Selector, Unit
@@ -397,11 +397,20 @@ def _blank(session: Session, which: ColumnElement[bool]) -> int:
         if column.name not in _TOMBSTONE:
             empty = _EMPTY.get(column.type.python_type, {})
             values[column.name] = None if column.nullable else empty
-    gone = session.execute(
-        update(SeriesRow).where(which).values(values).returning(SeriesRow.id),
-        execution_options={"synchronize_session": False},
+    unsynchronised = {"synchronize_session": False}
+    gone = session.scalars(
+        update(SeriesRow).where(which).values(values).returning(SeriesRow.series_uid),
+        execution_options=unsynchronised,
+    ).all()
+    # Should consent come back, the next harvest describes them again although the archive has not changed them.
+    buried = sql_select(SeriesRow.series_uid).where(
+        SeriesRow.project == ItemRow.project, SeriesRow.gone == CONSENT_WITHDRAWN
     )
-    return len(gone.all())
+    session.execute(
+        update(ItemRow).where(ItemRow.series_uid.in_(buried)).values(version=""),
+        execution_options=unsynchronised,
+    )
+    return len(gone)
 
 
 def _begin(node: Node, project: str) -> RunRow:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from sqlalchemy import Table, delete
 from sqlalchemy.orm import Session
 
-from fairbank.database import NodeBase
+from fairbank import migrations
 from fairbank.deid.identity import Known
 from fairbank.harvest.consent import EVERY_PROJECT, ConsentStatus, Statement
 from fairbank.harvest.consents import add_statements, day_of, statement_row
@@ -47,7 +47,7 @@ def subject_tables() -> Iterator[Table]:
 
     So a table that comes to know subjects is emptied of them from its first day on.
     """
-    for name, table in sorted(NodeBase.metadata.tables.items()):
+    for name, table in sorted(migrations.metadata("node").tables.items()):
         if (
             name.startswith(_PREFIX)
             and name != SeriesRow.__tablename__
