@@ -40,7 +40,7 @@ FILES = {
 
 
 # The projects into which tests pull; those that need consent use `bare_node`.
-PROJECTS = ("liver", "brain", "lungs", "nothing", "thorax", "lung", "other")
+PROJECTS = ("liver", "brain", "lungs", "lung", "nothing", "other", "a", "b", "thorax")
 
 
 @contextlib.contextmanager

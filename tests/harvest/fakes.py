@@ -9,12 +9,12 @@ from functools import lru_cache
 from pathlib import Path
 
 from pydicom.dataset import Dataset
-from tests.deid.conftest import as_file
+from tests.deid.conftest import as_file, ct_dataset
 
 from fairbank.deid.facts import Recorder
 from fairbank.deid.pseudonyms import subject_value
 from fairbank.errors import Sensitive
-from fairbank.harvest.described import SeriesDescription, describe_datasets
+from fairbank.harvest.described import DeidMark, SeriesDescription, describe_datasets
 from fairbank.harvest.errors import HarvestError, NotInSource, SourceForbidden
 from fairbank.harvest.sources.protocol import (
     Capability,
@@ -186,8 +186,7 @@ class FakeSource:
 
 def header(series: FakeSeries) -> Dataset:
     """Return a header that says what the fake series is."""
-    dataset = Dataset()
-    dataset.SOPClassUID = "1.2.840.10008.5.1.4.1.1.2"
+    dataset = ct_dataset()
     dataset.PatientID = series.subject
     dataset.StudyInstanceUID = series.study
     dataset.SeriesInstanceUID = series.uid
@@ -196,7 +195,6 @@ def header(series: FakeSeries) -> Dataset:
     dataset.BodyPartExamined = series.body_part
     dataset.Manufacturer = "SIEMENS"
     dataset.StudyDate = "20200310"
-    dataset.PatientSex = "F"
     dataset.PatientAge = "061Y"
     dataset.SliceThickness = "1.25"
     return dataset
@@ -233,7 +231,9 @@ def described(series: FakeSeries) -> SeriesDescription:
 def _described(modality: str, body_part: str) -> SeriesDescription:
     plain = FakeSeries("P", "1", "1.1", modality=modality, body_part=body_part)
     recorder = Recorder("curator", EPOCH, "fairbank test")
-    return describe_datasets([header(plain)], recorder=recorder, expected_instances=1)
+    description = describe_datasets([header(plain)], recorder=recorder, expected_instances=1)
+    # What such archives hold is de-identified; tests of verification say otherwise where they want to.
+    return replace(description, mark=DeidMark("YES", ("made up",)))
 
 
 def later(days: float) -> datetime:

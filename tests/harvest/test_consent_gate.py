@@ -33,13 +33,14 @@ from fairbank.harvest.consent_table import Reading, read_consents
 from fairbank.harvest.consents import NONE, Gate, day_of, identity_of
 from fairbank.harvest.datasets import Description, define_dataset
 from fairbank.harvest.errors import NoLegalBasis, NothingRecorded, NothingToPublish
-from fairbank.harvest.index import CONSENT_WITHDRAWN, MISSING, index_store, publishable_series
+from fairbank.harvest.index import index_store, publishable_series
 from fairbank.harvest.legal_basis import record_basis, remove_basis
 from fairbank.harvest.records import build, publish
 from fairbank.harvest.reports import RunReport
 from fairbank.harvest.runs import PullOrder, pull
 from fairbank.harvest.sources.opening import add_source
 from fairbank.harvest.sources.protocol import SourceKind
+from fairbank.harvest.states import GoneReason, State
 from fairbank.harvest.store import SeriesRow
 from fairbank.ontology.record import CollectionKind
 from fairbank.ontology.signed_objects import Selector
@@ -47,6 +48,7 @@ from fairbank.release.node import Node, open_node
 from fairbank.settings import Settings
 
 ADA, BEN, CLEO, DAN = NUMBERS = ("HN-8843201", "HN-8843202", "HN-8843203", "HN-8843204")
+WITHDRAWN = GoneReason.CONSENT_WITHDRAWN.value
 HEAD = "patient;status;scope;valid until;recorded\n"
 ABOUT = Description("Lungs", "Made for the tests.", CollectionKind.TEST, data_use=("DUO:0000042",))
 
@@ -154,11 +156,11 @@ def test_who_objects_leaves_index_record_and_cohort_at_once(full: Node, word: st
     assert (done.series_out, done.here, done.elsewhere) == (2, 2, 0)
     assert counted(full) == 3
     with reading(full.engine) as session:
-        gone = session.scalars(select(SeriesRow).where(SeriesRow.state == MISSING)).all()
+        gone = session.scalars(select(SeriesRow).where(SeriesRow.state == State.TOMBSTONED.value)).all()
     assert {(row.gone, row.subject, row.study_uid, row.directory, row.modality) for row in gone} == {
-        (CONSENT_WITHDRAWN, "", "", "", "")
+        (WITHDRAWN, "", "", "", "unknown")
     }
-    assert {(row.instances, row.sex, row.acquisition_year) for row in gone} == {(0, "", None)}
+    assert {(row.instances, row.sex, row.acquisition_year) for row in gone} == {(0, "unknown", None)}
     report = index_store(full, "lungs")
     assert (report.files["no-consent"], report.missing) == (4, 0)
     assert counted(full) == 3
@@ -188,7 +190,7 @@ def test_consent_runs_out_although_nobody_indexes_again(full: Node) -> None:
     publish(full, "lungs")
     index_store(full, "lungs")
     with reading(full.engine) as session:
-        query = select(func.count()).where(SeriesRow.gone == CONSENT_WITHDRAWN)
+        query = select(func.count()).where(SeriesRow.gone == WITHDRAWN)
         assert session.scalar(query.select_from(SeriesRow)) == 2
 
 

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import getpass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from fairbank.cli import harvest_runs, node_sources
 from fairbank.cli.output import Format, FormatOption, say, show_fields, show_rows
 from fairbank.cli.progress import bar
 from fairbank.cli.session import node
 from fairbank.cli.variable_commands import app as variables_app
-
-if TYPE_CHECKING:
-    from fairbank.harvest.reports import RunReport
 
 app = typer.Typer(no_args_is_help=True, help="Connect an archive, index its series, publish what may leave.")
 app.add_typer(variables_app, name="variables")
@@ -35,12 +33,7 @@ def add_source(
 
     Example: fairbank harvest add-source archive https://xnat.example.org --user reader --password-file xnat.secret
     """
-    from fairbank.harvest.sources.opening import add_source as add
-    from fairbank.harvest.sources.protocol import SourceKind
-
-    kind = SourceKind.XNAT if location.startswith(("http://", "https://")) else SourceKind.FOLDER
-    add(node(ctx), name, kind=kind, location=location, user=user, secret_file=password_file)
-    say(f"The source {name} ({kind.value}) is remembered. Try it: fairbank harvest check {name}")
+    node_sources.remember(ctx, name, location, user=user, password_file=password_file)
 
 
 @app.command()
@@ -49,12 +42,7 @@ def sources(ctx: typer.Context, format: FormatOption = Format.TABLE) -> None:
 
     Example: fairbank harvest sources
     """
-    from fairbank.harvest.sources.opening import sources as listing
-
-    rows = [{"name": row.name, "kind": row.kind, "location": row.location} for row in listing(node(ctx))]
-    show_rows(
-        rows, columns=("name", "kind", "location"), format=format, empty="No source yet: harvest add-source."
-    )
+    node_sources.show_sources(ctx, format)
 
 
 @app.command()
@@ -67,15 +55,7 @@ def check(
 
     Example: fairbank harvest check archive
     """
-    import contextlib
-
-    from fairbank.harvest.sources.opening import open_source
-
-    with contextlib.closing(open_source(node(ctx), source)) as opened:
-        version = opened.check().version
-        rows = [{"project": found.id, "title": found.title} for found in opened.list_containers()]
-    say(f"{source} answers: {version}")
-    show_rows(rows, columns=("project", "title"), format=format, empty="It shows no project to this user.")
+    node_sources.try_source(ctx, source, format)
 
 
 @app.command()
@@ -90,6 +70,9 @@ def pull(
     trust_pixels: Annotated[
         str, typer.Option(help="strict, ultrasound or reviewed: what is believed of pixels that say nothing.")
     ] = "strict",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what would be done; fetch and write nothing.")
+    ] = False,
     format: FormatOption = Format.TABLE,
 ) -> None:
     """De-identify what is new in an archive's project into the research store.
@@ -98,7 +81,7 @@ def pull(
     """
     from fairbank.deid.admission import PixelTrust
     from fairbank.deid.profiles import Profile
-    from fairbank.harvest.runs import PullOrder
+    from fairbank.harvest.runs import PullOrder, rehearse_pull
     from fairbank.harvest.runs import pull as run
 
     order = PullOrder(
@@ -109,9 +92,15 @@ def pull(
         profile=Profile(_word(profile, [one.value for one in Profile])),
         trust=PixelTrust(_word(trust_pixels, [one.value for one in PixelTrust])),
     )
+    if dry_run:
+        harvest_runs.show_forecast(rehearse_pull(node(ctx), order), format)
+        return
     with bar(f"Pulling {container}") as progress:
         report = run(node(ctx), order, progress=progress)
-    _show_report(report, format)
+    harvest_runs.show_report(report, format)
+
+
+harvest_runs.add_to(app)
 
 
 @app.command()
@@ -124,7 +113,7 @@ def index(ctx: typer.Context, dataset: Annotated[str, _DATASET], format: FormatO
 
     with bar(f"Indexing {dataset}") as progress:
         report = index_store(node(ctx), dataset, progress=progress)
-    _show_report(report, format)
+    harvest_runs.show_report(report, format)
 
 
 @app.command()
@@ -210,14 +199,3 @@ def _word(given: str, known: list[str]) -> str:
     if given not in known:
         raise typer.BadParameter(f"{given!r} is not one of {', '.join(known)}")
     return given
-
-
-def _show_report(report: RunReport, format: Format) -> None:
-    fields: dict[str, object] = {"run": report.id}
-    fields |= {f"series {status}": count for status, count in report.items.items()}
-    fields |= {f"files {word}": count for word, count in report.files.items()}
-    fields["missing since last time"] = report.missing
-    fields["complete"] = report.complete
-    show_fields(fields, format=format)
-    if report.failed:
-        raise typer.Exit(1)

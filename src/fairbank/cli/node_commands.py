@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fairbank.cli import consent_commands, node_jobs, trust_commands
+from fairbank.cli import consent_commands, node_jobs, node_sources, trust_commands
 from fairbank.cli.output import Format, FormatOption, say, show_fields, show_rows
 from fairbank.cli.prompts import read_text
 from fairbank.cli.session import CLOCK, node, settings
@@ -209,9 +209,8 @@ def content(
 
 node_jobs.add_to(app)
 app.add_typer(consent_commands.app, name="consent")
-_source = typer.Typer(no_args_is_help=True, help="Decide which archives' own de-identification is accepted.")
-trust_commands.add_to(_source)
-app.add_typer(_source, name="source")
+trust_commands.add_to(node_sources.app)
+app.add_typer(node_sources.app, name="source")
 
 
 def _described(opened: Node) -> dict[str, object]:

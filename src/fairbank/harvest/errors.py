@@ -16,19 +16,18 @@ FairbankError
     ├── UnreadableHeader      FB-HARV-013
     ├── SourceGivenUp         FB-HARV-020   (a SourceUnreachable)
     ├── AnswerTooLarge        FB-HARV-021   (a SourceFailed)
+    ├── NotDescribable        FB-HARV-022
+    ├── AnotherWay            FB-HARV-023
+    ├── NothingHeld           FB-HARV-024
     ├── QueryRefused          FB-HARV-030   (a SourceFailed)
     ├── ColumnsLeftOut        FB-HARV-031   (a SourceFailed)
     ├── BadTable              FB-HARV-050
     ├── BadMapping            FB-HARV-051
     ├── IdentifyingColumn     FB-HARV-052
     ├── VariableOfAnother     FB-HARV-053
-    ├── BadRow                FB-HARV-054
     ├── BadConsentFile        FB-HARV-060
     ├── NoLegalBasis          FB-HARV-061
-    ├── NothingRecorded       FB-HARV-062
-    ├── NotDescribable        FB-HARV-022
-    ├── AnotherWay            FB-HARV-023
-    └── NothingHeld           FB-HARV-024
+    └── NothingRecorded       FB-HARV-062
 
 A message names a source by the name it has at the node, never by host, and a file by its local reference.
 """
@@ -142,6 +141,27 @@ class AnswerTooLarge(SourceFailed):
     kind = Kind.TOO_LARGE
 
 
+class NotDescribable(HarvestError):
+    """A source neither describes its series nor gives their files."""
+
+    code = "FB-HARV-022"
+    kind = Kind.MISUSE
+
+
+class AnotherWay(HarvestError):
+    """A container already comes to the project in the other of the two ways, pulled or described."""
+
+    code = "FB-HARV-023"
+    kind = Kind.CONFLICT
+
+
+class NothingHeld(HarvestError):
+    """There are no deletions that wait for a curator's word."""
+
+    code = "FB-HARV-024"
+    kind = Kind.NOT_FOUND
+
+
 class QueryRefused(SourceFailed):
     """The archive does not understand what it is asked, or will not answer it."""
 
@@ -182,13 +202,6 @@ class VariableOfAnother(HarvestError):
     kind = Kind.CONFLICT
 
 
-class BadRow(HarvestError):
-    """One row of a table, or one sidecar or resource, does not describe a series."""
-
-    code = "FB-HARV-054"
-    kind = Kind.FAILED
-
-
 class BadConsentFile(HarvestError):
     """A file of consents cannot be read as one at all; faults of single rows are results, not errors."""
 
@@ -207,24 +220,3 @@ class NothingRecorded(HarvestError):
     """A legal basis or a trust is to be removed that is not on record."""
 
     code = "FB-HARV-062"
-
-
-class NotDescribable(HarvestError):
-    """A source neither describes its series nor gives their files."""
-
-    code = "FB-HARV-022"
-    kind = Kind.MISUSE
-
-
-class AnotherWay(HarvestError):
-    """A container already comes to the project in the other of the two ways, pulled or described."""
-
-    code = "FB-HARV-023"
-    kind = Kind.CONFLICT
-
-
-class NothingHeld(HarvestError):
-    """There are no deletions that wait for a curator's word."""
-
-    code = "FB-HARV-024"
-    kind = Kind.NOT_FOUND

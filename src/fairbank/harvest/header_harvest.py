@@ -18,8 +18,10 @@ from fairbank.deid.facts import Recorder
 from fairbank.deid.identity import IDENTITY_FILE, IdentityStore, checked_project
 from fairbank.deid.outcomes import Status
 from fairbank.harvest.bookkeeping import Route, begin_run, check_way, end_run, progress_of
+from fairbank.harvest.consents import admitted, gate
 from fairbank.harvest.errors import NotDescribable
 from fairbank.harvest.fetched_headers import FetchedHeaders
+from fairbank.harvest.gatekeeper import Gatekeeper, settle
 from fairbank.harvest.intake import Intake
 from fairbank.harvest.looks import Forecast, Seen, choose_look, conclude, forecast, look_at
 from fairbank.harvest.reports import (
@@ -44,7 +46,7 @@ from fairbank.harvest.sources.protocol import (
 )
 from fairbank.harvest.store import RunRow
 from fairbank.harvest.sync import Look, is_due
-from fairbank.harvest.verdicts import Judge, admit_all
+from fairbank.harvest.verdicts import Judge
 from fairbank.release.node import Node
 
 _MOST_RESULTS = 1000
@@ -77,11 +79,15 @@ class HarvestOrder:
 
 
 def harvest(
-    node: Node, order: HarvestOrder, *, judge: Judge = admit_all, progress: ProgressCallback | None = None
+    node: Node, order: HarvestOrder, *, judge: Judge | None = None, progress: ProgressCallback | None = None
 ) -> RunReport:
     """Describe in the index what is new or changed in a container of a source of this node.
 
+    Args:
+        judge: who decides which series come in, and which of them may be published; by default the `Gatekeeper`.
+
     Raises:
+        NoLegalBasis: if neither consent nor another basis covers anybody of the project; nothing is asked for then.
         UnknownSource: if the node has no such source.
         NotInSource, SourceForbidden: if the source does not show the container, and never did.
         NotDescribable: if the source can neither describe series nor give their files.
@@ -98,12 +104,14 @@ def harvest_from(
     order: HarvestOrder,
     source: Source,
     *,
-    judge: Judge = admit_all,
+    judge: Judge | None = None,
     progress: ProgressCallback | None = None,
 ) -> RunReport:
     """Describe in the index what is new or changed in a container of an opened source; see `harvest`."""
     with reading(node.engine) as session:
         check_way(session, order.route, RunKind.HARVEST)
+        if judge is None:
+            admitted(session, gate(session, order.project, at=node.clock.now()))
     describer = _describer(node, order, source)
     checked = source.check()
     plan = _begin_look(node, order, source)
@@ -114,6 +122,7 @@ def harvest_from(
     )
     try:
         with contextlib.closing(_identity(node)) as identity:
+            settle(node, order.project, identity)
             intake = Intake(
                 node,
                 order.route,
@@ -121,11 +130,12 @@ def harvest_from(
                 stamp=plan.stamp,
                 describer=describer,
                 identity=identity,
-                judge=judge,
+                judge=judge or Gatekeeper(node, order.route, identity),
                 archive=_archive(source, order.container),
                 tally=tally,
             )
             results = _take_all(intake, seen.plan.work, node.settings.harvest_page_items, progress)
+            settle(node, order.project, identity)
     except Exception:
         _fail(node, run.id, tally)
         raise

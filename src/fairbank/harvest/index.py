@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import groupby
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy import ColumnElement, and_, bindparam, not_, or_, update
 from sqlalchemy import select as sql_select
@@ -30,9 +29,9 @@ from fairbank.harvest.datasets import dataset_of
 from fairbank.harvest.errors import NotInSource, UnreadableHeader
 from fairbank.harvest.headers import InstanceHeader, read_header
 from fairbank.harvest.reports import ItemResult, Progress, ProgressCallback, RunKind, RunReport, RunState
-from fairbank.harvest.rows import SOFTWARE, header_values, sheet_values
+from fairbank.harvest.rows import SOFTWARE, blank_values, header_values, sheet_values
 from fairbank.harvest.series import Aspect, Assessment, SeriesFacts, describe, group_series
-from fairbank.harvest.states import State
+from fairbank.harvest.states import GoneReason, State
 from fairbank.harvest.store import DatasetRow, ItemRow, RunRow, SeriesRow
 from fairbank.harvest.verification import Hold, judge_stored
 from fairbank.ontology.record import HowKnown
@@ -42,12 +41,8 @@ from fairbank.signing import file_digest
 
 LIVE = State.LIVE.value
 MISSING = State.MISSING.value
-CONSENT_WITHDRAWN = "consent_withdrawn"
 NO_CONSENT = Reason.NO_CONSENT.value
 _PAGE = 50
-# What a row without consent keeps: by which name it was known, when and why it went.
-_EMPTY: dict[type, Any] = {str: "", int: 0, float: 0.0, bool: False}
-_TOMBSTONE = frozenset({"id", "project", "series_uid", "state", "source", "gone", "run", "seen"})
 
 
 # A round at a site asks for its whole cohort, twice: only the columns that a cohort needs, put together once.
@@ -64,9 +59,9 @@ _LIVE_SERIES = (
     .where(
         SeriesRow.project == bindparam("project"),
         SeriesRow.state == LIVE,
+        SeriesRow.held.is_(None),
         # A series that an archive only describes has no files here that a job could read.
         SeriesRow.directory != "",
-        SeriesRow.held.is_(None),
         SeriesRow.instances >= bindparam("instances"),
     )
     .order_by(SeriesRow.series_uid)
@@ -141,7 +136,7 @@ def close_to(session: Session, opened: Gate) -> int:
     """
     out = and_(
         SeriesRow.project == opened.project,
-        or_(SeriesRow.state == LIVE, SeriesRow.gone.is_distinct_from(CONSENT_WITHDRAWN)),
+        or_(SeriesRow.state == LIVE, SeriesRow.gone.is_distinct_from(GoneReason.CONSENT_WITHDRAWN.value)),
         not_(opened.admits_row()),
     )
     return _blank(session, out)
@@ -391,12 +386,13 @@ def _content_digest(digests: _Digests) -> str:
 
 
 def _blank(session: Session, which: ColumnElement[bool]) -> int:
-    """Turn rows into tombstones: each column that says anything of a series is emptied, whatever it is."""
-    values: dict[str, Any] = {"state": MISSING, "gone": CONSENT_WITHDRAWN}
-    for column in SeriesRow.metadata.tables[SeriesRow.__tablename__].columns:
-        if column.name not in _TOMBSTONE:
-            empty = _EMPTY.get(column.type.python_type, {})
-            values[column.name] = None if column.nullable else empty
+    """Turn rows into tombstones of subjects who may no longer be in the index; return how many."""
+    values = blank_values() | {
+        "state": State.TOMBSTONED.value,
+        "held": None,
+        "gone": GoneReason.CONSENT_WITHDRAWN.value,
+        "directory": "",
+    }
     unsynchronised = {"synchronize_session": False}
     gone = session.scalars(
         update(SeriesRow).where(which).values(values).returning(SeriesRow.series_uid),
@@ -404,7 +400,7 @@ def _blank(session: Session, which: ColumnElement[bool]) -> int:
     ).all()
     # Should consent come back, the next harvest describes them again although the archive has not changed them.
     buried = sql_select(SeriesRow.series_uid).where(
-        SeriesRow.project == ItemRow.project, SeriesRow.gone == CONSENT_WITHDRAWN
+        SeriesRow.project == ItemRow.project, SeriesRow.gone == GoneReason.CONSENT_WITHDRAWN.value
     )
     session.execute(
         update(ItemRow).where(ItemRow.series_uid.in_(buried)).values(version=""),

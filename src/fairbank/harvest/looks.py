@@ -56,7 +56,7 @@ from fairbank.release.node import Node
 
 _CONTAINER_LOST = "lost"
 # An item that a feed names is done again even if its version is the same; no stamp is like this one.
-_DO_AGAIN = "\x1f"
+DO_AGAIN = "\x1f"
 
 
 @dataclass(slots=True)
@@ -218,7 +218,7 @@ def _whole(
         plan = compare(
             known_items(session, route),
             snapshot.items,
-            stamp=lambda item: _DO_AGAIN if item.local_id in named else stamp(item),
+            stamp=lambda item: DO_AGAIN if item.local_id in named else stamp(item),
             complete=snapshot.complete,
         )
     complete = snapshot.complete

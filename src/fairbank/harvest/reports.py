@@ -53,6 +53,7 @@ class Tally:
         added: never seen before.
         updated: known, and otherwise than before.
         unchanged: known, and as before.
+        unchanged_files: how many files those have.
         shared: another item already stands for the same series.
         left_out: may not be in the index.
         errors: could not be taken; tried again by the next run.
@@ -66,6 +67,7 @@ class Tally:
     added: int = 0
     updated: int = 0
     unchanged: int = 0
+    unchanged_files: int = 0
     shared: int = 0
     left_out: int = 0
     errors: int = 0
@@ -85,7 +87,7 @@ class RunReport:
     """A finished run.
 
     Attributes:
-        results: what became of each item; of a harvest only of those that failed, and of the first thousand.
+        results: what became of each item that was not unchanged; of a harvest only of the first thousand that failed.
         missing: items that were there before and are no longer.
         complete: whether the source said all that it holds.
         tally: how the items of a container ended; None for a run over the research store.
@@ -105,19 +107,25 @@ class RunReport:
         """Return how many items ended with which status."""
         if self.kind is RunKind.HARVEST and self.tally is not None:
             tally = self.tally
-            found = {
-                Status.OK: tally.added + tally.updated,
+            ended = {
+                Status.OK: tally.added + tally.updated + tally.returned,
                 Status.NOT_NEEDED: tally.unchanged + tally.shared,
                 Status.IMPOSSIBLE: tally.left_out,
                 Status.ERROR: tally.errors,
             }
-            return {status.value: count for status, count in found.items() if count}
-        return dict(Counter(result.status.value for result in self.results))
+            return {status.value: count for status, count in ended.items() if count}
+        found = Counter(result.status.value for result in self.results)
+        if self.tally is not None and self.tally.unchanged:
+            found[Status.NOT_NEEDED.value] += self.tally.unchanged
+        return dict(found)
 
     @property
     def files(self) -> dict[str, int]:
         """Return how many files ended how."""
-        return added(result.files for result in self.results)
+        unchanged = self.tally.unchanged_files if self.tally is not None else 0
+        return added(
+            [*(result.files for result in self.results), {"unchanged": unchanged} if unchanged else {}]
+        )
 
     @property
     def failed(self) -> int:

@@ -9,11 +9,12 @@ from __future__ import annotations
 import contextlib
 import tempfile
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from fairbank.database import reading, writing
 from fairbank.deid.admission import PixelTrust
@@ -24,16 +25,25 @@ from fairbank.deid.outcomes import Outcome, Reason, Status
 from fairbank.deid.pipeline import Site, deidentify
 from fairbank.deid.profiles import Profile
 from fairbank.deid.research_store import ResearchStore
-from fairbank.errors import FairbankError, Sensitive
-from fairbank.harvest.bookkeeping import Route, check_way
+from fairbank.errors import Sensitive
+from fairbank.harvest.bookkeeping import Route, begin_run, check_way, end_run, noted, put_items
 from fairbank.harvest.consents import admitted, gate
 from fairbank.harvest.errors import HarvestError, SourceLoginRefused, SourceUnreachable
-from fairbank.harvest.index import LIVE, MISSING
-from fairbank.harvest.reports import ItemResult, Progress, ProgressCallback, RunKind, RunReport, RunState
+from fairbank.harvest.looks import DO_AGAIN, Forecast, Seen, conclude, forecast, look_at
+from fairbank.harvest.reports import (
+    ItemResult,
+    Progress,
+    ProgressCallback,
+    RunKind,
+    RunReport,
+    RunState,
+    Tally,
+)
 from fairbank.harvest.rows import SOFTWARE
 from fairbank.harvest.sources.opening import open_source
-from fairbank.harvest.sources.protocol import Item, Snapshot, Source
-from fairbank.harvest.store import ItemRow, RunRow
+from fairbank.harvest.sources.protocol import Item, Source
+from fairbank.harvest.states import State
+from fairbank.harvest.sync import Look
 from fairbank.release.node import Node
 
 INCOMING = "incoming"
@@ -59,6 +69,15 @@ class PullOrder:
     trust: PixelTrust = PixelTrust.STRICT
     again: bool = False
 
+    @property
+    def route(self) -> Route:
+        """Return where the series come from and go to."""
+        return Route(self.source, self.container, self.project)
+
+    def stamp(self, item: Item) -> str:
+        """Return under what an item is noted once it is done: another profile, trust or tool does it again."""
+        return f"{item.version} {self.profile.value} {self.trust.value} {SOFTWARE}"
+
 
 def pull(node: Node, order: PullOrder, *, progress: ProgressCallback | None = None) -> RunReport:
     """Fetch what is new in a container, de-identify it, and put it into the research store.
@@ -66,29 +85,72 @@ def pull(node: Node, order: PullOrder, *, progress: ProgressCallback | None = No
     Raises:
         UnknownSource: if the node has no such source.
         NoLegalBasis: if neither consent nor another basis covers anybody of the project; nothing is asked for then.
-        NotInSource: if the source has no such container.
+        NotInSource, SourceForbidden: if the source does not show the container, and never did.
+        AnotherWay: if the container's headers are harvested into the project already.
         SourceUnreachable, SourceLoginRefused: if the archive goes away; what is done stays done.
         StoreNotWritable: if the research store cannot take a file; what is done stays done.
     """
     checked_project(order.project)
-    with reading(node.engine) as session:
-        check_way(session, Route(order.source, order.container, order.project), RunKind.PULL)
-        may = admitted(session, gate(session, order.project, at=node.clock.now()))
     with contextlib.closing(open_source(node, order.source)) as source:
-        version = source.check().version
-        snapshot = source.snapshot(order.container)
-        run = _begin(node, order, source, version)
-        try:
-            results = _Pull(node, order, source, snapshot, run.id, may, progress).all_items()
-        except FairbankError:
-            _finish(node, run.id, RunState.FAILED, {})
-            raise
-    missing = _mark_missing(node, order, snapshot)
+        return pull_from(node, order, source, progress=progress)
+
+
+def pull_from(
+    node: Node, order: PullOrder, source: Source, *, progress: ProgressCallback | None = None
+) -> RunReport:
+    """Fetch what is new in a container of an opened source; see `pull`."""
+    with reading(node.engine) as session:
+        may = admitted(session, gate(session, order.project, at=node.clock.now()))
+        check_way(session, order.route, RunKind.PULL)
+    checked = source.check()
+    seen = _look(node, order, source)
+    tally = Tally(unchanged=seen.plan.unchanged, unchanged_files=seen.plan.unchanged_files)
+    with writing(node.engine) as session:
+        run = begin_run(
+            node,
+            session,
+            order.route,
+            kind=RunKind.PULL,
+            source=source,
+            version=checked.version,
+            profile=order.profile.value,
+        )
+    try:
+        results = _Pull(node, order, source, seen.plan.work, run.id, may, tally, progress).all_items()
+    except Exception:
+        with writing(node.engine) as session:
+            end_run(session, run.id, RunState.FAILED, at=node.clock.now(), counts={"tally": tally.as_json()})
+        raise
     report = RunReport(
-        run.id, RunKind.PULL, run.started, node.clock.now(), tuple(results), missing, snapshot.complete
+        run.id,
+        RunKind.PULL,
+        run.started,
+        node.clock.now(),
+        tuple(results),
+        missing=0,
+        complete=seen.complete,
+        tally=tally,
     )
-    _finish(node, run.id, RunState.FINISHED, report.counts())
-    return report
+    return conclude(node, order.route, seen, report, clock_offset_s=checked.clock_offset_s)
+
+
+def rehearse_pull(node: Node, order: PullOrder) -> Forecast:
+    """Return what a pull would do, without fetching or writing anything; see `pull` for what it raises."""
+    checked_project(order.project)
+    with contextlib.closing(open_source(node, order.source)) as source:
+        with reading(node.engine) as session:
+            check_way(session, order.route, RunKind.PULL)
+        source.check()
+        return forecast(node, order.route, _look(node, order, source))
+
+
+def _look(node: Node, order: PullOrder, source: Source) -> Seen:
+    """Look at the whole container; what is done under the same profile, tool and trust is done."""
+
+    def stamp(item: Item) -> str:
+        return DO_AGAIN if order.again else order.stamp(item)
+
+    return look_at(node, source, order.route, look=Look.WHOLE, stamp=stamp)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,17 +202,19 @@ class _Pull:
         node: Node,
         order: PullOrder,
         source: Source,
-        snapshot: Snapshot,
+        items: Sequence[Item],
         run: str,
         may: Admitted,
+        tally: Tally,
         progress: ProgressCallback | None,
     ) -> None:
         self._node = node
         self._order = order
         self._source = source
-        self._items = snapshot.items
+        self._items = items
         self._run = run
         self._may = may
+        self._tally = tally
         self._progress = progress
         self._files = 0
         self._results: list[ItemResult] = []
@@ -159,7 +223,7 @@ class _Pull:
         self._closing: deque[_Open] = deque()
 
     def all_items(self) -> list[ItemResult]:
-        """Clean all items and return their results in the order of the snapshot."""
+        """Clean all items and return their results in their order."""
         settings = self._node.settings
         identity = IdentityStore.open_or_create(settings.home / IDENTITY_FILE, clock=self._node.clock)
         site = Site(identity, ResearchStore(settings.store_path), self._node.engine, self._node.clock)
@@ -182,12 +246,8 @@ class _Pull:
         return sorted(self._results, key=lambda result: int(result.reference.rpartition("#")[2]))
 
     def _instances(self) -> Iterator[_SourceFile]:
-        done = {} if self._order.again else self._done()
         for number, item in enumerate(self._items, start=1):
             opened = _Open(number, item)
-            if done.get(item.local_id) == item.version:
-                self._give(ItemResult(f"series #{number}", Status.NOT_NEEDED, {"unchanged": item.files or 0}))
-                continue
             yield from self._fetched(opened)
             self._closing.append(opened)
 
@@ -213,96 +273,40 @@ class _Pull:
             opened = self._closing.popleft()
             result = opened.result()
             with writing(self._node.engine) as session:
-                session.merge(
-                    ItemRow(
-                        source=self._order.source,
-                        container=self._order.container,
-                        project=self._order.project,
-                        local_id=opened.item.local_id,
-                        # Without a version the next run takes it again: it was in error, or consent may come.
-                        version="" if opened.unsettled else self._stamp(opened.item),
-                        digest="",
-                        series_uid=None,
-                        state=LIVE,
-                        misses=0,
-                        reason=None,
-                        gone=None,
-                        results=result.files,
-                        run=self._run,
-                    )
-                )
+                self._note(session, opened, result)
             self._give(result)
+
+    def _note(self, session: Session, opened: _Open, result: ItemResult) -> None:
+        """Note what became of an item; an unsettled one gets no version, so that the next run takes it again."""
+        route, item = self._order.route, opened.item
+        known = noted(session, route, [item.local_id]).get(item.local_id)
+        row = {
+            "version": "" if opened.unsettled else self._order.stamp(item),
+            "digest": "",
+            "series_uid": None,
+            "state": State.LIVE.value,
+            "misses": 0,
+            "reason": None,
+            "gone": None,
+            "results": result.files,
+            "run": self._run,
+        }
+        put_items(session, [route.key(item.local_id) | row])
+        self._count(known, result.status)
+
+    def _count(self, known: Mapping[str, Any] | None, status: Status) -> None:
+        if status is Status.ERROR:
+            self._tally.errors += 1
+        elif status is Status.IMPOSSIBLE:
+            self._tally.left_out += 1
+        elif known is not None and known["state"] == State.TOMBSTONED:
+            self._tally.returned += 1
+        elif known is None or not known["version"]:
+            self._tally.added += 1
+        else:
+            self._tally.updated += 1
 
     def _give(self, result: ItemResult) -> None:
         self._results.append(result)
         if self._progress is not None:
             self._progress(Progress(len(self._results), len(self._items), result))
-
-    def _done(self) -> dict[str, str]:
-        """Return the version of each item that is done under the same profile, tool and trust."""
-        with reading(self._node.engine) as session:
-            rows = session.scalars(
-                select(ItemRow).where(
-                    ItemRow.source == self._order.source,
-                    ItemRow.container == self._order.container,
-                    ItemRow.project == self._order.project,
-                )
-            )
-            stamps = {row.local_id: row.version for row in rows}
-        return {
-            item.local_id: item.version
-            for item in self._items
-            if stamps.get(item.local_id) == self._stamp(item)
-        }
-
-    def _stamp(self, item: Item) -> str:
-        return f"{item.version} {self._order.profile.value} {self._order.trust.value} {SOFTWARE}"
-
-
-def _begin(node: Node, order: PullOrder, source: Source, version: str) -> RunRow:
-    run = RunRow(
-        id=node.clock.new_id(),
-        kind=RunKind.PULL.value,
-        source=order.source,
-        source_kind=source.kind.value,
-        source_version=version,
-        container=order.container,
-        project=order.project,
-        state=RunState.RUNNING.value,
-        software=SOFTWARE,
-        profile=order.profile.value,
-        started=node.clock.now(),
-        ended=None,
-        counts={},
-    )
-    with writing(node.engine) as session:
-        session.add(run)
-    return run
-
-
-def _finish(node: Node, run: str, state: RunState, counts: dict[str, object]) -> None:
-    with writing(node.engine) as session:
-        row = session.get_one(RunRow, run)
-        row.state, row.ended, row.counts = state.value, node.clock.now(), counts
-
-
-def _mark_missing(node: Node, order: PullOrder, snapshot: Snapshot) -> int:
-    """Mark items that a complete snapshot no longer lists; their cleaned files stay until somebody decides."""
-    if not snapshot.complete:
-        return 0
-    present = {item.local_id for item in snapshot.items}
-    missing = 0
-    with writing(node.engine) as session:
-        rows = session.scalars(
-            select(ItemRow).where(
-                ItemRow.source == order.source,
-                ItemRow.container == order.container,
-                ItemRow.project == order.project,
-                ItemRow.state == LIVE,
-            )
-        )
-        for row in rows:
-            if row.local_id not in present:
-                row.state, row.version = MISSING, ""
-                missing += 1
-    return missing

@@ -63,6 +63,7 @@ class Plan:
         work: items that are new or changed, or that failed before, in the order of their ids.
         new: how many of them were never seen before.
         unchanged: how many items are done and as they were.
+        unchanged_files: how many files those have, as far as the source says.
         returned: items that are as they were and had been missing, so only that is to be noted.
         absent: known items that are not listed; empty if the listing is not complete.
         known: how many items were known and not gone.
@@ -71,6 +72,7 @@ class Plan:
     work: list[Item] = field(default_factory=list)
     new: int = 0
     unchanged: int = 0
+    unchanged_files: int = 0
     returned: list[Known] = field(default_factory=list)
     absent: list[Known] = field(default_factory=list)
     known: int = 0
@@ -105,6 +107,7 @@ def compare(known: Iterable[Known], items: Sequence[Item], *, stamp: Stamp, comp
             plan.work.append(item)
         else:
             plan.unchanged += 1
+            plan.unchanged_files += item.files or 0
             if before.state is not State.LIVE or before.misses:
                 plan.returned.append(before)
         before = _next(noted, plan)

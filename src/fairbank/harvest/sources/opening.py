@@ -113,6 +113,12 @@ def add_source(
         BadDefinition: if something is missing for this kind, or an option is not one of it.
         UnsafeSecret: if the password file is missing, empty, or readable by others.
     """
+    if kind not in _KINDS:
+        raise BadDefinition(
+            f"A {kind.words} cannot be added.",
+            why=f"What can be added: {', '.join(one.value for one in known_kinds())}.",
+            todo="Choose one of these.",
+        )
     known = _KINDS[kind]
     given = dict(options or {})
     if known.schemes and not location.startswith(known.schemes):
@@ -163,15 +169,7 @@ def open_source(node: Node, name: str) -> Source:
         UnknownSource: if none has this name.
         UnsafeSecret: if its password file can no longer be used.
     """
-    with reading(node.engine) as session:
-        row = session.get(SourceRow, name)
-    if row is None:
-        known = ", ".join(source.name for source in sources(node)) or "none"
-        raise UnknownSource(
-            f"This node has no source {name[:80]!r}.",
-            why=f"Its sources are: {known}.",
-            todo="Check the spelling, or add the source first.",
-        )
+    row = source_row(node, name)
     place = Place(
         name=row.name,
         location=row.location,
@@ -181,6 +179,34 @@ def open_source(node: Node, name: str) -> Source:
         settings=node.settings,
     )
     return _KINDS[SourceKind(row.kind)].open(place)
+
+
+def source_row(node: Node, name: str) -> SourceRow:
+    """Return what the node remembers of a source.
+
+    Raises:
+        UnknownSource: if none has this name.
+    """
+    with reading(node.engine) as session:
+        row = session.get(SourceRow, name)
+    if row is None:
+        known = ", ".join(source.name for source in sources(node)) or "none"
+        raise UnknownSource(
+            f"This node has no source {name[:80]!r}.",
+            why=f"Its sources are: {known}.",
+            todo="Check the spelling, or add the source first.",
+        )
+    return row
+
+
+def options_of(kind: SourceKind) -> Mapping[str, str]:
+    """Return the options that sources of a kind take, each with what it means."""
+    return _KINDS[kind].options if kind in _KINDS else {}
+
+
+def known_kinds() -> list[SourceKind]:
+    """Return the kinds of source that can be added."""
+    return [kind for kind in SourceKind if kind in _KINDS]
 
 
 def _audit(node: Node, session: Session, act: str, target: str) -> None:
