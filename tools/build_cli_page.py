@@ -60,6 +60,7 @@ ACTS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("remember an archive", (C,), "harvest add-source"),
     ("list the archives", (C,), "harvest sources"),
     ("try an archive", (C,), "harvest check"),
+    ("read what a source states, and keep nothing", (C,), "harvest rehearse"),
     ("pull a project through de-identification", (C,), "harvest pull"),
     ("describe an archive that is de-identified already", (C,), "harvest run"),
     ("see what is there, missing, gone or held", (C,), "harvest status"),

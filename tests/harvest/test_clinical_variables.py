@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import select
 
 from fairbank.database import reading, writing
-from fairbank.deid.identity import IdentityStore, Known
+from fairbank.deid.identity import IDENTITY_FILE, IdentityStore, Known
 from fairbank.deid.pseudonyms import subject_value
 from fairbank.harvest.clinical import store
 from fairbank.harvest.clinical.importing import ImportReport, import_variables
@@ -21,7 +21,6 @@ from fairbank.harvest.datasets import Description, define_dataset
 from fairbank.harvest.errors import BadMapping, BadTable, IdentifyingColumn, VariableOfAnother
 from fairbank.harvest.index import LIVE
 from fairbank.harvest.records import preview
-from fairbank.harvest.runs import IDENTITY_FILE
 from fairbank.harvest.series import Aspect
 from fairbank.harvest.store import RunRow, SeriesRow
 from fairbank.harvest.subject_withdrawal import forget_subject

@@ -59,6 +59,30 @@ def check(
 
 
 @app.command()
+def rehearse(
+    ctx: typer.Context,
+    source: Annotated[
+        str, typer.Argument(help="Name of a source that describes series: a table, BIDS, FHIR.")
+    ],
+    container: Annotated[str, typer.Argument(help="One of the containers that 'harvest check' lists.")],
+    format: FormatOption = Format.TABLE,
+) -> None:
+    """Read what a source states of its series and keep nothing; what is wrong is told by row or number.
+
+    Example: fairbank harvest rehearse registry brains
+    """
+    from fairbank.harvest.rehearsal import rehearse as look
+
+    found = look(node(ctx), source, container)
+    for problem in found.problems:
+        say(problem)
+    fields = {"series": found.series, "described": found.described, "subjects": found.subjects}
+    show_fields(fields | {f"{name} known": number for name, number in found.known.items()}, format=format)
+    if found.described < found.series:
+        raise typer.Exit(1)
+
+
+@app.command()
 def pull(
     ctx: typer.Context,
     source: Annotated[str, typer.Argument(help="Name of the source.")],

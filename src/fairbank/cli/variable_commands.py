@@ -39,6 +39,9 @@ def import_(
         bool,
         typer.Option("--take-in", help="Keep also what is said of subjects whose images are not here yet."),
     ] = False,
+    again: Annotated[
+        bool, typer.Option("--again", help="Ask a server for everything, not only for what changed.")
+    ] = False,
     format: FormatOption = Format.TABLE,
 ) -> None:
     """Read clinical variables of a project's subjects; what does not fit is listed by row and column.
@@ -52,7 +55,7 @@ def import_(
 
     opened = node(ctx)
     read = read_mapping(read_text(str(mapping)))
-    rows = open_rows(opened, project, read, file=file, beside=mapping.parent)
+    rows = open_rows(opened, project, read, file=file, beside=mapping.parent, again=again)
     report = import_variables(opened, project, read, rows, dry_run=dry_run, take_in=take_in)
     for problem in report.problems[:50]:
         say(f"row {problem.row}, column {problem.column}: {problem.fault.value}")

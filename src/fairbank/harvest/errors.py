@@ -25,6 +25,7 @@ FairbankError
     ├── BadMapping            FB-HARV-051
     ├── IdentifyingColumn     FB-HARV-052
     ├── VariableOfAnother     FB-HARV-053
+    ├── BadRow                FB-HARV-054
     ├── BadConsentFile        FB-HARV-060
     ├── NoLegalBasis          FB-HARV-061
     └── NothingRecorded       FB-HARV-062
@@ -200,6 +201,13 @@ class VariableOfAnother(HarvestError):
 
     code = "FB-HARV-053"
     kind = Kind.CONFLICT
+
+
+class BadRow(HarvestError):
+    """One row of a table, or one sidecar or resource, does not describe a series."""
+
+    code = "FB-HARV-054"
+    kind = Kind.FAILED
 
 
 class BadConsentFile(HarvestError):

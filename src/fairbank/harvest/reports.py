@@ -16,8 +16,8 @@ class RunKind(StrEnum):
 
     PULL = "pull"
     INDEX = "index"
-    VARIABLES = "variables"
     HARVEST = "harvest"
+    VARIABLES = "variables"
 
 
 class RunState(StrEnum):

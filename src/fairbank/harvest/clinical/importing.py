@@ -10,6 +10,9 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from sqlalchemy.orm import Session
 
 from fairbank.database import reading, writing
 from fairbank.deid.errors import SubjectForgotten
@@ -25,10 +28,13 @@ from fairbank.harvest.clinical.values import CellFault, value_of
 from fairbank.harvest.errors import VariableOfAnother
 from fairbank.harvest.reports import RunKind, RunState
 from fairbank.harvest.rows import SOFTWARE
-from fairbank.harvest.store import RunRow
+from fairbank.harvest.store import ProgressRow, RunRow
 from fairbank.ontology.variables import VariableKind
 from fairbank.release.node import Node
 
+# Under what name the progress of an import is remembered beside that of harvests.
+CONTAINER = "clinical variables"
+FULL_EVERY = timedelta(days=7)
 _SHOWN_PROBLEMS = 1000
 _SAMPLE = 2000
 
@@ -95,22 +101,19 @@ def import_variables(
     taken.check_contents()
     run = node.clock.new_id()
     # A file of which nothing could be used says nothing about what there is no longer.
-    complete = rows.complete and bool(taken.values)
+    whole = None if rows.complete and taken.values else taken.whole
     source = mapping.source
     if dry_run:
         with reading(node.engine) as session:
-            written = store.compared(session, project, source=source, values=taken.values, complete=complete)
+            written = store.compared(session, project, source=source, values=taken.values, whole=whole)
         return taken.report(run, written, rows, dry_run=True)
     variables = [rule.variable(name) for name, rule in mapping.variables.items()]
     started = node.clock.now()
     with writing(node.engine) as session:
         store.define(session, project, source=source, variables=variables, mapping=mapping.digest, run=run)
-        written = store.write(
-            session, project, source=source, values=taken.values, complete=complete, run=run
-        )
-        gone = store.forget_in_source(session, project, source=source, subjects=taken.gone)
-        written = Written(written.added, written.changed, written.unchanged, written.removed + gone)
+        written = store.write(session, project, source=source, values=taken.values, whole=whole, run=run)
         report = taken.report(run, written, rows, dry_run=False)
+        _remember(session, project, mapping, rows, node.clock.now())
         session.add(
             RunRow(
                 id=run,
@@ -142,7 +145,7 @@ class _Taking:
     dry_run: bool
     values: dict[tuple[str, str], str] = field(default_factory=dict)
     subjects: set[str] = field(default_factory=set)
-    gone: set[str] = field(default_factory=set)
+    whole: set[str] = field(default_factory=set)
     problems: list[Problem] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)
     seen: Counter[str] = field(default_factory=Counter)
@@ -168,10 +171,10 @@ class _Taking:
             # A fault of a row is told whether the subject is known or not: the file is to be corrected once.
             self._values(row)
             return
-        if row.gone:
-            self.gone.add(pseudonym)
-            return
-        self.subjects.add(pseudonym)
+        if row.whole:
+            self.whole.add(pseudonym)
+        if row.cells:
+            self.subjects.add(pseudonym)
         for name, code in self._values(row).items():
             key = (pseudonym, name)
             if key not in self.values or self.mapping.variables[name].several is Several.LAST:
@@ -234,6 +237,30 @@ class _Taking:
         self.left_out[problem.fault.value] += 1
         if len(self.problems) < _SHOWN_PROBLEMS:
             self.problems.append(problem)
+
+
+def since(node: Node, project: str, mapping: Mapping) -> str:
+    """Return the cursor of the import before, empty where everything is to be read.
+
+    Everything is read after a change of the mapping, and once a week, because no server tells everything of itself.
+    """
+    with reading(node.engine) as session:
+        progress = session.get(ProgressRow, (mapping.source, CONTAINER, project))
+        known = [row.mapping for row in store.definitions(session, project) if row.source == mapping.source]
+    if progress is None or progress.last_full is None or set(known) != {mapping.digest}:
+        return ""
+    return progress.cursor if node.clock.now() - progress.last_full < FULL_EVERY else ""
+
+
+def _remember(session: Session, project: str, mapping: Mapping, rows: Rows, now: datetime) -> None:
+    key = (mapping.source, CONTAINER, project)
+    progress = session.get(ProgressRow, key)
+    if progress is None:
+        progress = ProgressRow(source=key[0], container=key[1], project=key[2], vanished=0)
+        session.add(progress)
+    progress.cursor = rows.cursor
+    if rows.complete:
+        progress.last_full = now
 
 
 def _check_source(node: Node, project: str, mapping: Mapping) -> None:

@@ -41,14 +41,14 @@ class SubjectRow:
 
     Attributes:
         problems: what is already known to be wrong with it.
-        gone: whether the source says that it has nothing of this subject any longer.
+        whole: whether this is all that the source has of the subject, so that other values of it go.
     """
 
     number: int
     subject: Sensitive[str] | None
     cells: Mapping[str, Cell] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
-    gone: bool = False
+    whole: bool = False
 
 
 class Rows(Protocol):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,6 +55,7 @@ class Written:
 
 
 Values = Mapping[tuple[str, str], str]
+Whole = Collection[str] | None
 
 
 def definitions(session: Session, project: str) -> Sequence[VariableDefinitionRow]:
@@ -89,25 +90,26 @@ def define(
         )
 
 
-def compared(session: Session, project: str, *, source: str, values: Values, complete: bool) -> Written:
-    """Return what writing some values would do."""
-    return _difference(_held(session, project, source), values, complete=complete)
+def compared(session: Session, project: str, *, source: str, values: Values, whole: Whole) -> Written:
+    """Return what writing some values would do; see `write`."""
+    held = _held(session, project, source)
+    return _difference(held, values, gone=_gone(held, values, whole))
 
 
-def write(
-    session: Session, project: str, *, source: str, values: Values, complete: bool, run: str
-) -> Written:
+def write(session: Session, project: str, *, source: str, values: Values, whole: Whole, run: str) -> Written:
     """Keep values by (subject, variable) of a source.
 
     Args:
-        complete: whether these are all that the source has, so that others of it go.
+        whole: the subjects of whom these are all values that the source has, so that others go; None for everyone.
     """
     held = _held(session, project, source)
-    for subject in {key[0] for key in held if complete and key not in values}:
-        gone = [key[1] for key in held if key[0] == subject and key not in values]
+    gone = _gone(held, values, whole)
+    for subject, names in _by_subject(gone).items():
         session.execute(
             delete(VariableRow).where(
-                VariableRow.project == project, VariableRow.subject == subject, VariableRow.variable.in_(gone)
+                VariableRow.project == project,
+                VariableRow.subject == subject,
+                VariableRow.variable.in_(names),
             )
         )
     fresh = [key for key in values if key not in held]
@@ -128,22 +130,7 @@ def write(
         if key in held and held[key] != value:
             row = session.get_one(VariableRow, (project, *key))
             row.value, row.run = value, run
-    return _difference(held, values, complete=complete)
-
-
-def forget_in_source(session: Session, project: str, *, source: str, subjects: Collection[str]) -> int:
-    """Delete what a source said of some subjects, because it says nothing of them any longer."""
-    gone = 0
-    for subject in subjects:
-        of_subject = (
-            VariableRow.project == project,
-            VariableRow.source == source,
-            VariableRow.subject == subject,
-        )
-        gone += len(
-            session.execute(delete(VariableRow).where(*of_subject).returning(VariableRow.variable)).all()
-        )
-    return gone
+    return _difference(held, values, gone=gone)
 
 
 def variables(session: Session, project: str, subjects: Collection[str]) -> tuple[Variable, ...]:
@@ -175,15 +162,21 @@ def _held(session: Session, project: str, source: str) -> dict[tuple[str, str], 
     return {(subject, variable): value for subject, variable, value in session.execute(query)}
 
 
-def _difference(held: Values, values: Values, *, complete: bool) -> Written:
+def _gone(held: Values, values: Values, whole: Whole) -> list[tuple[str, str]]:
+    return [key for key in held if key not in values and (whole is None or key[0] in whole)]
+
+
+def _by_subject(keys: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for subject, variable in keys:
+        found.setdefault(subject, []).append(variable)
+    return found
+
+
+def _difference(held: Values, values: Values, *, gone: Collection[tuple[str, str]]) -> Written:
     same = sum(held.get(key) == value for key, value in values.items())
     known = sum(key in held for key in values)
-    return Written(
-        added=len(values) - known,
-        changed=known - same,
-        unchanged=same,
-        removed=len(held) - known if complete else 0,
-    )
+    return Written(added=len(values) - known, changed=known - same, unchanged=same, removed=len(gone))
 
 
 def _read(definition: dict[str, Any], subjects: int) -> Variable:

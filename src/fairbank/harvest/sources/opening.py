@@ -14,8 +14,9 @@ from fairbank import audit
 from fairbank.audit import NodeAudit
 from fairbank.database import reading, writing
 from fairbank.errors import Sensitive
-from fairbank.harvest.errors import BadDefinition, UnknownSource
+from fairbank.harvest.errors import BadDefinition, BadMapping, UnknownSource
 from fairbank.harvest.sources.folder import FolderSource
+from fairbank.harvest.sources.pace import Politeness
 from fairbank.harvest.sources.protocol import Source, SourceKind
 from fairbank.harvest.sources.secret_files import read_secret
 from fairbank.harvest.sources.xnat import SubjectName, XnatSource, subject_name
@@ -75,6 +76,49 @@ def _xnat(place: Place) -> Source:
     )
 
 
+def _table(place: Place) -> Source:
+    from fairbank.harvest.sources.tables import TableSource, read_table_mapping
+
+    table = Path(place.location)
+    # Relative to the table, so that both can be moved together.
+    mapping = table.parent / place.options.get("mapping", f"{table.stem}.toml")
+    try:
+        text = mapping.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as err:
+        raise BadMapping(
+            f"The mapping file of the table {place.name} cannot be read.",
+            why="Without it nobody knows which column is what.",
+            todo="Write one, and name it with the option 'mapping'.",
+        ) from err
+    return TableSource(table, read_table_mapping(text), name=place.name)
+
+
+def _bids(place: Place) -> Source:
+    from fairbank.harvest.sources.bids import BidsSource
+
+    return BidsSource(Path(place.location), name=place.name, issuer=place.options.get("issuer", ""))
+
+
+def _fhir(place: Place) -> Source:
+    from fairbank.harvest.sources.fhir import FhirSource
+    from fairbank.harvest.sources.fhir_server import FhirServer
+
+    manners = Politeness(
+        requests_per_s=place.settings.harvest_requests_per_s, timeout_s=place.settings.harvest_timeout_s
+    )
+    server = FhirServer(
+        place.location, name=place.name, user=place.user, secret=place.password, manners=manners
+    )
+    return FhirSource(
+        server,
+        name=place.name,
+        identifier_system=place.options.get("identifier-system", ""),
+        tags=[tag.strip() for tag in place.options.get("tags", "").split(",") if tag.strip()],
+        issuer=place.options.get("issuer", ""),
+    )
+
+
+_ISSUER = "Issuer of Patient ID (0010,0021) that the images of the same patients have"
 _KINDS: Final[dict[SourceKind, _Kind]] = {
     SourceKind.XNAT: _Kind(
         _xnat,
@@ -85,6 +129,17 @@ _KINDS: Final[dict[SourceKind, _Kind]] = {
         },
     ),
     SourceKind.FOLDER: _Kind(_folder),
+    SourceKind.TABLE: _Kind(_table, options={"mapping": "the mapping file, beside the table"}),
+    SourceKind.BIDS: _Kind(_bids, options={"issuer": _ISSUER}),
+    SourceKind.FHIR: _Kind(
+        _fhir,
+        schemes=("https://", "http://"),
+        options={
+            "identifier-system": "system of the hospital number among the identifiers of a patient",
+            "tags": "values of meta.tag, with commas between them, each of which makes a container",
+            "issuer": _ISSUER,
+        },
+    ),
 }
 
 
