@@ -26,8 +26,8 @@ from fairbank.clock import FixedClock
 for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
 # A developer's own settings must not change what a test sees.
-_OF_THE_TESTS = {"FAIRBANK_DATA", "FAIRBANK_TEST_POSTGRES", "FAIRBANK_DEBUG"}
-for _name in [name for name in os.environ if name.startswith("FAIRBANK_") and name not in _OF_THE_TESTS]:
+_OF_THE_TESTS = ("FAIRBANK_DATA", "FAIRBANK_DEBUG", "FAIRBANK_LIVE_XNAT", "FAIRBANK_TEST_POSTGRES")
+for _name in [name for name in os.environ if name.startswith("FAIRBANK_") and not name.startswith(_OF_THE_TESTS)]:
     del os.environ[_name]
 
 _PEERS = Path(__file__).resolve().parents[1] / ".venv-peers" / "bin"
@@ -37,7 +37,11 @@ def _lacking() -> dict[str, str]:
     """Return the marks of the tests that cannot run here, each with the reason."""
     found = {
         mark: f"{variable} is unset"
-        for mark, variable in (("data", "FAIRBANK_DATA"), ("postgres", "FAIRBANK_TEST_POSTGRES"))
+        for mark, variable in (
+            ("data", "FAIRBANK_DATA"),
+            ("live_xnat", "FAIRBANK_LIVE_XNAT"),
+            ("postgres", "FAIRBANK_TEST_POSTGRES"),
+        )
         if not os.environ.get(variable)
     }
     if not (_PEERS.parent / ".stamp").exists():

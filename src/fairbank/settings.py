@@ -19,7 +19,16 @@ from fairbank.errors import FairbankError, Kind
 FILE_NAME = "fairbank.toml"
 _PREFIX = "FAIRBANK_"
 # Variables of the test suite, not settings.
-_NOT_SETTINGS = frozenset({"FAIRBANK_DATA", "FAIRBANK_TEST_POSTGRES", "FAIRBANK_DEBUG"})
+_NOT_SETTINGS = frozenset(
+    {
+        "FAIRBANK_DATA",
+        "FAIRBANK_DEBUG",
+        "FAIRBANK_LIVE_XNAT",
+        "FAIRBANK_LIVE_XNAT_PASSWORD_FILE",
+        "FAIRBANK_LIVE_XNAT_USER",
+        "FAIRBANK_TEST_POSTGRES",
+    }
+)
 
 
 class SettingsError(FairbankError):

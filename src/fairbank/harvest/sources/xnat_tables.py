@@ -24,6 +24,8 @@ PAGE_ROWS = 1000
 # A row that no pass has shown, in any listing that is asked for, must be less likely than this.
 _CHANCE_OF_A_LOST_ROW = 1e-6
 _MOST_PASSES = 40
+# An archive that ignores `offset` gives its first page for ever.
+_PAGES_OF_THE_SAME = 6
 
 Row = dict[str, str]
 Ask = Callable[[str, dict[str, str], Callable[[Answer], "_Result"]], "_Result"]
@@ -97,42 +99,64 @@ class _Paged:
         self._query = query
         self._archive = archive
         self._seen: dict[tuple[str, ...], Row] = {}
-        self._first: list[tuple[str, ...]] | None = None
-        self._steady = True
+        self._largest = 0
+        self._furthest = 0
 
     def read(self) -> Table:
         """Return all rows; they are whole when enough passes have shown nothing that was not there before.
 
-        In a steady order two passes agree. In none, a pass leaves each row out with a chance of at most 1/e, so the
-        number of passes grows with the logarithm of the number of rows.
+        In a steady order three passes are the same. In none, a pass leaves each row out with a chance of about 1/e, so
+        the number of passes grows with the logarithm of the number of rows.
         """
-        quiet = 0
+        passes: set[tuple[tuple[str, ...], ...]] = set()
         for number in range(1, _MOST_PASSES + 1):
             before = len(self._seen)
-            self._pass()
-            quiet = quiet + 1 if len(self._seen) == before and number > 1 else 0
-            wanted = (
-                2 if self._steady else math.ceil(math.log(max(len(self._seen), 1) / _CHANCE_OF_A_LOST_ROW))
-            )
-            if quiet and number >= wanted:
+            passes.add(tuple(self._pass()))
+            steady = len(passes) == 1 and self._seen
+            wanted = 3 if steady else math.ceil(math.log(max(len(self._seen), 1) / _CHANCE_OF_A_LOST_ROW))
+            if len(self._seen) == before and number >= wanted:
                 return Table(list(self._seen.values()), whole=True)
         return Table(list(self._seen.values()), whole=False)
 
-    def _pass(self) -> None:
-        offset, empty = 0, 0
-        # An archive that ignores `offset` gives its first page for ever.
-        while empty < 2 and offset <= 2 * len(self._seen) + 4 * PAGE_ROWS:
-            page = {"limit": str(PAGE_ROWS), "offset": str(offset)}
-            rows = self._ask(self._query.path, self._query.parameters(**page), _result).rows
-            _check(rows, self._query, self._archive)
-            keys = [_key(row, self._query) for row in rows]
-            if offset == 0:
-                self._steady = self._steady and self._first in (None, keys)
-                self._first = keys
-            self._seen.update(zip(keys, rows, strict=True))
-            empty = 0 if rows else empty + 1
+    def _pass(self) -> list[tuple[str, ...]]:
+        """Read page after page, until so many in a row are empty that this is no gap made by rights.
+
+        Returns the keys of all rows, as they came.
+        """
+        came: list[tuple[str, ...]] = []
+        offset, gap, empty, same = 0, 0, 0, 0
+        before: list[tuple[str, ...]] = []
+        while not self._is_over(offset, gap, empty) and same < _PAGES_OF_THE_SAME:
+            keys = self._page(offset)
+            same = same + 1 if keys and keys == before else 0
+            before = keys
+            came += keys
             # By what came, not by what was asked: a cap may be lower than the page.
-            offset += len(rows) or PAGE_ROWS
+            step = len(keys) or self._largest or PAGE_ROWS
+            offset += step
+            if keys:
+                gap, empty = 0, 0
+                self._furthest = max(self._furthest, offset)
+            else:
+                gap, empty = gap + step, empty + 1
+        return came
+
+    def _is_over(self, offset: int, gap: int, empty: int) -> bool:
+        """Tell whether a pass is at its end: beyond every row seen, after two empty pages at the least.
+
+        Where pages are small, two may be empty by chance: then the gap has to be as long as what was seen.
+        """
+        return empty >= 2 and offset >= self._furthest and gap >= min(len(self._seen), 2 * PAGE_ROWS)
+
+    def _page(self, offset: int) -> list[tuple[str, ...]]:
+        """Read one page and return the keys of its rows."""
+        page = {"limit": str(PAGE_ROWS), "offset": str(offset)}
+        rows = self._ask(self._query.path, self._query.parameters(**page), _result).rows
+        _check(rows, self._query, self._archive)
+        keys = [_key(row, self._query) for row in rows]
+        self._seen.update(zip(keys, rows, strict=True))
+        self._largest = max(self._largest, len(rows))
+        return keys
 
 
 def _result(answer: Answer) -> _Result:

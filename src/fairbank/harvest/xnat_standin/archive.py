@@ -160,7 +160,7 @@ class _Filing:
             label = _label(patient)
             counts: dict[str, int] = {}
             sessions = [self._session(label, counts, of_study) for _, of_study in _grouped(group, "study")]
-            gender = {"M": "male", "F": "female"}.get(group[0].sex, "unknown")
+            gender = {"M": "male", "F": "female", "O": "other"}.get(group[0].sex, "unknown")
             said = self.about.of_subject(patient)
             identity = _accession("S", self.folder.name, patient)
             subjects.append(Subject(identity, label, gender, said, tuple(sessions)))

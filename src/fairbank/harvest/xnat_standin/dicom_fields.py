@@ -33,6 +33,7 @@ _CT_TEXTS = {
     "parameters/rescale/intercept": "RescaleIntercept",
     "parameters/contrastBolus": "ContrastBolusAgent",
     "parameters/derivation": "DerivationDescription",
+    "parameters/estimatedDoseSaving/modulation": "ExposureModulationType",
 }
 _CT_NUMBERS = {
     "parameters/kvp": "KVP",
@@ -49,6 +50,10 @@ _CT_NUMBERS = {
     "parameters/generatorPower": "GeneratorPower",
     "parameters/pitchFactor": "SpiralPitchFactor",
     "parameters/tableSpeed": "TableSpeed",
+    "parameters/tableFeedPerRotation": "TableFeedPerRotation",
+    "parameters/collimationWidth/total": "TotalCollimationWidth",
+    "parameters/collimationWidth/single": "SingleCollimationWidth",
+    "parameters/estimatedDoseSaving": "EstimatedDoseSaving",
 }
 _MR_TEXTS = {
     "parameters/sequence": "SequenceName",
@@ -64,6 +69,7 @@ _MR_NUMBERS = {
     "parameters/ti": "InversionTime",
     "parameters/flip": "FlipAngle",
     "parameters/pixelBandwidth": "PixelBandwidth",
+    "parameters/diffusion/bValues": "DiffusionBValue",
 }
 _SESSION_TEXTS = {
     "scanner": "StationName",

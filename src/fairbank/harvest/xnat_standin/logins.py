@@ -17,6 +17,7 @@ from fairbank.harvest.xnat_standin.site import Site, User
 
 IDLE = timedelta(minutes=15)
 TOKEN_LIFE = timedelta(hours=48)
+_GUEST = User("guest", "", projects=frozenset())
 LOGIN_PAGE = (
     "<!DOCTYPE html>\n<html><head><title>Log in</title></head><body>"
     '<form name="form1" method="post" action="/login">Log in</form></body></html>'
@@ -80,6 +81,8 @@ class Logins:
             return Visit(session.user, session)
         basic = request.headers.get("authorization", "")
         if not basic.lower().startswith("basic "):
+            if self.site.guests:
+                return Visit(_GUEST, self.begin(Visit(_GUEST, None)))
             raise LoginNeeded(200)
         user = self.user(*_decoded(basic[6:]))
         if user is None:

@@ -50,6 +50,8 @@ class Site:
         seed: rows of each answer come in an order that this seed shuffles anew per request; None keeps them sorted.
         star: whether `limit=*` is understood.
         page_cap: the most rows of one page, whatever is asked for.
+        always_pages: whether rows come in pages also where none were asked for.
+        guests: whether a request without a login is answered as a guest's, who sees what is public.
         hidden_status: what a project answers that the user may not read: 404 or 403.
         anonymisation: the site's script.
         log: every request, in order.
@@ -61,6 +63,8 @@ class Site:
     seed: int | None = None
     star: bool = True
     page_cap: int | None = None
+    always_pages: bool = False
+    guests: bool = False
     hidden_status: int = 404
     anonymisation: Script = field(default_factory=Script)
     log: list[Asked] = field(default_factory=list)
@@ -99,7 +103,7 @@ class Site:
         Raises:
             ValueError: if the page is asked for in a way that is not understood.
         """
-        if limit is None and offset is None:
+        if limit is None and offset is None and not self.always_pages:
             return None
         if limit == "*":
             if not self.star:
