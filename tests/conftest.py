@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.harvest.servers import lacking_dcmtk, lacking_orthanc
 
 from fairbank.clock import FixedClock
 
@@ -27,7 +28,9 @@ for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
 # A developer's own settings must not change what a test sees.
 _OF_THE_TESTS = ("FAIRBANK_DATA", "FAIRBANK_DEBUG", "FAIRBANK_LIVE_XNAT", "FAIRBANK_TEST_POSTGRES")
-for _name in [name for name in os.environ if name.startswith("FAIRBANK_") and not name.startswith(_OF_THE_TESTS)]:
+for _name in [
+    name for name in os.environ if name.startswith("FAIRBANK_") and not name.startswith(_OF_THE_TESTS)
+]:
     del os.environ[_name]
 
 _PEERS = Path(__file__).resolve().parents[1] / ".venv-peers" / "bin"
@@ -46,6 +49,9 @@ def _lacking() -> dict[str, str]:
     }
     if not (_PEERS.parent / ".stamp").exists():
         found["peers"] = "the foreign clients are not installed: make peers"
+    for mark, reason in (("orthanc", lacking_orthanc()), ("dcmtk", lacking_dcmtk())):
+        if reason is not None:
+            found[mark] = reason
     return found
 
 
@@ -70,17 +76,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Give all tests of the demo to one process: they share one run of it.
+    """Give all tests of the demo to one process, and all of the DICOM servers: they share one run of them.
 
     Marks of `xdist_group` would say the same, but pytest 9.2 does not let xdist 3.8 see them.
     """
     from xdist.scheduler import LoadScopeScheduling
 
-    class DemoTogether(LoadScopeScheduling):
+    class Together(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            return "demo" if nodeid.startswith("tests/demo/") else nodeid
+            together = ("tests/demo/", "tests/harvest/test_dicom_servers.py")
+            return next((start for start in together if nodeid.startswith(start)), nodeid)
 
-    return DemoTogether(config, log)
+    return Together(config, log)
 
 
 @pytest.fixture(scope="session", autouse=True)

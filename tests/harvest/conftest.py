@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import uvicorn
 from pydicom.data import get_testdata_file
+from tests.harvest.servers import Orthanc, running_orthanc
 
 from fairbank.clock import FixedClock
 from fairbank.harvest.consent import LegalBasis
@@ -65,6 +66,13 @@ def bundled(name: str) -> Path:
     """Return the path of a DICOM file in pydicom's wheel."""
     root = Path(get_testdata_file("CT_small.dcm", download=False)).parent
     return root / name
+
+
+@pytest.fixture(scope="session")
+def orthanc(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Orthanc]:
+    """An Orthanc that tests fill and clear; mark the test with `@pytest.mark.orthanc`."""
+    with running_orthanc(tmp_path_factory.mktemp("orthanc")) as server:
+        yield server
 
 
 @pytest.fixture

@@ -21,6 +21,9 @@ FairbankError
     ├── NothingHeld           FB-HARV-024
     ├── QueryRefused          FB-HARV-030   (a SourceFailed)
     ├── ColumnsLeftOut        FB-HARV-031   (a SourceFailed)
+    ├── FilterNotKept         FB-HARV-035   (a SourceFailed)
+    ├── AssociationRefused    FB-HARV-036   (a SourceLoginRefused)
+    ├── ReceiverNotOpened     FB-HARV-037   (a SourceUnreachable)
     ├── BadTable              FB-HARV-050
     ├── BadMapping            FB-HARV-051
     ├── IdentifyingColumn     FB-HARV-052
@@ -173,6 +176,27 @@ class ColumnsLeftOut(SourceFailed):
     """A table of the archive lacks a column that was asked for and cannot be done without."""
 
     code = "FB-HARV-031"
+
+
+class FilterNotKept(SourceFailed):
+    """An archive answers a question with what was not asked for."""
+
+    code = "FB-HARV-035"
+    kind = Kind.UNAVAILABLE
+
+
+class AssociationRefused(SourceLoginRefused):
+    """A DICOM archive does not talk to a caller of this title."""
+
+    code = "FB-HARV-036"
+    kind = Kind.UNAUTHENTICATED
+
+
+class ReceiverNotOpened(SourceUnreachable):
+    """The node cannot listen where an archive should send images to."""
+
+    code = "FB-HARV-037"
+    kind = Kind.UNAVAILABLE
 
 
 class BadTable(HarvestError):

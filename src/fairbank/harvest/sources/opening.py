@@ -50,12 +50,14 @@ class _Kind:
     Attributes:
         schemes: what a location starts with; empty for a path on this machine.
         needs_login: whether it needs a user and a password file.
+        names_a_port: whether a location is `host:port`.
         options: the options that it takes, each with what it means.
     """
 
     open: Callable[[Place], Source]
     schemes: tuple[str, ...] = ()
     needs_login: bool = False
+    names_a_port: bool = False
     options: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -118,6 +120,48 @@ def _fhir(place: Place) -> Source:
     )
 
 
+def _dicomweb(place: Place) -> Source:
+    from fairbank.harvest.sources.archive_questions import Filter, says_all_dated
+    from fairbank.harvest.sources.dicomweb import DicomwebSource
+    from fairbank.harvest.sources.orthanc import OrthancSource
+
+    settings = place.settings
+    manners = Politeness(requests_per_s=settings.harvest_requests_per_s, timeout_s=settings.harvest_timeout_s)
+    wanted = Filter.parse(place.options.get("filter", ""))
+    if rest_path := place.options.get("orthanc"):
+        return OrthancSource(
+            place.location,
+            place.user,
+            place.password,
+            rest_path=rest_path,
+            name=place.name,
+            wanted=wanted,
+            manners=manners,
+        )
+    return DicomwebSource(
+        place.location,
+        place.user,
+        place.password,
+        name=place.name,
+        wanted=wanted,
+        all_dated=says_all_dated(place.options),
+        manners=manners,
+    )
+
+
+def _dimse(place: Place) -> Source:
+    # pynetdicom is not loaded by commands that need no archive.
+    from fairbank.harvest.sources.dimse import DimseSource
+
+    return DimseSource.of_options(
+        place.location,
+        place.options,
+        name=place.name,
+        timeout_s=place.settings.harvest_timeout_s,
+        requests_per_s=place.settings.harvest_requests_per_s,
+    )
+
+
 _ISSUER = "Issuer of Patient ID (0010,0021) that the images of the same patients have"
 _KINDS: Final[dict[SourceKind, _Kind]] = {
     SourceKind.XNAT: _Kind(
@@ -138,6 +182,30 @@ _KINDS: Final[dict[SourceKind, _Kind]] = {
             "identifier-system": "system of the hospital number among the identifiers of a patient",
             "tags": "values of meta.tag, with commas between them, each of which makes a container",
             "issuer": _ISSUER,
+        },
+    ),
+    SourceKind.DICOMWEB: _Kind(
+        _dicomweb,
+        schemes=("https://", "http://"),
+        options={
+            "filter": "which part is read, as Keyword=value&…, with * and ? as wildcards",
+            "undated": "'none' if every study has a date",
+            "orthanc": "path of Orthanc's own REST interface on the same server, such as /",
+        },
+    ),
+    SourceKind.DIMSE: _Kind(
+        _dimse,
+        names_a_port=True,
+        options={
+            "called_ae": "the archive's application entity title (default ANY-SCP)",
+            "calling_ae": "this node's title (default FAIRBANK)",
+            "filter": "which part is read, as Keyword=value&…, with * and ? as wildcards",
+            "undated": "'none' if every study has a date",
+            "move_to": "this node's title as a destination of C-MOVE; without it images come by C-GET",
+            "receive_at": "address:port of this machine where they arrive, with move_to",
+            "tls": "'yes' to encrypt the connection",
+            "tls_ca": "file with the authority that signed the archive's certificate",
+            "tls_certificate": "file with this node's certificate and key, if the archive asks for one",
         },
     ),
 }
@@ -195,12 +263,13 @@ def add_source(
             why=f"Its options are: {words}.",
             todo="Leave it out, or correct its name.",
         )
-    if secret_file is not None:
-        read_secret(secret_file)
+    password = read_secret(secret_file) if secret_file is not None else None
+    # Opening connects to nothing yet, but sees whether the options have a meaning.
+    known.open(Place(name, location, user, password, given, node.settings)).close()
     row = SourceRow(
         name=name,
         kind=kind.value,
-        location=location if known.schemes else str(Path(location).absolute()),
+        location=location if known.schemes or known.names_a_port else str(Path(location).absolute()),
         user=user,
         secret_file=str(secret_file.absolute()) if secret_file else "",
         options=given,
