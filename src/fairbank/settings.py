@@ -117,6 +117,7 @@ class Settings:
         unit="%",
         least=0,
     )
+    harvest_workers: int = _setting(2, "most processes that read the headers of a folder", least=1)
     deid_workers: int = _setting(1, "processes that clean files", least=1)
 
     @property

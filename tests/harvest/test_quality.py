@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fairbank.deid.annotations import Annotations
+from fairbank.harvest.aspects import Aspect
 from fairbank.harvest.errors import UnreadableHeader
+from fairbank.harvest.geometry import geometry
 from fairbank.harvest.headers import InstanceHeader, read_header
-from fairbank.harvest.quality import geometry
-from fairbank.harvest.series import Aspect, describe, group_series
+from fairbank.harvest.series import describe, group_series
 
 AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 SAGITTAL = (0.0, 1.0, 0.0, 0.0, 0.0, -1.0)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from fairbank.cli import harvest_runs, node_sources
+from fairbank.cli import harvest_quality, harvest_runs, node_sources
 from fairbank.cli.output import Format, FormatOption, say, show_fields, show_rows
 from fairbank.cli.progress import bar
 from fairbank.cli.session import node
@@ -217,6 +217,9 @@ def publish(
         },
         format=format,
     )
+
+
+harvest_quality.add_to(app)
 
 
 def _word(given: str, known: list[str]) -> str:

@@ -1,16 +1,18 @@
 """What a segmentation or a structure set shows, read from the file as it came in, as words of the ontology.
 
-Cleaning masks the names that people typed, so they are looked up before; no word that is not in a list is kept.
+Cleaning masks the names that people typed, so they are looked up before; no word that is not in a list is kept. Who
+made it, how and of which images is read by `annotators`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import Any, Self
 
 from pydicom.dataset import Dataset
 
+from fairbank.deid.annotators import KnownAs, methods_of, parts_of, raters_of, references_of
 from fairbank.deid.descriptors import MASK
 from fairbank.deid.elements import items_of, text_of, words_of
 from fairbank.ontology.annotation_labels import (
@@ -47,50 +49,93 @@ _GENERAL_TYPES = frozenset(
 )
 # Kinds of regions that are tools of a treatment and show nothing of the body.
 _NO_STRUCTURE = frozenset({"ISOCENTER", "REGISTRATION", "CONTROL", "MARKER", "BOLUS", "FIXATION", "SUPPORT"})
+# Kinds of files that say something of images: segmentations, structure sets, reports, microscopy annotations,
+# presentation states.
+ANNOTATION_MODALITIES = frozenset({"SEG", "RTSTRUCT", "SR", "ANN", "PR"})
 _OF_TYPE = {"EXTERNAL": EXTERNAL, **{word: word for word in TARGETS}}
 
 
 @dataclass(frozen=True, slots=True)
 class Annotations:
-    """What annotations of a series show, each word once.
+    """What annotations of a series show, and how they came to be; each word once.
 
     Attributes:
         coded: words for codes.
         named: words for names that somebody typed.
+        methods: how they were made; see `annotators.Method`.
+        raters: keyed digests of who made them.
+        referenced: pseudonyms of the series that they were made from.
+        counts: how many segments, regions or findings each file has, by the file's pseudonym.
     """
 
     coded: frozenset[str] = frozenset()
     named: frozenset[str] = frozenset()
+    methods: frozenset[str] = frozenset()
+    raters: frozenset[str] = frozenset()
+    referenced: frozenset[str] = frozenset()
+    counts: frozenset[tuple[str, int]] = frozenset()
 
     @property
     def labels(self) -> frozenset[str]:
         """Return all words."""
         return self.coded | self.named
 
+    @property
+    def parts(self) -> int:
+        """Return the number of segments, regions or findings."""
+        return sum(count for _, count in self.counts)
+
     def merged(self, other: Annotations) -> Annotations:
-        """Return the words of two files of a series."""
-        return Annotations(self.coded | other.coded, self.named | other.named)
+        """Return what two files of a series say."""
+        return Annotations(*(getattr(self, each.name) | getattr(other, each.name) for each in fields(self)))
+
+    def before(self, stored: Annotations) -> Annotations:
+        """Return what was known before cleaning, completed by what the stored file still says."""
+        merged = self.merged(stored)
+        return replace(merged, coded=self.coded, named=self.named) if self.labels else merged
 
     def as_json(self) -> dict[str, Any]:
-        """Return the words as JSON, in order."""
-        return {"coded": sorted(self.coded), "named": sorted(self.named)}
+        """Return it as JSON, in order."""
+        kept: dict[str, Any] = {each: sorted(getattr(self, each)) for each in _LISTS}
+        return kept | {"counts": dict(sorted(self.counts))}
 
     @classmethod
     def from_json(cls, kept: dict[str, Any] | None) -> Self:
         """Return what was kept; nothing, where an older fairbank kept nothing."""
         found = kept or {}
-        return cls(frozenset(found.get("coded", ())), frozenset(found.get("named", ())))
+        lists = {each: frozenset(found.get(each, ())) for each in _LISTS}
+        return cls(**lists, counts=frozenset(found.get("counts", {}).items()))
 
 
-def annotations_of(dataset: Dataset) -> Annotations:
-    """Return what a file's segments and regions show; nothing for files that have none."""
+_LISTS = ("coded", "named", "methods", "raters", "referenced")
+
+
+def annotations_of(dataset: Dataset, known_as: KnownAs | None = None) -> Annotations:
+    """Return what a file's segments, regions or findings are; nothing for files that have none.
+
+    Args:
+        dataset: the file.
+        known_as: how ids and people are written down; without it both are left out.
+    """
     coded, named = set(), set()
     for by_code, by_name in (*_segments(dataset), *_regions(dataset)):
         if by_code is not None:
             coded.add(by_code)
         else:
             named.add(by_name)
-    return Annotations(frozenset(coded), frozenset(named))
+    shown = Annotations(frozenset(coded), frozenset(named))
+    if words_of(dataset, 0x00080060) not in ANNOTATION_MODALITIES:
+        return shown
+    shown = replace(shown, methods=methods_of(dataset))
+    if known_as is None:
+        return shown
+    file = known_as.uid(text_of(dataset, 0x00080018))
+    return replace(
+        shown,
+        raters=raters_of(dataset, known_as),
+        referenced=references_of(dataset, known_as),
+        counts=frozenset({(file, parts_of(dataset))}),
+    )
 
 
 def _segments(dataset: Dataset) -> Iterator[tuple[str | None, str]]:

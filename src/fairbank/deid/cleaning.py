@@ -11,6 +11,7 @@ from fairbank import __version__
 from fairbank.deid import part10
 from fairbank.deid.admission import PixelTrust, refusal, trim_pixels
 from fairbank.deid.admitted import EVERYBODY, Admitted
+from fairbank.deid.annotators import KnownAs
 from fairbank.deid.elements import raw_bytes, text_of
 from fairbank.deid.engine import PIXEL_TAGS, Engine
 from fairbank.deid.errors import SubjectForgotten
@@ -119,6 +120,7 @@ def _cleaned(dataset: Dataset, order: Order, pseudonyms: SubjectPseudonyms, reco
         subject=pseudonyms.subject,
         shift_days=pseudonyms.shift_days,
         recorder=recorder,
+        known_as=KnownAs(pseudonyms.uid, pseudonyms.person),
     )
     trim_pixels(dataset)
     Engine(order.profile, pseudonyms, identifiers.own_words, TOOL).clean(dataset)

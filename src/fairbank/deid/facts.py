@@ -14,6 +14,7 @@ from enum import StrEnum
 from pydicom.dataset import Dataset
 
 from fairbank.deid.annotations import Annotations, annotations_of
+from fairbank.deid.annotators import KnownAs
 from fairbank.deid.body_regions import Region, region_in_text, region_of_term
 from fairbank.deid.dates import OLDEST_AGE_YEARS, age_years, parse_da
 from fairbank.deid.elements import items_of, text_of, words_of
@@ -25,6 +26,9 @@ _NO_YEAR = 1900
 _SERIES_TEXTS = (0x0008103E, 0x00181030)
 _STUDY_TEXTS = (0x00081030,)
 _DATE_TAGS = (0x00080022, 0x00080021, 0x00080020, 0x00080023)
+_NOT_TRUE = frozenset({"MODIFIED", "REMOVED"})
+# DCM: "Retain Longitudinal Temporal Information Modified Dates Option".
+_DATES_MODIFIED = "113107"
 
 
 class Contrast(StrEnum):
@@ -65,9 +69,10 @@ class FactSheet:
     """Facts of one series, under its pseudonymous UID.
 
     `age_band` is "0-4" … "85-89", "90+" or "unknown"; `body_region_code` is SNOMED CT; `acquisition_year` is the
-    original year. `study_day` is the day of the study, counted from the year 1, moved as all dates of the subject are
-    in the research store: distances between the days of a subject are true, the days are not. `annotations` says what
-    a segmentation or structure set shows. `deidentified_before` tells that the source had been de-identified elsewhere.
+    original year, None where the file came in with dates that are marked as modified. `study_day` is the day of the
+    study, counted from the year 1, moved as all dates of the subject are in the research store: distances between the
+    days of a subject are true, the days are not. `annotations` says what a segmentation or structure set shows, who
+    made it and from what, as pseudonyms. `deidentified_before` tells that the source had been de-identified elsewhere.
     """
 
     series_uid: str
@@ -112,7 +117,13 @@ class Recorder:
 
 
 def fact_sheet(
-    dataset: Dataset, *, series_uid: str, subject: str, shift_days: int, recorder: Recorder
+    dataset: Dataset,
+    *,
+    series_uid: str,
+    subject: str,
+    shift_days: int,
+    recorder: Recorder,
+    known_as: KnownAs | None = None,
 ) -> FactSheet:
     """Return the facts of a file's series, read from the dataset as it came in.
 
@@ -122,6 +133,7 @@ def fact_sheet(
         subject: pseudonym of the subject.
         shift_days: by how many days the subject's dates are moved into the past.
         recorder: who records, when and with what.
+        known_as: how ids and people in annotations are written down; without it both are left out.
     """
     region, known = _body_region(dataset)
     return FactSheet(
@@ -138,7 +150,7 @@ def fact_sheet(
         kernel_class=kernel_class(text_of(dataset, 0x00181210)),
         acquisition_year=_year(dataset),
         study_day=study_day(dataset, shift_days=shift_days),
-        annotations=annotations_of(dataset),
+        annotations=annotations_of(dataset, known_as),
         deidentified_before=words_of(dataset, 0x00120062) == "YES",
         recorded_by=recorder.agent,
         recorded_at=recorder.at,
@@ -165,9 +177,14 @@ def study_day(dataset: Dataset, *, shift_days: int) -> int | None:
 
     Source: DICOM PS3.3, C.12.1.1.7, for Longitudinal Temporal Information Modified (0028,0303).
     """
-    if words_of(dataset, 0x00280303) == "REMOVED":
+    return day_number(text_of(dataset, 0x00080020), words_of(dataset, 0x00280303), shift_days=shift_days)
+
+
+def day_number(study_date: str, mark: str, *, shift_days: int) -> int | None:
+    """Return the day of a study by the texts of its date and of (0028,0303); see `study_day`."""
+    if mark == "REMOVED":
         return None
-    day = parse_da(text_of(dataset, 0x00080020))
+    day = parse_da(study_date)
     if day is None or day.year <= _NO_YEAR:
         return None
     return max(1, day.toordinal() - shift_days)
@@ -272,6 +289,14 @@ def _respiratory_phase(dataset: Dataset) -> RespiratoryPhase:
 
 
 def _year(dataset: Dataset) -> int | None:
+    """Return the year of acquisition; None where the dates are not, or need not be, the true ones.
+
+    Source: DICOM PS3.3, C.12.1.1.7, for Longitudinal Temporal Information Modified (0028,0303), and PS3.16, CID 7050,
+    for the code of the option that modifies dates.
+    """
+    options = {text_of(item, 0x00080100) for item in items_of(dataset, 0x00120064)}
+    if words_of(dataset, 0x00280303) in _NOT_TRUE or _DATES_MODIFIED in options:
+        return None
     for tag in _DATE_TAGS:
         day = parse_da(text_of(dataset, tag)[:10])
         if day is not None:

@@ -13,7 +13,7 @@ import re
 import secrets
 import sqlite3
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Container, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -203,6 +203,28 @@ class IdentityStore:
         epoch, salt = self._salt_of(lookup)
         pseudonym = SubjectPseudonyms(keys=self._keys(project, epoch), salt=salt, value=value).subject
         return pseudonym if self.is_known(project, pseudonym) else None
+
+    def uids_among(self, project: str, originals: Collection[str], known: Container[str]) -> dict[str, str]:
+        """Return the pseudonyms of UIDs whose subjects nobody names, as far as they are among known ones.
+
+        Each subject of the project is tried with each UID: a million tries take some seconds.
+        """
+        found = {}
+        rows = self._connection.execute(
+            "SELECT DISTINCT pseudonym.epoch, subject.salt FROM pseudonym JOIN subject USING (lookup) "
+            "WHERE pseudonym.project = ? AND subject.salt IS NOT NULL",
+            (project,),
+        ).fetchall()
+        for epoch, salt in rows:
+            subject = SubjectPseudonyms(keys=self._keys(project, int(epoch)), salt=salt, value="")
+            for original in originals:
+                if (pseudonym := subject.uid(original)) in known:
+                    found[original] = pseudonym
+        return found
+
+    def person(self, project: str, name: str) -> str:
+        """Return by what somebody who is no subject is known in a project, such as who judges images."""
+        return self._keys(checked_project(project), self._first_epoch).person(name)
 
     def is_known(self, project: str, pseudonym: str) -> bool:
         """Return whether a pseudonym is that of a subject who has not been forgotten."""

@@ -80,6 +80,11 @@ class ProjectKeys:
         }
         return cls(project=project, epoch=epoch, salt=salt, **keys)
 
+    def person(self, name: str) -> str:
+        """Return by what somebody who is no subject (a reader, an observer) is known in a project: no name."""
+        full = keyed(self.uid, self.salt, b"\x00person", name.encode())
+        return base64.b32encode(full[:_SUBJECT_BYTES]).decode()
+
 
 @dataclass(frozen=True, slots=True)
 class SubjectPseudonyms:
@@ -108,6 +113,10 @@ class SubjectPseudonyms:
     def project_uid(self, original: str) -> str:
         """Return the pseudonym of a UID that no subject owns (device, template, palette)."""
         return uid_from(keyed(self.keys.uid, self.keys.salt, b"\x00shared", original.encode()))
+
+    def person(self, name: str) -> str:
+        """Return by what somebody who is no subject is known; see `ProjectKeys.person`."""
+        return self.keys.person(name)
 
     def job(self, job_id: str) -> str:
         """Return the subject's pseudonym inside one job, unlinkable to those of other jobs."""

@@ -5,16 +5,21 @@ Sources that give DICOM headers describe with `describe_datasets`; others (table
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 
 from pydicom.dataset import Dataset
 
+from fairbank.deid.annotations import ANNOTATION_MODALITIES, Annotations, annotations_of
+from fairbank.deid.annotators import KnownAs
+from fairbank.deid.cleaning import subject_of
 from fairbank.deid.facts import FactSheet, Recorder, fact_sheet
-from fairbank.deid.pseudonyms import subject_value
 from fairbank.errors import Sensitive
+from fairbank.harvest.aspects import Aspect
 from fairbank.harvest.errors import UnreadableHeader
-from fairbank.harvest.headers import header_of
+from fairbank.harvest.header_texts import Wanted
+from fairbank.harvest.headers import TAGS, header_of
+from fairbank.harvest.quality import Known, archive_word
 from fairbank.harvest.series import SeriesFacts, describe
 
 
@@ -48,6 +53,8 @@ class SeriesDescription:
         archive_quality: what somebody at the archive said of its quality: usable, questionable, unusable or other.
         archive_validation: what came of its validation there: passed, passed-with-warnings, failed, in-progress, other.
         shared: whether it belongs to another container, which shares it into this one.
+        annotated: for a series of annotations, what they say with ids and people as pseudonyms; the index calls it
+            when it knows the pseudonyms, because `facts` and `sheet` hold no id.
     """
 
     subject: Sensitive[str]
@@ -60,6 +67,13 @@ class SeriesDescription:
     archive_quality: str | None = None
     archive_validation: str | None = None
     shared: bool = False
+    annotated: Callable[[KnownAs], Annotations] | None = field(default=None, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.archive_quality is not None:
+            said = {Aspect.LOW_QUALITY: archive_word(self.archive_quality)}
+            rated = replace(self.facts, quality={**self.facts.quality, **said})
+            object.__setattr__(self, "facts", rated)
 
 
 # Elements that name a person, a place or an order, and that de-identification empties or replaces by a pseudonym
@@ -90,6 +104,18 @@ MARK_TAGS = (
     "IssuerOfPatientID",
     *IDENTIFYING,
 )
+# What the fact sheet reads, beside what the index does.
+_SHEET = (
+    "ContentDate",
+    "SeriesDescription",
+    "StudyDescription",
+    "ProtocolName",
+    "AnatomicRegionSequence",
+    "ContrastBolusAgent",
+    "ContrastBolusAgentSequence",
+)
+# All that is read of a file to describe its series.
+DESCRIBED_TAGS = list(dict.fromkeys([*TAGS, *Wanted((*MARK_TAGS, *_SHEET)).tags]))
 
 
 def describe_datasets(
@@ -98,29 +124,44 @@ def describe_datasets(
     """Return the description of one series from headers: of all its instances, or one that stands for the series.
 
     Raises:
-        UnreadableHeader: if there is none, or they lack the ids of patient, study or series.
+        UnreadableHeader: if there is none, or they lack the ids of study or series.
     """
     headers = [header_of(dataset) for dataset in datasets]
-    if not headers or not (headers[0].series_uid and headers[0].study_uid and headers[0].subject):
+    if not headers or not (headers[0].series_uid and headers[0].study_uid):
         raise UnreadableHeader(
             "A series has no usable header.",
-            why="It lacks the ids of its patient, study or series.",
+            why="It lacks the ids of its study or series.",
             todo="Look at it in the archive by its reference; the other series are not affected.",
         )
     first = datasets[0]
     sheet = fact_sheet(first, series_uid="", subject="", shift_days=0, recorder=recorder)
     for dataset in datasets[1:]:
         sheet = sheet.merged(fact_sheet(dataset, series_uid="", subject="", shift_days=0, recorder=recorder))
-    issuer = str(first.get("IssuerOfPatientID") or "")
     return SeriesDescription(
-        subject=Sensitive(subject_value(headers[0].subject, issuer), reference="a subject"),
+        subject=Sensitive(subject_of(first), reference="a subject"),
         study_uid=Sensitive(headers[0].study_uid, reference="a study"),
         series_uid=Sensitive(headers[0].series_uid, reference="a series"),
-        facts=replace(describe(headers), series_uid="", study_uid="", subject=""),
+        facts=replace(
+            describe(headers, Known(expected_instances, today=recorder.at.date())),
+            series_uid="",
+            study_uid="",
+            subject="",
+        ),
         sheet=sheet,
         mark=mark_of(datasets),
         expected_instances=expected_instances,
+        annotated=_annotated(datasets) if headers[0].modality in ANNOTATION_MODALITIES else None,
     )
+
+
+def _annotated(datasets: Sequence[Dataset]) -> Callable[[KnownAs], Annotations]:
+    def under(known_as: KnownAs) -> Annotations:
+        found = Annotations()
+        for dataset in datasets:
+            found = found.merged(annotations_of(dataset, known_as))
+        return found
+
+    return under
 
 
 def mark_of(datasets: Sequence[Dataset]) -> DeidMark:

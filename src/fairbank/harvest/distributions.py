@@ -52,6 +52,8 @@ _OF_SERIES: dict[str, _Of] = {
     "laterality": _Of(lambda row: row.laterality),
 }
 _LABEL = "annotation-label"
+_METHOD = "annotation-method"
+_RATERS = "annotation-raters"
 _OF_SUBJECTS: dict[str, Callable[[Collection[int]], str]] = {
     "time-points": follow_up.time_points,
     "follow-up": follow_up.follow_up,
@@ -71,6 +73,8 @@ def distributions(series: Sequence[SeriesRow]) -> tuple[Distribution, ...]:
         if not of.optional or set(held) - {UNKNOWN}:
             found += _rows(attribute, held, of.how_known)
     found += _labels([row for row in series if _counts(row, _LABEL)])
+    found += _methods([row for row in series if _counts(row, _METHOD)])
+    found += _raters([row for row in series if _counts(row, _RATERS)])
     found += _of_subjects(series)
     return tuple(found)
 
@@ -92,6 +96,36 @@ def _labels(series: Sequence[SeriesRow]) -> list[Distribution]:
     if not set(held) - {UNKNOWN}:
         return []
     return _rows(_LABEL, held, HowKnown.HEADER, computed=named)
+
+
+def _methods(series: Sequence[SeriesRow]) -> list[Distribution]:
+    """Return how annotations were made."""
+    held = _held(
+        (method, row.subject)
+        for row in series
+        for method in Annotations.from_json(row.annotations).methods or {UNKNOWN}
+    )
+    return _rows(_METHOD, held, HowKnown.HEADER) if set(held) - {UNKNOWN} else []
+
+
+def _raters(series: Sequence[SeriesRow]) -> list[Distribution]:
+    """Return by how many people a series of a subject was annotated: by how many the most annotated one was.
+
+    What an annotation refers to is what it was made on; one that does not say so stands for a series of its own.
+    """
+    of_series: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for row in series:
+        annotations = Annotations.from_json(row.annotations)
+        for referenced in annotations.referenced or {row.series_uid}:
+            of_series[row.subject, referenced] |= annotations.raters
+    most: dict[str, int] = defaultdict(int)
+    for (subject, _), raters in of_series.items():
+        most[subject] = max(most[subject], len(raters))
+    if not any(most.values()):
+        return []
+    words = {0: UNKNOWN, 1: "one"}
+    held = _held((words.get(count, "several"), subject) for subject, count in most.items())
+    return _rows(_RATERS, held, HowKnown.COMPUTED)
 
 
 def _of_subjects(series: Sequence[SeriesRow]) -> list[Distribution]:

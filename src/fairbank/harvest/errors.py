@@ -24,6 +24,8 @@ FairbankError
     ├── FilterNotKept         FB-HARV-035   (a SourceFailed)
     ├── AssociationRefused    FB-HARV-036   (a SourceLoginRefused)
     ├── ReceiverNotOpened     FB-HARV-037   (a SourceUnreachable)
+    ├── ListedFileMissing     FB-HARV-045
+    ├── BadQualityFile        FB-HARV-046
     ├── BadTable              FB-HARV-050
     ├── BadMapping            FB-HARV-051
     ├── IdentifyingColumn     FB-HARV-052
@@ -197,6 +199,20 @@ class ReceiverNotOpened(SourceUnreachable):
 
     code = "FB-HARV-037"
     kind = Kind.UNAVAILABLE
+
+
+class ListedFileMissing(HarvestError):
+    """A file that the directory of a medium lists is not there."""
+
+    code = "FB-HARV-045"
+    kind = Kind.NOT_FOUND
+
+
+class BadQualityFile(HarvestError):
+    """A file of what people found when they looked at series has rows that cannot be taken."""
+
+    code = "FB-HARV-046"
+    kind = Kind.MISUSE
 
 
 class BadTable(HarvestError):

@@ -3,61 +3,23 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pydicom
 from pydicom.dataset import Dataset
-from pydicom.errors import InvalidDicomError
-from pydicom.multival import MultiValue
 
 from fairbank.deid.annotations import Annotations, annotations_of
-from fairbank.deid.facts import study_day
+from fairbank.deid.annotators import ANNOTATION_KEYWORDS, AS_IT_IS, KnownAs
+from fairbank.deid.facts import day_number
 from fairbank.deid.part10 import quiet_pydicom
 from fairbank.harvest.errors import UnreadableHeader
+from fairbank.harvest.frames import Plane, Vector, group_of, planes_of, vector
+from fairbank.harvest.header_texts import Wanted, parts, said_of
+from fairbank.ontology.vocabulary import DERIVED_MODALITIES
 
-_TAGS = [
-    "SOPInstanceUID",
-    "SOPClassUID",
-    "SeriesInstanceUID",
-    "StudyInstanceUID",
-    "PatientID",
-    "Modality",
-    "BodyPartExamined",
-    "Manufacturer",
-    "ManufacturerModelName",
-    "MagneticFieldStrength",
-    "Laterality",
-    "ImageLaterality",
-    "StudyDate",
-    "LongitudinalTemporalInformationModified",
-    "SegmentSequence",
-    "StructureSetROISequence",
-    "RTROIObservationsSequence",
-    "SliceThickness",
-    "SpacingBetweenSlices",
-    "PixelSpacing",
-    "Rows",
-    "Columns",
-    "NumberOfFrames",
-    "ImageOrientationPatient",
-    "ImagePositionPatient",
-    "InstanceNumber",
-    "EchoTime",
-    "AcquisitionTime",
-    "AcquisitionNumber",
-    "TemporalPositionIdentifier",
-    "TriggerTime",
-    "DiffusionBValue",
-    "ImageType",
-    "ConvolutionKernel",
-    "BurnedInAnnotation",
-    "LossyImageCompression",
-    "SharedFunctionalGroupsSequence",
-    "PerFrameFunctionalGroupsSequence",
-]
-# What may tell two images at one place apart (rule 3 of quality.py).
+# What may tell two images at one place apart (rule 3 of geometry.py).
 _VARIANTS = (
     "EchoTime",
     "AcquisitionTime",
@@ -68,8 +30,65 @@ _VARIANTS = (
     "ImageType",
     "ConvolutionKernel",
 )
-
-Vector = tuple[float, ...]
+# How an image was acquired and made: numbers, coded words, and names that a device gives, never a person.
+ACQUISITION = (
+    "SOPClassUID",
+    "ImageType",
+    "SoftwareVersions",
+    "MagneticFieldStrength",
+    "KVP",
+    "ExposureTime",
+    "XRayTubeCurrent",
+    "Exposure",
+    "CTDIvol",
+    "ConvolutionKernel",
+    "FilterType",
+    "GantryDetectorTilt",
+    "SliceThickness",
+    "SpacingBetweenSlices",
+    "PixelSpacing",
+    "ImagerPixelSpacing",
+    "Rows",
+    "Columns",
+    "RepetitionTime",
+    "EchoTime",
+    "InversionTime",
+    "FlipAngle",
+    "SequenceName",
+    "ScanningSequence",
+    "SequenceVariant",
+    "AcquisitionContrast",
+    "DiffusionBValue",
+    "Laterality",
+    "ImageLaterality",
+    "ViewPosition",
+    "LossyImageCompressionRatio",
+    "LossyImageCompressionMethod",
+)
+# What is looked at for its plausibility, beside the above.
+_CHECKED = ("StudyDate", "SeriesDate", "AcquisitionDate", "PatientAge", "PatientSex")
+_MARKS = (
+    "BurnedInAnnotation",
+    "RecognizableVisualFeatures",
+    "LossyImageCompression",
+    "PatientIdentityRemoved",
+    "LongitudinalTemporalInformationModified",
+)
+_COUNTS = ("NumberOfSeriesRelatedInstances", "ImagesInAcquisition")
+_IDS = ("SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID", "PatientID")
+_KINDS = ("Modality", "BodyPartExamined", "Manufacturer", "ManufacturerModelName")
+_PLACES = ("NumberOfFrames", "ImageOrientationPatient", "ImagePositionPatient", "InstanceNumber")
+_TEXTS = dict.fromkeys((*_IDS, *_KINDS, *_VARIANTS, *ACQUISITION, *_CHECKED, *_MARKS, *_COUNTS, *_PLACES))
+_SEQUENCES = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
+_WANTED = Wanted((*_TEXTS, *_SEQUENCES))
+# All that is read of a file for the index.
+TAGS = [*_WANTED.tags, *Wanted(word for word in ANNOTATION_KEYWORDS if word not in _TEXTS).tags]
+_MEASURES = 0x00289110
+_RECONSTRUCTION = 0x00189314
+_ANATOMY = 0x00209071
+_IN_GROUPS = Wanted(
+    ("SliceThickness", "PixelSpacing", "SpacingBetweenSlices", "ConvolutionKernel", "FrameLaterality")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +99,8 @@ class InstanceHeader:
         path: the file, if the header was read from one.
         study_day: the day of the study as the file has it, counted from the year 1; in the research store it is moved
             by the subject's own number of days, so that only distances are true.
+        planes: where each frame lies, if one file holds several and says so.
+        said: all texts of the header by keyword, ids too; it stays in memory.
     """
 
     path: Path | None
@@ -109,126 +130,140 @@ class InstanceHeader:
     laterality: str
     study_day: int | None
     annotations: Annotations
+    planes: tuple[Plane, ...] = ()
+    said: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def is_multiframe(self) -> bool:
         """Tell whether one file holds several frames, so that its geometry is not in the top level."""
         return self.frames > 1
 
+    @property
+    def slices(self) -> tuple[Plane, ...]:
+        """Return where its slices lie: one, or one per frame; none where that is not known."""
+        if self.planes or self.is_multiframe:
+            return self.planes
+        if not self.orientation or not self.position:
+            return ()
+        return (Plane(self.orientation, self.position, self.variant),)
+
 
 def read_header(path: Path) -> InstanceHeader:
-    """Read the header of a file, up to its pixels.
+    """Read the header of a file of the research store, up to its pixels.
 
     Raises:
         UnreadableHeader: if it is not DICOM, cut off in its header, or without its UIDs.
     """
+    with quiet_pydicom():
+        return _read(path)
+
+
+def read_headers(paths: Iterable[Path]) -> list[InstanceHeader | None]:
+    """Read the headers of several files of the research store; None for each that cannot be read."""
+    found: list[InstanceHeader | None] = []
+    with quiet_pydicom():
+        for path in paths:
+            try:
+                found.append(_read(path))
+            except UnreadableHeader:
+                found.append(None)
+    return found
+
+
+def header_of(
+    dataset: Dataset, path: Path | None = None, *, known_as: KnownAs | None = None
+) -> InstanceHeader:
+    """Return what the index needs of a header.
+
+    Args:
+        dataset: the header.
+        path: the file that it was read from, if any.
+        known_as: how the ids in annotations are written down; without it they are left out.
+    """
+    said = _WANTED.texts(dataset)
+    get = said.get
+    frames = _whole(get("NumberOfFrames")) or 1
+    thickness, spacing = _number(get("SliceThickness")), get("PixelSpacing")
+    between, kernel = _number(get("SpacingBetweenSlices")), get("ConvolutionKernel", "")
+    side = (get("ImageLaterality") or get("Laterality") or "").upper()
+    planes: tuple[Plane, ...] = ()
+    if "SharedFunctionalGroupsSequence" in said or "PerFrameFunctionalGroupsSequence" in said:
+        measures = _IN_GROUPS.texts(group_of(dataset, _MEASURES))
+        thickness = thickness if thickness is not None else _number(measures.get("SliceThickness"))
+        between = between if between is not None else _number(measures.get("SpacingBetweenSlices"))
+        spacing = spacing or measures.get("PixelSpacing")
+        # Of an enhanced CT image the kernel, and the side of its first frame (DICOM PS3.3, C.8.15.3.7, C.7.6.16.2.8).
+        kernel = kernel or said_of(_IN_GROUPS.texts(group_of(dataset, _RECONSTRUCTION)), "ConvolutionKernel")
+        side = side or said_of(_IN_GROUPS.texts(group_of(dataset, _ANATOMY)), "FrameLaterality").upper()
+        planes = planes_of(dataset)
+    if syntax := getattr(getattr(dataset, "file_meta", None), "TransferSyntaxUID", None):
+        said["TransferSyntaxUID"] = str(syntax)
+    modality = get("Modality", "")
+    annotated = modality in DERIVED_MODALITIES or "SegmentSequence" in said
+    return InstanceHeader(
+        path=path,
+        sop_uid=get("SOPInstanceUID", ""),
+        sop_class=get("SOPClassUID", ""),
+        series_uid=get("SeriesInstanceUID", ""),
+        study_uid=get("StudyInstanceUID", ""),
+        subject=get("PatientID", ""),
+        modality=modality,
+        body_part=get("BodyPartExamined", ""),
+        manufacturer=get("Manufacturer", ""),
+        slice_thickness=thickness,
+        spacing_between=between,
+        pixel_spacing=vector(parts(spacing or ""), 2),
+        rows=_whole(get("Rows")),
+        columns=_whole(get("Columns")),
+        frames=frames,
+        orientation=vector(parts(get("ImageOrientationPatient", "")), 6),
+        position=vector(parts(get("ImagePositionPatient", "")), 3),
+        variant="|".join([get(keyword, "") for keyword in _VARIANTS]),
+        instance_number=_whole(get("InstanceNumber")),
+        burned_in=get("BurnedInAnnotation", "").upper(),
+        lossy=get("LossyImageCompression", ""),
+        model=get("ManufacturerModelName", ""),
+        field_strength=_number(get("MagneticFieldStrength")),
+        kernel=kernel,
+        laterality=side,
+        study_day=day_number(
+            get("StudyDate", ""),
+            get("LongitudinalTemporalInformationModified", "").upper(),
+            shift_days=0,
+        ),
+        annotations=annotations_of(dataset, known_as) if annotated else _NO_ANNOTATIONS,
+        planes=planes,
+        said=said,
+    )
+
+
+_NO_ANNOTATIONS = Annotations()
+
+
+def _read(path: Path) -> InstanceHeader:
     try:
-        with quiet_pydicom():
-            dataset = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=_TAGS)
-            header = header_of(dataset, path)
-    except (InvalidDicomError, OSError, ValueError, TypeError, AttributeError, KeyError, EOFError) as err:
+        dataset = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=TAGS)
+        header = header_of(dataset, path, known_as=AS_IT_IS)
+    except Exception as err:
         raise _unreadable() from err
     if not (header.sop_uid and header.series_uid and header.study_uid):
         raise _unreadable()
     return header
 
 
-def header_of(dataset: Dataset, path: Path | None = None) -> InstanceHeader:
-    """Return what the index needs of a header, where `path` is the file that it was read from, if any."""
-    measures = _measures(dataset)
-    thickness = _number(dataset.get("SliceThickness"))
-    return InstanceHeader(
-        path=path,
-        sop_uid=_text(dataset, "SOPInstanceUID"),
-        sop_class=_text(dataset, "SOPClassUID"),
-        series_uid=_text(dataset, "SeriesInstanceUID"),
-        study_uid=_text(dataset, "StudyInstanceUID"),
-        subject=_text(dataset, "PatientID"),
-        modality=_text(dataset, "Modality"),
-        body_part=_text(dataset, "BodyPartExamined"),
-        manufacturer=_text(dataset, "Manufacturer"),
-        slice_thickness=thickness if thickness is not None else _number(measures.get("SliceThickness")),
-        spacing_between=_number(dataset.get("SpacingBetweenSlices")),
-        pixel_spacing=_vector(dataset.get("PixelSpacing") or measures.get("PixelSpacing"), 2),
-        rows=_whole(dataset.get("Rows")),
-        columns=_whole(dataset.get("Columns")),
-        frames=_whole(dataset.get("NumberOfFrames")) or 1,
-        orientation=_vector(dataset.get("ImageOrientationPatient"), 6),
-        position=_vector(dataset.get("ImagePositionPatient"), 3),
-        variant="|".join(_text(dataset, keyword) for keyword in _VARIANTS),
-        instance_number=_whole(dataset.get("InstanceNumber")),
-        burned_in=_text(dataset, "BurnedInAnnotation").upper(),
-        lossy=_text(dataset, "LossyImageCompression"),
-        model=_text(dataset, "ManufacturerModelName"),
-        field_strength=_number(dataset.get("MagneticFieldStrength")),
-        kernel=_kernel(dataset),
-        laterality=_laterality(dataset),
-        study_day=study_day(dataset, shift_days=0),
-        annotations=annotations_of(dataset),
-    )
-
-
-def _measures(dataset: Dataset) -> Dataset:
-    """Return the pixel measures of an enhanced multi-frame image (DICOM PS3.3, C.7.6.16.2.1), or an empty dataset."""
-    return _functional_group(dataset, "PixelMeasuresSequence")
-
-
-def _kernel(dataset: Dataset) -> str:
-    """Return the kernel; of an enhanced CT image that of its frames (DICOM PS3.3, C.8.15.3.7)."""
-    own = _values(dataset, "ConvolutionKernel")
-    return own or _values(_functional_group(dataset, "CTReconstructionSequence"), "ConvolutionKernel")
-
-
-def _laterality(dataset: Dataset) -> str:
-    """Return the side of an image, of its series, or of its first frame (DICOM PS3.3, C.7.6.16.2.8)."""
-    for keyword in ("ImageLaterality", "Laterality"):
-        if said := _text(dataset, keyword).upper():
-            return said
-    return _text(_functional_group(dataset, "FrameAnatomySequence"), "FrameLaterality").upper()
-
-
-def _functional_group(dataset: Dataset, keyword: str) -> Dataset:
-    """Return what an enhanced multi-frame image says of all frames or of the first, or an empty dataset."""
-    for place in ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"):
-        groups = dataset.get(place) or []
-        if groups and (said := groups[0].get(keyword)):
-            found: Dataset = said[0]
-            return found
-    return Dataset()
-
-
-def _values(dataset: Dataset, keyword: str) -> str:
-    """Return a text as the file has it: several values with backslashes between them."""
-    value = dataset.get(keyword)
-    return "\\".join(map(str, value)) if isinstance(value, MultiValue) else _text(dataset, keyword)
-
-
-def _text(dataset: Dataset, keyword: str) -> str:
-    value = dataset.get(keyword)
-    return "" if value is None else str(value).strip()
-
-
-def _number(value: Any) -> float | None:
+def _number(text: str | None) -> float | None:
+    if not text:
+        return None
     try:
-        number = float(value)
-    except (TypeError, ValueError):
+        number = float(text.split("\\", 1)[0])
+    except ValueError:
         return None
     return number if math.isfinite(number) else None
 
 
-def _whole(value: Any) -> int | None:
-    number = _number(value)
+def _whole(text: str | None) -> int | None:
+    number = _number(text)
     return int(number) if number is not None else None
-
-
-def _vector(value: Any, length: int) -> Vector:
-    """Return a vector of the wanted length, or an empty one if any part is missing."""
-    try:
-        parts = [_number(part) for part in value]
-    except TypeError:
-        return ()
-    usable = tuple(part for part in parts if part is not None)
-    return usable if len(usable) == len(parts) == length else ()
 
 
 def _unreadable() -> UnreadableHeader:

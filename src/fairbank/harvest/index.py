@@ -19,6 +19,7 @@ from sqlalchemy import select as sql_select
 from sqlalchemy.orm import Session
 
 from fairbank.database import writing
+from fairbank.deid.annotations import Annotations
 from fairbank.deid.facts import FactSheet
 from fairbank.deid.identity import IdentityStore
 from fairbank.deid.outcomes import Reason, Status
@@ -27,14 +28,14 @@ from fairbank.deid.store import CleanedFile, cleaned_files, facts_of
 from fairbank.harvest.consents import Gate, admitted, counted, gate, identity_of, refresh
 from fairbank.harvest.datasets import dataset_of
 from fairbank.harvest.errors import NotInSource, UnreadableHeader
-from fairbank.harvest.headers import InstanceHeader, read_header
+from fairbank.harvest.headers import InstanceHeader, read_headers
+from fairbank.harvest.quality import Known
 from fairbank.harvest.reports import ItemResult, Progress, ProgressCallback, RunKind, RunReport, RunState
 from fairbank.harvest.rows import SOFTWARE, blank_values, header_values, sheet_values
-from fairbank.harvest.series import Aspect, Assessment, SeriesFacts, describe, group_series
+from fairbank.harvest.series import SeriesFacts, describe, group_series
 from fairbank.harvest.states import GoneReason, State
 from fairbank.harvest.store import DatasetRow, ItemRow, RunRow, SeriesRow
 from fairbank.harvest.verification import Hold, judge_stored
-from fairbank.ontology.record import HowKnown
 from fairbank.ontology.signed_objects import Pick, Selector, Unit
 from fairbank.release.node import Node
 from fairbank.signing import file_digest
@@ -214,20 +215,6 @@ def publishable_series(session: Session, dataset: str, *, at: datetime) -> list[
     return list(session.scalars(query.order_by(SeriesRow.series_uid)))
 
 
-def quality_of(row: SeriesRow) -> dict[Aspect, Assessment]:
-    """Return what is known of a series' quality."""
-    found = {}
-    for aspect in Aspect:
-        known = row.quality.get(aspect.value, {})
-        how = known.get("how_known")
-        found[aspect] = Assessment(
-            assessed=bool(known.get("assessed")),
-            affected=bool(known.get("affected")),
-            how_known=HowKnown(how) if how else None,
-        )
-    return found
-
-
 @dataclass(slots=True)
 class _Checks:
     """Who may be counted, and what is proven of a page's files."""
@@ -290,7 +277,7 @@ class _Indexing:
 
     def _take_series(self, session: Session, headers: list[InstanceHeader], folder: Path, token: str) -> str:
         """Put a series into the index; return what became of it: `ok`, or why it is held or left out."""
-        facts = describe(headers)
+        facts = describe(headers, Known(today=self.now.date()))
         if not self.checks.counts(facts.subject):
             return NO_CONSENT
         self.seen.add(facts.series_uid)
@@ -321,7 +308,12 @@ class _Indexing:
     def _with_facts(self, row: SeriesRow) -> SeriesRow:
         """Add what the fact sheet knows and cleaning has taken from the headers."""
         sheet = self.facts.get(row.series_uid)
-        values = sheet_values(sheet, modality=row.modality, body_part=row.body_part)
+        values = sheet_values(
+            sheet,
+            modality=row.modality,
+            body_part=row.body_part,
+            annotations=Annotations.from_json(row.annotations),
+        )
         for column, value in values.items():
             setattr(row, column, value)
         row.state, row.gone, row.run, row.seen = LIVE, None, self.run, self.now
@@ -352,12 +344,7 @@ def _series_folders(store: ResearchStore, project: str) -> Iterator[tuple[Path, 
 
 
 def _readable(paths: list[Path]) -> tuple[list[InstanceHeader], int]:
-    headers = []
-    for path in paths:
-        try:
-            headers.append(read_header(path))
-        except UnreadableHeader:
-            continue
+    headers = [header for header in read_headers(paths) if header is not None]
     return headers, len(paths) - len(headers)
 
 

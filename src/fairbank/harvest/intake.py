@@ -8,13 +8,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
 from fairbank.database import reading, writing
+from fairbank.deid.annotators import KnownAs
 from fairbank.deid.identity import IdentityStore
 from fairbank.deid.outcomes import Status
 from fairbank.deid.pseudonyms import SubjectPseudonyms
@@ -157,8 +158,13 @@ class Intake:
     ) -> dict[str, Any]:
         """Return all columns of the series' row."""
         facts, sheet = description.facts, description.sheet
+        if description.annotated is not None:
+            annotated = description.annotated(KnownAs(subject.uid, subject.person))
+            sheet = replace(sheet, annotations=annotated)
         values = header_values(facts, at=self._now)
-        values |= sheet_values(sheet, modality=facts.modality, body_part=facts.body_part)
+        values |= sheet_values(
+            sheet, modality=facts.modality, body_part=facts.body_part, annotations=facts.annotations
+        )
         if values["study_day"] is not None:
             # As in the research store: distances between the days of a subject are true, the days are not.
             values["study_day"] = max(1, values["study_day"] - subject.shift_days)

@@ -1,126 +1,209 @@
-"""Missing and duplicate slices of a series, worked out from geometry alone.
-
-The rules, in order:
-1. A file that is there twice (same SOP Instance UID) counts once. Multi-frame images are not assessed here.
-2. Slices are split into stacks: by orientation (tolerance 1e-4), then by their offset in the plane. Each stack is
-   judged by itself. The place of a slice is the projection of its position on the normal of its plane.
-3. The most frequent number of images per place is the number of volumes. More than that at one place are duplicates,
-   unless echo, time, b-value, kind of image or kernel tell them apart.
-4. With s the median step between places, a step d > 1.5 s hides round(d / s) - 1 missing slices. Steps are uneven if
-   one differs from s by more than max(0.1 mm, 2 % of s), which is above the rounding of positions in real scanners.
-
-Slices missing at either end cannot be seen this way. "Not assessed" is not "none missing".
-"""
+"""Each quality aspect of a series, from its headers: what could be assessed, what was found, and how it is known."""
 
 from __future__ import annotations
 
-import statistics
-from collections import Counter
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from datetime import date
+from typing import Final
 
-from fairbank.harvest.headers import InstanceHeader, Vector
+from fairbank.harvest.aspects import NOT_ASSESSED, Aspect, Assessment, computed, stated
+from fairbank.harvest.consistency import mixed_parameters, one_thickness
+from fairbank.harvest.geometry import Geometry, tolerance_mm
+from fairbank.harvest.header_texts import parts
+from fairbank.harvest.headers import InstanceHeader
+from fairbank.harvest.plausibility import implausible_values
+from fairbank.ontology.record import HowKnown
 
-_SAME_ORIENTATION = 1e-4
-_SAME_OFFSET_MM = 0.1
-_FEWEST_PLACES = 3
+# Transfer syntaxes that always lose something: JPEG baseline and extended, JPEG-LS near-lossless, MPEG, H.264, H.265
+# (DICOM PS3.5, sections 8.2.1 to 8.2.13).
+_LOSSY_SYNTAX: Final = re.compile(r"1\.2\.840\.10008\.1\.2\.4\.(50|51|81|10[0-8])(\.1)?")
+# Defined terms of Lossy Image Compression Method (0028,2114) look like this: ISO_10918_1.
+_METHOD: Final = re.compile(r"ISO_[0-9]{4,5}_[0-9]{1,2}")
+_NOT_TRUE: Final = frozenset({"MODIFIED", "REMOVED"})
 
 
 @dataclass(frozen=True, slots=True)
-class Geometry:
-    """What the geometry of a series tells.
+class Known:
+    """What is known of a series beside its headers.
 
     Attributes:
-        assessed: whether it could be worked out at all; if not, the rest says nothing.
-        missing: slices missing between the first and the last.
-        duplicates: images at a place that has more than its share.
-        uneven: whether steps differ from each other.
-        spacing_mm: the median step of the largest stack.
+        expected_instances: how many instances its source says that it has.
+        archive_quality: the archive's own word: usable, questionable or unusable.
+        today: the day of the harvest.
     """
 
-    assessed: bool
-    missing: int = 0
-    duplicates: int = 0
-    uneven: bool = False
-    spacing_mm: float | None = None
+    expected_instances: int | None = None
+    archive_quality: str | None = None
+    today: date | None = None
 
 
-def geometry(headers: Sequence[InstanceHeader]) -> Geometry:
-    """Work out the geometry of one series."""
-    once = list({header.sop_uid: header for header in headers}.values())
-    if any(header.is_multiframe or not header.orientation or not header.position for header in once):
-        return Geometry(assessed=False)
-    stacks = [stack for stack in _stacks(once) if len({place for place, _ in stack}) >= _FEWEST_PLACES]
-    if not stacks:
-        return Geometry(assessed=False)
-    judged = [_judged(stack) for stack in stacks]
-    largest = max(zip(stacks, judged, strict=True), key=lambda pair: len(pair[0]))[1]
-    return Geometry(
-        assessed=True,
-        missing=sum(stack.missing for stack in judged),
-        duplicates=sum(stack.duplicates for stack in judged),
-        uneven=any(stack.uneven for stack in judged),
-        spacing_mm=largest.spacing_mm,
-    )
+NOTHING_KNOWN: Final = Known()
 
 
-_Stack = list[tuple[float, InstanceHeader]]
+def assessments(
+    headers: Sequence[InstanceHeader], shape: Geometry, known: Known = NOTHING_KNOWN
+) -> dict[Aspect, Assessment]:
+    """Return what is known of each aspect of a series.
+
+    Args:
+        headers: all headers of the series, at least one.
+        shape: its geometry; not assessed where its slices need not be whole, as in a segmentation.
+        known: what is known beside the headers.
+    """
+    return {
+        **_of_places(shape),
+        **_of_spacing(headers, shape),
+        Aspect.POSSIBLY_INCOMPLETE: _counted(headers, shape, known.expected_instances),
+        Aspect.DUPLICATE_FILES: _files(headers),
+        Aspect.MIXED_PARAMETERS: _mixed(headers),
+        Aspect.IMPLAUSIBLE_VALUES: _implausible(headers, known.today),
+        **_of_marks(headers),
+        # It depends on what else is there, so it is worked out when somebody asks (judging.py).
+        Aspect.ORPHAN_REFERENCES: NOT_ASSESSED,
+        # Headers say nothing about these; only a person, the archive or the pixels can.
+        Aspect.MOTION: NOT_ASSESSED,
+        Aspect.ARTEFACTS: NOT_ASSESSED,
+        Aspect.LOW_QUALITY: archive_word(known.archive_quality),
+    }
 
 
-def _stacks(headers: list[InstanceHeader]) -> list[_Stack]:
-    """Split slices by orientation and in-plane offset; each slice comes with its place along the normal, in mm."""
-    stacks: list[tuple[Vector, Vector, _Stack]] = []
+def archive_word(word: str | None) -> Assessment:
+    """Return what an archive's own word says of a series: usable, questionable or unusable.
+
+    Source: the quality words of XNAT's scans.
+
+    >>> archive_word("unusable").affected, archive_word("usable").affected, archive_word(None).assessed
+    (True, False, False)
+    """
+    if word == "usable":
+        return Assessment(True, False, HowKnown.ARCHIVE)
+    if word in ("questionable", "unusable"):
+        return Assessment(True, True, HowKnown.ARCHIVE, (word,))
+    return NOT_ASSESSED
+
+
+def _of_places(shape: Geometry) -> dict[Aspect, Assessment]:
+    several = computed(shape.stacks > 1, f"{shape.stacks} stacks") if shape.stacks else NOT_ASSESSED
+    if not shape.assessed:
+        none = dict.fromkeys(
+            (
+                Aspect.MISSING_SLICES,
+                Aspect.INCOMPLETE_VOLUMES,
+                Aspect.DUPLICATE_SLICES,
+                Aspect.UNEVEN_SPACING,
+                Aspect.TILTED_SLICES,
+            ),
+            NOT_ASSESSED,
+        )
+        return {**none, Aspect.SEVERAL_STACKS: several}
+    tilt = f"{shape.tilt_degrees:.1f} degrees"
+    return {
+        Aspect.MISSING_SLICES: computed(shape.missing > 0, f"{shape.missing} slices"),
+        Aspect.INCOMPLETE_VOLUMES: computed(
+            shape.incomplete > 0, f"{shape.incomplete} images", f"{shape.volumes} volumes"
+        ),
+        Aspect.DUPLICATE_SLICES: computed(shape.duplicates > 0, f"{shape.duplicates} images"),
+        Aspect.UNEVEN_SPACING: computed(shape.uneven),
+        Aspect.TILTED_SLICES: computed(shape.tilt_degrees > 0, tilt),
+        Aspect.SEVERAL_STACKS: several,
+    }
+
+
+def _of_spacing(headers: Sequence[InstanceHeader], shape: Geometry) -> dict[Aspect, Assessment]:
+    """Compare the step between slices with what headers state of it."""
+    gaps = overlap = wrong = NOT_ASSESSED
+    step = shape.spacing_mm
+    if shape.assessed and step is not None:
+        thickness = one_thickness(headers)
+        if thickness is not None:
+            between = step - thickness
+            tolerance = tolerance_mm(step)
+            gaps = computed(between > tolerance, f"{between:.2f} mm")
+            overlap = computed(-between > tolerance, f"{-between:.2f} mm")
+        said = {abs(header.spacing_between) for header in headers if header.spacing_between}
+        if said:
+            wrong = computed(any(abs(each - step) > tolerance_mm(step) for each in said))
+    return {Aspect.SLICE_GAPS: gaps, Aspect.SLICE_OVERLAP: overlap, Aspect.WRONG_SPACING: wrong}
+
+
+def _counted(headers: Sequence[InstanceHeader], shape: Geometry, expected: int | None) -> Assessment:
+    """Compare counts that somebody states with what is there, and look at image numbers for holes.
+
+    Numbers alone never show that nothing is missing, because the last image leaves no hole.
+    """
+    once = {header.sop_uid: header for header in headers}.values()
+    totals = [expected] if expected else []
+    for keyword in ("NumberOfSeriesRelatedInstances", "ImagesInAcquisition"):
+        said = {header.said.get(keyword, "") for header in once}
+        totals += [int(text) for text in said if text.isascii() and text.isdigit() and int(text) > 0]
+    hints = []
+    if totals and max(totals) > len(once):
+        hints.append(f"{max(totals) - len(once)} fewer than stated")
+    hints += _holes(list(once), shape)
+    return computed(bool(hints), *hints) if hints or totals else NOT_ASSESSED
+
+
+def _holes(headers: Sequence[InstanceHeader], shape: Geometry) -> list[str]:
+    numbers = {header.instance_number for header in headers if header.instance_number is not None}
+    if len(numbers) < len(headers) or len(headers) < 2:
+        return []
+    explained = shape.missing * shape.volumes + shape.incomplete if shape.assessed else 0
+    left_out = max(numbers) - min(numbers) + 1 - len(numbers) - explained
+    hints = []
+    # Larger numbers follow a scheme of their own and say nothing.
+    if 1 < min(numbers) <= len(numbers) + 1:
+        hints.append(f"{min(numbers) - 1} numbers before the first")
+    if 0 < left_out <= len(numbers):
+        hints.append(f"{left_out} numbers left out")
+    return hints
+
+
+def _files(headers: Sequence[InstanceHeader]) -> Assessment:
+    twice = len(headers) - len({header.sop_uid for header in headers})
+    return computed(twice > 0, f"{twice} files")
+
+
+def _mixed(headers: Sequence[InstanceHeader]) -> Assessment:
+    if len(headers) < 2:
+        return NOT_ASSESSED
+    mixed = mixed_parameters(headers)
+    return computed(bool(mixed), *mixed)
+
+
+def _implausible(headers: Sequence[InstanceHeader], today: date | None) -> Assessment:
+    found = implausible_values(headers, today=today)
+    return computed(bool(found), *found)
+
+
+def _of_marks(headers: Sequence[InstanceHeader]) -> dict[Aspect, Assessment]:
+    removed = {header.said.get("PatientIdentityRemoved", "").upper() for header in headers}
+    dates = {header.said.get("LongitudinalTemporalInformationModified", "").upper() for header in headers}
+    features = {header.said.get("RecognizableVisualFeatures", "").upper() for header in headers}
+    return {
+        Aspect.BURNED_IN_TEXT: stated({header.burned_in for header in headers}, yes="YES", no="NO"),
+        Aspect.RECOGNISABLE_FEATURES: stated(features, yes="YES", no="NO"),
+        Aspect.LOSSY_COMPRESSION: _lossy(headers),
+        Aspect.IDENTITY_NOT_REMOVED: Assessment(True, removed != {"YES"}, HowKnown.HEADER),
+        Aspect.MODIFIED_DATES: stated(
+            {"MODIFIED" if word in _NOT_TRUE else word for word in dates}, yes="MODIFIED", no="UNMODIFIED"
+        ),
+    }
+
+
+def _lossy(headers: Sequence[InstanceHeader]) -> Assessment:
+    """Return whether images lost something, at any time of their life, with ratio and method where they are said."""
+    if not any(_LOSSY_SYNTAX.fullmatch(header.said.get("TransferSyntaxUID", "")) for header in headers):
+        known = stated({header.lossy for header in headers}, yes="01", no="00")
+        if not known.affected:
+            return known
+    details: dict[str, None] = {}
     for header in headers:
-        normal = _cross(header.orientation[:3], header.orientation[3:])
-        place = _dot(normal, header.position)
-        offset = tuple(p - place * n for p, n in zip(header.position, normal, strict=True))
-        for orientation, first_offset, stack in stacks:
-            if _near(orientation, header.orientation, _SAME_ORIENTATION) and _in_line(
-                offset, first_offset, stack, place
-            ):
-                stack.append((round(place, 3), header))
-                break
-        else:
-            stacks.append((header.orientation, offset, [(round(place, 3), header)]))
-    return [stack for _, _, stack in stacks]
-
-
-def _in_line(offset: Vector, first: Vector, stack: _Stack, place: float) -> bool:
-    """Tell whether a slice continues a stack; a tilted gantry shifts each slice by a share of its step."""
-    drift = max(abs(a - b) for a, b in zip(offset, first, strict=True))
-    return drift <= _SAME_OFFSET_MM + abs(place - stack[0][0])
-
-
-def _judged(stack: _Stack) -> Geometry:
-    at = Counter(place for place, _ in stack)
-    volumes = Counter(at.values()).most_common(1)[0][0]
-    duplicates = 0
-    for place, count in at.items():
-        if count > volumes:
-            variants = {header.variant for there, header in stack if there == place}
-            duplicates += max(0, count - max(volumes, len(variants)))
-    places = sorted(at)
-    steps = [after - before for before, after in pairwise(places)]
-    step = statistics.median(steps)
-    missing = sum(round(one / step) - 1 for one in steps if one > 1.5 * step)
-    uneven = any(abs(one - step) > max(0.1, 0.02 * step) for one in steps)
-    return Geometry(True, missing, duplicates, uneven, round(step, 4))
-
-
-def _cross(row: Vector, column: Vector) -> Vector:
-    normal = (
-        row[1] * column[2] - row[2] * column[1],
-        row[2] * column[0] - row[0] * column[2],
-        row[0] * column[1] - row[1] * column[0],
-    )
-    length = _dot(normal, normal) ** 0.5 or 1.0
-    return tuple(part / length for part in normal)
-
-
-def _dot(one: Vector, other: Vector) -> float:
-    return sum(a * b for a, b in zip(one, other, strict=True))
-
-
-def _near(one: Vector, other: Vector, tolerance: float) -> bool:
-    return all(abs(a - b) <= tolerance for a, b in zip(one, other, strict=True))
+        for ratio in parts(header.said.get("LossyImageCompressionRatio", "")):
+            if re.fullmatch(r"[0-9]{1,4}(\.[0-9]{1,6})?", ratio):
+                details[f"ratio {float(ratio):g}"] = None
+        for method in parts(header.said.get("LossyImageCompressionMethod", "")):
+            if _METHOD.fullmatch(method):
+                details[method] = None
+    return Assessment(True, True, HowKnown.HEADER, tuple(details)[:8])

@@ -17,9 +17,9 @@ from fairbank.harvest.clinical.store import variables
 from fairbank.harvest.datasets import dataset_of, read_stewardship
 from fairbank.harvest.distributions import distributions
 from fairbank.harvest.errors import NothingToPublish
-from fairbank.harvest.index import publishable_series, quality_of, runs
+from fairbank.harvest.index import publishable_series, runs
+from fairbank.harvest.judging import Judge, summarised
 from fairbank.harvest.reports import RunKind, RunState
-from fairbank.harvest.series import Aspect
 from fairbank.harvest.sources.protocol import SourceKind
 from fairbank.harvest.store import RunRow, SeriesRow
 from fairbank.ontology.counts import Count
@@ -30,7 +30,6 @@ from fairbank.ontology.record import (
     ActivityKind,
     CollectionKind,
     DatasetRecord,
-    Quality,
     Stratum,
     Totals,
 )
@@ -99,7 +98,7 @@ def build(session: Session, node: Node, dataset: str) -> DatasetRecord:
         acquired_from=first_year,
         acquired_to=last_year,
         provenance=_provenance(runs(session, row.project), agent=row.publisher),
-        quality=_quality(series),
+        quality=summarised(Judge(session, row.project), series, smallest=k),
         stewardship=read_stewardship(row.stewardship),
         variables=variables(session, row.project, {one.subject for one in series}),
         created=moment(node.clock.now()),
@@ -239,28 +238,6 @@ def profile_digest(profile: Profile) -> str:
     options = ",".join(sorted(option.value for option in profile.options))
     text = f"{profile.value}\n{options}\n{table.EDITION}\n{table.TABLE_SHA256}"
     return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
-
-
-def _quality(series: Sequence[SeriesRow]) -> tuple[Quality, ...]:
-    """Return each aspect: assessed if it could be for any series, affected counted among those only."""
-    known = [quality_of(row) for row in series]
-    found = []
-    for aspect in Aspect:
-        assessed = [each[aspect] for each in known if each[aspect].assessed]
-        if not assessed:
-            found.append(Quality(aspect=aspect.value, assessed=False))
-            continue
-        newest = max(str(row.quality[aspect.value]["at"]) for row in series)
-        found.append(
-            Quality(
-                aspect=aspect.value,
-                assessed=True,
-                how_known=assessed[0].how_known,
-                at=newest,
-                series_affected=Count.exact(sum(each.affected for each in assessed)),
-            )
-        )
-    return tuple(found)
 
 
 def _different(rows: Iterable[SeriesRow], value_of: Callable[[SeriesRow], str]) -> Count:

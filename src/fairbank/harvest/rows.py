@@ -6,12 +6,15 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from fairbank import __version__
 from fairbank.clock import iso
+from fairbank.deid.annotations import Annotations
 from fairbank.deid.facts import FactSheet, KernelClass
-from fairbank.harvest.series import Aspect, Assessment, SeriesFacts
+from fairbank.harvest.aspects import Aspect, Assessment
+from fairbank.harvest.series import SeriesFacts
 from fairbank.harvest.store import SeriesRow
 from fairbank.ontology.record import UNKNOWN, HowKnown
 from fairbank.ontology.vocabulary import body_part_of_code
@@ -47,16 +50,20 @@ def header_values(facts: SeriesFacts, *, at: datetime) -> dict[str, Any]:
         "instances": facts.instances,
         "frames": facts.frames,
         "quality": quality_as_json(facts.quality, at=at),
+        "acquisition": _marks(iso(at)) | {"how_known": HowKnown.HEADER.value, "values": facts.acquisition},
     }
 
 
-def sheet_values(sheet: FactSheet | None, *, modality: str, body_part: str) -> dict[str, Any]:
+def sheet_values(
+    sheet: FactSheet | None, *, modality: str, body_part: str, annotations: Annotations
+) -> dict[str, Any]:
     """Return the columns that a fact sheet fills, or knows better than the headers of a cleaned file.
 
     Args:
         sheet: the fact sheet; without one these facts are unknown.
         modality: what the headers say.
         body_part: what the headers say; the sheet is asked only where they say nothing.
+        annotations: what the headers say; it completes what the sheet knows.
     """
     values: dict[str, Any] = {
         "sex": sheet.sex.value if sheet else UNKNOWN,
@@ -72,8 +79,7 @@ def sheet_values(sheet: FactSheet | None, *, modality: str, body_part: str) -> d
         values["study_day"] = sheet.study_day
     if modality == "CT" and sheet.kernel_class is not KernelClass.UNKNOWN:
         values["kernel"] = sheet.kernel_class.value
-    if sheet.annotations.labels:
-        values["annotations"] = sheet.annotations.as_json()
+    values["annotations"] = sheet.annotations.before(annotations).as_json()
     stated = body_part_of_code(sheet.body_region_code)
     if body_part == UNKNOWN and stated != UNKNOWN:
         values |= {"body_part": stated, "body_part_known": sheet.body_region_known.value}
@@ -82,8 +88,17 @@ def sheet_values(sheet: FactSheet | None, *, modality: str, body_part: str) -> d
 
 def quality_as_json(quality: Mapping[Aspect, Assessment], *, at: datetime) -> dict[str, Any]:
     """Return what is known of a series' quality as the index keeps it: each aspect with when and by what."""
-    marks = {"at": iso(at), "tool": SOFTWARE}
-    return {aspect.value: json.loads(json.dumps(asdict(known))) | marks for aspect, known in quality.items()}
+    return _as_json(tuple(quality.items()), iso(at))
+
+
+# A collection has few different verdicts: each is put into words once. Nobody changes what comes back.
+@lru_cache(maxsize=10_000)
+def _as_json(quality: tuple[tuple[Aspect, Assessment], ...], at: str) -> dict[str, Any]:
+    return {aspect.value: json.loads(json.dumps(asdict(known))) | _marks(at) for aspect, known in quality}
+
+
+def _marks(at: str) -> dict[str, Any]:
+    return {"at": at, "tool": SOFTWARE}
 
 
 def blank_values() -> dict[str, Any]:

@@ -3,37 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
+from dataclasses import dataclass, field
 
 from fairbank.deid.annotations import Annotations
 from fairbank.deid.facts import KernelClass, kernel_class
-from fairbank.harvest.headers import InstanceHeader
-from fairbank.harvest.quality import Geometry, geometry
+from fairbank.harvest.aspects import Aspect, Assessment
+from fairbank.harvest.geometry import Geometry, geometry
+from fairbank.harvest.headers import ACQUISITION, InstanceHeader
+from fairbank.harvest.quality import NOTHING_KNOWN, Known, assessments
 from fairbank.ontology.equipment import field_strength, normalise_model
-from fairbank.ontology.record import UNKNOWN, HowKnown
+from fairbank.ontology.record import UNKNOWN
 from fairbank.ontology.sex_and_side import Side, side
-from fairbank.ontology.vocabulary import body_part, modality, normalise_manufacturer, thickness_band
+from fairbank.ontology.vocabulary import (
+    DERIVED_MODALITIES,
+    body_part,
+    modality,
+    normalise_manufacturer,
+    thickness_band,
+)
 
-
-class Aspect(StrEnum):
-    """The quality aspects that a record lists, assessed or not."""
-
-    MISSING_SLICES = "missing-slices"
-    DUPLICATE_SLICES = "duplicate-slices"
-    UNEVEN_SPACING = "uneven-spacing"
-    BURNED_IN_TEXT = "burned-in-text"
-    LOSSY_COMPRESSION = "lossy-compression"
-    MOTION = "motion"
-
-
-@dataclass(frozen=True, slots=True)
-class Assessment:
-    """What is known of one aspect of one series; not assessed is not the same as not affected."""
-
-    assessed: bool
-    affected: bool = False
-    how_known: HowKnown | None = None
+_MOST_VALUES = 8
+_LONGEST_VALUE = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +33,7 @@ class SeriesFacts:
     Attributes:
         spacing_mm: median step between slices; where it could not be worked out, what the first header says.
         slice_spacing: band of the step between slices, where it was worked out from their positions.
+        acquisition: how it was acquired and made, as headers say: for each keyword the values that occur.
     """
 
     series_uid: str
@@ -67,6 +58,7 @@ class SeriesFacts:
     instances: int
     frames: int
     quality: dict[Aspect, Assessment]
+    acquisition: dict[str, list[str]] = field(default_factory=dict)
 
 
 def group_series(headers: Sequence[InstanceHeader]) -> dict[str, list[InstanceHeader]]:
@@ -79,17 +71,19 @@ def group_series(headers: Sequence[InstanceHeader]) -> dict[str, list[InstanceHe
     return series
 
 
-def describe(headers: Sequence[InstanceHeader]) -> SeriesFacts:
+def describe(headers: Sequence[InstanceHeader], known: Known = NOTHING_KNOWN) -> SeriesFacts:
     """Return the facts of one series.
 
     Args:
         headers: all headers of the series, at least one.
+        known: what is known of it beside them.
     """
     first = headers[0]
     once = {header.sop_uid: header for header in headers}
     thickness = _first(header.slice_thickness for header in headers)
-    shape = geometry(headers)
     kind, maker = modality(first.modality), normalise_manufacturer(first.manufacturer)
+    # What is drawn on images need not be on each of them.
+    shape = Geometry(assessed=False) if kind in DERIVED_MODALITIES else geometry(headers)
     return SeriesFacts(
         series_uid=first.series_uid,
         study_uid=first.study_uid,
@@ -112,8 +106,18 @@ def describe(headers: Sequence[InstanceHeader]) -> SeriesFacts:
         columns=first.columns,
         instances=len(once),
         frames=sum(header.frames for header in once.values()),
-        quality=_quality(headers, shape),
+        quality=assessments(headers, shape, known),
+        acquisition=_acquisition(headers),
     )
+
+
+def _acquisition(headers: Sequence[InstanceHeader]) -> dict[str, list[str]]:
+    found = {}
+    for keyword in (*ACQUISITION, "TransferSyntaxUID"):
+        values = sorted({header.said.get(keyword, "") for header in headers} - {""})
+        if values:
+            found[keyword] = [value[:_LONGEST_VALUE] for value in values[:_MOST_VALUES]]
+    return found
 
 
 def _field_strength(headers: Sequence[InstanceHeader]) -> str:
@@ -141,30 +145,6 @@ def _annotations(headers: Sequence[InstanceHeader]) -> Annotations:
     for header in headers:
         found = found.merged(header.annotations)
     return found
-
-
-def _quality(headers: Sequence[InstanceHeader], shape: Geometry) -> dict[Aspect, Assessment]:
-    computed = HowKnown.COMPUTED if shape.assessed else None
-    burned_in = {header.burned_in for header in headers}
-    lossy = {header.lossy for header in headers}
-    return {
-        Aspect.MISSING_SLICES: Assessment(shape.assessed, shape.missing > 0, computed),
-        Aspect.DUPLICATE_SLICES: Assessment(shape.assessed, shape.duplicates > 0, computed),
-        Aspect.UNEVEN_SPACING: Assessment(shape.assessed, shape.uneven, computed),
-        Aspect.BURNED_IN_TEXT: _stated(burned_in, yes="YES", no="NO"),
-        Aspect.LOSSY_COMPRESSION: _stated(lossy, yes="01", no="00"),
-        # Headers say nothing about motion; only a person or the pixels can.
-        Aspect.MOTION: Assessment(assessed=False),
-    }
-
-
-def _stated(words: set[str], *, yes: str, no: str) -> Assessment:
-    """Return what headers state: affected if one says so, unaffected only if all say so."""
-    if yes in words:
-        return Assessment(True, True, HowKnown.HEADER)
-    if words == {no}:
-        return Assessment(True, False, HowKnown.HEADER)
-    return Assessment(assessed=False)
 
 
 def _first(values: Iterable[float | None]) -> float | None:

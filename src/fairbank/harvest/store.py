@@ -116,7 +116,8 @@ class SeriesRow(NodeBase):
     """A series of the research store, or one that an archive describes; the row never leaves the node.
 
     All ids are pseudonyms. `source` is empty for a series of the research store, `directory` where the files are not at
-    the node. `held` is why it may not be published, None if it may; `gone` why it is no longer there.
+    the node. `acquisition` is how it was made, as its headers say. `held` is why it may not be published, None if it
+    may; `gone` why it is no longer there.
     """
 
     __tablename__ = "harvest_series"
@@ -161,5 +162,20 @@ class SeriesRow(NodeBase):
     study_day: Mapped[int | None]
     annotations: Mapped[dict[str, Any]]
     quality: Mapped[dict[str, Any]]
+    acquisition: Mapped[dict[str, Any]] = mapped_column(default=dict)
     run: Mapped[str]
     seen: Mapped[datetime]
+
+
+class QualityWordRow(NodeBase):
+    """What a person found who looked at a series; no indexing changes it. `rater` is a keyed digest, never the name."""
+
+    __tablename__ = "harvest_quality_words"
+
+    project: Mapped[str] = mapped_column(primary_key=True)
+    series_uid: Mapped[str] = mapped_column(primary_key=True)
+    aspect: Mapped[str] = mapped_column(primary_key=True)
+    rater: Mapped[str] = mapped_column(primary_key=True)
+    value: Mapped[str]
+    rated: Mapped[datetime]
+    imported: Mapped[datetime]

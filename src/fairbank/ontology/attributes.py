@@ -17,6 +17,8 @@ from fairbank.ontology.vocabulary import THICKNESS_BANDS
 LATERALITIES: Final[tuple[str, ...]] = tuple(each.value for each in Side)
 CONTRASTS: Final[tuple[str, ...]] = ("yes", "no", UNKNOWN)
 KERNELS: Final[tuple[str, ...]] = ("sharp", "soft", UNKNOWN)
+ANNOTATION_METHODS: Final[tuple[str, ...]] = ("automatic", "semiautomatic", "manual", UNKNOWN)
+ANNOTATION_RATERS: Final[tuple[str, ...]] = ("one", "several", UNKNOWN)
 _AGE_BANDS: Final = (*(f"{low}-{low + 4}" for low in range(0, 90, 5)), "90+", UNKNOWN)
 
 
@@ -88,6 +90,21 @@ ATTRIBUTES: Final[dict[str, Attribute]] = {
             "ITV": "internal target volume (ITV)",
         },
         modalities=("SEG", "RTSTRUCT"),
+    ),
+    "annotation-method": Attribute(
+        "Annotation method",
+        "(0062,0008) of segmentations, (3006,0036) of structure sets, (006A,0007) of microscopy annotations",
+        ANNOTATION_METHODS,
+        {"semiautomatic": "partly automatic", "manual": "by hand"},
+        modalities=("ANN", "RTSTRUCT", "SEG"),
+    ),
+    "annotation-raters": Attribute(
+        "Raters per series",
+        "different observers of the annotations of one series, worked out from (0070,0084), (3006,00A6), (0008,1070) "
+        "and the observer context of reports",
+        ANNOTATION_RATERS,
+        {"several": "two and more"},
+        modalities=("ANN", "PR", "RTSTRUCT", "SEG", "SR"),
     ),
     "time-points": Attribute(
         "Time points", "different days of study, (0008,0020)", follow_up.TIME_POINTS, one_per_subject=True

@@ -18,8 +18,8 @@ OTHER: Final = "other"
 _STRENGTHS: Final = ((0.95, 1.05, "1"), (1.4, 1.6, "1.5"), (2.8, 3.2, "3"), (6.7, 7.3, "7"))
 _LOW_FIELD_T: Final = 0.95
 FIELD_STRENGTHS: Final[tuple[str, ...]] = ("<1", "1", "1.5", "3", "7", OTHER, UNKNOWN)
-# No magnet for people has 100 T, so such numbers are gauss, which some devices write.
-_SURELY_GAUSS: Final = 100.0
+# No magnet that images are made with has 30 T, so such numbers are gauss, which some devices write.
+_SURELY_GAUSS: Final = 30.0
 _GAUSS_PER_TESLA: Final = 10_000.0
 _BRANDS: Final = re.compile(r"^(siemens |philips |ge |somatom |magnetom )+")
 
@@ -75,14 +75,23 @@ def makers_of(model: str) -> tuple[str, ...]:
 def field_strength(value: float | None) -> str:
     """Return the nominal strength of a magnet (0018,0087) in tesla: `<1`, `1`, `1.5`, `3`, `7`, `other`, `unknown`.
 
-    Values above 100 are gauss. What lies between two nominal strengths is `other`.
+    Values above 30 are gauss. What lies between two nominal strengths is `other`.
 
     >>> [field_strength(value) for value in (1.494, 15000, 2.8936, 0.35, 4.7, 0, None)]
     ['1.5', '1.5', '3', '<1', 'other', 'unknown', 'unknown']
     """
     if value is None or not math.isfinite(value) or value <= 0:
         return UNKNOWN
-    tesla = value / _GAUSS_PER_TESLA if value > _SURELY_GAUSS else value
-    if tesla < _LOW_FIELD_T:
+    strength = tesla(value)
+    if strength < _LOW_FIELD_T:
         return "<1"
-    return next((word for least, most, word in _STRENGTHS if least <= tesla <= most), OTHER)
+    return next((word for least, most, word in _STRENGTHS if least <= strength <= most), OTHER)
+
+
+def tesla(value: float) -> float:
+    """Return a field strength in tesla; what can only be gauss is turned into it.
+
+    >>> tesla(5000), tesla(3), tesla(11.7)
+    (0.5, 3, 11.7)
+    """
+    return value / _GAUSS_PER_TESLA if value > _SURELY_GAUSS else value

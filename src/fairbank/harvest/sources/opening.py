@@ -62,7 +62,7 @@ class _Kind:
 
 
 def _folder(place: Place) -> Source:
-    return FolderSource(Path(place.location), name=place.name)
+    return FolderSource(Path(place.location), name=place.name, workers=place.settings.harvest_workers)
 
 
 def _xnat(place: Place) -> Source:
