@@ -6,6 +6,7 @@ which and why.
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import socket
@@ -76,18 +77,23 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Give all tests of the demo to one process, and all of the DICOM servers: they share one run of them.
+    """Give all tests of a file to one process, since they share what its fixtures made, and so all of the demo.
 
     Marks of `xdist_group` would say the same, but pytest 9.2 does not let xdist 3.8 see them.
     """
     from xdist.scheduler import LoadScopeScheduling
 
-    class Together(LoadScopeScheduling):
+    class FileTogether(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            together = ("tests/demo/", "tests/harvest/test_dicom_servers.py")
-            return next((start for start in together if nodeid.startswith(start)), nodeid)
+            return "demo" if nodeid.startswith("tests/demo/") else nodeid.partition("::")[0]
 
-    return Together(config, log)
+    return FileTogether(config, log)
+
+
+def pytest_collection_finish() -> None:
+    """Let the collector of cyclic garbage leave out what was imported: it would look through all of it each time."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fastapi import FastAPI, Request
@@ -96,8 +98,65 @@ def taker() -> Everything:
     return Everything()
 
 
-@contextmanager
-def opened_client(hub: Hub, taker: Everything) -> Iterator[TestClient]:
+class Late:
+    """Stands for a part of whatever is served at the moment, and looks it up each time that something is asked of it.
+
+    To read 140 routes costs 0.1 s, and all hubs of these tests have the same: so the routes are read once, for a hub
+    that is named with each request.
+    """
+
+    def __init__(self, part: Callable[[], Any]) -> None:
+        self._part = part
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._part(), name)
+
+
+class LateHub(Late):
+    @property
+    def queries(self) -> Late:
+        # The one part that the routes take hold of when they are made.
+        return Late(lambda: self._part().queries)
+
+
+class ServedHub:
+    """The application of one hub, with the routes that it shares with all others."""
+
+    _now: ContextVar[tuple[Hub, Any]] = ContextVar("what is served")
+    _apps: dict[tuple[Callable[..., FastAPI], str], FastAPI] = {}
+
+    def __init__(self, make: Callable[..., FastAPI], hub: Hub, *others: Any) -> None:
+        self._served = (hub, *others)
+        key = (make, hub.base_iri)
+        if key not in self._apps:
+            with self._serving():
+                late = [
+                    Late(lambda place=place: self._now.get()[place]) for place in range(1, 1 + len(others))
+                ]
+                self._apps[key] = make(LateHub(lambda: self._now.get()[0]), *late)
+        self._app = self._apps[key]
+        self.routes = self._app.routes
+
+    @contextmanager
+    def _serving(self) -> Iterator[None]:
+        token = self._now.set(self._served)
+        try:
+            yield
+        finally:
+            self._now.reset(token)
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        with self._serving():
+            await self._app(scope, receive, send)
+
+
+@pytest.fixture(scope="session")
+def app_of() -> Callable[[Hub], ServedHub]:
+    """Return the application of a hub, as `create_app` does, without making its routes anew."""
+    return lambda hub: ServedHub(create_app, hub)
+
+
+def _small_app(hub: Hub, taker: Everything) -> FastAPI:
     receivers: dict[DoorClass, uploads.Receiver] = {
         DoorClass.RECORD: records.RecordReceiver(hub),
         DoorClass.RESULT: taker,
@@ -110,7 +169,12 @@ def opened_client(hub: Hub, taker: Everything) -> Iterator[TestClient]:
     async def problem(request: Request, error: FairbankError) -> JSONResponse:
         return JSONResponse(error.problem(), error.kind.http_status, media_type="application/problem+json")
 
-    with TestClient(app, base_url=BASE) as opened:
+    return app
+
+
+@contextmanager
+def opened_client(hub: Hub, taker: Everything) -> Iterator[TestClient]:
+    with TestClient(ServedHub(_small_app, hub, taker), base_url=BASE) as opened:
         yield opened
 
 
@@ -338,7 +402,7 @@ def two_datasets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
     """A hub that a whole module of tests may ask: lungs and brains of the node alpha, and a model trained on both."""
     home = tmp_path_factory.mktemp("two_datasets") / "hub"
     opened = init_hub(replace(Settings(), home=home, sparql_timeout_s=5), FixedClock(), public_base_iri=BASE)
-    sender = TestNode(opened, TestClient(create_app(opened), base_url=BASE), "alpha").enrol()
+    sender = TestNode(opened, TestClient(ServedHub(create_app, opened), base_url=BASE), "alpha").enrol()
     for dataset in ("lungs", "brains"):
         sealed = make_record("alpha", dataset, variables=(CREATININE,)).seal(sender.key)
         answer = sender.release(sealed, door_class="record", output=f"record-{dataset}")
@@ -386,7 +450,7 @@ def change_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[
     return change
 
 
-def publisher(hub: Hub, client: TestClient, projector: Projector) -> Callable[..., TestNode]:
+def publisher(hub: Hub, client: TestClient, projector: Projector | None) -> Callable[..., TestNode]:
     nodes_by_name: dict[str, TestNode] = {}
 
     def publish(*datasets: str, node: str = "alpha", **changes: object) -> TestNode:
@@ -397,7 +461,8 @@ def publisher(hub: Hub, client: TestClient, projector: Projector) -> Callable[..
             record = make_record(node, dataset, **changes)
             answer = sender.release(record.seal(sender.key), door_class="record", output=f"record-{dataset}")
             assert answer.status_code == 200, answer.text
-        projector.project()
+        if projector is not None:
+            projector.project()
         return sender
 
     return publish
@@ -409,13 +474,21 @@ def published(hub: Hub, client: TestClient, projector: Projector) -> Callable[..
     return publisher(hub, client, projector)
 
 
+@pytest.fixture
+def released(hub: Hub, client: TestClient) -> Callable[..., TestNode]:
+    """Publish as `published` does, for tests that ask nothing by SPARQL: there is no RDF view, which costs 0.1 s."""
+    return publisher(hub, client, None)
+
+
 @dataclass(frozen=True)
 class SharedHub:
-    """A hub that all tests of a module ask and none changes; what a test changes, it changes on a hub of its own."""
+    """A hub that all tests of a module ask, but not by SPARQL, and none changes.
+
+    What a test changes, it changes on a hub of its own.
+    """
 
     hub: Hub
     client: TestClient
-    projector: Projector
     publish: Callable[..., TestNode]
 
 
@@ -428,7 +501,6 @@ def shared_hub(shared_homes: Callable[[], tuple[Path, str]]) -> Iterator[Callabl
             clock = FixedClock(datetime(2026, 1, 15, 12, tzinfo=UTC))
             hub = opened.enter_context(opened_hub(small_settings(*shared_homes()), clock))
             client = opened.enter_context(opened_client(hub, Everything()))
-            projector = opened.enter_context(opened_projector(hub))
-            return SharedHub(hub, client, projector, publisher(hub, client, projector))
+            return SharedHub(hub, client, publisher(hub, client, None))
 
         yield make

@@ -67,9 +67,9 @@ def decide(
 
 
 @pytest.fixture
-def granted(client: TestClient, hub: Hub, published: Make, rita: Any, carla: Any) -> dict[str, Any]:
+def granted(client: TestClient, hub: Hub, released: Make, rita: Any, carla: Any) -> dict[str, Any]:
     """What the committee sees after it approved rita's request."""
-    published("lungs")
+    released("lungs")
     request_id = submit(client, hub, rita).json()["id"]
     answer = decide(
         client, hub, carla, request_id, conditions=["Cite the biobank."], tool_families=["measure"]
@@ -98,9 +98,9 @@ def test_the_grant_is_the_requester_s(
 
 
 def test_the_envelope_is_given_back_as_it_was_sealed(
-    hub: Hub, client: TestClient, published: Make, rita: Any
+    hub: Hub, client: TestClient, released: Make, rita: Any
 ) -> None:
-    published("lungs")
+    released("lungs")
     request = a_request(hub, rita)
     client.post("/v1/requests", content=request.seal(rita.key), headers=rita.headers)
     seen = client.get(f"/v1/requests/{request.id}", headers=rita.headers).json()
@@ -134,22 +134,22 @@ def test_the_history_says_who_did_what(granted: dict[str, Any]) -> None:
     ids=["unknown dataset", "another account", "past", "too long", "old"],
 )
 def test_a_request_that_cannot_be_is_refused(
-    client: TestClient, hub: Hub, published: Make, rita: Any, changes: dict[str, Any]
+    client: TestClient, hub: Hub, released: Make, rita: Any, changes: dict[str, Any]
 ) -> None:
-    published("lungs")
+    released("lungs")
     answer = submit(client, hub, rita, **changes)
     assert (answer.status_code, answer.json()["code"]) == (422, "FB-CAT-060")
 
 
 def test_a_request_sealed_with_another_key_is_refused(
-    client: TestClient, hub: Hub, published: Make, rita: Any
+    client: TestClient, hub: Hub, released: Make, rita: Any
 ) -> None:
-    published("lungs")
+    released("lungs")
     assert submit(client, hub, rita, key=SigningKey.generate()).json()["code"] == "FB-CORE-013"
 
 
-def test_a_request_is_submitted_once(client: TestClient, hub: Hub, published: Make, rita: Any) -> None:
-    published("lungs")
+def test_a_request_is_submitted_once(client: TestClient, hub: Hub, released: Make, rita: Any) -> None:
+    released("lungs")
     envelope = a_request(hub, rita).seal(rita.key)
     answers = [client.post("/v1/requests", content=envelope, headers=rita.headers) for _ in range(2)]
     assert [answer.status_code for answer in answers] == [201, 422]
@@ -163,14 +163,14 @@ def test_requests_of_others_are_not_seen(
     assert client.get("/v1/requests", headers=otto.headers).json()["requests"] == []
 
 
-def test_a_researcher_decides_nothing(client: TestClient, hub: Hub, published: Make, rita: Any) -> None:
-    published("lungs")
+def test_a_researcher_decides_nothing(client: TestClient, hub: Hub, released: Make, rita: Any) -> None:
+    released("lungs")
     request_id = submit(client, hub, rita).json()["id"]
     assert decide(client, hub, rita, request_id).json()["code"] == "FB-CAT-023"
 
 
-def test_nobody_decides_on_her_own_request(client: TestClient, hub: Hub, published: Make, carla: Any) -> None:
-    published("lungs")
+def test_nobody_decides_on_her_own_request(client: TestClient, hub: Hub, released: Make, carla: Any) -> None:
+    released("lungs")
     request_id = submit(client, hub, carla).json()["id"]
     assert decide(client, hub, carla, request_id).json()["code"] == "FB-CAT-063"
 
@@ -182,9 +182,9 @@ def test_a_decision_is_final(client: TestClient, hub: Hub, granted: dict[str, An
 
 @pytest.mark.parametrize("until", [None, "2020-01-01T00:00:00.000Z", "2026-12-01T00:00:00.000Z"])
 def test_an_approval_ends_in_time(
-    client: TestClient, hub: Hub, published: Make, rita: Any, carla: Any, until: Any
+    client: TestClient, hub: Hub, released: Make, rita: Any, carla: Any, until: Any
 ) -> None:
-    published("lungs")
+    released("lungs")
     request_id = submit(client, hub, rita).json()["id"]
     assert decide(client, hub, carla, request_id, until=until).json()["code"] == "FB-CAT-063"
     assert client.get(f"/v1/requests/{request_id}", headers=rita.headers).json()["state"] == "submitted"
@@ -192,9 +192,9 @@ def test_an_approval_ends_in_time(
 
 @pytest.mark.parametrize(("word", "state"), [("decline", "declined"), ("return", "returned")])
 def test_a_request_can_be_declined_or_returned(
-    client: TestClient, hub: Hub, published: Make, rita: Any, carla: Any, word: str, state: str
+    client: TestClient, hub: Hub, released: Make, rita: Any, carla: Any, word: str, state: str
 ) -> None:
-    published("lungs")
+    released("lungs")
     request_id = submit(client, hub, rita).json()["id"]
     assert decide(client, hub, carla, request_id, word, comment="Which nodules?").json()["state"] == state
     seen = client.get(f"/v1/requests/{request_id}", headers=rita.headers).json()
@@ -202,9 +202,9 @@ def test_a_request_can_be_declined_or_returned(
 
 
 def test_a_request_can_be_withdrawn_by_its_requester_only(
-    client: TestClient, hub: Hub, published: Make, rita: Any, carla: Any
+    client: TestClient, hub: Hub, released: Make, rita: Any, carla: Any
 ) -> None:
-    published("lungs")
+    released("lungs")
     path = f"/v1/requests/{submit(client, hub, rita).json()['id']}/withdraw"
     assert client.post(path, headers=carla.headers).status_code == 404
     assert client.post(path, headers=rita.headers).json()["state"] == "withdrawn"
@@ -241,9 +241,9 @@ def test_a_grant_ends_by_the_clock(
 
 
 def test_unknown_keys_of_a_decision_are_refused(
-    client: TestClient, hub: Hub, published: Make, rita: Any, carla: Any
+    client: TestClient, hub: Hub, released: Make, rita: Any, carla: Any
 ) -> None:
-    published("lungs")
+    released("lungs")
     request_id = submit(client, hub, rita).json()["id"]
     assert decide(client, hub, carla, request_id, vote="yes").json()["code"] == "FB-ONT-002"
 

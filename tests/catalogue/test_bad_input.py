@@ -281,8 +281,10 @@ def nasty(
     return text  # fmt: skip
 
 
-def test_what_no_record_should_hold_is_shown_and_harms_nothing(nasty: str, hub: Hub) -> None:
-    client = TestClient(create_app(hub), base_url=BASE, raise_server_exceptions=False)
+def test_what_no_record_should_hold_is_shown_and_harms_nothing(
+    nasty: str, hub: Hub, app_of: Callable[[Hub], Any]
+) -> None:
+    client = TestClient(app_of(hub), base_url=BASE, raise_server_exceptions=False)
     for method, path in routes_of(client):
         if method != "GET":
             continue

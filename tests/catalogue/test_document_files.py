@@ -42,9 +42,9 @@ def write(tmp_path: Path) -> Make:
 
 @pytest.mark.parametrize("profile", list(PROFILES))
 def test_the_hub_s_own_document_is_judged_as_the_hub_judges_it(
-    client: TestClient, published: Make, write: Make, profile: str
+    client: TestClient, released: Make, write: Make, profile: str
 ) -> None:
-    published("lungs", stewardship=Stewardship(hdab=Organisation(name="Body", email="a@body.test")))
+    released("lungs", stewardship=Stewardship(hdab=Organisation(name="Body", email="a@body.test")))
     wanted = client.get("/datasets/alpha/lungs/quality", params={"profile": profile}).json()["profiles"][0]
     for ending, media_type in ENDINGS.items():
         answer = client.get(

@@ -30,8 +30,8 @@ ENOUGH = Stewardship(
 
 
 @pytest.mark.parametrize("profile", list(PROFILES))
-def test_a_document_is_the_same_in_every_format(client: TestClient, published: Make, profile: str) -> None:
-    published("lungs", stewardship=ENOUGH)
+def test_a_document_is_the_same_in_every_format(client: TestClient, released: Make, profile: str) -> None:
+    released("lungs", stewardship=ENOUGH)
     found = set()
     for media_type in FORMATS:
         answer = client.get(
@@ -43,10 +43,8 @@ def test_a_document_is_the_same_in_every_format(client: TestClient, published: M
     assert len(found) == 1 and len(found.pop()) > 20
 
 
-def test_turtle_comes_when_nothing_is_asked_for_and_json_does_not(
-    client: TestClient, published: Make
-) -> None:
-    published("lungs")
+def test_turtle_comes_when_nothing_is_asked_for_and_json_does_not(client: TestClient, released: Make) -> None:
+    released("lungs")
     answer = client.get("/datasets/alpha/lungs", params={"profile": "fdp-1.2"}, headers={"Accept": "*/*"})
     assert answer.headers["content-type"] == "text/turtle"
     assert "<http://hub.test/profiles/fdp-1.2>" in answer.text
@@ -58,16 +56,16 @@ def test_turtle_comes_when_nothing_is_asked_for_and_json_does_not(
 
 @pytest.mark.parametrize("path", ["/datasets/alpha/lungs", "/datasets/alpha/lungs/quality"])
 def test_an_unknown_profile_is_refused_with_those_there_are(
-    client: TestClient, published: Make, path: str
+    client: TestClient, released: Make, path: str
 ) -> None:
-    published("lungs")
+    released("lungs")
     answer = client.get(path, params={"profile": "healthdcat-ap-r5"})
     assert (answer.status_code, answer.json()["code"]) == (404, "FB-ONT-003")
     assert all(name in answer.json()["why"] for name in PROFILES)
 
 
-def test_the_scorecard_says_what_is_left_and_who_can_fill_it(client: TestClient, published: Make) -> None:
-    published("lungs")
+def test_the_scorecard_says_what_is_left_and_who_can_fill_it(client: TestClient, released: Make) -> None:
+    released("lungs")
     answer = client.get("/datasets/alpha/lungs/quality").json()
     assert [card["profile"] for card in answer["profiles"]] == list(PROFILES)
     card = client.get("/datasets/alpha/lungs/quality", params={"profile": R8}).json()["profiles"][0]
@@ -85,29 +83,27 @@ def test_the_scorecard_says_what_is_left_and_who_can_fill_it(client: TestClient,
     assert card["violations"] == 4
 
 
-def test_what_the_curator_says_leaves_no_violation(client: TestClient, published: Make) -> None:
-    published("lungs", stewardship=ENOUGH)
+def test_what_the_curator_says_leaves_no_violation(client: TestClient, released: Make) -> None:
+    released("lungs", stewardship=ENOUGH)
     card = client.get("/datasets/alpha/lungs/quality", params={"profile": R8}).json()["profiles"][0]
     assert card["violations"] == 0 and card["warnings"] > 0
 
 
-def test_a_withheld_count_is_given_as_the_reason(
-    client: TestClient, published: Make, record_of: Make
-) -> None:
+def test_a_withheld_count_is_given_as_the_reason(client: TestClient, released: Make, record_of: Make) -> None:
     from fairbank.ontology.counts import Count
     from fairbank.ontology.record import Totals
 
     below = Count.below(10)
-    published("lungs", totals=Totals(subjects=below, studies=below, series=below, instances=below))
+    released("lungs", totals=Totals(subjects=below, studies=below, series=below, instances=below))
     card = client.get("/datasets/alpha/lungs/quality", params={"profile": R8}).json()["profiles"][0]
     notes = {each["property"]: each["note"] for each in card["properties"]}
     assert "fewer than 10" in notes["healthdcatap:numberOfUniqueIndividuals"]
 
 
 def test_a_hidden_dataset_has_neither_document_nor_scorecard(
-    hub: Hub, client: TestClient, published: Make, person_named: Make
+    hub: Hub, client: TestClient, released: Make, person_named: Make
 ) -> None:
-    published("lungs")
+    released("lungs")
     with writing(hub.engine) as session:
         records.set_visibility(session, hub, iri=LUNGS, visibility=Visibility.HIDDEN, actor="admin")
     member = person_named("carla", Role.COMMITTEE)

@@ -390,12 +390,12 @@ def ask(client: TestClient) -> Iterator[Make]:
 
 
 def test_what_is_published_hidden_shown_and_withdrawn_is_so_in_the_next_search(
-    ask: Make, published: Make, hub: Hub, cell_of: Make
+    ask: Make, released: Make, hub: Hub, cell_of: Make
 ) -> None:
     iri = f"{hub.base_iri}/datasets/alpha/lungs"
-    published("lungs")
+    released("lungs")
     assert ask()["count"] == 1
-    published("lungs", version=2, cube=(cell_of("MR", "BRAIN"),), licence="CC0")
+    released("lungs", version=2, cube=(cell_of("MR", "BRAIN"),), licence="CC0")
     answer = ask()
     assert answer["facets"]["modality"] == [{"value": "MR", "datasets": 1}]
     assert answer["facets"]["licence"] == [{"value": "CC0", "datasets": 1}]
@@ -408,14 +408,14 @@ def test_what_is_published_hidden_shown_and_withdrawn_is_so_in_the_next_search(
     assert (ask()["count"], ask()["facets"]["modality"]) == (0, [])
 
 
-def test_two_processes_of_a_hub_agree(client: TestClient, published: Make, hub: Hub) -> None:
+def test_two_processes_of_a_hub_agree(client: TestClient, released: Make, hub: Hub) -> None:
     """The other process is another engine: it shares nothing but the database."""
     from fairbank.database import connect, reading
 
     other = connect(hub.settings.hub_database_url)
-    published("lungs")
+    released("lungs")
     for version, licence in ((2, "CC0"), (3, "CC BY 4.0")):
-        published("lungs", version=version, licence=licence)
+        released("lungs", version=version, licence=licence)
         for engine in (hub.engine, other):
             with reading(engine) as session:
                 assert [each["value"] for each in search(session, Criteria(), None)["facets"]["licence"]] == [
@@ -424,14 +424,14 @@ def test_two_processes_of_a_hub_agree(client: TestClient, published: Make, hub: 
     other.dispose()
 
 
-def test_a_number_beyond_all_collections_breaks_no_search(ask: Make, published: Make, cell_of: Make) -> None:
+def test_a_number_beyond_all_collections_breaks_no_search(ask: Make, released: Make, cell_of: Make) -> None:
     huge = Count.exact(2**53 - 1)
-    published("huge", totals=Totals(subjects=huge, studies=huge, series=huge, instances=huge))
+    released("huge", totals=Totals(subjects=huge, studies=huge, series=huge, instances=huge))
     assert ask(min_subjects=5)["feasibility"]["enough"] == "true"
 
 
 def test_a_new_facet_of_datasets_is_one_line(
-    ask: Make, published: Make, monkeypatch: pytest.MonkeyPatch
+    ask: Make, released: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With what is broader, a label, and a word for what a person asks."""
     kinds = {"lung": ("organ", "body"), "heart": ("organ", "body")}
@@ -446,8 +446,8 @@ def test_a_new_facet_of_datasets_is_one_line(
     for module in (facets, facet_reading, search_parameters):
         monkeypatch.setattr(module, "OF_DATASETS", (*OF_DATASETS, facet))
     monkeypatch.setitem(search_parameters._SEVERAL, facet.name, facet.help)
-    published("lungs", keywords=("lung", "lung", "other"))
-    published("hearts", keywords=("heart",))
+    released("lungs", keywords=("lung", "lung", "other"))
+    released("hearts", keywords=("heart",))
     answer = ask(keyword="ORGAN")
     assert answer["count"] == 2
     assert answer["facets"]["keyword"] == [

@@ -21,7 +21,6 @@ from fairbank.ontology.counts import Count
 from fairbank.ontology.profiles.listing import PROFILES
 from fairbank.ontology.record import Totals
 from fairbank.ontology.stewardship import Guideline, Stewardship
-from fairbank.web.hub_app import create_app
 
 Make = Callable[..., Any]
 BASE = "http://hub.test"
@@ -69,16 +68,16 @@ OF_A_DATASET = [
 
 
 @pytest.fixture
-def web(hub: Hub) -> TestClient:
-    return TestClient(create_app(hub), base_url=BASE)
+def web(hub: Hub, app_of: Make) -> TestClient:
+    return TestClient(app_of(hub), base_url=BASE)
 
 
 @pytest.fixture
-def point(published: Make) -> Make:
+def point(released: Make) -> Make:
     """Three visible datasets of two biobanks."""
-    published("lungs", "brains", stewardship=EXTRA)
-    published("hearts", node="beta", title="Hearts of Beta")
-    return published
+    released("lungs", "brains", stewardship=EXTRA)
+    released("hearts", node="beta", title="Hearts of Beta")
+    return released
 
 
 def hide(hub: Hub, iri: str) -> None:
@@ -157,11 +156,9 @@ def test_each_level_fits_the_shapes_that_it_names(web: TestClient, point: Make) 
         )
 
 
-def test_a_dataset_with_withheld_counts_and_holdings_fits_its_shapes(
-    web: TestClient, published: Make
-) -> None:
+def test_a_dataset_with_withheld_counts_and_holdings_fits_its_shapes(web: TestClient, released: Make) -> None:
     below = Count.below(10)
-    published(
+    released(
         "lungs",
         totals=Totals(subjects=below, studies=below, series=below, instances=below),
         stewardship=Stewardship(
@@ -198,8 +195,8 @@ def test_the_shapes_see_what_is_missing(
 
 
 @pytest.mark.parametrize("path", ["/catalog/alpha", "/catalog/alpha/expanded"])
-def test_long_catalogs_come_in_pages(web: TestClient, published: Make, path: str) -> None:
-    published(*(f"set-{number}" for number in range(5)))
+def test_long_catalogs_come_in_pages(web: TestClient, released: Make, path: str) -> None:
+    released(*(f"set-{number}" for number in range(5)))
     address, seen = f"{path}?limit=2", []
     while address:
         answer = web.get(address, headers=TURTLE)

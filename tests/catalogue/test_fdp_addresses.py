@@ -17,7 +17,6 @@ from fairbank.catalogue import graph_writing, records
 from fairbank.catalogue.context import Hub
 from fairbank.catalogue.records import Visibility
 from fairbank.database import writing
-from fairbank.web.hub_app import create_app
 
 Make = Callable[..., Any]
 BASE = "http://hub.test"
@@ -32,9 +31,9 @@ TITLE = "Poumons de l'Hôpital 🫁"
 
 
 @pytest.fixture
-def web(hub: Hub, published: Make) -> TestClient:
-    published("lungs", title=TITLE)
-    return TestClient(create_app(hub), base_url=BASE)
+def web(hub: Hub, app_of: Make, released: Make) -> TestClient:
+    released("lungs", title=TITLE)
+    return TestClient(app_of(hub), base_url=BASE)
 
 
 def graph(text: str, media_type: str) -> Graph:

@@ -104,8 +104,8 @@ class Writer:
 
 
 @pytest.fixture
-def web(hub: Hub) -> TestClient:
-    return TestClient(create_app(hub), base_url=BASE)
+def web(hub: Hub, app_of: Make) -> TestClient:
+    return TestClient(app_of(hub), base_url=BASE)
 
 
 @pytest.fixture

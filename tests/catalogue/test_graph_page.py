@@ -36,9 +36,9 @@ class Seen(HTMLParser):
 
 @pytest.mark.parametrize("path", ["/fdp", "/catalog", "/catalog/alpha", "/datasets/alpha/lungs"])
 def test_a_browser_gets_a_page_and_harvesters_what_they_had(
-    client: TestClient, published: Make, path: str
+    client: TestClient, released: Make, path: str
 ) -> None:
-    published("lungs", title="Lungs <script>alert(1)</script>")
+    released("lungs", title="Lungs <script>alert(1)</script>")
     page = client.get(path, headers={"Accept": BROWSER})
     assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
     assert "Accept" in page.headers["vary"] and page.headers["etag"]
@@ -51,10 +51,10 @@ def test_a_browser_gets_a_page_and_harvesters_what_they_had(
 
 
 def test_the_page_of_a_dataset_says_its_title_and_links_what_is_beside_it(
-    client: TestClient, published: Make
+    client: TestClient, released: Make
 ) -> None:
     iri = "http://hub.test/datasets/alpha/lungs"
-    published("lungs", title="Lungs & more")
+    released("lungs", title="Lungs & more")
     seen = Seen(client.get("/datasets/alpha/lungs", headers={"Accept": "text/html"}).text)
     assert "Lungs & more" in seen.text and iri in seen.links
 

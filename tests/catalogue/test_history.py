@@ -31,11 +31,11 @@ DCAT = "http://www.w3.org/ns/dcat#"
 
 
 @pytest.fixture
-def three(published: Make, cell_of: Make) -> Any:
+def three(released: Make, cell_of: Make) -> Any:
     """Versions 1, 2 and 4: another title each time, and fewer cells."""
-    published("lungs", title="First title")
-    published("lungs", version=2, title="Second title", cube=(cell_of(), cell_of("MR", subjects=None)))
-    return published("lungs", version=4, title="Fourth title", cube=(cell_of(),), keywords=("fewer",))
+    released("lungs", title="First title")
+    released("lungs", version=2, title="Second title", cube=(cell_of(), cell_of("MR", subjects=None)))
+    return released("lungs", version=4, title="Fourth title", cube=(cell_of(),), keywords=("fewer",))
 
 
 def links(answer: Any) -> dict[str, str]:
@@ -115,14 +115,14 @@ def test_in_rdf_a_version_is_a_thing_of_its_own(client: TestClient, three: Any) 
 
 
 def test_what_is_said_about_a_version_does_not_change_when_a_newer_one_comes(
-    client: TestClient, published: Make
+    client: TestClient, released: Make
 ) -> None:
-    published("lungs")
+    released("lungs")
     first = {
         media_type: client.get(PATH, params={"version": 1}, headers={"Accept": media_type})
         for media_type in FORMATS
     }
-    published("lungs", version=2, title="Other")
+    released("lungs", version=2, title="Other")
     for media_type, before in first.items():
         after = client.get(PATH, params={"version": 1}, headers={"Accept": media_type})
         assert (after.content, after.headers["etag"]) == (before.content, before.headers["etag"])
@@ -209,9 +209,9 @@ def test_an_envelope_that_was_changed_in_the_database_is_not_shown(hub: Hub, thr
         history.edition_of(session, row, session.get_one(VersionRow, (LUNGS, 1)))
 
 
-def test_a_version_of_another_dataset_is_not_found(hub: Hub, published: Make) -> None:
-    published("lungs")
-    published("brains", version=7)
+def test_a_version_of_another_dataset_is_not_found(hub: Hub, released: Make) -> None:
+    released("lungs")
+    released("brains", version=7)
     with reading(hub.engine) as session, pytest.raises(VersionNotFound):
         history.find_version(session, session.get_one(DatasetRow, LUNGS), 7)
 
@@ -222,9 +222,9 @@ def _digest(hub: Hub, version: int) -> str:
 
 
 def test_a_record_of_wider_bands_is_still_shown_and_found(
-    client: TestClient, published: Make, cell_of: Make
+    client: TestClient, released: Make, cell_of: Make
 ) -> None:
-    published("lungs", cube=(cell_of(slice_thickness="1.5-3"),))
+    released("lungs", cube=(cell_of(slice_thickness="1.5-3"),))
     assert client.get(PATH).json()["cube"][0]["slice_thickness"] == "1.5-3"
     answer = client.get("/search", params={"slice_thickness": "1.5-3"}).json()
     assert [each["dataset"] for each in answer["datasets"]] == ["lungs"]

@@ -18,8 +18,8 @@ ROWS = {name: attribute.words[0] if attribute.words else "2019" for name, attrib
 
 
 @pytest.fixture
-def lungs(published: Callable[..., Any]) -> None:
-    published(
+def lungs(released: Callable[..., Any]) -> None:
+    released(
         "lungs",
         distributions=tuple(
             Distribution(attribute=name, value=value, how_known=HowKnown.HEADER, subjects=Count.exact(20))

@@ -25,10 +25,10 @@ NAMES = [f"set-{number}" for number in range(5)]
 
 
 @pytest.fixture
-def seven(published: Make) -> list[str]:
+def seven(released: Make) -> list[str]:
     """Five datasets of one node and two of another; their IRIs in the order of the list."""
-    published("zebra", "apple", node="beta")
-    published(*reversed(NAMES))
+    released("zebra", "apple", node="beta")
+    released(*reversed(NAMES))
     return [f"{BASE}/datasets/alpha/{name}" for name in NAMES] + [
         f"{BASE}/datasets/beta/{name}" for name in ("apple", "zebra")
     ]

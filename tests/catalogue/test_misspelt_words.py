@@ -36,11 +36,11 @@ def ask(client: TestClient) -> Make:
 
 
 @pytest.fixture
-def three(published: Make) -> Make:
-    published("lungs", title="Lung screening CT", description="Chest CT of one manufacturer.", keywords=())
-    published("livers", title="Pancreas and liver", description="From Žilina: pľúca a pečeň.", keywords=())
-    published("eyes", title="Retinal photographs", description="Diabetic retinopathy.", keywords=())
-    return published
+def three(released: Make) -> Make:
+    released("lungs", title="Lung screening CT", description="Chest CT of one manufacturer.", keywords=())
+    released("livers", title="Pancreas and liver", description="From Žilina: pľúca a pečeň.", keywords=())
+    released("eyes", title="Retinal photographs", description="Diabetic retinopathy.", keywords=())
+    return released
 
 
 def found(answer: dict[str, Any]) -> list[str]:

@@ -62,10 +62,10 @@ def ask(client: TestClient) -> Make:
     return asking(client)
 
 
-def publish_three(published: Make, cell_of: Make) -> None:
+def publish_three(released: Make, cell_of: Make) -> None:
     """Publish three datasets of two nodes that differ in every facet."""
-    published("lungs", stewardship=Stewardship(conditions=("small-cell-lung-cancer",)))
-    published(
+    released("lungs", stewardship=Stewardship(conditions=("small-cell-lung-cancer",)))
+    released(
         "hearts",
         licence="CC0",
         collection_kind=CollectionKind.TRIAL,
@@ -84,7 +84,7 @@ def publish_three(published: Make, cell_of: Make) -> None:
             Quality(aspect="burned-in-text", assessed=False),
         ),
     )
-    published(
+    released(
         "feet",
         node="beta",
         licence=None,
@@ -242,8 +242,8 @@ def test_a_choice_in_a_distribution_does_not_narrow_a_count(ask_three: Make) -> 
     assert next(each for each in ask_three(holds="sex=M")["datasets"]) == whole
 
 
-def test_a_hidden_dataset_is_in_no_facet(ask: Make, published: Make, cell_of: Make, hub: Hub) -> None:
-    publish_three(published, cell_of)
+def test_a_hidden_dataset_is_in_no_facet(ask: Make, released: Make, cell_of: Make, hub: Hub) -> None:
+    publish_three(released, cell_of)
     with writing(hub.engine) as session:
         iri = f"{hub.base_iri}/datasets/alpha/hearts"
         set_visibility(session, hub, iri=iri, visibility=Visibility.HIDDEN, actor="admin")
@@ -261,20 +261,20 @@ def test_a_pair_that_is_none_is_refused_in_words(empty_client: TestClient, wrong
 
 @pytest.mark.parametrize("facet", OF_DISTRIBUTIONS, ids=lambda facet: facet.name)
 def test_each_named_distribution_is_a_facet_of_its_own(
-    ask: Make, published: Make, facet: OfDistribution
+    ask: Make, released: Make, facet: OfDistribution
 ) -> None:
-    published("lungs", distributions=(row(facet.attribute, "so", Count.exact(30)),))
-    published("hearts", distributions=(row(facet.attribute, "or so", Count.below(10)),))
+    released("lungs", distributions=(row(facet.attribute, "so", Count.exact(30)),))
+    released("hearts", distributions=(row(facet.attribute, "or so", Count.below(10)),))
     assert values(ask(), facet.name) == {"so": 1, "or so": 1}
     assert values(ask(), "holds") == {}
     assert found(ask(**{facet.name: "so"})) == found(ask(holds=f"{facet.attribute}=so")) == {"lungs"}
 
 
 def test_a_bound_of_slice_thickness_stands_for_the_bands_within_it(
-    ask: Make, published: Make, cell_of: Make
+    ask: Make, released: Make, cell_of: Make
 ) -> None:
     for name, band in (("thin", "<1"), ("old", "1.5-3"), ("thick", "3-5"), ("any", "unknown")):
-        published(name, cube=(cell_of(slice_thickness=band),))
+        released(name, cube=(cell_of(slice_thickness=band),))
     assert found(ask(slice_thickness_max=1)) == found(ask(slice_thickness_max="2.9")) == {"thin"}
     assert found(ask(slice_thickness_max=3)) == {"thin", "old"}
     assert found(ask(slice_thickness_max=1, slice_thickness="unknown")) == {"thin", "any"}
@@ -327,8 +327,8 @@ def test_exact_finds_the_body_part_itself_only(ask_three: Make) -> None:
     assert values(ask_three(exact=True), "body_part") == {"CHEST": 1, "HEART": 1, "TOE": 1}
 
 
-def test_a_dataset_with_a_part_and_its_whole_counts_once(ask: Make, published: Make, cell_of: Make) -> None:
-    published("both", cube=(cell_of("CT", "HEART"), cell_of("CT", "CHEST")))
+def test_a_dataset_with_a_part_and_its_whole_counts_once(ask: Make, released: Make, cell_of: Make) -> None:
+    released("both", cube=(cell_of("CT", "HEART"), cell_of("CT", "CHEST")))
     assert values(ask(), "body_part") == {"CHEST": 1, "HEART": 1}
 
 
@@ -378,9 +378,9 @@ def test_words_of_other_languages_are_found(ask_foreign: Make, words: str) -> No
 # -- enough subjects ------------------------------------------------------------------------------------------------
 
 
-def test_enough_subjects_and_sites_are_told_in_words(ask: Make, published: Make) -> None:
-    published("lungs")
-    published("lungs", node="beta")
+def test_enough_subjects_and_sites_are_told_in_words(ask: Make, released: Make) -> None:
+    released("lungs")
+    released("lungs", node="beta")
     answer = ask(modality="CT", min_subjects=60, min_sites=2)["feasibility"]
     assert (answer["enough"], answer["subjects_at_least"], answer["sites"]) == ("true", 60, 2)
     assert answer["why"].endswith("at least 60; 0 cells suppressed; not de-duplicated across sites")

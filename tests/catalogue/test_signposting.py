@@ -11,7 +11,6 @@ from starlette.testclient import TestClient
 from fairbank.catalogue.context import Hub
 from fairbank.catalogue.signposting import MOST_ITEMS
 from fairbank.ontology.stewardship import Stewardship
-from fairbank.web.hub_app import create_app
 
 Make = Callable[..., Any]
 BASE = "http://hub.test"
@@ -24,8 +23,8 @@ ADDRESSES = ["/", "/catalog/alpha", "/datasets/alpha/lungs"]
 
 
 @pytest.fixture
-def web(hub: Hub) -> TestClient:
-    return TestClient(create_app(hub), base_url=BASE)
+def web(hub: Hub, app_of: Make) -> TestClient:
+    return TestClient(app_of(hub), base_url=BASE)
 
 
 def signposts(answer: Any) -> dict[str, list[str]]:
@@ -37,8 +36,8 @@ def signposts(answer: Any) -> dict[str, list[str]]:
 
 
 @pytest.mark.parametrize("accept", ["application/json", "text/turtle"])
-def test_a_dataset_says_where_everything_of_it_is(web: TestClient, published: Make, accept: str) -> None:
-    published("lungs", licence=LICENCE)
+def test_a_dataset_says_where_everything_of_it_is(web: TestClient, released: Make, accept: str) -> None:
+    released("lungs", licence=LICENCE)
     found = signposts(web.get("/datasets/alpha/lungs", headers={"Accept": accept}))
     assert found["cite-as"] == [LUNGS]
     assert found["collection"] == [CATALOG]
@@ -48,14 +47,14 @@ def test_a_dataset_says_where_everything_of_it_is(web: TestClient, published: Ma
     assert found["latest-version"] == [LUNGS], "the links between versions stay"
 
 
-def test_a_licence_that_is_no_address_is_no_link(web: TestClient, published: Make) -> None:
-    published("lungs", licence="CC BY 4.0")
+def test_a_licence_that_is_no_address_is_no_link(web: TestClient, released: Make) -> None:
+    released("lungs", licence="CC BY 4.0")
     assert "license" not in signposts(web.get("/datasets/alpha/lungs"))
 
 
 @pytest.mark.parametrize("address", ADDRESSES)
-def test_each_description_that_is_named_can_be_read(web: TestClient, published: Make, address: str) -> None:
-    published("lungs")
+def test_each_description_that_is_named_can_be_read(web: TestClient, released: Make, address: str) -> None:
+    released("lungs")
     links = web.get(address, headers={"Accept": "text/turtle"}).headers["link"].split(", <")
     named = [part for part in links if 'rel="describedby"' in part]
     types = [part.partition('type="')[2].partition('"')[0] for part in named]
@@ -66,8 +65,8 @@ def test_each_description_that_is_named_can_be_read(web: TestClient, published: 
         assert (answer.status_code, answer.headers["content-type"]) == (200, media_type)
 
 
-def test_a_catalog_names_its_datasets_while_they_are_few(web: TestClient, published: Make) -> None:
-    published("lungs", "brains")
+def test_a_catalog_names_its_datasets_while_they_are_few(web: TestClient, released: Make) -> None:
+    released("lungs", "brains")
     turtle = {"Accept": "text/turtle"}
     found = signposts(web.get("/catalog/alpha", headers=turtle))
     assert found["item"] == [f"{BASE}/datasets/alpha/brains", LUNGS]
@@ -75,13 +74,13 @@ def test_a_catalog_names_its_datasets_while_they_are_few(web: TestClient, publis
     assert "item" not in signposts(web.get("/catalog/alpha?limit=1", headers=turtle)), (
         "a part is not the whole"
     )
-    published(*(f"set-{number}" for number in range(MOST_ITEMS)))
+    released(*(f"set-{number}" for number in range(MOST_ITEMS)))
     assert "item" not in signposts(web.get("/catalog/alpha", headers=turtle))
 
 
 @pytest.mark.parametrize("address", ADDRESSES)
-def test_schema_org_comes_by_profile_and_by_accept(web: TestClient, published: Make, address: str) -> None:
-    published("lungs")
+def test_schema_org_comes_by_profile_and_by_accept(web: TestClient, released: Make, address: str) -> None:
+    released("lungs")
     asked = web.get(f"{address}?profile=schema.org")
     assert asked.headers["content-type"] == "application/ld+json"
     assert asked.json()["@context"] == "https://schema.org/"
@@ -94,15 +93,15 @@ def test_schema_org_comes_by_profile_and_by_accept(web: TestClient, published: M
     assert turtle.status_code == 406
 
 
-def test_a_wish_for_another_format_wins_over_schema_org(web: TestClient, published: Make) -> None:
-    published("lungs")
+def test_a_wish_for_another_format_wins_over_schema_org(web: TestClient, released: Make) -> None:
+    released("lungs")
     accept = f"text/turtle, {BY_ACCEPT['Accept']};q=0.5"
     answer = web.get("/datasets/alpha/lungs", headers={"Accept": accept})
     assert answer.headers["content-type"] == "text/turtle"
 
 
-def test_a_dataset_in_words_of_schema_org(web: TestClient, published: Make) -> None:
-    published("lungs", licence=LICENCE)
+def test_a_dataset_in_words_of_schema_org(web: TestClient, released: Make) -> None:
+    released("lungs", licence=LICENCE)
     said = web.get("/datasets/alpha/lungs?profile=schema.org").json()
     assert (said["@type"], said["@id"], said["name"]) == ("Dataset", LUNGS, "Lung screening CT")
     assert said["description"] == "Low-dose chest CT of a screening programme."
@@ -114,9 +113,9 @@ def test_a_dataset_in_words_of_schema_org(web: TestClient, published: Make) -> N
     assert [each["@id"] for each in said["distribution"]] == [f"{LUNGS}#in-situ"]
 
 
-def test_schema_org_says_what_a_dataset_is_about(web: TestClient, published: Make) -> None:
-    published("lungs", stewardship=Stewardship(conditions=("copd",)))
-    published("brains")
+def test_schema_org_says_what_a_dataset_is_about(web: TestClient, released: Make) -> None:
+    released("lungs", stewardship=Stewardship(conditions=("copd",)))
+    released("brains")
     found = web.get("/datasets/alpha/lungs?profile=schema.org").json()
     assert [(each["@type"], each["sameAs"]) for each in found["about"]] == [
         ("MedicalCondition", "http://purl.obolibrary.org/obo/MONDO_0005002")
@@ -124,8 +123,8 @@ def test_schema_org_says_what_a_dataset_is_about(web: TestClient, published: Mak
     assert "about" not in web.get("/datasets/alpha/brains?profile=schema.org").json()
 
 
-def test_catalog_and_root_in_words_of_schema_org(web: TestClient, published: Make) -> None:
-    published("lungs")
+def test_catalog_and_root_in_words_of_schema_org(web: TestClient, released: Make) -> None:
+    released("lungs")
     catalog = web.get("/catalog/alpha?profile=schema.org").json()
     assert (catalog["@type"], catalog["name"]) == ("DataCatalog", "Alpha")
     assert catalog["dataset"] == [{"@type": "Dataset", "@id": LUNGS}]
