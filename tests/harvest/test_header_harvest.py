@@ -17,6 +17,7 @@ from fairbank.harvest.errors import (
     AnotherWay,
     NotDescribable,
     NotInSource,
+    RunUnderWay,
     SourceFailed,
     SourceForbidden,
     SourceGivenUp,
@@ -26,6 +27,7 @@ from fairbank.harvest.header_harvest import HarvestOrder, harvest, harvest_from,
 from fairbank.harvest.index import index_store, select
 from fairbank.harvest.records import preview
 from fairbank.harvest.reports import Progress, RunReport, RunState, Tally
+from fairbank.harvest.run_lock import alone
 from fairbank.harvest.runs import PullOrder, pull
 from fairbank.harvest.sources.opening import add_source
 from fairbank.harvest.sources.protocol import Capability, SourceKind
@@ -350,3 +352,9 @@ def test_a_page_is_few_statements_however_many_series_it_has(node: Node) -> None
         return len(seen)
 
     assert statements(5, "A") == statements(150, "B")
+
+
+def test_a_container_is_harvested_by_one_process_at_a_time(node: Node) -> None:
+    with alone(node, ORDER.route), pytest.raises(RunUnderWay):
+        harvest_from(node, ORDER, FakeSource(filled("LUNG", 1)))
+    assert tally(harvest_from(node, ORDER, FakeSource(filled("LUNG", 1)))).added == 1

@@ -19,6 +19,7 @@ FairbankError
     ├── NotDescribable        FB-HARV-022
     ├── AnotherWay            FB-HARV-023
     ├── NothingHeld           FB-HARV-024
+    ├── RunUnderWay           FB-HARV-025
     ├── QueryRefused          FB-HARV-030   (a SourceFailed)
     ├── ColumnsLeftOut        FB-HARV-031   (a SourceFailed)
     ├── FilterNotKept         FB-HARV-035   (a SourceFailed)
@@ -166,6 +167,13 @@ class NothingHeld(HarvestError):
 
     code = "FB-HARV-024"
     kind = Kind.NOT_FOUND
+
+
+class RunUnderWay(HarvestError):
+    """Another process is harvesting or pulling the same container into the same project."""
+
+    code = "FB-HARV-025"
+    kind = Kind.CONFLICT
 
 
 class QueryRefused(SourceFailed):

@@ -34,6 +34,7 @@ from fairbank.harvest.reports import (
     Tally,
 )
 from fairbank.harvest.rows import SOFTWARE
+from fairbank.harvest.run_lock import alone
 from fairbank.harvest.runs import INCOMING
 from fairbank.harvest.sources.opening import open_source
 from fairbank.harvest.sources.protocol import (
@@ -92,6 +93,7 @@ def harvest(
         NotInSource, SourceForbidden: if the source does not show the container, and never did.
         NotDescribable: if the source can neither describe series nor give their files.
         AnotherWay: if the container is pulled into the project already.
+        RunUnderWay: if another process harvests the container at the moment.
         SourceUnreachable, SourceLoginRefused: if the archive goes away; what is done stays done.
     """
     checked_project(order.project)
@@ -108,6 +110,29 @@ def harvest_from(
     progress: ProgressCallback | None = None,
 ) -> RunReport:
     """Describe in the index what is new or changed in a container of an opened source; see `harvest`."""
+    with alone(node, order.route):
+        return _harvested(node, order, source, judge, progress)
+
+
+def rehearse(node: Node, order: HarvestOrder) -> Forecast:
+    """Return what a harvest would do, without writing anything; see `harvest` for what it raises."""
+    checked_project(order.project)
+    with contextlib.closing(open_source(node, order.source)) as source:
+        return rehearse_from(node, order, source)
+
+
+def rehearse_from(node: Node, order: HarvestOrder, source: Source) -> Forecast:
+    """Return what a harvest of an opened source would do, without writing anything."""
+    with reading(node.engine) as session:
+        check_way(session, order.route, RunKind.HARVEST)
+    source.check()
+    plan = _begin_look(node, order, source)
+    return forecast(node, order.route, look_at(node, source, order.route, look=plan.look, stamp=plan.stamp))
+
+
+def _harvested(
+    node: Node, order: HarvestOrder, source: Source, judge: Judge, progress: ProgressCallback | None
+) -> RunReport:
     with reading(node.engine) as session:
         check_way(session, order.route, RunKind.HARVEST)
         if judge is None:
@@ -150,22 +175,6 @@ def harvest_from(
         tally=tally,
     )
     return conclude(node, order.route, seen, report, clock_offset_s=checked.clock_offset_s)
-
-
-def rehearse(node: Node, order: HarvestOrder) -> Forecast:
-    """Return what a harvest would do, without writing anything; see `harvest` for what it raises."""
-    checked_project(order.project)
-    with contextlib.closing(open_source(node, order.source)) as source:
-        return rehearse_from(node, order, source)
-
-
-def rehearse_from(node: Node, order: HarvestOrder, source: Source) -> Forecast:
-    """Return what a harvest of an opened source would do, without writing anything."""
-    with reading(node.engine) as session:
-        check_way(session, order.route, RunKind.HARVEST)
-    source.check()
-    plan = _begin_look(node, order, source)
-    return forecast(node, order.route, look_at(node, source, order.route, look=plan.look, stamp=plan.stamp))
 
 
 @dataclass(frozen=True, slots=True)

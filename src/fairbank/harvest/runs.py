@@ -40,6 +40,7 @@ from fairbank.harvest.reports import (
     Tally,
 )
 from fairbank.harvest.rows import SOFTWARE
+from fairbank.harvest.run_lock import alone
 from fairbank.harvest.sources.opening import open_source
 from fairbank.harvest.sources.protocol import Item, Source
 from fairbank.harvest.states import State
@@ -87,6 +88,7 @@ def pull(node: Node, order: PullOrder, *, progress: ProgressCallback | None = No
         NoLegalBasis: if neither consent nor another basis covers anybody of the project; nothing is asked for then.
         NotInSource, SourceForbidden: if the source does not show the container, and never did.
         AnotherWay: if the container's headers are harvested into the project already.
+        RunUnderWay: if another process pulls the container at the moment.
         SourceUnreachable, SourceLoginRefused: if the archive goes away; what is done stays done.
         StoreNotWritable: if the research store cannot take a file; what is done stays done.
     """
@@ -99,6 +101,21 @@ def pull_from(
     node: Node, order: PullOrder, source: Source, *, progress: ProgressCallback | None = None
 ) -> RunReport:
     """Fetch what is new in a container of an opened source; see `pull`."""
+    with alone(node, order.route):
+        return _pulled(node, order, source, progress)
+
+
+def rehearse_pull(node: Node, order: PullOrder) -> Forecast:
+    """Return what a pull would do, without fetching or writing anything; see `pull` for what it raises."""
+    checked_project(order.project)
+    with contextlib.closing(open_source(node, order.source)) as source:
+        with reading(node.engine) as session:
+            check_way(session, order.route, RunKind.PULL)
+        source.check()
+        return forecast(node, order.route, _look(node, order, source))
+
+
+def _pulled(node: Node, order: PullOrder, source: Source, progress: ProgressCallback | None) -> RunReport:
     with reading(node.engine) as session:
         may = admitted(session, gate(session, order.project, at=node.clock.now()))
         check_way(session, order.route, RunKind.PULL)
@@ -132,16 +149,6 @@ def pull_from(
         tally=tally,
     )
     return conclude(node, order.route, seen, report, clock_offset_s=checked.clock_offset_s)
-
-
-def rehearse_pull(node: Node, order: PullOrder) -> Forecast:
-    """Return what a pull would do, without fetching or writing anything; see `pull` for what it raises."""
-    checked_project(order.project)
-    with contextlib.closing(open_source(node, order.source)) as source:
-        with reading(node.engine) as session:
-            check_way(session, order.route, RunKind.PULL)
-        source.check()
-        return forecast(node, order.route, _look(node, order, source))
 
 
 def _look(node: Node, order: PullOrder, source: Source) -> Seen:
