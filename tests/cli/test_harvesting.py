@@ -30,6 +30,7 @@ def archive(tmp_path: Path) -> Path:
 def node(fairbank: Run, archive: Path) -> Run:
     fairbank("node", "init", "--name", "biobank-a").ok()
     fairbank("node", "source", "add", "archive", archive, "--kind", "folder").ok()
+    fairbank("node", "consent", "basis", "lung", "anonymous-data", "--note", "made up").ok()
     return fairbank
 
 

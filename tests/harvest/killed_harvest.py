@@ -23,8 +23,10 @@ from tests.harvest.fakes import FEED, FakeArchive, FakeSource, later, series_of
 
 from fairbank.clock import FixedClock
 from fairbank.deid.identity import IDENTITY_FILE, IdentityStore
+from fairbank.harvest.consent import LegalBasis
 from fairbank.harvest.datasets import Description, define_dataset
 from fairbank.harvest.header_harvest import HarvestOrder, harvest_from
+from fairbank.harvest.legal_basis import record_basis
 from fairbank.harvest.sources.protocol import Described, Item
 from fairbank.ontology.record import CollectionKind
 from fairbank.release.node import Node, init_node, open_node
@@ -44,6 +46,7 @@ def begin(home: Path, seed: int) -> None:
     """Make a node that has harvested the archive twice, so that some of its items are missing once."""
     clock = FixedClock(later(0))
     node = init_node(settings_of(home), clock, name="biobank-a")
+    record_basis(node, ORDER.project, LegalBasis.ANONYMOUS_DATA, note="made up", by="tests")
     define_dataset(
         node,
         "lungs",

@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import func, select
 from tests.deid.conftest import as_file, ct_dataset
+from tests.harvest.fakes import FakeSource, filled
 
 from fairbank.audit import NodeAudit, verify
 from fairbank.clock import FixedClock
@@ -32,14 +33,15 @@ from fairbank.harvest.consent_store import ConsentRow, StandingRow
 from fairbank.harvest.consent_table import Reading, read_consents
 from fairbank.harvest.consents import NONE, Gate, day_of, identity_of
 from fairbank.harvest.datasets import Description, define_dataset
-from fairbank.harvest.errors import NoLegalBasis, NothingRecorded, NothingToPublish
+from fairbank.harvest.errors import NoLegalBasis, NothingRecorded, NothingToPublish, SourceFailed
+from fairbank.harvest.header_harvest import HarvestOrder, harvest_from
 from fairbank.harvest.index import index_store, publishable_series
 from fairbank.harvest.legal_basis import record_basis, remove_basis
 from fairbank.harvest.records import build, publish
 from fairbank.harvest.reports import RunReport
-from fairbank.harvest.runs import PullOrder, pull
+from fairbank.harvest.runs import PullOrder, pull, pull_from
 from fairbank.harvest.sources.opening import add_source
-from fairbank.harvest.sources.protocol import SourceKind
+from fairbank.harvest.sources.protocol import Capability, SourceKind
 from fairbank.harvest.states import GoneReason, State
 from fairbank.harvest.store import SeriesRow
 from fairbank.ontology.record import CollectionKind
@@ -355,3 +357,66 @@ def test_a_hundred_thousand_rows_are_imported_and_looked_up_quickly(bare_node: N
     began = time.perf_counter()
     assert project_consent(node, "lung").counted == 2000
     assert time.perf_counter() - began < 10
+
+
+def test_nothing_is_fetched_of_whom_the_archive_names_and_nobody_admits(bare_node: Node) -> None:
+    say(bare_node, "PAT0;given;lung;;2025-12-01")
+    archive = filled("LUNG", 12)
+    order = PullOrder("archive", "LUNG", "lung", "curator")
+    both = frozenset({Capability.FILES, Capability.DESCRIBES})
+    report = pull_from(bare_node, order, FakeSource(archive, capabilities=both))
+    assert (report.files, archive.asked["fetch"]) == ({"no-consent": 6, "ok": 6}, 6)
+    say(bare_node, "PAT1;given;lung;;2025-12-01")
+    report = pull_from(bare_node, order, FakeSource(archive, capabilities=both))
+    assert (report.files["ok"], archive.asked["fetch"]) == (6, 12)
+
+
+def test_an_archive_that_cannot_tell_is_asked_for_the_files(bare_node: Node) -> None:
+    say(bare_node, "PAT0;given;lung;;2025-12-01")
+    archive = filled("LUNG", 12)
+    archive.stops["s003"] = SourceFailed("It stumbles.")
+    order = PullOrder("archive", "LUNG", "lung", "curator")
+    both = frozenset({Capability.FILES, Capability.DESCRIBES})
+    report = pull_from(bare_node, order, FakeSource(archive, capabilities=both))
+    assert (report.files, archive.asked["fetch"]) == ({"no-consent": 6, "ok": 6}, 12)
+
+
+def test_the_harvest_of_headers_asks_the_same_gate(bare_node: Node) -> None:
+    order = HarvestOrder("archive", "LUNG", "lung", "curator")
+    archive = filled("LUNG", 12)
+    define_dataset(bare_node, "lungs", project="lung", description=ABOUT)
+    with pytest.raises(NoLegalBasis):
+        harvest_from(bare_node, order, FakeSource(archive))
+    assert archive.asked == {}
+    say(bare_node, "PAT0;given;lung;;2025-12-01")
+    report = harvest_from(bare_node, order, FakeSource(archive))
+    assert report.tally is not None and (report.tally.added, report.tally.left_out) == (6, 6)
+    with identity_of(bare_node) as identity:
+        assert len(identity.known_subjects("lung")) == 1
+    assert described_here(bare_node) == 6
+    say(bare_node, "PAT0;withdrawn;*;;2025-12-02", "PAT1;given;lung;;2025-12-01")
+    assert described_here(bare_node) == 0
+    harvest_from(bare_node, order, FakeSource(archive))
+    assert described_here(bare_node) == 6
+    say(bare_node, "PAT0;given;*;;2025-12-03")
+    harvest_from(bare_node, order, FakeSource(archive))
+    assert described_here(bare_node) == 12
+
+
+def test_what_went_for_another_reason_keeps_it(bare_node: Node) -> None:
+    order = HarvestOrder("archive", "LUNG", "lung", "curator")
+    archive = filled("LUNG", 12)
+    say(bare_node, "PAT0;given;lung;;2025-12-01", "PAT1;given;lung;;2025-12-01")
+    harvest_from(bare_node, order, FakeSource(archive))
+    archive.remove("LUNG", "s000")
+    for _ in range(2):
+        harvest_from(bare_node, order, FakeSource(archive))
+    say(bare_node, "PAT1;refused;lung;;2025-12-02")
+    with reading(bare_node.engine) as session:
+        gone = session.scalars(select(SeriesRow.gone).where(SeriesRow.gone.is_not(None))).all()
+    assert sorted(gone) == [WITHDRAWN] * 6 + [GoneReason.DELETED.value]
+
+
+def described_here(node: Node) -> int:
+    with reading(node.engine) as session:
+        return len(publishable_series(session, "lungs", at=node.clock.now()))

@@ -32,6 +32,7 @@ from fairbank.harvest.runs import PullOrder, pull
 from fairbank.harvest.sources.opening import add_source
 from fairbank.harvest.sources.protocol import Capability, SourceKind
 from fairbank.harvest.store import ItemRow, RunRow, SeriesRow
+from fairbank.harvest.verdicts import Verdict, admit_all
 from fairbank.ontology.record import CollectionKind
 from fairbank.ontology.signed_objects import Selector
 from fairbank.release.node import Node
@@ -247,8 +248,6 @@ def test_a_withdrawn_subject_is_not_taken_in(node: Node) -> None:
 
 
 def test_a_judge_leaves_out_and_holds(node: Node) -> None:
-    from fairbank.harvest.verdicts import Verdict
-
     def judge(descriptions, *, project, archive):  # type: ignore[no-untyped-def]
         return [
             Verdict(left_out="no-consent") if "PAT0" in one.subject.reveal() else Verdict(held="not-verified")
@@ -285,10 +284,11 @@ def test_a_rehearsal_writes_nothing(node: Node) -> None:
 def test_headers_are_read_from_files_where_an_archive_describes_nothing(node: Node) -> None:
     files = frozenset({Capability.FILES})
     described, fetched = filled("LUNG", 6), filled("LUNG", 6)
-    harvest_from(node, ORDER, FakeSource(described))
+    # The files bear a name and a birth date, the descriptions of the fake do not.
+    harvest_from(node, ORDER, FakeSource(described), judge=admit_all)
     before = {uid: row.content_digest for uid, row in series_rows(node).items()}
     again = dataclasses.replace(ORDER, full=True)
-    report = harvest_from(node, again, FakeSource(fetched, capabilities=files))
+    report = harvest_from(node, again, FakeSource(fetched, capabilities=files), judge=admit_all)
     assert (tally(report).unchanged, fetched.asked["fetch"]) == (6, 6)
     assert {uid: row.content_digest for uid, row in series_rows(node).items()} == before
     assert list((node.settings.home / "incoming").iterdir()) == []

@@ -18,8 +18,10 @@ from fairbank.clock import FixedClock
 from fairbank.database import reading
 from fairbank.deid.identity import IDENTITY_FILE, IdentityStore
 from fairbank.harvest.bookkeeping import Route
+from fairbank.harvest.consent import LegalBasis
 from fairbank.harvest.errors import NothingHeld, NotInSource
 from fairbank.harvest.header_harvest import HarvestOrder, harvest_from
+from fairbank.harvest.legal_basis import record_basis
 from fairbank.harvest.sources.opening import add_source
 from fairbank.harvest.sources.protocol import SourceKind
 from fairbank.harvest.status import approve_deletions
@@ -216,6 +218,7 @@ def shared_node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
 def tell(node: Node, history: list[tuple[str, str, str]], capabilities: frozenset) -> None:  # type: ignore[type-arg]
     """Live through a history, then let everything be seen, and compare."""
     world = World(node, f"archive-{next(EXAMPLES)}", capabilities)
+    record_basis(node, world.name, LegalBasis.ANONYMOUS_DATA, note="made up", by="tests")
     for what, container, local_id in history:
         world.step(what, container, local_id)
     world.archive.truncated.clear()
@@ -252,6 +255,7 @@ def test_the_index_follows_very_many_histories(shared_node: Node, capabilities, 
 @given(history=steps)
 def test_whatever_a_feed_told_in_the_end_the_index_is_the_archive(shared_node: Node, history) -> None:  # type: ignore[no-untyped-def]
     world = World(shared_node, f"archive-{next(EXAMPLES)}", WHOLE_FEED)
+    record_basis(shared_node, world.name, LegalBasis.ANONYMOUS_DATA, note="made up", by="tests")
     world.compare = lambda container: None  # type: ignore[method-assign]
     for what, container, local_id in history:
         if what not in ("truncate", "hide", "approve", "empty"):

@@ -21,6 +21,11 @@ class Admitted:
     keys: Set[bytes] = field(repr=False)
     named_only: bool
 
+    @property
+    def is_everybody(self) -> bool:
+        """Tell whether nobody is turned away."""
+        return not self.named_only and not self.keys
+
     def admits(self, key: bytes) -> bool:
         """Return whether the subject of a consent key may be taken in.
 

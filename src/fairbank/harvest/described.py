@@ -5,6 +5,7 @@ Sources that give DICOM headers describe with `describe_datasets`; others (table
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -77,7 +78,8 @@ class SeriesDescription:
 
 
 # Elements that name a person, a place or an order, and that de-identification empties or replaces by a pseudonym
-# (DICOM PS3.15, table E.1-1). Patient ID and Patient's Name are judged by the mark, because both may be pseudonyms.
+# (DICOM PS3.15, table E.1-1). Patient ID is not among them, because it may be a pseudonym and always has a value; the
+# Patient's Name is added where it looks like a person's.
 IDENTIFYING = (
     "PatientBirthDate",
     "PatientAddress",
@@ -97,6 +99,7 @@ IDENTIFYING = (
     "PatientComments",
 )
 MARK_TAGS = (
+    "PatientName",
     "PatientIdentityRemoved",
     "DeidentificationMethod",
     "DeidentificationMethodCodeSequence",
@@ -173,7 +176,53 @@ def mark_of(datasets: Sequence[Dataset]) -> DeidMark:
     for dataset in datasets:
         methods |= dict.fromkeys(_methods(dataset))
         identifying |= dict.fromkeys(word for word in IDENTIFYING if str(dataset.get(word) or "").strip())
+        if looks_like_a_person(str(dataset.get("PatientName") or ""), str(dataset.get("PatientID") or "")):
+            identifying["PatientName"] = None
     return DeidMark(_one(removed), tuple(methods), _one(burned), tuple(identifying))
+
+
+# Words that archives put in the place of a name.
+_NOBODY = frozenset(
+    {
+        "anonymous",
+        "anonymized",
+        "anonymised",
+        "anon",
+        "deidentified",
+        "identified",
+        "removed",
+        "redacted",
+        "none",
+    }
+    | {
+        "patient",
+        "subject",
+        "participant",
+        "case",
+        "volunteer",
+        "phantom",
+        "test",
+        "unknown",
+        "name",
+        "de",
+        "no",
+    }
+)
+
+
+def looks_like_a_person(name: str, patient_id: str) -> bool:
+    """Tell whether a name seems to be a person's: two words of letters or more, none of them one for nobody.
+
+    A guess on the side of caution. A name of one word, or with digits in every word but one, passes for a pseudonym; so
+    does one that is the Patient ID too, because that one is judged by who wrote it.
+
+    >>> looks_like_a_person("Doe^Jane", "4711"), looks_like_a_person("SUBJ^0042", "0042")
+    (True, False)
+    """
+    if not name.strip() or name.strip() == patient_id.strip():
+        return False
+    words = [word.casefold() for word in re.split(r"[\s^=,.-]+", name) if len(word) > 1 and word.isalpha()]
+    return len(words) > 1 and not _NOBODY.intersection(words)
 
 
 def _methods(dataset: Dataset) -> list[str]:

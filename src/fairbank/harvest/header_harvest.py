@@ -131,7 +131,7 @@ def rehearse_from(node: Node, order: HarvestOrder, source: Source) -> Forecast:
 
 
 def _harvested(
-    node: Node, order: HarvestOrder, source: Source, judge: Judge, progress: ProgressCallback | None
+    node: Node, order: HarvestOrder, source: Source, judge: Judge | None, progress: ProgressCallback | None
 ) -> RunReport:
     with reading(node.engine) as session:
         check_way(session, order.route, RunKind.HARVEST)

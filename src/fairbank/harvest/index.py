@@ -14,7 +14,7 @@ from datetime import datetime
 from itertools import groupby
 from pathlib import Path
 
-from sqlalchemy import ColumnElement, and_, bindparam, not_, or_, update
+from sqlalchemy import ColumnElement, and_, bindparam, not_, update
 from sqlalchemy import select as sql_select
 from sqlalchemy.orm import Session
 
@@ -135,12 +135,9 @@ def close_to(session: Session, opened: Gate) -> int:
 
     What stays of a row is by which name its series was known, and when and why it went.
     """
-    out = and_(
-        SeriesRow.project == opened.project,
-        or_(SeriesRow.state == LIVE, SeriesRow.gone.is_distinct_from(GoneReason.CONSENT_WITHDRAWN.value)),
-        not_(opened.admits_row()),
-    )
-    return _blank(session, out)
+    # A tombstone names no subject any more; it keeps the reason for which its series went.
+    named = and_(SeriesRow.project == opened.project, SeriesRow.subject != "")
+    return _blank(session, and_(named, not_(opened.admits_row())))
 
 
 def forget_in_index(session: Session, project: str, subject: str) -> int:

@@ -42,12 +42,13 @@ from fairbank.harvest.reports import (
 from fairbank.harvest.rows import SOFTWARE
 from fairbank.harvest.run_lock import alone
 from fairbank.harvest.sources.opening import open_source
-from fairbank.harvest.sources.protocol import Item, Source
+from fairbank.harvest.sources.protocol import Capability, DescribesSeries, Item, Source, SourceKind
 from fairbank.harvest.states import State
 from fairbank.harvest.sync import Look
 from fairbank.release.node import Node
 
 INCOMING = "incoming"
+_ASKED_AT_ONCE = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +187,11 @@ class _Open:
         self.files[word] = self.files.get(word, 0) + 1
         self.statuses.add(outcome.status)
 
+    def turn_away(self) -> None:
+        """Note that the item's subject may not come in, so that nothing of it was fetched."""
+        self.files[Reason.NO_CONSENT.value] = self.item.files or 1
+        self.statuses.add(Status.IMPOSSIBLE)
+
     @property
     def unsettled(self) -> bool:
         """Tell whether the next run should look at the item again although it has not changed."""
@@ -221,6 +227,7 @@ class _Pull:
         self._items = items
         self._run = run
         self._may = may
+        self._identity: IdentityStore
         self._tally = tally
         self._progress = progress
         self._files = 0
@@ -233,6 +240,7 @@ class _Pull:
         """Clean all items and return their results in their order."""
         settings = self._node.settings
         identity = IdentityStore.open_or_create(settings.home / IDENTITY_FILE, clock=self._node.clock)
+        self._identity = identity
         site = Site(identity, ResearchStore(settings.store_path), self._node.engine, self._node.clock)
         order = Order(self._order.project, self._order.profile, self._order.trust)
         try:
@@ -253,10 +261,43 @@ class _Pull:
         return sorted(self._results, key=lambda result: int(result.reference.rpartition("#")[2]))
 
     def _instances(self) -> Iterator[_SourceFile]:
-        for number, item in enumerate(self._items, start=1):
-            opened = _Open(number, item)
-            yield from self._fetched(opened)
-            self._closing.append(opened)
+        for start in range(0, len(self._items), _ASKED_AT_ONCE):
+            page = self._items[start : start + _ASKED_AT_ONCE]
+            turned_away = self._turned_away(page)
+            for number, item in enumerate(page, start=start + 1):
+                opened = _Open(number, item)
+                if item.local_id in turned_away:
+                    opened.turn_away()
+                else:
+                    yield from self._fetched(opened)
+                self._closing.append(opened)
+
+    def _turned_away(self, items: Sequence[Item]) -> set[str]:
+        """Return the items of which the source says, before anything is fetched, that their subject may not come in.
+
+        Files on this machine are read in place, so nothing is gained by asking. Where the source cannot tell, the
+        file's own header decides.
+        """
+        source = self._source
+        if (
+            self._may.is_everybody
+            or source.kind is SourceKind.FOLDER
+            or not isinstance(source, DescribesSeries)
+            or Capability.DESCRIBES not in source.capabilities
+        ):
+            return set()
+        found = set()
+        try:
+            for one in source.describe(self._order.container, items):
+                said = one.description
+                if said and not self._may.admits(self._identity.consent_key(said.subject.reveal())):
+                    found.add(one.item.local_id)
+        except (SourceUnreachable, SourceLoginRefused):
+            raise
+        except HarvestError:
+            # Of the rest of the page each file's own header decides.
+            pass
+        return found
 
     def _fetched(self, opened: _Open) -> Iterator[_SourceFile]:
         incoming = self._node.settings.home / INCOMING
