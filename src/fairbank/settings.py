@@ -72,6 +72,17 @@ class Settings:
     release_minimum_count: int = _setting(
         10, "smallest count of subjects that may leave a node (k)", unit="subjects", least=1
     )
+    release_rounding_base: int = _setting(
+        1, "what published counts are rounded to a multiple of; 1: not rounded", least=1
+    )
+    release_publication_interval_days: int = _setting(
+        30, "how long published counts of a dataset stay as they are; 0: no schedule", unit="days", least=0
+    )
+    release_automatic_approval: str = _setting(
+        "none",
+        "what leaves without a curator's approval, beside a dataset's first record, which always needs it",
+        words=("none", "record"),
+    )
     release_maximum_bytes: int = _setting(
         2_147_483_648, "largest single output that may leave a node", unit="bytes", least=1
     )

@@ -49,7 +49,7 @@ ACTS = [
     (HUB, "audit verify", "sha256:"),
     (NODE, "node show", "Harbour|harbour"),
     (NODE, "node jobs", "slice-autoencoder"),
-    (NODE, "node outbox", ""),
+    (NODE, "node outbox list", ""),
     (NODE, "node outputs", ""),
     (NODE, "node rules", ""),
     (NODE, "node ledger", "update"),
@@ -123,6 +123,14 @@ def test_results_and_models_are_fetched(ask: Run, tmp_path: Any, monkeypatch: py
     assert (tmp_path / "results" / "table.csv").read_text().count("\n") > 30
     ask(ADA, f"model fetch {{model}} --to {tmp_path / 'model.safetensors'}").ok()
     assert (tmp_path / "model.safetensors").stat().st_size > 1_000
+
+
+def test_a_preview_explains_what_is_withheld(ask: Run) -> None:
+    assert "fewer than the smallest count" in ask(NODE, "harvest preview harbour-mr --explain").ok().out
+
+
+def test_other_counts_are_not_published_before_they_are_due(ask: Run) -> None:
+    ask(NODE, "harvest publish harbour-mr").refused("FB-HARV-068", "again from")
 
 
 def test_a_preview_shows_what_would_be_published(ask: Run) -> None:

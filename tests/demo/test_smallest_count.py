@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from fairbank.harvest.records import preview
+from fairbank.harvest.publishing import preview
 from fairbank.ontology.counts import Count, CountKind
 from fairbank.ontology.record import DatasetRecord
 from fairbank.settings import Settings

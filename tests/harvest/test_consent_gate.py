@@ -37,7 +37,8 @@ from fairbank.harvest.errors import NoLegalBasis, NothingRecorded, NothingToPubl
 from fairbank.harvest.header_harvest import HarvestOrder, harvest_from
 from fairbank.harvest.index import index_store, publishable_series
 from fairbank.harvest.legal_basis import record_basis, remove_basis
-from fairbank.harvest.records import build, publish
+from fairbank.harvest.publishing import publish
+from fairbank.harvest.records import build
 from fairbank.harvest.reports import RunReport
 from fairbank.harvest.runs import PullOrder, pull, pull_from
 from fairbank.harvest.sources.opening import add_source

@@ -25,7 +25,7 @@ from fairbank.harvest.errors import (
 )
 from fairbank.harvest.header_harvest import HarvestOrder, harvest, harvest_from, rehearse_from
 from fairbank.harvest.index import index_store, select
-from fairbank.harvest.records import preview
+from fairbank.harvest.publishing import preview
 from fairbank.harvest.reports import Progress, RunReport, RunState, Tally
 from fairbank.harvest.run_lock import alone
 from fairbank.harvest.runs import PullOrder, pull

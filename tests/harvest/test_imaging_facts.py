@@ -19,7 +19,8 @@ from fairbank.deid.store import FactRow
 from fairbank.harvest.datasets import Description, define_dataset
 from fairbank.harvest.headers import read_header
 from fairbank.harvest.index import index_store, live_series
-from fairbank.harvest.records import build, preview
+from fairbank.harvest.publishing import preview
+from fairbank.harvest.records import build
 from fairbank.harvest.runs import PullOrder, pull
 from fairbank.harvest.series import SeriesFacts, describe
 from fairbank.harvest.sources.opening import add_source

@@ -28,7 +28,7 @@ from fairbank.clock import FixedClock
 from fairbank.database import reading
 from fairbank.harvest.header_harvest import harvest_from
 from fairbank.harvest.index_dump import index_dump
-from fairbank.harvest.records import preview
+from fairbank.harvest.publishing import preview
 from fairbank.harvest.reports import RunState
 from fairbank.harvest.store import RunRow
 from fairbank.release.node import Node, open_node

@@ -14,6 +14,7 @@ from sqlalchemy import select as sql_select
 from starlette.requests import Request
 from starlette.responses import Response
 
+from fairbank.clock import FixedClock
 from fairbank.database import reading
 from fairbank.deid.outcomes import Status
 from fairbank.harvest.datasets import Description, define_dataset, describe_dataset
@@ -26,7 +27,8 @@ from fairbank.harvest.errors import (
     UnsafeSecret,
 )
 from fairbank.harvest.index import index_store, live_series, select
-from fairbank.harvest.records import build, preview, publish
+from fairbank.harvest.publishing import preview, publish
+from fairbank.harvest.records import build
 from fairbank.harvest.reports import Progress
 from fairbank.harvest.runs import PullOrder, pull
 from fairbank.harvest.sources.opening import add_source
@@ -39,6 +41,7 @@ from fairbank.ontology.signed_objects import Pick, Selector, Unit
 from fairbank.ontology.stewardship import Organisation, Stewardship
 from fairbank.release.errors import GateRefused
 from fairbank.release.node import Node
+from fairbank.release.outbox_review import Decision, decide
 
 Serve = Callable[[object], AbstractContextManager[str]]
 ORDER = PullOrder("archive", "LIVER", "liver", "curator")
@@ -132,7 +135,10 @@ def test_publishing_stages_a_record_sealed_by_the_node_without_enrolment(pulled:
 
 
 def test_publishing_again_makes_the_next_version(pulled: Node) -> None:
-    publish(pulled, "liver-ct")
+    release = publish(pulled, "liver-ct").release
+    assert release is not None and isinstance(pulled.clock, FixedClock)
+    decide(pulled, release, Decision.APPROVE, by="curator", why="looked at")
+    pulled.clock.advance(30 * 86_400)
     assert publish(pulled, "liver-ct").record.version == 2
 
 

@@ -460,7 +460,7 @@ def test_every_field_of_a_record_is_prose_unless_it_is_known_not_to_be() -> None
     known = set(gate._OF_A_FORM)
     assert known < set(DatasetRecord.model_fields)
     prose = {"title", "description", "keywords", "publisher", "contact", "licence", "stewardship"}
-    numbers = {"version", "minimum_count", "acquired_from", "acquired_to"}
+    numbers = {"version", "minimum_count", "rounded_to", "acquired_from", "acquired_to"}
     assert set(DatasetRecord.model_fields) - known == prose | numbers
 
 

@@ -33,6 +33,7 @@ from fairbank.release.node import Node, open_node
 from fairbank.release.outbox import Outbox
 from fairbank.release.outbox_files import sweep
 from fairbank.release.releases import Release, ReleaseState
+from fairbank.release.rounding import round_record
 from fairbank.signing import sha256_digest
 
 JOB = "01900000-0000-7000-8000-000000000001"
@@ -374,10 +375,94 @@ def test_each_version_of_a_record_is_a_release(
 def test_a_node_rehearses_without_a_hub(node: Node, make_record: Callable[..., DatasetRecord]) -> None:
     alone = Outbox(node)
     release = staged(alone, node, record(node, make_record([("CT", "CHEST", 90, 40, 30)], subjects=30)))
+    with writing(node.engine) as session:
+        alone.approve(session, release.id, by="curator")
     with pytest.raises(NotEnrolled):
         alone.send(release.id)
     assert [type(sending.error) for sending in alone.send_pending()] == [NotEnrolled]
     assert [waiting.id for waiting in alone.pending()] == [release.id]
+
+
+def test_the_first_record_of_a_dataset_waits_whatever_the_site_lets_leave(
+    outbox: Outbox, node: Node, make_record: Callable[..., DatasetRecord]
+) -> None:
+    cells = [("CT", "CHEST", 90, 40, 30)]
+    free = replace(node, settings=replace(node.settings, release_automatic_approval="record"))
+    open_ = Outbox(free)
+    first = staged(open_, node, record(node, make_record(cells, subjects=30)))
+    early = staged(open_, node, record(node, make_record(cells, subjects=30, version=2)))
+    assert (first.state, early.state) == (ReleaseState.HELD, ReleaseState.HELD)
+    with writing(node.engine) as session:
+        open_.approve(session, first.id, by="curator")
+    later = staged(open_, node, record(node, make_record(cells, subjects=30, version=3)))
+    assert later.state is ReleaseState.READY
+    strict = staged(outbox, node, record(node, make_record(cells, subjects=30, version=4)))
+    assert strict.state is ReleaseState.HELD
+
+
+def test_a_record_that_was_kept_back_was_not_the_first(
+    outbox: Outbox, node: Node, make_record: Callable[..., DatasetRecord]
+) -> None:
+    cells = [("CT", "CHEST", 90, 40, 30)]
+    free = Outbox(replace(node, settings=replace(node.settings, release_automatic_approval="record")))
+    first = staged(free, node, record(node, make_record(cells, subjects=30)))
+    with writing(node.engine) as session:
+        free.withhold(session, first.id, by="curator", why="a wrong title")
+    again = staged(free, node, record(node, make_record(cells, subjects=30, version=2)))
+    assert again.state is ReleaseState.HELD
+
+
+def test_the_gate_compares_a_record_with_all_before_it(
+    outbox: Outbox, node: Node, make_record: Callable[..., DatasetRecord]
+) -> None:
+    free = Outbox(replace(node, settings=replace(node.settings, release_publication_interval_days=0)))
+
+    def stage(version: int, people: int) -> None:
+        made = make_record([("CT", "CHEST", 9 * people, people, people)], subjects=people, version=version)
+        staged(free, node, record(node, made))
+
+    stage(1, 30)
+    with pytest.raises(GateRefused, match="earlier record"):
+        stage(2, 31)
+    stage(2, 60)
+    with pytest.raises(GateRefused, match="earlier record"):
+        stage(3, 31)
+    stage(3, 30)
+
+
+def test_the_gate_lets_counts_change_only_when_it_is_due(
+    outbox: Outbox, node: Node, make_record: Callable[..., DatasetRecord]
+) -> None:
+    staged(outbox, node, record(node, make_record([("CT", "CHEST", 90, 40, 30)], subjects=30)))
+    with pytest.raises(GateRefused, match="due"):
+        staged(
+            outbox, node, record(node, make_record([("CT", "CHEST", 300, 90, 90)], subjects=90, version=2))
+        )
+    assert isinstance(node.clock, FixedClock)
+
+
+def test_the_gate_asks_for_the_rounding_of_the_site(
+    outbox: Outbox, node: Node, make_record: Callable[..., DatasetRecord]
+) -> None:
+    made = make_record([("CT", "CHEST", 90, 45, 30)], subjects=30)
+    strict = Outbox(replace(node, settings=replace(node.settings, release_rounding_base=5)))
+    with pytest.raises(GateRefused, match="rounded"):
+        staged(strict, node, record(node, made))
+    claimed = suppress_record(made, 5).model_copy(update={"rounded_to": 7})
+    candidate = Candidate(DoorClass.RECORD, "record-lungs", claimed.seal(node.key), "application/json")
+    with pytest.raises(GateRefused, match="rounded as the record says"):
+        staged(outbox, node, candidate)
+    staged(strict, node, record(node, round_record(made, 5)))
+
+
+def test_what_is_ready_can_be_made_to_wait(
+    outbox: Outbox, node: Node, make_record: Callable[..., DatasetRecord]
+) -> None:
+    release = staged(outbox, node, result(rows(7)))
+    with writing(node.engine) as session:
+        assert outbox.hold(session, release.id, by="curator", why="a look first").state is ReleaseState.HELD
+    with pytest.raises(ReleaseStateError):
+        outbox.send(release.id)
 
 
 def test_the_ledger_counts_what_left_by_class(

@@ -169,40 +169,65 @@ def held(
 
 
 @app.command()
-def preview(ctx: typer.Context, dataset: Annotated[str, _DATASET]) -> None:
-    """Print exactly the record that would leave; nothing is staged.
+def preview(
+    ctx: typer.Context,
+    dataset: Annotated[str, _DATASET],
+    explain: Annotated[
+        bool, typer.Option("--explain", help="List which counts are withheld or wait, and why, instead.")
+    ] = False,
+    format: FormatOption = Format.TABLE,
+) -> None:
+    """Print exactly the record that would leave if it were due; nothing is staged.
 
-    Example: fairbank harvest preview northfield-ct
+    Example: fairbank harvest preview northfield-ct --explain
     """
     import json
     import sys
 
-    from fairbank.harvest.records import preview as look
+    from fairbank.harvest.explaining import explained
+    from fairbank.harvest.publishing import preview as look
 
-    sys.stdout.write(
-        json.dumps(look(node(ctx), dataset).record.payload(), indent=2, ensure_ascii=False) + "\n"
-    )
+    seen = look(node(ctx), dataset)
+    if explain:
+        rows = [
+            {"count": one.what, "at the node": one.here, "would tell": one.told, "why": one.why}
+            for one in explained(seen)
+        ]
+        columns = ("count", "at the node", "would tell", "why")
+        show_rows(rows, columns=columns, format=format, empty="Nothing is withheld, and nothing waits.")
+    else:
+        sys.stdout.write(json.dumps(seen.record.payload(), indent=2, ensure_ascii=False) + "\n")
+    if seen.put_off:
+        say(f"Changes of {seen.put_off} subjects wait for others, so that no difference tells of a few.")
+    if seen.due is not None and seen.due > node(ctx).clock.now():
+        say(f"Other counts than the last can be published from {seen.due:%Y-%m-%d %H:%M} UTC on.")
 
 
 @app.command()
 def publish(
     ctx: typer.Context, dataset: Annotated[str, _DATASET], format: FormatOption = Format.TABLE
 ) -> None:
-    """Put a dataset's record into the outbox, and send it if the node has enrolled.
+    """Put a dataset's record into the outbox, and send it if it may leave and the node has enrolled.
 
     Example: fairbank harvest publish northfield-ct
     """
-    from fairbank.harvest.records import publish as stage
+    from fairbank.harvest.publishing import publish as stage
     from fairbank.release.hub_client import HubClient
     from fairbank.release.outbox import Outbox
+    from fairbank.release.releases import ReleaseState
 
     opened = node(ctx)
     made = stage(opened, dataset)
     release = made.release
     assert release is not None
-    if opened.enrolment is None:
-        say("This node has not enrolled: the record waits in the outbox (fairbank node outbox).")
-    else:
+    sent = release.state is ReleaseState.READY and opened.enrolment is not None
+    if release.state is ReleaseState.HELD:
+        say(f"It waits until a curator approves it: fairbank node outbox show {release.output}.")
+    elif opened.enrolment is None:
+        say("This node has not enrolled: the record waits in the outbox (fairbank node outbox list).")
+    if made.counts_stay:
+        say("Its counts are those of the last record.")
+    if sent:
         Outbox(opened, HubClient.of(opened)).send(release.id)
     show_fields(
         {
@@ -210,7 +235,8 @@ def publish(
             "version": made.record.version,
             "bytes": release.size_bytes,
             "digest": release.digest,
-            "sent": opened.enrolment is not None,
+            "state": "sent" if sent else release.state.value,
+            "sent": sent,
             "subjects": made.record.totals.subjects.model_dump(mode="json", exclude_none=True),
             "series": made.record.totals.series.model_dump(mode="json", exclude_none=True),
             "cells": len(made.record.cube),

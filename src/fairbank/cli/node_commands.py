@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fairbank.cli import consent_commands, node_jobs, node_sources, trust_commands
+from fairbank.cli import consent_commands, node_jobs, node_sources, outbox_commands, trust_commands
 from fairbank.cli.output import Format, FormatOption, say, show_fields, show_rows
 from fairbank.cli.prompts import read_text
 from fairbank.cli.session import CLOCK, node, settings
@@ -114,36 +114,6 @@ def check(ctx: typer.Context, format: FormatOption = Format.TABLE) -> None:
 
 
 @app.command()
-def outbox(ctx: typer.Context, format: FormatOption = Format.TABLE) -> None:
-    """List what waits to leave this node.
-
-    Example: fairbank node outbox
-    """
-    from fairbank.release.outbox import Outbox
-    from fairbank.release.releases import ReleaseState
-
-    box = Outbox(node(ctx))
-    rows = [
-        {
-            "id": one.id,
-            "class": one.door_class.value,
-            "output": one.output,
-            "bytes": one.size_bytes,
-            "state": one.state.value,
-            "digest": one.digest,
-        }
-        for state in (ReleaseState.READY, ReleaseState.HELD)
-        for one in box.pending(state=state)
-    ]
-    show_rows(
-        rows,
-        columns=("id", "class", "output", "bytes", "state", "digest"),
-        format=format,
-        empty="Nothing waits.",
-    )
-
-
-@app.command()
 def send(ctx: typer.Context) -> None:
     """Send what is ready in the outbox.
 
@@ -208,6 +178,7 @@ def content(
 
 
 node_jobs.add_to(app)
+app.add_typer(outbox_commands.app, name="outbox")
 app.add_typer(consent_commands.app, name="consent")
 trust_commands.add_to(node_sources.app)
 app.add_typer(node_sources.app, name="source")

@@ -29,12 +29,14 @@ from fairbank.harvest.consent import LegalBasis
 from fairbank.harvest.datasets import Description, define_dataset
 from fairbank.harvest.index import index_store
 from fairbank.harvest.legal_basis import record_basis
-from fairbank.harvest.records import publish
+from fairbank.harvest.publishing import publish
 from fairbank.harvest.runs import PullOrder, pull
 from fairbank.ontology.record import CollectionKind, DatasetRecord
 from fairbank.release import ledger
 from fairbank.release.hub_client import HubClient
 from fairbank.release.outbox import Outbox
+from fairbank.release.outbox_review import Decision, decide
+from fairbank.release.releases import Release
 from fairbank.signing import Sealed
 from fairbank.web.acts import Wish, grant, request_access, send_job
 from fairbank.web.api_client import HubApi
@@ -118,11 +120,14 @@ class Story:
     def _publish(self) -> None:
         for site in self.federation.sites:
             with self._teller.step(f"{site.biobank.title} de-identifies, harvests and publishes") as line:
-                record, held = _publish_at(site)
+                record, release, held = _publish_at(site)
                 line("legal basis recorded: anonymous-data (public test images)")
+                waits = f"the dataset's first record waits: {release.state.value}, {release.size_bytes} bytes"
+                _approve_record(site, release)
                 self._records.append(record)
                 self.report.held += held
                 totals = record.totals
+                line(f"{waits}; the curator looks at it and approves it")
                 line(
                     f"{totals.series} series of {totals.subjects} subjects published; {held} files held in quarantine"
                 )
@@ -286,7 +291,7 @@ class Story:
         return f"{self.federation.hub_url}/datasets/{biobank.name}/{biobank.dataset}"
 
 
-def _publish_at(site: Site) -> tuple[DatasetRecord, int]:
+def _publish_at(site: Site) -> tuple[DatasetRecord, Release, int]:
     """Pull, index and publish a biobank's collection; return its record and how many files are held."""
     from fairbank.deid.admission import PixelTrust
 
@@ -313,8 +318,13 @@ def _publish_at(site: Site) -> tuple[DatasetRecord, int]:
     index_store(node, biobank.dataset)
     made = publish(node, biobank.dataset)
     assert made.release is not None
-    Outbox(node, HubClient.of(node)).send(made.release.id)
-    return made.record, site.files - done
+    return made.record, made.release, site.files - done
+
+
+def _approve_record(site: Site, release: Release) -> None:
+    """Let a dataset's first record leave: until its curator says so, it waits."""
+    decide(site.node, release, Decision.APPROVE, by=CURATOR, why="the first record was looked at")
+    Outbox(site.node, HubClient.of(site.node)).send(release.id)
 
 
 def _waiting(site: Site, job: str) -> Any:

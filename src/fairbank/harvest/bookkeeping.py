@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from fairbank.harvest.errors import AnotherWay
 from fairbank.harvest.reports import RunKind, RunState
 from fairbank.harvest.rows import SOFTWARE
-from fairbank.harvest.sources.protocol import Source
+from fairbank.harvest.sources.protocol import ArchiveDeid, Source
 from fairbank.harvest.states import GoneReason, State
 from fairbank.harvest.store import ItemRow, ProgressRow, RunRow, SeriesRow
 from fairbank.harvest.sync import Known
@@ -174,6 +174,13 @@ def begin_run(
     )
     session.add(run)
     return run
+
+
+def note_archive(session: Session, run: str, archive: ArchiveDeid | None) -> None:
+    """Note how the archive says that it de-identifies what a run reads, for the provenance of records."""
+    if archive is not None and archive.enabled:
+        row = session.get_one(RunRow, run)
+        row.archive_deid = {"tool": archive.tool, "version": archive.version, "digest": archive.digest}
 
 
 def end_run(

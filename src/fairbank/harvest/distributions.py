@@ -7,8 +7,9 @@ series, an attribute that need not be there is left out.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from fairbank.deid.annotations import Annotations
 from fairbank.harvest.store import SeriesRow
@@ -18,8 +19,8 @@ from fairbank.ontology.counts import Count
 from fairbank.ontology.record import UNKNOWN, Distribution, HowKnown
 from fairbank.ontology.vocabulary import DERIVED_MODALITIES
 
-# Subjects by value of an attribute.
-_Held = dict[str, set[str]]
+# A value of an attribute.
+Word = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,31 +52,91 @@ _OF_SERIES: dict[str, _Of] = {
     "contrast": _Of(lambda row: row.contrast),
     "laterality": _Of(lambda row: row.laterality),
 }
-_LABEL = "annotation-label"
-_METHOD = "annotation-method"
-_RATERS = "annotation-raters"
+LABEL: Final = "annotation-label"
+METHOD: Final = "annotation-method"
+RATERS: Final = "annotation-raters"
 _OF_SUBJECTS: dict[str, Callable[[Collection[int]], str]] = {
     "time-points": follow_up.time_points,
     "follow-up": follow_up.follow_up,
 }
 
 
-def distributions(series: Sequence[SeriesRow]) -> tuple[Distribution, ...]:
+def words_of_series(row: SeriesRow, annotations: Annotations) -> Iterator[Word]:
+    """Yield what one series says of its subject: attribute and value.
+
+    Args:
+        row: the columns of the series that attributes are worked out from.
+        annotations: what the series annotates.
+    """
+    for attribute, of in _OF_SERIES.items():
+        if _counts(row, attribute, images_only=of.images_only):
+            yield attribute, of.value_of(row)
+    if _counts(row, LABEL):
+        for label in annotations.labels or {UNKNOWN}:
+            yield LABEL, label
+    if _counts(row, METHOD):
+        for method in annotations.methods or {UNKNOWN}:
+            yield METHOD, method
+
+
+def words_of_subject(days: Collection[int | None]) -> Iterator[Word]:
+    """Yield how often and for how long a subject was imaged.
+
+    A subject with an image whose day is not known is not known: it may have been imaged on one day more.
+
+    Args:
+        days: the day of each of its images, None where it is not known.
+    """
+    known = [] if None in days else [day for day in days if day is not None]
+    for attribute, value_of in _OF_SUBJECTS.items():
+        yield attribute, value_of(known)
+
+
+def word_of_raters(of_series: Mapping[str, Collection[str]]) -> Word:
+    """Return by how many people a series of a subject was annotated: by how many the most annotated one was.
+
+    Args:
+        of_series: who annotated each of its series, for a subject that has annotations.
+    """
+    words = {0: UNKNOWN, 1: "one"}
+    return RATERS, words.get(max(len(raters) for raters in of_series.values()), "several")
+
+
+def has_raters(modality: str) -> bool:
+    """Tell whether series of a modality are annotations by people or devices."""
+    return modality in ATTRIBUTES[RATERS].modalities
+
+
+def is_image(modality: str) -> bool:
+    """Tell whether a series is an image, and not made from images."""
+    return modality not in DERIVED_MODALITIES
+
+
+def distributions(
+    subjects: Mapping[Word, int], *, named: Collection[str], days_known: bool
+) -> tuple[Distribution, ...]:
     """Return the distributions of a dataset with exact counts, which must not leave like this.
 
     Args:
-        series: all series of the dataset.
+        subjects: on how many subjects each value of each attribute was found, > 0.
+        named: annotation labels that for some series only a typed name gave: these are worked out, not coded.
+        days_known: whether the day of any image is known; if not, nothing is said of times.
     """
+    held: dict[str, dict[str, int]] = defaultdict(dict)
+    for (attribute, value), count in subjects.items():
+        held[attribute][value] = count
     found: list[Distribution] = []
     for attribute, of in _OF_SERIES.items():
-        counted = [row for row in series if _counts(row, attribute, images_only=of.images_only)]
-        held = _held((of.value_of(row), row.subject) for row in counted)
-        if not of.optional or set(held) - {UNKNOWN}:
-            found += _rows(attribute, held, of.how_known)
-    found += _labels([row for row in series if _counts(row, _LABEL)])
-    found += _methods([row for row in series if _counts(row, _METHOD)])
-    found += _raters([row for row in series if _counts(row, _RATERS)])
-    found += _of_subjects(series)
+        if not of.optional or set(held[attribute]) - {UNKNOWN}:
+            found += _rows(attribute, held[attribute], of.how_known)
+    if set(held[LABEL]) - {UNKNOWN}:
+        found += _rows(LABEL, held[LABEL], HowKnown.HEADER, computed=named)
+    for attribute, how_known in ((METHOD, HowKnown.HEADER), (RATERS, HowKnown.COMPUTED)):
+        if set(held[attribute]) - {UNKNOWN}:
+            found += _rows(attribute, held[attribute], how_known)
+    if days_known:
+        for attribute in _OF_SUBJECTS:
+            found += _rows(attribute, held[attribute], HowKnown.COMPUTED)
     return tuple(found)
 
 
@@ -83,82 +144,11 @@ def _counts(row: SeriesRow, attribute: str, *, images_only: bool = False) -> boo
     modalities = ATTRIBUTES[attribute].modalities
     if modalities:
         return row.modality in modalities
-    return not images_only or row.modality not in DERIVED_MODALITIES
-
-
-def _labels(series: Sequence[SeriesRow]) -> list[Distribution]:
-    """Return what annotations show; a word that for some series only a typed name gave is worked out, not coded."""
-    kept = [(Annotations.from_json(row.annotations), row.subject) for row in series]
-    named = {label for annotations, _ in kept for label in annotations.named}
-    held = _held(
-        (label, subject) for annotations, subject in kept for label in annotations.labels or {UNKNOWN}
-    )
-    if not set(held) - {UNKNOWN}:
-        return []
-    return _rows(_LABEL, held, HowKnown.HEADER, computed=named)
-
-
-def _methods(series: Sequence[SeriesRow]) -> list[Distribution]:
-    """Return how annotations were made."""
-    held = _held(
-        (method, row.subject)
-        for row in series
-        for method in Annotations.from_json(row.annotations).methods or {UNKNOWN}
-    )
-    return _rows(_METHOD, held, HowKnown.HEADER) if set(held) - {UNKNOWN} else []
-
-
-def _raters(series: Sequence[SeriesRow]) -> list[Distribution]:
-    """Return by how many people a series of a subject was annotated: by how many the most annotated one was.
-
-    What an annotation refers to is what it was made on; one that does not say so stands for a series of its own.
-    """
-    of_series: dict[tuple[str, str], set[str]] = defaultdict(set)
-    for row in series:
-        annotations = Annotations.from_json(row.annotations)
-        for referenced in annotations.referenced or {row.series_uid}:
-            of_series[row.subject, referenced] |= annotations.raters
-    most: dict[str, int] = defaultdict(int)
-    for (subject, _), raters in of_series.items():
-        most[subject] = max(most[subject], len(raters))
-    if not any(most.values()):
-        return []
-    words = {0: UNKNOWN, 1: "one"}
-    held = _held((words.get(count, "several"), subject) for subject, count in most.items())
-    return _rows(_RATERS, held, HowKnown.COMPUTED)
-
-
-def _of_subjects(series: Sequence[SeriesRow]) -> list[Distribution]:
-    """Return how often and for how long subjects were imaged.
-
-    A subject with an image whose day is not known is not known: it may have been imaged on one day more.
-    """
-    days: dict[str, set[int | None]] = {row.subject: set() for row in series}
-    for row in series:
-        if row.modality not in DERIVED_MODALITIES:
-            days[row.subject].add(row.study_day)
-    if not any(day is not None for of_subject in days.values() for day in of_subject):
-        return []
-    known = {
-        subject: [] if None in of_subject else [day for day in of_subject if day is not None]
-        for subject, of_subject in days.items()
-    }
-    found: list[Distribution] = []
-    for attribute, value_of in _OF_SUBJECTS.items():
-        held = _held((value_of(of_subject), subject) for subject, of_subject in known.items())
-        found += _rows(attribute, held, HowKnown.COMPUTED)
-    return found
-
-
-def _held(pairs: Iterable[tuple[str, str]]) -> _Held:
-    held: _Held = defaultdict(set)
-    for value, subject in pairs:
-        held[value].add(subject)
-    return held
+    return not images_only or is_image(row.modality)
 
 
 def _rows(
-    attribute: str, held: _Held, how_known: HowKnown, *, computed: Collection[str] = ()
+    attribute: str, held: Mapping[str, int], how_known: HowKnown, *, computed: Collection[str] = ()
 ) -> list[Distribution]:
     places = {word: place for place, word in enumerate(ATTRIBUTES[attribute].words)}
     return [
@@ -166,7 +156,7 @@ def _rows(
             attribute=attribute,
             value=value,
             how_known=HowKnown.COMPUTED if value in computed else how_known,
-            subjects=Count.exact(len(held[value])),
+            subjects=Count.exact(held[value]),
         )
         for value in sorted(held, key=lambda value: (places.get(value, len(places)), value))
     ]

@@ -34,7 +34,9 @@ FairbankError
     ├── BadRow                FB-HARV-054
     ├── BadConsentFile        FB-HARV-060
     ├── NoLegalBasis          FB-HARV-061
-    └── NothingRecorded       FB-HARV-062
+    ├── NothingRecorded       FB-HARV-062
+    ├── RecordWaits           FB-HARV-067
+    └── NotYetDue             FB-HARV-068
 
 A message names a source by the name it has at the node, never by host, and a file by its local reference.
 """
@@ -276,3 +278,17 @@ class NothingRecorded(HarvestError):
     """A legal basis or a trust is to be removed that is not on record."""
 
     code = "FB-HARV-062"
+
+
+class RecordWaits(HarvestError):
+    """A record of the dataset waits for the curator, so no other is made."""
+
+    code = "FB-HARV-067"
+    kind = Kind.CONFLICT
+
+
+class NotYetDue(HarvestError):
+    """Other counts of the dataset may not be published yet."""
+
+    code = "FB-HARV-068"
+    kind = Kind.CONFLICT

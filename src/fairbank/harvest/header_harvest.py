@@ -17,7 +17,7 @@ from fairbank.database import reading, writing
 from fairbank.deid.facts import Recorder
 from fairbank.deid.identity import IDENTITY_FILE, IdentityStore, checked_project
 from fairbank.deid.outcomes import Status
-from fairbank.harvest.bookkeeping import Route, begin_run, check_way, end_run, progress_of
+from fairbank.harvest.bookkeeping import Route, begin_run, check_way, end_run, note_archive, progress_of
 from fairbank.harvest.consents import admitted, gate
 from fairbank.harvest.errors import NotDescribable
 from fairbank.harvest.fetched_headers import FetchedHeaders
@@ -146,6 +146,9 @@ def _harvested(
         node, order, source, version=checked.version, full_from=plan.mark if _is_full(seen) else None
     )
     try:
+        archive = _archive(source, order.container)
+        with writing(node.engine) as session:
+            note_archive(session, run.id, archive)
         with contextlib.closing(_identity(node)) as identity:
             settle(node, order.project, identity)
             intake = Intake(
@@ -156,7 +159,7 @@ def _harvested(
                 describer=describer,
                 identity=identity,
                 judge=judge or Gatekeeper(node, order.route, identity),
-                archive=_archive(source, order.container),
+                archive=archive,
                 tally=tally,
             )
             results = _take_all(intake, seen.plan.work, node.settings.harvest_page_items, progress)

@@ -6,7 +6,7 @@ indexing again neither loses nor overwrites it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -19,8 +19,7 @@ from fairbank.clock import iso
 from fairbank.deid.annotations import Annotations
 from fairbank.harvest.aspects import NOT_ASSESSED, Aspect, Assessment, computed
 from fairbank.harvest.store import QualityWordRow, SeriesRow
-from fairbank.ontology.counts import Count
-from fairbank.ontology.record import HowKnown, Quality
+from fairbank.ontology.record import HowKnown
 
 _LIVE: Final = "live"
 
@@ -57,76 +56,31 @@ class Judge:
     def known(self, row: SeriesRow) -> dict[Aspect, Known]:
         """Return what is known of each aspect of a series."""
         found = {aspect: _kept(row.quality.get(aspect.value)) for aspect in Aspect}
-        orphans = self._orphans(row)
-        if orphans is not None:
-            found[Aspect.ORPHAN_REFERENCES] = Known(orphans, iso(row.seen))
-        for aspect, word in self._words.get(row.series_uid, {}).items():
-            found[aspect] = word
-        return found
+        return found | self.beside(row.series_uid, Annotations.from_json(row.annotations), at=iso(row.seen))
 
-    def _orphans(self, row: SeriesRow) -> Assessment | None:
-        """Return whether an annotation refers to series that are not here; None if it refers to none."""
-        referenced = Annotations.from_json(row.annotations).referenced
-        if not referenced:
-            return None
-        gone = len(referenced - self._live)
+    def beside(self, series_uid: str, annotations: Annotations, *, at: str) -> dict[Aspect, Known]:
+        """Return what is known of a series that no header of its own tells; `at` is when it was looked for."""
+        found: dict[Aspect, Known] = {}
+        if annotations.referenced:
+            found[Aspect.ORPHAN_REFERENCES] = Known(self._orphans(annotations.referenced), at)
+        return found | self._words.get(series_uid, {})
+
+    def _orphans(self, referenced: Collection[str]) -> Assessment:
+        """Return whether an annotation refers to series that are not here."""
+        gone = len(set(referenced) - self._live)
         return computed(gone > 0, f"{gone} of {len(referenced)} series")
 
 
-def summarised(judge: Judge, series: Iterable[SeriesRow], *, smallest: int) -> tuple[Quality, ...]:
-    """Return each aspect of a dataset: assessed if it could be for any series, affected counted among those only.
+def foremost(known: Collection[HowKnown]) -> HowKnown | None:
+    """Return how an aspect of a dataset is known: the more a person has to do with it, the earlier.
 
-    Args:
-        judge: judges each series.
-        series: the series of the dataset.
-        smallest: k; series of fewer subjects are not counted, nor are those beside series of fewer subjects.
+    >>> foremost({HowKnown.COMPUTED, HowKnown.CURATOR}).value
+    'curator'
     """
-    tallies = {aspect: _Tally() for aspect in Aspect}
-    for row in series:
-        for aspect, known in judge.known(row).items():
-            if known.assessment.assessed:
-                tallies[aspect].add(known, row.subject)
-    return tuple(_quality(aspect, tally, smallest) for aspect, tally in tallies.items())
+    return next((each for each in _BEFORE if each in known), None)
 
 
-# The more a person has to do with it, the earlier: one word of a curator makes an aspect the curator's.
 _BEFORE: Final = (HowKnown.CURATOR, HowKnown.ARCHIVE, HowKnown.HEADER, HowKnown.COMPUTED)
-
-
-class _Tally:
-    """What is known of one aspect in a dataset."""
-
-    def __init__(self) -> None:
-        self.assessed = 0
-        self.affected = 0
-        self.newest = ""
-        self.how_known: set[HowKnown] = set()
-        self.subjects_affected: set[str] = set()
-        self.subjects_without: set[str] = set()
-
-    def add(self, known: Known, subject: str) -> None:
-        self.assessed += 1
-        self.newest = max(self.newest, known.at)
-        if known.assessment.how_known:
-            self.how_known.add(known.assessment.how_known)
-        if known.assessment.affected:
-            self.affected += 1
-            self.subjects_affected.add(subject)
-        else:
-            self.subjects_without.add(subject)
-
-
-def _quality(aspect: Aspect, tally: _Tally, smallest: int) -> Quality:
-    if not tally.assessed:
-        return Quality(aspect=aspect.value, assessed=False)
-    few = len(tally.subjects_affected) < smallest or 0 < len(tally.subjects_without) < smallest
-    return Quality(
-        aspect=aspect.value,
-        assessed=True,
-        how_known=next((each for each in _BEFORE if each in tally.how_known), None),
-        at=tally.newest,
-        series_affected=Count.below(smallest) if few and tally.affected else Count.exact(tally.affected),
-    )
 
 
 def _kept(known: Mapping[str, Any] | None) -> Known:

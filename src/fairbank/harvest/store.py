@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Float, Index, UniqueConstraint
+from sqlalchemy import JSON, Float, Index, LargeBinary, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from fairbank.database import NodeBase
@@ -26,7 +26,10 @@ class SourceRow(NodeBase):
 
 
 class RunRow(NodeBase):
-    """One run of a pull or of the indexing, with what came of it."""
+    """One run of a pull, of a harvest of headers or of the indexing, with what came of it.
+
+    `archive_deid` is how the archive said that it de-identifies: tool, version and digest of its rules.
+    """
 
     __tablename__ = "harvest_runs"
 
@@ -43,6 +46,7 @@ class RunRow(NodeBase):
     started: Mapped[datetime]
     ended: Mapped[datetime | None]
     counts: Mapped[dict[str, Any]]
+    archive_deid: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True), default=None)
 
 
 class ItemRow(NodeBase):
@@ -110,6 +114,20 @@ class DatasetRow(NodeBase):
     published_digest: Mapped[str | None]
     created: Mapped[datetime]
     updated: Mapped[datetime]
+
+
+class PublishedRow(NodeBase):
+    """The state of a dataset that a version of its record told: what each subject added to each count, packed.
+
+    It is what the next record is compared with, subject by subject; it never leaves the node.
+    """
+
+    __tablename__ = "harvest_published"
+
+    dataset: Mapped[str] = mapped_column(primary_key=True)
+    version: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    contributions: Mapped[bytes] = mapped_column(LargeBinary)
+    created: Mapped[datetime]
 
 
 class SeriesRow(NodeBase):

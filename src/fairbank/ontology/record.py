@@ -118,7 +118,12 @@ class Totals(Part):
 
 
 class DatasetRecord(SignedObject):
-    """The published description of one dataset of a node."""
+    """The published description of one dataset of a node.
+
+    Attributes:
+        minimum_count: no count of fewer subjects is in it.
+        rounded_to: the number that every count is a multiple of, None if counts are not rounded.
+    """
 
     schema_name = "record/1"
     kind = "record"
@@ -136,6 +141,7 @@ class DatasetRecord(SignedObject):
     collection_kind: CollectionKind
     data_use: tuple[Annotated[str, Field(pattern=r"^DUO:\d{7}$")], ...] = ()
     minimum_count: Annotated[int, Field(ge=1)]
+    rounded_to: Annotated[int, Field(ge=2)] | None = None
     totals: Totals
     cube: tuple[Stratum, ...]
     distributions: tuple[Distribution, ...] = ()

@@ -24,7 +24,7 @@ section 4.4.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Final
 
 from fairbank.ontology.attributes import ATTRIBUTES, SAME_SUBJECTS
@@ -32,6 +32,8 @@ from fairbank.ontology.counts import Count, CountKind
 from fairbank.ontology.equipment import makers_of
 from fairbank.ontology.record import DatasetRecord, Distribution, Quality, Stratum, Totals
 from fairbank.ontology.variables import Variable
+from fairbank.release.contributions import Key
+from fairbank.release.published_counts import cell_key, quality_key, row_key, variable_key
 
 # Distributions over an axis of the cube, by the names that records use.
 _AXES: Final = {
@@ -69,18 +71,21 @@ def withheld_rows(values: Sequence[int], *, k: int, withheld: frozenset[int] = f
     return frozenset(hidden)
 
 
-def suppress_record(record: DatasetRecord, k: int) -> DatasetRecord:
+def suppress_record(
+    record: DatasetRecord, k: int, *, withheld: Collection[Key] = frozenset()
+) -> DatasetRecord:
     """Return a record in which every count may leave; one that was suppressed for this k already stays as it is.
 
     Args:
         record: a record with exact counts.
         k: smallest count of subjects that may leave.
+        withheld: keys of counts to withhold for another reason, with all that protects them.
     """
     if any(count.kind is CountKind.BELOW_K for count in _counts(record)) and not faults(record, k):
         return record
     if _value(record.totals.subjects) < k:
         return _all_withheld(record, k)
-    cells, rows = _withheld(record, k)
+    cells, rows = _withheld(record, k, withheld)
     hides_totals = bool(cells) and not _protected(record, cells, k)
     totals = _totals(record.totals, k, hide=hides_totals)
     return record.model_copy(
@@ -94,9 +99,15 @@ def suppress_record(record: DatasetRecord, k: int) -> DatasetRecord:
                 row.model_copy(update={"subjects": _below(row.subjects, k)}) if index in rows else row
                 for index, row in enumerate(record.distributions)
             ),
-            "quality": tuple(_quality(each, _value(record.totals.series), k) for each in record.quality),
+            "quality": tuple(
+                _quality(each, _value(record.totals.series), k, withhold=quality_key(each.aspect) in withheld)
+                for each in record.quality
+            ),
             "variables": tuple(
-                _variable(each, _value(record.totals.subjects), k) for each in record.variables
+                _variable(
+                    each, _value(record.totals.subjects), k, withhold=variable_key(each.name) in withheld
+                )
+                for each in record.variables
             ),
         }
     )
@@ -119,9 +130,17 @@ def faults(record: DatasetRecord, k: int) -> list[str]:
     return found
 
 
-def _withheld(record: DatasetRecord, k: int) -> tuple[frozenset[int], frozenset[int]]:
-    cells: frozenset[int] = frozenset()
-    rows: frozenset[int] = frozenset()
+def _withheld(
+    record: DatasetRecord, k: int, withheld: Collection[Key]
+) -> tuple[frozenset[int], frozenset[int]]:
+    cells = frozenset(
+        index for index, cell in enumerate(record.cube) if any(key in withheld for key in _cell_keys(cell))
+    )
+    rows = frozenset(
+        index
+        for index, row in enumerate(record.distributions)
+        if row_key(row.attribute, row.value) in withheld
+    )
     while True:
         more_cells = _withheld_cells(record.cube, k, cells)
         more_rows = _withheld_distributions(record.distributions, k, rows)
@@ -218,19 +237,19 @@ def _totals(totals: Totals, k: int, *, hide: bool) -> Totals:
     return totals.model_copy(update=hidden)
 
 
-def _quality(quality: Quality, series: int, k: int) -> Quality:
+def _quality(quality: Quality, series: int, k: int, *, withhold: bool) -> Quality:
     affected = quality.series_affected
     if affected is None or not _is_exact(affected):
         return quality
     rest = series - _value(affected)
-    if _value(affected) >= k and not 0 < rest < k:
+    if not withhold and _value(affected) >= k and not 0 < rest < k:
         return quality
     return quality.model_copy(update={"series_affected": Count.below(k)})
 
 
-def _variable(variable: Variable, subjects: int, k: int) -> Variable:
+def _variable(variable: Variable, subjects: int, k: int, *, withhold: bool) -> Variable:
     known = _value(variable.subjects)
-    if not _is_exact(variable.subjects) or (known >= k and not 0 < subjects - known < k):
+    if not _is_exact(variable.subjects) or (not withhold and known >= k and not 0 < subjects - known < k):
         return variable
     return variable.model_copy(update={"subjects": Count.below(k)})
 
@@ -263,7 +282,8 @@ def _lone_cell(record: DatasetRecord, k: int) -> list[str]:
     if not hidden or not _is_exact(record.totals.series):
         return []
     rest = _value(record.totals.series) - sum(_value(cell.series) for cell in record.cube)
-    if len(hidden) == 1 or rest < k:
+    shown = len(record.cube) - len(hidden)
+    if len(hidden) == 1 or rest + _error(record, shown + 1) < k:
         return ["A withheld cell of the record can be worked out from the totals."]
     return []
 
@@ -284,11 +304,11 @@ def _small_rests(record: DatasetRecord, k: int) -> list[str]:
     series, subjects = record.totals.series, record.totals.subjects
     affected = [each.series_affected for each in record.quality if each.series_affected is not None]
     if _is_exact(series) and any(
-        _is_exact(each) and 0 < _value(series) - _value(each) < k for each in affected
+        _is_exact(each) and _is_few(_value(series) - _value(each), _error(record, 2), k) for each in affected
     ):
         found.append("A quality aspect of the record tells that few series are without it.")
     if _is_exact(subjects) and any(
-        _is_exact(each.subjects) and 0 < _value(subjects) - _value(each.subjects) < k
+        _is_exact(each.subjects) and _is_few(_value(subjects) - _value(each.subjects), _error(record, 2), k)
         for each in record.variables
     ):
         found.append("A clinical variable of the record tells that few subjects are without it.")
@@ -296,7 +316,8 @@ def _small_rests(record: DatasetRecord, k: int) -> list[str]:
     for attribute in (name for name, known in ATTRIBUTES.items() if known.one_per_subject):
         rows = [row.subjects for row in record.distributions if row.attribute == attribute]
         rest = _value(subjects) - sum(_value(each) for each in rows)
-        if _is_exact(subjects) and not all(map(_is_exact, rows)) and 0 < rest < k:
+        error = _error(record, 1 + sum(map(_is_exact, rows)))
+        if _is_exact(subjects) and not all(map(_is_exact, rows)) and _is_few(rest, error, k):
             found.append(
                 f"The withheld rows of the distribution {attribute!r} are together about fewer than may leave."
             )
@@ -327,8 +348,22 @@ def _counts(record: DatasetRecord) -> Iterator[Count]:
     yield from (each.subjects for each in record.variables)
 
 
+def _cell_keys(cell: Stratum) -> list[Key]:
+    axes = (cell.modality, cell.body_part, cell.manufacturer, cell.slice_thickness)
+    return [cell_key(axes, name) for name in ("series", "studies", "subjects")]
+
+
 def _numbers(cell: Stratum) -> tuple[Count, Count, Count]:
     return cell.series, cell.studies, cell.subjects
+
+
+def _error(record: DatasetRecord, numbers: int) -> int:
+    """Return by how much a sum of so many numbers of a record may differ from the truth, because of rounding."""
+    return numbers * ((record.rounded_to or 1) // 2)
+
+
+def _is_few(value: int, error: int, k: int) -> bool:
+    return value - error > 0 and value + error < k
 
 
 def _is_exact(count: Count) -> bool:

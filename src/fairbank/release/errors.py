@@ -16,7 +16,8 @@ FairbankError
     ├── NoNode                   FB-REL-016
     ├── BadNodeName              FB-REL-017
     ├── DownloadDamaged          FB-REL-018
-    └── BadAnswer                FB-REL-019
+    ├── BadAnswer                FB-REL-019
+    └── OutputOfAJob             FB-REL-020
 """
 
 from __future__ import annotations
@@ -147,3 +148,10 @@ class BadAnswer(ReleaseError):
     """The hub answered with something that is not part of the protocol."""
 
     code = "FB-REL-019"
+
+
+class OutputOfAJob(ReleaseError):
+    """What a job made is decided with its job, and not by itself."""
+
+    code = "FB-REL-020"
+    kind = Kind.MISUSE

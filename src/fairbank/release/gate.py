@@ -29,9 +29,10 @@ from fairbank.ontology.vocabulary import (
     THICKNESS_BANDS,
     body_part,
 )
-from fairbank.release import disclosure, tensors
+from fairbank.release import differencing, disclosure, tensors
 from fairbank.release.candidates import Candidate, Column, ColumnKind
 from fairbank.release.control import ControlMessage, ErrorReport
+from fairbank.release.published_counts import exact_counts
 from fairbank.signing import LARGEST_INTEGER
 
 _NEEDS_LIMITS: Final = frozenset({DoorClass.COUNT, DoorClass.RESULT, DoorClass.UPDATE})
@@ -75,12 +76,18 @@ class Policy:
         key_id: this node's key, which seals its records.
         k: smallest count of subjects.
         maximum_bytes: largest output.
+        rounding_base: what published counts are multiples of.
+        interval_days: how long published counts stay as they are.
+        published: for a record, all records of its dataset before it, oldest first.
     """
 
     node: str
     key_id: str
     k: int
     maximum_bytes: int
+    rounding_base: int = 1
+    interval_days: int = 0
+    published: tuple[DatasetRecord, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +195,7 @@ def _record(candidate: Candidate, path: Path, policy: Policy) -> list[str]:
         return ["The record names another node."]
     if candidate.output != f"record-{record.dataset}":
         return ["The record is of another dataset than its name says."]
-    reasons = disclosure.faults(record, policy.k)
+    reasons = [*disclosure.faults(record, policy.k), *_over_versions(record, policy)]
     if any(not _is_cell_of_words(cell) for cell in record.cube):
         reasons.append("A cell of the record holds words that are not of the vocabulary.")
     said = record.stewardship
@@ -215,6 +222,22 @@ def _record(candidate: Candidate, path: Path, policy: Policy) -> list[str]:
 
 def _labels(variable: variables.Variable) -> list[str]:
     return [variable.label, *(value.label for value in variable.values if value.label)]
+
+
+def _over_versions(record: DatasetRecord, policy: Policy) -> list[str]:
+    """Check what a record tells beside the records before it, and that its counts are rounded as the site asks."""
+    base = record.rounded_to or 1
+    try:
+        counts = exact_counts(record)
+    except ValueError as err:
+        return [f"The counts of the record cannot be told apart: {err}."]
+    reasons = differencing.faults(policy.published, record, policy.k, days=policy.interval_days)
+    if any(value % base for value in counts.values()):
+        reasons.append("A count of the record is not rounded as the record says.")
+    news = not policy.published or differencing.differ(policy.published[-1], record)
+    if news and base != policy.rounding_base:
+        reasons.append("The counts of the record are not rounded as this site asks.")
+    return reasons
 
 
 def _is_cell_of_words(cell: Any) -> bool:

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import bindparam, or_, select, update
 from sqlalchemy.orm import Session
 
 from fairbank import audit, events
@@ -20,6 +20,7 @@ from fairbank.database import reading, writing
 from fairbank.errors import FairbankError, RemoteError
 from fairbank.events import NodeEvent
 from fairbank.ontology.outputs import DoorClass
+from fairbank.ontology.record import DatasetRecord
 from fairbank.release import gate, ledger
 from fairbank.release.candidates import Candidate
 from fairbank.release.control import ControlMessage
@@ -59,6 +60,16 @@ _IN_STATE = (
     select(ReleaseRow)
     .where(ReleaseRow.state == bindparam("state"))
     .order_by(ReleaseRow.staged, ReleaseRow.id)
+)
+_RECORDS = (
+    select(ReleaseRow)
+    .where(
+        ReleaseRow.door_class == DoorClass.RECORD.value,
+        ReleaseRow.output == bindparam("output"),
+        # What was kept back after a try to send it may have arrived.
+        or_(ReleaseRow.state != ReleaseState.WITHHELD.value, ReleaseRow.attempts > 0),
+    )
+    .order_by(ReleaseRow.round)
 )
 _ENTRY_OF = select(LedgerRow).where(LedgerRow.release == bindparam("release"))
 _RELEASES = ReleaseRow.metadata.tables[ReleaseRow.__tablename__]
@@ -167,6 +178,9 @@ class Outbox:
     def stage(self, session: Session, candidate: Candidate, *, hold: bool = False) -> Release:
         """Judge an output and put it in the outbox, in the caller's writing transaction.
 
+        A record is judged with all records of its dataset before it. It waits for the curator if it is the first of
+        its dataset, and unless the site lets records leave by themselves.
+
         The bytes are on disk before the transaction commits; the release exists only if it does. Staging the same bytes
         again returns the release that is there.
 
@@ -182,11 +196,13 @@ class Outbox:
         round_ = candidate.round
         if candidate.door_class is DoorClass.RECORD and round_ == 0:
             with suppress(FairbankError):
-                round_ = gate.record_of(path, self._policy()).version
+                round_ = gate.record_of(path, self._policy(())).version
         found = self._find(session, candidate, round_)
         if found is not None:
             return self._same(found, digest)
-        verdict = gate.judge(candidate, path, self._policy())
+        before = self.published(session, candidate) if candidate.door_class is DoorClass.RECORD else []
+        records = tuple(record for _, record in before)
+        verdict = gate.judge(candidate, path, self._policy(records))
         if not verdict.allowed:
             raise _refused(candidate.output, verdict, kept=path)
         row = ReleaseRow(
@@ -200,7 +216,9 @@ class Outbox:
             digest=digest,
             size_bytes=path.stat().st_size,
             verdict={"allowed": True, "checks": list(verdict.checks)},
-            state=(ReleaseState.HELD if hold else ReleaseState.READY).value,
+            state=(
+                ReleaseState.HELD if hold or self._awaits(candidate, before) else ReleaseState.READY
+            ).value,
             staged=self._node.clock.now(),
             sent=None,
             attempts=0,
@@ -248,15 +266,36 @@ class Outbox:
         if session.scalar(select(ReleaseRow.id).where(ReleaseRow.digest == digest).limit(1)) is None:
             refused.kept.unlink(missing_ok=True)
 
+    def published(self, session: Session, candidate: Candidate | str) -> list[tuple[Release, DatasetRecord]]:
+        """Return the records of a dataset that left, will leave or wait for the curator, oldest first.
+
+        Args:
+            candidate: a record of the dataset, or the name of its output.
+
+        Raises:
+            ReleaseBytesLost: if one cannot be read: without it nobody can say what a new one would tell.
+        """
+        output = candidate if isinstance(candidate, str) else candidate.output
+        found = [release_of(row) for row in session.scalars(_RECORDS, {"output": output})]
+        policy = self._policy(())
+        return [
+            (release, gate.record_of(stored(self._node.outbox_path, release.digest), policy))
+            for release in found
+        ]
+
     # -- the curator's say -----------------------------------------------------------------------------------------
 
-    def approve(self, session: Session, release_id: str, *, by: str) -> Release:
+    def approve(self, session: Session, release_id: str, *, by: str, why: str = "") -> Release:
         """Let a held release leave, in the caller's transaction; `by` is the curator's name or key."""
-        return self._move(session, release_id, ReleaseState.READY, act="release.approve", by=by)
+        return self._move(session, release_id, ReleaseState.READY, act="release.approve", by=by, why=why)
 
-    def withhold(self, session: Session, release_id: str, *, by: str) -> Release:
+    def hold(self, session: Session, release_id: str, *, by: str, why: str = "") -> Release:
+        """Let a release that is ready wait for the curator, in the caller's transaction."""
+        return self._move(session, release_id, ReleaseState.HELD, act="release.hold", by=by, why=why)
+
+    def withhold(self, session: Session, release_id: str, *, by: str, why: str = "") -> Release:
         """Keep a release back for good, in the caller's transaction; `by` is the curator's name or key."""
-        return self._move(session, release_id, ReleaseState.WITHHELD, act="release.withhold", by=by)
+        return self._move(session, release_id, ReleaseState.WITHHELD, act="release.withhold", by=by, why=why)
 
     # -- sending ---------------------------------------------------------------------------------------------------
 
@@ -317,14 +356,24 @@ class Outbox:
 
     # -- inside ----------------------------------------------------------------------------------------------------
 
-    def _policy(self) -> Policy:
+    def _policy(self, published: tuple[DatasetRecord, ...]) -> Policy:
         settings = self._node.settings
         return Policy(
-            self._node.name,
-            self._node.key.key_id,
-            settings.release_minimum_count,
-            settings.release_maximum_bytes,
+            node=self._node.name,
+            key_id=self._node.key.key_id,
+            k=settings.release_minimum_count,
+            maximum_bytes=settings.release_maximum_bytes,
+            rounding_base=settings.release_rounding_base,
+            interval_days=settings.release_publication_interval_days,
+            published=published,
         )
+
+    def _awaits(self, candidate: Candidate, before: list[tuple[Release, DatasetRecord]]) -> bool:
+        """Tell whether a record waits for the curator."""
+        if candidate.door_class is not DoorClass.RECORD:
+            return False
+        approved = any(release.state is not ReleaseState.HELD for release, _ in before)
+        return not approved or self._node.settings.release_automatic_approval != "record"
 
     def _connected(self) -> HubClient:
         if self._client is None:
@@ -374,7 +423,7 @@ class Outbox:
             )
         )
 
-    def _log(self, session: Session, act: str, release: Release, *, actor: str) -> None:
+    def _log(self, session: Session, act: str, release: Release, *, actor: str, why: str = "") -> None:
         audit.record(
             session,
             NodeAudit,
@@ -389,24 +438,27 @@ class Outbox:
                 "job": release.job or "",
                 "round": release.round,
                 "bytes": release.size_bytes,
+                **({"why": why} if why else {}),
             },
         )
 
-    def _move(self, session: Session, release_id: str, to: ReleaseState, *, act: str, by: str) -> Release:
+    def _move(
+        self, session: Session, release_id: str, to: ReleaseState, *, act: str, by: str, why: str
+    ) -> Release:
         row = _row(session, release_id)
         here = ReleaseState(row.state)
         if to not in MOVES[here]:
             raise ReleaseStateError(
                 f"This release is {here.value}, so it cannot become {to.value}.",
                 why="What has left cannot be called back, and what was kept back stays so.",
-                todo="Look at it with 'fairbank node outbox'.",
+                todo="Look at it with 'fairbank node outbox list'.",
             )
         row.state = to.value
         if to is ReleaseState.WITHHELD:
             entry = session.scalars(_ENTRY_OF, {"release": release_id}).one()
             entry.state = EntryState.WITHHELD.value
         release = release_of(row)
-        self._log(session, act, release, actor=by)
+        self._log(session, act, release, actor=by, why=why)
         self._announce(session, f"release.{to.value}", release)
         return release
 
@@ -432,7 +484,7 @@ class Outbox:
             raise ReleaseStateError(
                 f"This release is {release.state.value}, so it is not sent.",
                 why="The curator has not approved it, or keeps it back.",
-                todo="Look at it with 'fairbank node outbox'.",
+                todo="Look at it with 'fairbank node outbox show'.",
             )
         return release
 
@@ -472,7 +524,7 @@ def _unknown() -> UnknownRelease:
     return UnknownRelease(
         "There is no release of this id in the outbox.",
         why="Nothing was staged under it at this node.",
-        todo="List what is there with 'fairbank node outbox'.",
+        todo="List what is there with 'fairbank node outbox list'.",
     )
 
 

@@ -25,7 +25,7 @@ class ReleaseState(StrEnum):
 
 MOVES: Final[dict[ReleaseState, frozenset[ReleaseState]]] = {
     ReleaseState.HELD: frozenset({ReleaseState.READY, ReleaseState.WITHHELD}),
-    ReleaseState.READY: frozenset({ReleaseState.SENT, ReleaseState.WITHHELD}),
+    ReleaseState.READY: frozenset({ReleaseState.HELD, ReleaseState.SENT, ReleaseState.WITHHELD}),
     ReleaseState.SENT: frozenset(),
     ReleaseState.WITHHELD: frozenset(),
 }

@@ -133,19 +133,25 @@ def write(session: Session, project: str, *, source: str, values: Values, whole:
     return _difference(held, values, gone=gone)
 
 
-def variables(session: Session, project: str, subjects: Collection[str]) -> tuple[Variable, ...]:
-    """Return the variables of a project, each with how many of some subjects have a value; none that nobody has.
-
-    The counts are exact and must not leave like this.
-    """
-    wanted = set(subjects)
-    held: dict[str, int] = {}
+def variables_of(session: Session, project: str) -> dict[str, list[str]]:
+    """Return of which variables each subject of a project has a value, whether its images are there or not."""
+    found: dict[str, list[str]] = {}
     query = select(VariableRow.variable, VariableRow.subject).where(VariableRow.project == project)
     for variable, subject in session.execute(query.execution_options(yield_per=10_000)):
-        if subject in wanted:
-            held[variable] = held.get(variable, 0) + 1
+        found.setdefault(subject, []).append(variable)
+    return found
+
+
+def variables(session: Session, project: str, subjects: Mapping[str, int]) -> tuple[Variable, ...]:
+    """Return the variables of a project that anybody has, each with on how many subjects: exact counts.
+
+    Args:
+        subjects: how many subjects have a value, by the variable's name.
+    """
     return tuple(
-        _read(row.definition, held[row.name]) for row in definitions(session, project) if row.name in held
+        _read(row.definition, subjects[row.name])
+        for row in definitions(session, project)
+        if subjects.get(row.name)
     )
 
 

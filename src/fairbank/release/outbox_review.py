@@ -1,0 +1,163 @@
+"""The curator's look at what waits to leave: exactly its bytes, what is new in it, and who decides what and why."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from fairbank.database import reading, writing
+from fairbank.errors import FairbankError
+from fairbank.ontology.counts import Count
+from fairbank.ontology.outputs import DoorClass
+from fairbank.ontology.record import DatasetRecord
+from fairbank.release.contributions import Key
+from fairbank.release.errors import OutputOfAJob, UnknownRelease
+from fairbank.release.node import Node
+from fairbank.release.outbox import Outbox
+from fairbank.release.outbox_files import stored
+from fairbank.release.published_counts import counts_of, words_of
+from fairbank.release.releases import Release, ReleaseState
+from fairbank.signing import open_sealed
+
+_COUNTED = frozenset({"totals", "cube", "distributions", "quality"})
+_ALWAYS_NEW = frozenset({"schema", "version", "created"})
+
+
+class Decision(StrEnum):
+    """What a curator decides about something that waits."""
+
+    APPROVE = "approve"
+    HOLD = "hold"
+    WITHHOLD = "withhold"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One thing that a record says otherwise than the one before; None where only one of them says it."""
+
+    what: str
+    before: str | None
+    after: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What is new in a record; `before` is the version that it is compared with, None for a dataset's first."""
+
+    version: int
+    before: int | None
+    changes: tuple[Change, ...]
+
+
+def waiting(node: Node) -> list[Release]:
+    """Return what waits to leave: held for the curator first, then ready; each oldest first."""
+    outbox = Outbox(node)
+    return [one for state in (ReleaseState.HELD, ReleaseState.READY) for one in outbox.pending(state=state)]
+
+
+def find(node: Node, named: str) -> Release:
+    """Return a release by its id, or by the name of its output if one of that name waits.
+
+    Raises:
+        UnknownRelease: if there is none, or more than one of that name waits.
+    """
+    of_name = [one for one in waiting(node) if one.output == named]
+    if len(of_name) > 1:
+        raise UnknownRelease(
+            f"{len(of_name)} releases of this name wait.",
+            why="A name stands for a release only while one of it waits.",
+            todo="Name it by its id: fairbank node outbox list.",
+        )
+    return of_name[0] if of_name else Outbox(node).release(named)
+
+
+def content(node: Node, release: Release) -> bytes:
+    """Return exactly the bytes that leave.
+
+    Raises:
+        ReleaseBytesLost: if they are gone or were changed.
+    """
+    return stored(node.outbox_path, release.digest).read_bytes()
+
+
+def readable(node: Node, release: Release) -> str | None:
+    """Return the content as text: the payload of a sealed object, or JSON; None if it is neither."""
+    raw = content(node, release)
+    try:
+        if release.door_class is DoorClass.RECORD:
+            parsed: Any = open_sealed(raw, DatasetRecord.kind, trusted=[node.key.key_id]).payload
+        else:
+            parsed = json.loads(raw)
+    except (FairbankError, ValueError):
+        return None
+    return json.dumps(parsed, indent=2, ensure_ascii=False)
+
+
+def compare(node: Node, release: Release) -> Comparison | None:
+    """Return what is new in a record against the one before it; None for anything else."""
+    if release.door_class is not DoorClass.RECORD:
+        return None
+    with reading(node.engine) as session:
+        records = [record for _, record in Outbox(node).published(session, release.output)]
+    (record,) = [each for each in records if each.version == release.round] or [_of(node, release)]
+    earlier = [each for each in records if each.version < release.round]
+    if not earlier:
+        return Comparison(record.version, None, ())
+    changes = (*_said(earlier[-1], record), *_counted(earlier[-1], record))
+    return Comparison(record.version, earlier[-1].version, changes)
+
+
+def decide(node: Node, release: Release, decision: Decision, *, by: str, why: str) -> Release:
+    """Let a release leave, wait, or stay for good; who decided and why is in the audit log.
+
+    Raises:
+        OutputOfAJob: if a job made it.
+        ReleaseStateError: if it is in no state that allows this.
+    """
+    if release.job is not None:
+        raise OutputOfAJob(
+            "This is an output of a job.",
+            why="A job's outputs leave only while its approval holds, so they are decided with the job.",
+            todo=f"Run 'fairbank node let-go {release.job}' or 'fairbank node keep-back {release.job}'.",
+        )
+    outbox = Outbox(node)
+    act = {
+        Decision.APPROVE: outbox.approve,
+        Decision.HOLD: outbox.hold,
+        Decision.WITHHOLD: outbox.withhold,
+    }[decision]
+    with writing(node.engine) as session:
+        return act(session, release.id, by=by, why=why)
+
+
+def _of(node: Node, release: Release) -> DatasetRecord:
+    """Return the record of a release that was kept back."""
+    return DatasetRecord.open(content(node, release), trusted=[node.key.key_id])[0]
+
+
+def _said(before: DatasetRecord, after: DatasetRecord) -> Iterator[Change]:
+    old, new = before.payload(), after.payload()
+    for name in dict.fromkeys((*old, *new)):
+        if name in _COUNTED | _ALWAYS_NEW or old.get(name) == new.get(name):
+            continue
+        if name == "provenance":
+            yield Change(name, f"{len(old[name])} steps", f"{len(new[name])} steps, at other times")
+            continue
+        yield Change(name.replace("_", " "), _text(old.get(name)), _text(new.get(name)))
+
+
+def _counted(before: DatasetRecord, after: DatasetRecord) -> Iterator[Change]:
+    old: Mapping[Key, Count] = counts_of(before)
+    new: Mapping[Key, Count] = counts_of(after)
+    for key in dict.fromkeys((*old, *new)):
+        if old.get(key) != new.get(key):
+            yield Change(words_of(key), _text(old.get(key)), _text(new.get(key)))
+
+
+def _text(value: object) -> str | None:
+    if value is None:
+        return None
+    return value if isinstance(value, str) else str(value)
