@@ -97,3 +97,21 @@ def test_a_record_without_variables_is_what_an_older_hub_reads(record_of: Make) 
 def test_a_small_count_of_a_variable_is_refused_by_the_hub(record_of: Make) -> None:
     small = SMOKING.model_copy(update={"subjects": Count.exact(9)})
     assert list(exposed(record_of("alpha", variables=(small,)))) == ["variables"]
+
+
+def test_the_page_and_schema_org_name_the_variables(client: TestClient, published: Make) -> None:
+    quantity = SMOKING.model_copy(
+        update={"name": "psa", "kind": VariableKind.QUANTITY, "unit": "ng/mL", "values": ()}
+    )
+    published("lungs", variables=(SMOKING, quantity))
+    assert SMOKING.label in client.get(PATH, headers={"Accept": "text/html"}).text
+    said = client.get(PATH, params={"profile": "schema.org"}).json()
+    assert said["variableMeasured"] == [
+        {"@type": "PropertyValue", "name": SMOKING.label, "propertyID": "http://loinc.org|72166-2"},
+        {
+            "@type": "PropertyValue",
+            "name": SMOKING.label,
+            "propertyID": "http://loinc.org|72166-2",
+            "unitText": "ng/mL",
+        },
+    ]

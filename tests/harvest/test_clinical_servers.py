@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from fairbank.deid.identity import IDENTITY_FILE, IdentityStore
 from fairbank.deid.pseudonyms import subject_value
 from fairbank.errors import Sensitive
 from fairbank.harvest.clinical import store
+from fairbank.harvest.clinical.archive_rows import ArchiveRows
 from fairbank.harvest.clinical.importing import ImportReport, import_variables
 from fairbank.harvest.clinical.mapping import Mapping, read_mapping
 from fairbank.harvest.clinical.opening import open_rows
@@ -33,6 +35,9 @@ from fairbank.harvest.errors import (
     SourceUnreachable,
     UnsafeSecret,
 )
+from fairbank.harvest.sources.folder import FolderSource
+from fairbank.harvest.sources.opening import add_source
+from fairbank.harvest.sources.protocol import SourceKind
 from fairbank.release.node import Node
 
 Serve = Callable[[object], AbstractContextManager[str]]
@@ -438,3 +443,60 @@ def test_a_password_is_not_sent_without_encryption(node: Node, tmp_path: Path) -
     text = FHIR.replace('url = "URL"', 'url = "http://fhir.test/r4"\npassword_file = "secret"')
     with pytest.raises(BadDefinition):
         open_rows(node, PROJECT, read_mapping(text), file=None, beside=tmp_path)
+
+
+# -- an archive ------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Said:
+    subject: Sensitive[str]
+    values: Sensitive[dict[str, str]]
+
+
+class Keeper(FolderSource):
+    """A source that keeps variables, as an XNAT does."""
+
+    closed = False
+
+    def custom_variables(self, container: str) -> Iterator[Said]:
+        for number, smoking in (("001", "ja"), ("002", ""), ("", "nein"), ("003", CANARY)):
+            values = {"Raucher ": smoking, "Nachname": CANARY}
+            yield Said(Sensitive(number, reference="a subject"), Sensitive(values, reference="its variables"))
+
+    def close(self) -> None:
+        self.closed = True
+
+
+ARCHIVE = """
+source = "xnat"
+[archive]
+name = "archive"
+container = "THORAX"
+[subject]
+column = "-"
+[variables.smoking]
+column = "raucher"
+label = "Tobacco smoking status"
+code = "LOINC:72166-2"
+kind = "coded"
+values = { "ja" = "smoker", "nein" = "never" }
+"""
+
+
+def test_an_archive_s_own_variables_are_read_by_name(
+    node: Node, pseudonyms: dict[str, str], tmp_path: Path
+) -> None:
+    source, mapping = Keeper(tmp_path), read_mapping(ARCHIVE)
+    report = import_variables(node, PROJECT, mapping, ArchiveRows(source, source, "THORAX", mapping))
+    assert values(node, pseudonyms) == {("001", "smoking"): "smoker"}
+    assert report.left_out == {"no-subject": 1, "value-not-in-the-mapping": 1}
+    assert source.closed
+    with pytest.raises(IdentifyingColumn):
+        ArchiveRows(source, source, "THORAX", read_mapping(ARCHIVE.replace('"raucher"', '"Nachname"')))
+
+
+def test_an_archive_that_keeps_no_variables_says_so(node: Node, tmp_path: Path) -> None:
+    add_source(node, "archive", kind=SourceKind.FOLDER, location=str(tmp_path))
+    with pytest.raises(BadMapping, match="keeps no variables"):
+        open_rows(node, PROJECT, read_mapping(ARCHIVE), file=None, beside=tmp_path)

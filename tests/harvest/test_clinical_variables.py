@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import datetime
+import json
+import re
 from pathlib import Path
 
 import openpyxl
 import pytest
+import typer
+from hypothesis import given
+from hypothesis import strategies as st
 from sqlalchemy import select
 
+from fairbank.cli import variable_commands
 from fairbank.database import reading, writing
 from fairbank.deid.identity import IDENTITY_FILE, IdentityStore, Known
 from fairbank.deid.pseudonyms import subject_value
@@ -17,6 +23,7 @@ from fairbank.harvest.clinical.importing import ImportReport, import_variables
 from fairbank.harvest.clinical.mapping import Mapping, read_mapping
 from fairbank.harvest.clinical.table_rows import TableRows
 from fairbank.harvest.clinical.template import TEMPLATE
+from fairbank.harvest.clinical.values import CellFault, Fault, value_of
 from fairbank.harvest.datasets import Description, define_dataset
 from fairbank.harvest.errors import BadMapping, BadTable, IdentifyingColumn, VariableOfAnother
 from fairbank.harvest.index import LIVE
@@ -25,6 +32,7 @@ from fairbank.harvest.series import Aspect
 from fairbank.harvest.store import RunRow, SeriesRow
 from fairbank.harvest.subject_withdrawal import forget_subject
 from fairbank.ontology.record import CollectionKind
+from fairbank.ontology.variables import VariableKind
 from fairbank.release.node import Node
 
 PROJECT = "thorax"
@@ -323,6 +331,58 @@ def series(node: Node, number: int, subject: str) -> SeriesRow:
         quality=unknown,
         seen=node.clock.now(),
     )
+
+
+RULES = read_mapping(TEMPLATE).variables
+CELLS = st.one_of(
+    st.text("0123456789<>.,-+eE/ janeinNAT:²٣ß", max_size=12),
+    st.tuples(st.integers(0, 99), st.integers(0, 99), st.integers(0, 2999)).map(
+        lambda d: f"{d[0]:02d}.{d[1]:02d}.{d[2]:04d}"
+    ),
+    st.integers(-(10**12), 10**12).map(str),
+    st.dates().map(str),
+    st.sampled_from(["ja", "NEIN", "<0,7", ">5", "Infinity", "NaN", "1e400"]),
+)
+
+
+@given(name=st.sampled_from(sorted(RULES)), cell=CELLS, reference=CELLS, typed=st.booleans())
+def test_whatever_stands_in_a_cell_only_a_value_of_the_mapping_comes_of_it(
+    name: str, cell: str, reference: str, typed: bool
+) -> None:
+    rule = RULES[name]
+    try:
+        value = value_of(rule, cell, reference=reference, typed=typed)
+    except CellFault as fault:
+        assert str(fault) in list(Fault)
+        return
+    if rule.kind is VariableKind.YEAR:
+        assert re.fullmatch(r"(18|19|20)\d\d|[2-9]\d{3}", value)
+    elif rule.kind is VariableKind.AGE_BAND:
+        assert re.fullmatch(r"\d{1,2}-\d{1,2}|90\+", value)
+    else:
+        assert value in [one.code for one in rule.variable(name).values]
+
+
+def test_the_command_tells_problems_by_row_and_column(
+    node: Node, tmp_path: Path, pseudonyms: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "m.toml").write_text(MAPPING, encoding="utf-8")
+    path = file(tmp_path, f"{HEADER}0013;{CANARY};;;;;\n" + ROWS)
+    words = ["import", PROJECT, str(path), "--mapping", str(tmp_path / "m.toml"), "--format", "json"]
+    context = {"home": str(node.settings.home)}
+    for dry in ([], ["--dry-run"]):
+        with pytest.raises(SystemExit) as ended:
+            typer.main.get_command(variable_commands.app)([*words, *dry], obj=context)
+        assert ended.value.code == 1
+        shown = capsys.readouterr()
+        said = json.loads(shown.out)
+        assert (said["rows"], said["unknown"], said["left_out"]) == (4, 1, {"value-not-in-the-mapping": 1})
+        assert "row 2, column 2: value-not-in-the-mapping" in shown.err
+        assert CANARY not in shown.out + shown.err
+    typer.main.get_command(variable_commands.app)(
+        ["list", PROJECT, "--format", "json"], obj=context, standalone_mode=False
+    )
+    assert [row["subjects"] for row in json.loads(capsys.readouterr().out)] == [2, 2, 2, 2, 2]
 
 
 # -- Excel -----------------------------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from fairbank.clock import iso
 from fairbank.ontology.profiles.facts import Facts, conditions, distributions, licence_address
 from fairbank.ontology.profiles.fdp_described import Kind
 from fairbank.ontology.profiles.values import VALUES
+from fairbank.ontology.variables import Variable
 
 CONTEXT: Final = "https://schema.org/"
 PROFILE: Final = "schema.org"
@@ -64,6 +65,8 @@ def dataset(facts: Facts) -> dict[str, Any]:
         found["about"] = [
             {"@type": "MedicalCondition", "name": each.label, "sameAs": each.iri} for each in about
         ]
+    if facts.record.variables:
+        found["variableMeasured"] = [_variable(each) for each in facts.record.variables]
     years = (facts.record.acquired_from, facts.record.acquired_to)
     if any(years):
         found["temporalCoverage"] = "/".join(f"{year:04d}" if year else ".." for year in years)
@@ -71,6 +74,19 @@ def dataset(facts: Facts) -> dict[str, Any]:
     found["includedInDataCatalog"] = {"@type": "DataCatalog", "@id": catalog}
     found["distribution"] = [_distribution(facts, iri) for iri in distributions(facts)]
     return found
+
+
+def _variable(variable: Variable) -> dict[str, Any]:
+    """Return a clinical variable; its code is an identifier of the code system.
+
+    Source: schema.org, PropertyValue, `propertyID` and `unitText`.
+    """
+    found = {
+        "@type": "PropertyValue",
+        "name": variable.label,
+        "propertyID": f"{variable.system.iri}|{variable.code}",
+    }
+    return found | ({"unitText": variable.unit} if variable.unit else {})
 
 
 def catalog(said: Catalog, datasets: Sequence[str]) -> dict[str, Any]:

@@ -76,6 +76,13 @@ class FhirSection(Part):
     identifier_system: str = ""
 
 
+class ArchiveSection(Part):
+    """A source of the node that keeps variables of its subjects, such as an XNAT, and the container to read."""
+
+    name: ShortText
+    container: ShortText
+
+
 class CodedValue(Part):
     """A value with its label, where a mapping gives both."""
 
@@ -165,6 +172,7 @@ class Mapping(Part):
     table: TableSection = TableSection()
     redcap: RedcapSection | None = None
     fhir: FhirSection | None = None
+    archive: ArchiveSection | None = None
     missing: tuple[str, ...] = MISSING
     variables: Annotated[dict[Slug, VariableRule], Field(min_length=1, max_length=500)]
 

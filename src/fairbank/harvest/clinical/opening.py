@@ -7,14 +7,16 @@ from datetime import datetime
 from pathlib import Path
 
 from fairbank.errors import Sensitive
+from fairbank.harvest.clinical.archive_rows import ArchiveRows, KeepsVariables
 from fairbank.harvest.clinical.fhir_rows import FhirRows
 from fairbank.harvest.clinical.importing import since
-from fairbank.harvest.clinical.mapping import FhirSection, Mapping
+from fairbank.harvest.clinical.mapping import ArchiveSection, FhirSection, Mapping
 from fairbank.harvest.clinical.redcap_rows import RedcapRows
 from fairbank.harvest.clinical.rows import Rows
 from fairbank.harvest.clinical.table_rows import TableRows
 from fairbank.harvest.errors import BadDefinition, BadMapping
 from fairbank.harvest.sources.fhir_server import FhirServer
+from fairbank.harvest.sources.opening import open_source
 from fairbank.harvest.sources.pace import Politeness
 from fairbank.harvest.sources.secret_files import read_secret
 from fairbank.release.hub_client import on_this_machine
@@ -35,17 +37,19 @@ def open_rows(
         BadMapping: if it is not clear where rows come from.
         BadTable, IdentifyingColumn, SourceUnreachable, SourceLoginRefused: as the kind of source says.
     """
-    named = [each for each in (file, mapping.redcap, mapping.fhir) if each is not None]
+    named = [each for each in (file, mapping.redcap, mapping.fhir, mapping.archive) if each is not None]
     if len(named) != 1:
         raise BadMapping(
             "It is not said where the variables come from."
             if not named
             else "It is said twice where the variables come from.",
-            why="There is one of a table, a REDCap project ([redcap]) and a FHIR server ([fhir]).",
+            why="It is one of a table, [redcap], [fhir] and a source of the node ([archive]).",
             todo="Name the table's file, or have one of the sections in the mapping.",
         )
     if file is not None:
         return TableRows(file, mapping)
+    if mapping.archive is not None:
+        return _of_archive(node, mapping, mapping.archive)
     cursor = "" if again else since(node, project, mapping)
     if mapping.redcap is not None:
         token = read_secret(beside / mapping.redcap.token_file)
@@ -57,6 +61,18 @@ def open_rows(
     assert mapping.fhir is not None
     server = _server(node, mapping.fhir, mapping.source, beside)
     return FhirRows(server, mapping, identifier_system=mapping.fhir.identifier_system, since=cursor)
+
+
+def _of_archive(node: Node, mapping: Mapping, archive: ArchiveSection) -> ArchiveRows:
+    source = open_source(node, archive.name)
+    if not isinstance(source, KeepsVariables):
+        source.close()
+        raise BadMapping(
+            f"The source {archive.name} keeps no variables of its subjects.",
+            why=f"It is of the kind {source.kind.value}; an XNAT does.",
+            todo="Read them from a table, a REDCap project or a FHIR server.",
+        )
+    return ArchiveRows(source, source, archive.container, mapping)
 
 
 def _server(node: Node, section: FhirSection, name: str, beside: Path) -> FhirServer:

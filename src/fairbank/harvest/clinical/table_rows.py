@@ -86,7 +86,7 @@ class TableRows:
         if text.casefold() in {"", *(word.casefold() for word in self._mapping.missing)}:
             return "", Fault.NO_SUBJECT
         if self._subject in row.numbers:
-            if self._mapping.subject.width is None or not text.isdigit():
+            if self._mapping.subject.width is None or not text.isdecimal():
                 return "", Fault.LOST_ZEROS
             text = text.zfill(self._mapping.subject.width)
         return text, None

@@ -28,7 +28,7 @@ issuer = ""
 # sheet = "Tabelle1"      # of an Excel file
 # header_row = 1          # the row with the names of the columns
 
-# A REDCap project or a FHIR server in the place of a file; columns are then fields, or paths as shown below.
+# A server in the place of a file; columns are then its fields, or paths as shown at the end.
 # [redcap]
 # url = "https://redcap.example.org/api/"
 # token_file = "redcap.token"            # mode 0600
@@ -37,6 +37,9 @@ issuer = ""
 # user = "reader"                        # leave it out where the file holds a bearer token
 # password_file = "fhir.secret"          # mode 0600
 # identifier_system = "urn:oid:1.2.3"    # of the hospital number, among the identifiers of a patient
+# [archive]                              # custom variables and forms of an XNAT that the node reads
+# name = "archive"
+# container = "THORAX"
 
 # A coded variable: what stands in a cell, and the code that it means.
 [variables.smoking]

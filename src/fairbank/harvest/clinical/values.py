@@ -42,12 +42,12 @@ class CellFault(Exception):
 
 
 _NUMBER: Final = r"[+-]?\d+(?:\{0}\d+)?(?:[eE][+-]?\d+)?"
-_POINT = re.compile(_NUMBER.format("."))
-_COMMA = re.compile(_NUMBER.format(","))
-_YEAR = re.compile(r"(?:18|19|20)\d\d")
-_ISO = re.compile(r"(\d{4})-(\d{2})(?:-(\d{2}))?(?:[T ].*)?")
-_EUROPEAN = re.compile(r"(\d{1,2})\.(\d{1,2})\.(\d{4})(?: .*)?")
-_BASIC = re.compile(r"(\d{4})(\d{2})(\d{2})")
+_POINT = re.compile(_NUMBER.format("."), re.ASCII)
+_COMMA = re.compile(_NUMBER.format(","), re.ASCII)
+_YEAR = re.compile(r"(?:18|19|20)\d\d", re.ASCII)
+_ISO = re.compile(r"(\d{4})-(\d{2})(?:-(\d{2}))?(?:[T ].*)?", re.ASCII)
+_EUROPEAN = re.compile(r"(\d{1,2})\.(\d{1,2})\.(\d{4})(?: .*)?", re.ASCII)
+_BASIC = re.compile(r"(\d{4})(\d{2})(\d{2})", re.ASCII)
 _FIRST_YEAR: Final = 1850
 
 
@@ -95,7 +95,7 @@ def _coded(rule: VariableRule, text: str) -> str:
 
 def _banded(rule: VariableRule, text: str, *, typed: bool) -> str:
     # "<5" and ">100" are what a laboratory writes beyond its range.
-    bound, digits = (text[0], text[1:].lstrip("= ")) if text[:1] in "<>" else ("", text)
+    bound, digits = (text[0], text[1:].lstrip("= ")) if text.startswith(("<", ">")) else ("", text)
     form = _POINT if typed or rule.decimal == "." else _COMMA
     if not form.fullmatch(digits):
         raise CellFault(Fault.NO_NUMBER)

@@ -36,6 +36,7 @@ from fairbank.ontology.wire import Part, ShortText
 ALL: Final = "all"
 _IDS: Final = ("subject", "study", "series")
 _NO_SERIES: Final = "row:"
+_REPEATED: Final = 20
 
 
 class SeriesColumns(Part):
@@ -212,8 +213,9 @@ class TableSource:
     def _row(self, row: TableRow, places: dict[str, int], order: list[int]) -> _Row:
         if row.ragged:
             return _Row(row.number, (), "", "it has another number of cells than there are columns")
-        # Most cells repeat themselves; one text for all of them keeps a million rows small.
-        cells = tuple(sys.intern(row.cells[at].strip()) for at in order)
+        # Most short cells repeat themselves; one text for all of them keeps a million rows small.
+        texts = (row.cells[at].strip() for at in order)
+        cells = tuple(sys.intern(text) if len(text) <= _REPEATED else text for text in texts)
         problem = ""
         if any(at in row.broken for at in order):
             problem = "a cell of it holds an error of the spreadsheet"
@@ -238,7 +240,7 @@ class TableSource:
             for name, cell in zip(named, row.cells, strict=True)
         }
         instances = cells.get("instances", "")
-        if instances and not instances.isdigit():
+        if instances and not (instances.isascii() and instances.isdecimal()):
             raise BadRow(
                 f"{where} describes no series: its number of images is no number.",
                 why="It is left out; the others are not affected.",
