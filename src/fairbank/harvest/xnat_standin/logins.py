@@ -6,7 +6,6 @@ import base64
 import binascii
 import hmac
 import secrets
-import uuid
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -102,7 +101,7 @@ class Logins:
     def begin(self, visit: Visit) -> OpenSession:
         """Open a session, or return the one that is open, and let its 15 minutes begin anew."""
         session = visit.session or OpenSession(
-            secrets.token_hex(16).upper(), str(uuid.uuid4()), visit.user, self.site.clock.now()
+            secrets.token_hex(16).upper(), secrets.token_hex(16), visit.user, self.site.clock.now()
         )
         session.used = self.site.clock.now()
         self._open[session.id] = session
@@ -114,7 +113,7 @@ class Logins:
 
     def issue(self, user: User) -> dict[str, str]:
         """Return a new alias token: a name and a secret that stand for a user for two days."""
-        alias, secret = str(uuid.uuid4()), secrets.token_urlsafe(32)
+        alias, secret = self.site.clock.new_id(), secrets.token_urlsafe(32)
         self._tokens[alias] = _Token(secret, user, self.site.clock.now() + TOKEN_LIFE)
         return {"alias": alias, "secret": secret, "xdatUserId": user.name}
 
