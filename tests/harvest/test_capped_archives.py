@@ -51,6 +51,7 @@ class Archive:
         cap: most rows of an answer; `deep_cap` most rows that any offset reaches.
         blank: whether it understands the question for studies without a date.
         seed: of the order of its rows, which changes with each question; None for a stable one.
+        no_series: the status that it has for a search over all series, if it offers none.
     """
 
     rows: list[Row]
@@ -64,12 +65,18 @@ class Archive:
     blank: bool = False
     empty_is_204: bool = False
     seed: int | None = None
+    no_series: int = 0
     asked: list[dict[str, str]] = field(default_factory=list)
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         question = dict(parse_qsl(request.url.query.decode(), keep_blank_values=True))
         self.asked.append(question)
+        place = request.url.path.removeprefix("/dicom-web").split("/")[1:]
+        if place == ["series"] and self.no_series:
+            return httpx.Response(self.no_series)
         found = [one for one in self.rows if self._matches(one, question.get("StudyDate", ""))]
+        if place[0] == "studies":
+            found = self._by_study(found, place)
         if self.seed is not None:
             random.Random(self.seed + len(self.asked)).shuffle(found)
         offset = int(question["offset"]) if self.heeds_offset else 0
@@ -83,6 +90,15 @@ class Archive:
         if not page and self.empty_is_204:
             return httpx.Response(204, headers=headers)
         return httpx.Response(200, json=page, headers=headers)
+
+    def _by_study(self, found: list[Row], place: list[str]) -> list[Row]:
+        """Return one row for each study, without its series; or the series of one."""
+        if len(place) == 1:
+            studies = {json.dumps(one["0020000D"]): one for one in found}
+            return [
+                {tag: value for tag, value in one.items() if tag != "0020000E"} for one in studies.values()
+            ]
+        return [one for one in found if one["0020000D"]["Value"] == [place[1]]]  # type: ignore[index]
 
     def _matches(self, one: Row, wanted: str) -> bool:
         if not wanted or not self.heeds_dates:
@@ -182,6 +198,17 @@ def test_a_page_is_paged_through_once() -> None:
     archive = archive_of([date(2020, 1, 1)] * 2500)
     assert len(source(archive).snapshot(".").items) == 2500
     assert [question["offset"] for question in archive.asked] == ["0", "1000", "2000", "2500"]
+
+
+@pytest.mark.parametrize("status", [400, 404, 501])
+def test_a_server_that_searches_for_studies_only_is_listed_study_by_study(status: int) -> None:
+    days = [date(2020, 1, 1) + timedelta(days=number) for number in range(70)]
+    archive = archive_of(list(days), no_series=status, cap=50, heeds_offset=False, says_additional=True)
+    before = ids(archive)
+    archive.rows += [row("1.2.0", "1.3.999", "20200101")]
+    snapshot = source(archive).snapshot(".")
+    assert [item.local_id for item in snapshot.items] == sorted([*before, "1.2.0/1.3.999"])
+    assert snapshot.complete
 
 
 def test_rows_that_lack_their_ids_or_are_odd_stop_nothing() -> None:

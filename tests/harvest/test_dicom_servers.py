@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import logging
 import subprocess
+import time
+import warnings
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,6 +19,7 @@ import data_store
 import pydicom
 import pytest
 from pydicom.dataset import Dataset
+from sqlalchemy import select
 from tests.harvest.conftest import bundled
 from tests.harvest.servers import (
     DCMTK_AE,
@@ -32,6 +36,7 @@ from tests.harvest.servers import (
 )
 
 from fairbank.clock import FixedClock
+from fairbank.database import reading
 from fairbank.deid.facts import Recorder
 from fairbank.deid.part10 import quiet_pydicom
 from fairbank.errors import Sensitive
@@ -43,12 +48,17 @@ from fairbank.harvest.errors import (
     ReceiverNotOpened,
     UnreadableHeader,
 )
+from fairbank.harvest.header_harvest import HarvestOrder, harvest_from
+from fairbank.harvest.runs import PullOrder, pull
 from fairbank.harvest.sources.archive_questions import Filter
 from fairbank.harvest.sources.dicomweb import DicomwebSource
 from fairbank.harvest.sources.dimse import DimseSource
+from fairbank.harvest.sources.opening import add_source, open_source
 from fairbank.harvest.sources.orthanc import OrthancSource
 from fairbank.harvest.sources.pace import Politeness
-from fairbank.harvest.sources.protocol import Item, Source
+from fairbank.harvest.sources.protocol import Item, Source, SourceKind
+from fairbank.harvest.store import SeriesRow
+from fairbank.release.node import Node
 
 pytestmark = [pytest.mark.orthanc, pytest.mark.dcmtk]
 FAST = Politeness(requests_per_s=10_000)
@@ -167,9 +177,9 @@ def fetched(source: Source, items: list[Item], into: Path) -> tuple[dict[str, li
 
 
 def sop_uids(paths: list[Path]) -> Counter[str]:
-    return Counter(
-        str(pydicom.dcmread(path, force=True, stop_before_pixels=True).SOPInstanceUID) for path in paths
-    )
+    with quiet_pydicom():
+        headers = [pydicom.dcmread(path, force=True, stop_before_pixels=True) for path in paths]
+        return Counter(str(header.SOPInstanceUID) for header in headers)
 
 
 def test_what_we_list_is_what_orthanc_and_findscu_list(loaded: Loaded, tmp_path: Path) -> None:
@@ -266,7 +276,7 @@ def test_a_filter_leaves_the_series_that_it_names(loaded: Loaded) -> None:
 
 def test_dcmqrscp_lists_and_gives_what_it_holds(dcmtk: Dcmtk, tmp_path: Path) -> None:
     source = dimse(dcmtk.port, DCMTK_AE)
-    assert source.check().containers == 1
+    assert source.check().version.startswith("OFFIS_DCMTK_")
     items = list(source.snapshot(".").items)
     studies = _findscu(dcmtk.port, DCMTK_AE, tmp_path / "studies", "STUDY", "StudyInstanceUID=")
     uids = sorted({str(row.StudyInstanceUID) for row in studies})
@@ -335,6 +345,104 @@ def test_the_series_of_every_character_set_are_described(loaded: Loaded) -> None
     assert len(described) == len(series)
 
 
+@pytest.mark.parametrize("archive", ["orthanc", "dcmqrscp", "dicomweb"])
+def test_what_a_pacs_holds_is_pulled_into_the_research_store(
+    loaded: Loaded, dcmtk: Dcmtk, archive: str, node: Node, secret_file: Path
+) -> None:
+    port, title = (dcmtk.port, DCMTK_AE) if archive == "dcmqrscp" else (loaded.orthanc.dicom_port, ORTHANC_AE)
+    wanted = {"filter": "PatientID=98890234"}
+    if archive == "dicomweb":
+        secret_file.write_text(PASSWORD)
+        add_source(
+            node, "pacs", kind=SourceKind.DICOMWEB, location=loaded.orthanc.dicomweb, user=USER,
+            secret_file=secret_file, options={"orthanc": "/", **wanted},
+        )  # fmt: skip
+    else:
+        options = {"called_ae": title, **wanted}
+        add_source(node, "pacs", kind=SourceKind.DIMSE, location=f"127.0.0.1:{port}", options=options)
+    report = pull(node, PullOrder("pacs", ".", "thorax", "curator"))
+    assert report.complete
+    assert set(report.files) == {"ok"}, report.files
+    stored = list(node.settings.store_path.rglob("*.dcm"))
+    assert len(stored) == report.files["ok"] >= 5
+    assert not [path for path in stored if pydicom.dcmread(path).PatientID == "98890234"]
+    again = pull(node, PullOrder("pacs", ".", "thorax", "curator"))
+    assert set(again.files) == {"unchanged"}
+
+
+def test_titles_are_changed_by_adding_the_source_again(loaded: Loaded, node: Node) -> None:
+    location = f"127.0.0.1:{loaded.orthanc.dicom_port}"
+    add_source(node, "pacs", kind=SourceKind.DIMSE, location=location, options={"called_ae": "ELSEWHERE"})
+    with closing(open_source(node, "pacs")) as source, pytest.raises(AssociationRefused):
+        source.check()
+    add_source(node, "pacs", kind=SourceKind.DIMSE, location=location, options={"called_ae": ORTHANC_AE})
+    with closing(open_source(node, "pacs")) as source:
+        assert source.check().containers == 1
+
+
+@pytest.mark.parametrize("kind", ["orthanc", "dimse"])
+def test_what_is_deleted_in_orthanc_becomes_a_tombstone_after_two_looks(
+    orthanc: Orthanc, node: Node, kind: str, tmp_path: Path
+) -> None:
+    orthanc.clear()
+    orthanc.load([_small(tmp_path, number) for number in range(3)])
+    # Of three series one is more than a tenth, which would wait for a curator.
+    node = replace(node, settings=replace(node.settings, harvest_hold_percent=100))
+    order = HarvestOrder("archive", ".", "lung", "curator")
+
+    def run() -> tuple[int, int, Mapping[str, int]]:
+        source: Source
+        if kind == "dimse":
+            source = dimse(orthanc.dicom_port, ORTHANC_AE)
+        else:
+            secret = Sensitive(PASSWORD, reference="password")
+            source = OrthancSource(orthanc.dicomweb, USER, secret, manners=FAST)
+        with closing(source):
+            report = harvest_from(node, order, source)
+        assert report.complete
+        assert report.tally is not None
+        return report.tally.added, report.missing, report.tally.tombstoned
+
+    assert run() == (3, 0, {})
+    orthanc.delete_series("1.2.826.1.3.1")
+    assert run() == (0, 1, {})
+    assert run() == (0, 0, {"deleted": 1})
+    orthanc.load([_small(tmp_path, 1)])
+    assert run()[1:] == (0, {})
+    with reading(node.engine) as session:
+        assert {row.state for row in session.scalars(select(SeriesRow))} == {"live"}
+
+
+def _small(folder: Path, number: int) -> Path:
+    dataset = pydicom.dcmread(bundled("CT_small.dcm"))
+    dataset.PatientID, dataset.StudyInstanceUID = f"P{number}", f"1.2.826.1.2.{number}"
+    dataset.SeriesInstanceUID, dataset.SOPInstanceUID = f"1.2.826.1.3.{number}", f"1.2.826.1.4.{number}"
+    dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
+    dataset.save_as(folder / f"{number}.dcm")
+    return folder / f"{number}.dcm"
+
+
+def test_the_feed_of_orthanc_tells_what_has_become_stable(orthanc: Orthanc, tmp_path: Path) -> None:
+    orthanc.clear()
+    secret = Sensitive(PASSWORD, reference="password")
+    with closing(OrthancSource(orthanc.dicomweb, USER, secret, manners=FAST)) as source:
+        cursor = source.changes(".", "").cursor
+        orthanc.load([_small(tmp_path, number) for number in range(2)])
+        deadline = time.monotonic() + 30
+        items: set[Item] = set()
+        while len(items) < 2 and time.monotonic() < deadline:
+            time.sleep(0.1)
+            told = source.changes(".", cursor)
+            assert told.complete and told.gone == ()
+            items |= set(told.items)
+        # The versions are those of a snapshot, so that what the feed brought is not described again.
+        assert items == set(source.snapshot(".").items)
+        assert source.changes(".", told.cursor).items == ()
+        # Of a deletion it says nothing.
+        orthanc.delete_series("1.2.826.1.3.1")
+        assert source.changes(".", told.cursor).items == source.changes(".", told.cursor).gone == ()
+
+
 CANARIES = {
     "PatientName": "Canary^Ada",
     "PatientID": "CANARYID4711",
@@ -347,16 +455,18 @@ CANARIES = {
     "AccessionNumber": "CANARY-ACC",
     "InstitutionName": "Canary Hospital",
 }
-CANARY_UIDS = ("1.2.826.4711.1", "1.2.826.4711.2", "1.2.826.4711.3")
+# The zeros make them invalid, so that pydicom would like to print them.
+CANARY_UIDS = ("1.2.826.004711.1", "1.2.826.004711.2", "1.2.826.004711.3")
 
 
 def _canary(folder: Path) -> Path:
-    dataset = pydicom.dcmread(bundled("CT_small.dcm"))
-    for keyword, value in CANARIES.items():
-        setattr(dataset, keyword, value)
-    dataset.StudyInstanceUID, dataset.SeriesInstanceUID, dataset.SOPInstanceUID = CANARY_UIDS
-    dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
-    dataset.save_as(folder / "canary.dcm")
+    with quiet_pydicom():
+        dataset = pydicom.dcmread(bundled("CT_small.dcm"))
+        for keyword, value in CANARIES.items():
+            setattr(dataset, keyword, value)
+        dataset.StudyInstanceUID, dataset.SeriesInstanceUID, dataset.SOPInstanceUID = CANARY_UIDS
+        dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
+        dataset.save_as(folder / "canary.dcm")
     return folder / "canary.dcm"
 
 
@@ -379,7 +489,8 @@ def test_nothing_that_identifies_is_logged_printed_or_in_an_error(
             orthanc.dicomweb, USER, secret, manners=FAST
         )
     said: list[str] = []
-    with caplog.at_level(logging.DEBUG):
+    with caplog.at_level(logging.DEBUG), warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
         source.check()
         items = source.snapshot(".").items
         (tmp_path / "files").mkdir()
@@ -391,9 +502,9 @@ def test_nothing_that_identifies_is_logged_printed_or_in_an_error(
             list(source.fetch(".", items[0], tmp_path))
     source.close()
     printed = capfd.readouterr()
-    everything = [
-        *said, caplog.text, printed.out, printed.err, repr(source), repr(caught.value), str(caught.value.todo)
-    ]  # fmt: skip
+    said += [str(one.message) for one in warned]
+    said += [caplog.text, printed.out, printed.err]
+    said += [repr(source), repr(caught.value), str(caught.value.todo)]
     words = [*CANARIES.values(), *CANARY_UIDS, "Canary", "127.0.0.1", PASSWORD * 2]
-    leaks = [word for word in words for text in everything if word in text.replace(str(tmp_path), "")]
+    leaks = [word for word in words for text in said if word in text.replace(str(tmp_path), "")]
     assert leaks == []

@@ -278,6 +278,7 @@ class NothingRecorded(HarvestError):
     """A legal basis or a trust is to be removed that is not on record."""
 
     code = "FB-HARV-062"
+    kind = Kind.NOT_FOUND
 
 
 class RecordWaits(HarvestError):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final, TypeVar
 from urllib.parse import quote
 
 import httpx
@@ -16,6 +16,8 @@ from fairbank.deid.part10 import quiet_pydicom
 from fairbank.errors import Sensitive
 from fairbank.harvest.described import SeriesDescription, describe_datasets
 from fairbank.harvest.errors import (
+    AnswerTooLarge,
+    FilterNotKept,
     HarvestError,
     NotInSource,
     SourceFailed,
@@ -38,9 +40,10 @@ from fairbank.harvest.sources.protocol import (
     Snapshot,
     SourceKind,
 )
-from fairbank.harvest.sources.qido import DICOM_JSON, list_series, rows_of
+from fairbank.harvest.sources.qido import DICOM_JSON, list_series, list_studies, rows_of, series_of
 from fairbank.harvest.sources.study_dates import Listing, list_all
 
+T = TypeVar("T")
 # As they lie: an archive that converts would send other bytes than it holds.
 _DICOM_PARTS: Final = {"Accept": 'multipart/related; type="application/dicom"; transfer-syntax=*'}
 
@@ -89,7 +92,9 @@ class DicomwebSource:
 
     def check(self) -> Checked:
         """Ask for one study; DICOMweb does not tell which software answers."""
-        self._searched("/studies", {"limit": "1"})
+        self._searched(
+            lambda: self._client.get("/studies", params={"limit": "1"}, headers=DICOM_JSON, read=rows_of)
+        )
         return Checked(version="unknown", containers=1, clock_offset_s=self._client.clock_offset_s)
 
     def list_containers(self) -> list[Container]:
@@ -132,23 +137,40 @@ class DicomwebSource:
         self._client.close()
 
     def _listing(self) -> Listing[ListedSeries]:
-        return list_all(
-            lambda window: self._asked(
-                lambda: list_series(self._client, window, wanted=self._wanted, name=self._name)
+        try:
+            return list_all(
+                lambda window: list_series(self._client, window, wanted=self._wanted, name=self._name),
+                all_dated=self._all_dated,
+            )
+        except (NotInSource, SourceFailed) as err:
+            if isinstance(err, FilterNotKept | AnswerTooLarge):
+                raise
+            # Some servers search for studies only, and for the series of one study.
+            return self._listing_by_study()
+
+    def _listing_by_study(self) -> Listing[ListedSeries]:
+        studies = list_all(
+            lambda window: self._searched(
+                lambda: list_studies(self._client, window, wanted=self._wanted, name=self._name)
             ),
             all_dated=self._all_dated,
         )
+        rows: dict[str, ListedSeries] = {}
+        whole = studies.whole
+        for study in {study.uid: study for study in studies.rows.values()}.values():
+            try:
+                series = series_of(self._client, study, wanted=self._wanted, name=self._name)
+            except NotInSource:
+                # Deleted since it was listed.
+                continue
+            rows.update(series.rows)
+            whole = whole and series.whole
+        return Listing(rows, whole)
 
-    def _searched(self, path: str, question: Mapping[str, str]) -> list[Mapping[str, Any]]:
-        rows: list[Mapping[str, Any]] = self._asked(
-            lambda: self._client.request("GET", path, params=question, headers=DICOM_JSON, read=rows_of)
-        )
-        return rows
-
-    def _asked(self, ask: Any) -> Any:
+    def _searched(self, search: Callable[[], T]) -> T:
         """Search; what is not found here is the whole service, not a series."""
         try:
-            return ask()
+            return search()
         except NotInSource as err:
             raise SourceFailed(
                 f"The archive {self._name} offers no search at its address.",
@@ -167,8 +189,8 @@ class DicomwebSource:
                 return describe_datasets(datasets, recorder=recorder, expected_instances=item.files)
         except HarvestError:
             raise
-        except Exception as err:  # pydicom answers malformed values with any exception
-            raise _unreadable("It holds values that DICOM does not know.") from err
+        except Exception:  # noqa: BLE001 - pydicom answers malformed values with any exception, whose words quote them
+            raise _unreadable("It holds values that DICOM does not know.") from None
 
     def _taken_apart(self, packed: Path, content_type: str, into: Path) -> list[Path]:
         # Our own names: those of the archive may identify a person, or climb out of the folder.

@@ -5,6 +5,7 @@ C-FIND says little of a series, and nothing of its de-identification: headers ar
 
 from __future__ import annotations
 
+import re
 import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -39,6 +40,7 @@ from fairbank.harvest.sources.protocol import (
 from fairbank.harvest.sources.study_dates import Listing, NoDate, Window, list_all
 
 _LONGEST_TITLE: Final = 16
+_SOFTWARE: Final = re.compile(r"[0-9A-Za-z._-]{1,16}")
 _SERIES_KEYS: Final = tuple(keyword for keyword in VERSION_KEYS if keyword not in ("PatientID", "StudyDate"))
 
 
@@ -96,9 +98,11 @@ class DimseSource:
         )
 
     def check(self) -> Checked:
-        """See that the archive answers; DIMSE does not tell which software it is."""
+        """See that the archive answers, and what it calls its software."""
         self._peer.echo()
-        return Checked(version="unknown", containers=1)
+        # It becomes part of a published record; an archive could write anything there.
+        known = _SOFTWARE.fullmatch(self._peer.software)
+        return Checked(version=known[0] if known else "unknown", containers=1)
 
     def list_containers(self) -> list[Container]:
         """Return the archive as a whole, or the part that the filter leaves."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import random
 import socket
 import ssl
 import time
@@ -27,6 +28,8 @@ from pynetdicom.presentation import PresentationContext
 from fairbank.deid.part10 import quiet_pydicom
 from fairbank.harvest.errors import AssociationRefused, ReceiverNotOpened, SourceFailed, SourceUnreachable
 from fairbank.harvest.sources.dimse_contexts import Offer
+from fairbank.harvest.sources.dimse_gate import guard
+from fairbank.harvest.sources.pace import back_off_s
 
 _SUCCESS: Final = 0x0000
 _PENDING: Final = frozenset({0xFF00, 0xFF01})
@@ -35,6 +38,10 @@ _CAPPED: Final = frozenset({0xA700, 0xB001, 0xFE00})
 _NOT_WANTED: Final = 0x0124
 _CANNOT_STORE: Final = 0xA700
 _TRIES: Final = 2
+# "Rejected, transient" (DICOM PS3.8, table 9-21), and how often to come back.
+_TRANSIENT: Final = 2
+_REFUSALS: Final = 4
+_CHANCE: Final = random.SystemRandom()
 
 # Verification, and the Study Root models of C-FIND, C-MOVE and C-GET (DICOM PS3.6, table A-1).
 _ECHO: Final = "1.2.840.10008.1.1"
@@ -102,6 +109,8 @@ class DimsePeer:
         self._name = name
         self._pause_s = pause_s
         self._sleep = sleep
+        # What the archive calls its software, once it has answered.
+        self.software = ""
         self._questions: Association | None = None
         self._listening: Listening | None = None
         _set_up_pynetdicom()
@@ -256,26 +265,31 @@ class DimsePeer:
         self, contexts: list[PresentationContext], roles: list[Any], handlers: list[Any]
     ) -> Association:
         where = self._address
-        link = self._ae.associate(
-            where.host,
-            where.port,
-            contexts=contexts,
-            ae_title=where.called_ae,
-            ext_neg=roles,
-            tls_args=(where.tls, where.host) if where.tls else None,
-            evt_handlers=[*handlers, (evt.EVT_CONN_OPEN, _send_at_once)],
-        )
-        if link.is_established:
-            return link
-        if link.is_rejected:
-            said = link.acceptor.primitive
-            reason = said.reason_str if said is not None else "no reason"
-            raise AssociationRefused(
-                f"The archive {self._name} refuses the association: {reason}.",
-                why="It knows its callers by their application entity titles, and often by their addresses too.",
-                todo="Have this node's title entered at the archive, or correct the options called_ae and calling_ae.",
+        for attempt in range(1, _REFUSALS + 1):
+            link = self._ae.associate(
+                where.host,
+                where.port,
+                contexts=contexts,
+                ae_title=where.called_ae,
+                ext_neg=roles,
+                tls_args=(where.tls, where.host) if where.tls else None,
+                evt_handlers=[*handlers, (evt.EVT_CONN_OPEN, send_at_once)],
             )
-        raise self._unreachable()
+            if link.is_established:
+                self.software = str(link.acceptor.implementation_version_name or "")
+                return guard(link)
+            said = link.acceptor.primitive if link.is_rejected else None
+            if said is None or said.result != _TRANSIENT or attempt == _REFUSALS:
+                break
+            # It has too many callers at the moment.
+            self._sleep(back_off_s(attempt, _CHANCE))
+        if not link.is_rejected:
+            raise self._unreachable()
+        raise AssociationRefused(
+            f"The archive {self._name} refuses the association: {said.reason_str if said else 'no reason given'}.",
+            why="It knows its callers by their application entity titles, and often by their addresses too.",
+            todo="Have this node's title entered at the archive, or correct the options called_ae and calling_ae.",
+        )
 
     def _unreachable(self) -> SourceUnreachable:
         return SourceUnreachable(
@@ -340,7 +354,7 @@ class _BrokeOff(Exception):
     """The association ended in the middle of a request."""
 
 
-def _send_at_once(event: Event) -> None:
+def send_at_once(event: Event) -> None:
     """Send small messages when they are there: waiting to fill a packet costs 40 ms with each question."""
     link = event.assoc.dul.socket
     if link is not None and link.socket is not None:

@@ -8,9 +8,9 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from urllib.parse import quote, urlencode
 
 from pydicom.datadict import tag_for_keyword
@@ -35,6 +35,22 @@ _ADDITIONAL = re.compile(r"(\d{1,9}) additional result")
 
 
 @dataclass(frozen=True, slots=True, repr=False)
+class ListedStudy:
+    """A study as an archive lists it."""
+
+    uid: str
+    study_date: str
+
+    @property
+    def key(self) -> str:
+        """Return what tells it from another line of the listing."""
+        return self.uid
+
+
+Line = TypeVar("Line", ListedSeries, ListedStudy)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
 class Page:
     """One answer: its rows, and how many more there are, or how many in all, where the server says so."""
 
@@ -47,20 +63,68 @@ def list_series(
     client: PoliteClient, window: Window | NoDate | None, *, wanted: Filter, name: str, series_uid: str = ""
 ) -> Listing[ListedSeries]:
     """Return all series of a window of study dates, or those of one UID, page by page."""
+    question = _question(window, wanted, "STUDY", "SERIES")
+    if series_uid:
+        question["SeriesInstanceUID"] = series_uid
+
+    def read(row: Mapping[str, Any]) -> ListedSeries | None:
+        _check(row, wanted, name, "STUDY", "SERIES")
+        return _series(row, values_of(row, "StudyInstanceUID"), values_of(row, "StudyDate"))
+
+    return _paged(client, "/series", question, read, name)
+
+
+def list_studies(
+    client: PoliteClient, window: Window | NoDate | None, *, wanted: Filter, name: str
+) -> Listing[ListedStudy]:
+    """Return all studies of a window of study dates, page by page."""
+
+    def read(row: Mapping[str, Any]) -> ListedStudy | None:
+        _check(row, wanted, name, "STUDY")
+        uid = values_of(row, "StudyInstanceUID")
+        return ListedStudy(uid, values_of(row, "StudyDate")) if uid else None
+
+    return _paged(client, "/studies", _question(window, wanted, "STUDY"), read, name)
+
+
+def series_of(
+    client: PoliteClient, study: ListedStudy, *, wanted: Filter, name: str
+) -> Listing[ListedSeries]:
+    """Return the series of one study, page by page."""
+
+    def read(row: Mapping[str, Any]) -> ListedSeries | None:
+        _check(row, wanted, name, "SERIES")
+        return _series(row, study.uid, study.study_date)
+
+    path = f"/studies/{quote(study.uid, safe='')}/series"
+    return _paged(client, path, _question(None, wanted, "SERIES"), read, name)
+
+
+def _question(window: Window | NoDate | None, wanted: Filter, *levels: str) -> dict[str, str]:
     question = {"includefield": ",".join(_tag(keyword) for keyword in (*VERSION_KEYS, *wanted.wanted))}
-    question |= wanted.of_level("STUDY") | wanted.of_level("SERIES")
+    for level in levels:
+        question |= wanted.of_level(level)
     if isinstance(window, NoDate):
         question["StudyDate"] = '""'
     elif window is not None:
         question["StudyDate"] = window.text
-    if series_uid:
-        question["SeriesInstanceUID"] = series_uid
-    rows: dict[str, ListedSeries] = {}
+    return question
+
+
+def _paged(
+    client: PoliteClient,
+    path: str,
+    question: Mapping[str, str],
+    read: Callable[[Mapping[str, Any]], Line | None],
+    name: str,
+) -> Listing[Line]:
+    """Ask for page after page, until one brings nothing new."""
+    rows: dict[str, Line] = {}
     received, total, whole = 0, None, True
     sizes: list[int] = []
     while received < MOST_ROWS:
-        page = _page(client, question | {"limit": str(PAGE_ROWS), "offset": str(received)})
-        usable = _by_key(_listed(row, wanted, name) for row in page.rows)
+        page = _page(client, path, {**question, "limit": str(PAGE_ROWS), "offset": str(received)})
+        usable = _by_key(map(read, page.rows))
         new = usable.keys() - rows.keys()
         if page.total is not None:
             total = page.total
@@ -94,10 +158,10 @@ def values_of(row: Mapping[str, Any], keyword: str) -> str:
     return "\\".join(str(value).strip() for value in values if isinstance(value, str | int | float))
 
 
-def _page(client: PoliteClient, question: Mapping[str, str]) -> Page:
+def _page(client: PoliteClient, path: str, question: Mapping[str, str]) -> Page:
     # Orthanc 1.10 takes an escaped wildcard literally; a query may hold these signs as they are (RFC 3986, 3.4).
     query = urlencode(question, safe="*?,", quote_via=quote)
-    page: Page = client.request("GET", f"/series?{query}", headers=DICOM_JSON, read=_read)
+    page: Page = client.request("GET", f"{path}?{query}", headers=DICOM_JSON, read=_read)
     return page
 
 
@@ -123,31 +187,34 @@ def rows_of(answer: Answer) -> list[Mapping[str, Any]]:
     return rows
 
 
-def _listed(row: Mapping[str, Any], wanted: Filter, name: str) -> ListedSeries | None:
-    """Return what is kept of a row, None if it lacks the ids that it would be fetched by."""
-    study, series = values_of(row, "StudyInstanceUID"), values_of(row, "SeriesInstanceUID")
-    if not study or not series:
-        return None
+def _check(row: Mapping[str, Any], wanted: Filter, name: str, *levels: str) -> None:
     said = {keyword: values_of(row, keyword) for keyword in wanted.wanted}
-    wanted.check("STUDY", said, name=name)
-    wanted.check("SERIES", said, name=name)
+    for level in levels:
+        wanted.check(level, said, name=name)
+
+
+def _series(row: Mapping[str, Any], study_uid: str, study_date: str) -> ListedSeries | None:
+    """Return what is kept of a row, None if it lacks the ids that it would be fetched by."""
+    series_uid = values_of(row, "SeriesInstanceUID")
+    if not study_uid or not series_uid:
+        return None
     return ListedSeries(
-        study,
-        series,
-        values_of(row, "StudyDate"),
+        study_uid,
+        series_uid,
+        study_date,
         count_of(values_of(row, "NumberOfSeriesRelatedInstances")),
         version_of(values_of(row, keyword) for keyword in VERSION_KEYS),
     )
 
 
-def _by_key(listed: Iterable[ListedSeries | None]) -> dict[str, ListedSeries]:
+def _by_key(listed: Iterable[Line | None]) -> dict[str, Line]:
     """Return lines by their keys; the same line twice on one page is two series of the same UID, none of them lost."""
-    found: dict[str, ListedSeries] = {}
+    found: dict[str, Line] = {}
     times: Counter[str] = Counter()
-    for series in listed:
-        if series is not None:
-            times[series.key] += 1
-            found[f"{series.key} {times[series.key]}"] = series
+    for line in listed:
+        if line is not None:
+            times[line.key] += 1
+            found[f"{line.key} {times[line.key]}"] = line
     return found
 
 
