@@ -83,7 +83,7 @@ ACTS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("see which archives are trusted so", (C,), "node source trusted"),
     ("take that trust back", (C,), "node source distrust"),
     ("look at series one by one", (C,), "harvest series"),
-    ("take what people found in images", (C,), "harvest import-quality"),
+    ("take what people found in images", (C,), "harvest quality import"),
     ("see what a record would say before it leaves", (C,), "harvest preview"),
     ("publish a dataset", (C,), "harvest publish"),
     ("withdraw a dataset for good", (C,), "dataset withdraw"),

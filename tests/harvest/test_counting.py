@@ -11,15 +11,16 @@ from typing import Any
 import pytest
 from sqlalchemy import delete, insert, select
 
+from fairbank.clock import iso
 from fairbank.database import reading, writing
 from fairbank.deid.annotations import Annotations
+from fairbank.harvest.aspects import Aspect
 from fairbank.harvest.consent import LegalBasis
 from fairbank.harvest.counting import count_series
 from fairbank.harvest.datasets import Description, define_dataset
 from fairbank.harvest.errors import NothingToPublish
 from fairbank.harvest.legal_basis import record_basis
 from fairbank.harvest.records import build
-from fairbank.harvest.series import Aspect
 from fairbank.harvest.store import RunRow, SeriesRow
 from fairbank.ontology import follow_up
 from fairbank.ontology.attributes import ATTRIBUTES
@@ -92,7 +93,7 @@ def check(node: Node) -> None:
     assert record.cube == cube(series)
     assert record.distributions == tuple(distributions(series))
     assert (record.acquired_from, record.acquired_to) == years(series, node.settings.release_minimum_count)
-    assert record.quality == tuple(quality(series))
+    assert record.quality == tuple(quality(series, node))
 
 
 def test_a_held_or_missing_series_is_not_counted(made_up: Node) -> None:
@@ -190,12 +191,20 @@ def row(rng: random.Random, number: int) -> dict[str, Any]:
         "contrast": rng.choice(("yes", UNKNOWN)),
         "acquisition_year": rng.choice((None, 2019, 2020, 2021)),
         "study_day": day,
-        "annotations": {"coded": words[:1], "named": words[1 : rng.randrange(1, 4)]}
-        if rng.random() < 0.5
-        else {},
+        "annotations": annotated(rng, words) if rng.random() < 0.5 else {},
         "quality": {aspect.value: judged(rng) for aspect in Aspect},
         "run": "1",
         "seen": datetime(2026, 1, 1, tzinfo=UTC),
+    }
+
+
+def annotated(rng: random.Random, words: list[str]) -> dict[str, Any]:
+    return {
+        "coded": words[:1],
+        "named": words[1 : rng.randrange(1, 4)],
+        "methods": rng.choice(([], ["manual"], ["automatic", "manual"])),
+        "raters": rng.choice(([], ["a"], ["b"], ["a", "b"])),
+        "referenced": rng.choice(([], ["2.25.7"], ["2.25.7", "2.25.8"])),
     }
 
 
@@ -272,7 +281,26 @@ def distributions(series: Sequence[SeriesRow]) -> list[Distribution]:
     pairs = [(label, subject) for annotations, subject in kept for label in annotations.labels or {UNKNOWN}]
     if {value for value, _ in pairs} - {UNKNOWN}:
         found += listed("annotation-label", pairs, named)
-    return found + times(series, images)
+    pairs = [
+        (method, subject) for annotations, subject in kept for method in annotations.methods or {UNKNOWN}
+    ]
+    if {value for value, _ in pairs} - {UNKNOWN}:
+        found += listed("annotation-method", pairs, set())
+    return found + raters(series) + times(series, images)
+
+
+def raters(series: Sequence[SeriesRow]) -> list[Distribution]:
+    of_series: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+    for one in series:
+        if one.modality in ATTRIBUTES["annotation-raters"].modalities:
+            annotations = Annotations.from_json(one.annotations)
+            for referenced in annotations.referenced or {one.series_uid}:
+                of_series[one.subject][referenced] |= annotations.raters
+    most = {subject: max(map(len, found.values())) for subject, found in of_series.items()}
+    if not any(most.values()):
+        return []
+    pairs = [({0: UNKNOWN, 1: "one"}.get(count, "several"), subject) for subject, count in most.items()]
+    return listed("annotation-raters", pairs, {value for value, _ in pairs})
 
 
 def times(series: Sequence[SeriesRow], images: Sequence[SeriesRow]) -> list[Distribution]:
@@ -312,21 +340,39 @@ def listed(attribute: str, pairs: Sequence[tuple[str, str]], computed: set[str])
     ]
 
 
-def quality(series: Sequence[SeriesRow]) -> list[Quality]:
-    found = []
+def quality(series: Sequence[SeriesRow], node: Node) -> list[Quality]:
+    k, found = node.settings.release_minimum_count, []
     for aspect in Aspect:
-        known = [one.quality[aspect.value] for one in series]
-        assessed = [each for each in known if each["assessed"]]
+        known = [(one.quality[aspect.value], one.subject) for one in series]
+        if aspect is Aspect.ORPHAN_REFERENCES:
+            # None of the series that are referred to is there.
+            orphan = {
+                "assessed": True,
+                "affected": True,
+                "how_known": "computed",
+                "at": iso(node.clock.now()),
+            }
+            known = [
+                (orphan if one.annotations.get("referenced") else each[0], one.subject)
+                for one, each in zip(series, known, strict=True)
+            ]
+        assessed = [each for each in known if each[0]["assessed"]]
         if not assessed:
             found.append(Quality(aspect=aspect.value, assessed=False))
             continue
+        affected = {subject for each, subject in assessed if each["affected"]}
+        without = {subject for each, subject in assessed if not each["affected"]}
+        few = affected and (len(affected) < k or 0 < len(without) < k)
+        words = {each["how_known"] for each, _ in assessed}
         found.append(
             Quality(
                 aspect=aspect.value,
                 assessed=True,
-                how_known=HowKnown(assessed[0]["how_known"]),
-                at=max(each["at"] for each in known),
-                series_affected=Count.exact(sum(each["affected"] for each in assessed)),
+                how_known=HowKnown("header" if "header" in words else "computed"),
+                at=max(each["at"] for each, _ in assessed),
+                series_affected=Count.below(k)
+                if few
+                else Count.exact(sum(each["affected"] for each, _ in assessed)),
             )
         )
     return found

@@ -8,7 +8,9 @@ from typing import Annotated
 
 import typer
 
-from fairbank.cli import harvest_quality, harvest_runs, node_sources
+from fairbank.cli import harvest_runs, node_sources
+from fairbank.cli.harvest_quality import app as quality_app
+from fairbank.cli.harvest_quality import series
 from fairbank.cli.output import Format, FormatOption, say, show_fields, show_rows
 from fairbank.cli.progress import bar
 from fairbank.cli.session import node
@@ -16,6 +18,8 @@ from fairbank.cli.variable_commands import app as variables_app
 
 app = typer.Typer(no_args_is_help=True, help="Connect an archive, index its series, publish what may leave.")
 app.add_typer(variables_app, name="variables")
+app.add_typer(quality_app, name="quality")
+app.command()(series)
 _DATASET = typer.Argument(help="Name of the dataset.")
 
 
@@ -243,9 +247,6 @@ def publish(
         },
         format=format,
     )
-
-
-harvest_quality.add_to(app)
 
 
 def _word(given: str, known: list[str]) -> str:

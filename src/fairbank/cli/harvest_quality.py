@@ -1,4 +1,4 @@
-"""The verbs of `fairbank harvest` with which a curator looks at the quality of series, and says what people found."""
+"""`fairbank harvest series` and `harvest quality`: a curator looks at series, and says what was found."""
 
 from __future__ import annotations
 
@@ -17,10 +17,7 @@ _COLUMNS = ("series", "subject", "modality", "body_part", "instances", "affected
 _OF_ONE = ("series", "subject", "modality", "body_part", "instances", "details", "how_known", "since")
 
 
-def add_to(app: typer.Typer) -> None:
-    """Add these verbs to the noun `harvest`."""
-    app.command()(series)
-    app.command("import-quality")(import_quality)
+app = typer.Typer(no_args_is_help=True, help="What people found when they looked at series.")
 
 
 def series(
@@ -51,7 +48,8 @@ def series(
     show_rows(rows, columns=columns, format=format, empty="No such series.")
 
 
-def import_quality(
+@app.command("import")
+def import_(
     ctx: typer.Context,
     project: Annotated[str, typer.Argument(help="Project of the research store.")],
     file: Annotated[Path, typer.Argument(help="CSV with the columns series, aspect, value, rater, date.")],
@@ -60,7 +58,7 @@ def import_quality(
 ) -> None:
     """Take what people found when they looked at series; it comes before what was worked out.
 
-    Example: fairbank harvest import-quality thorax findings.csv --dry-run
+    Example: fairbank harvest quality import thorax findings.csv --dry-run
     """
     from fairbank.harvest.quality_words import import_quality as take
 

@@ -71,8 +71,8 @@ class SeriesDescription:
     annotated: Callable[[KnownAs], Annotations] | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        if self.archive_quality is not None:
-            said = {Aspect.LOW_QUALITY: archive_word(self.archive_quality)}
+        if self.archive_quality is not None or self.archive_validation is not None:
+            said = {Aspect.LOW_QUALITY: archive_word(self.archive_quality, self.archive_validation)}
             rated = replace(self.facts, quality={**self.facts.quality, **said})
             object.__setattr__(self, "facts", rated)
 

@@ -14,7 +14,7 @@ from datetime import datetime
 from itertools import groupby
 from pathlib import Path
 
-from sqlalchemy import ColumnElement, and_, bindparam, not_, update
+from sqlalchemy import ColumnElement, and_, bindparam, delete, not_, tuple_, update
 from sqlalchemy import select as sql_select
 from sqlalchemy.orm import Session
 
@@ -34,7 +34,7 @@ from fairbank.harvest.reports import ItemResult, Progress, ProgressCallback, Run
 from fairbank.harvest.rows import SOFTWARE, blank_values, header_values, sheet_values
 from fairbank.harvest.series import SeriesFacts, describe, group_series
 from fairbank.harvest.states import GoneReason, State
-from fairbank.harvest.store import DatasetRow, ItemRow, RunRow, SeriesRow
+from fairbank.harvest.store import DatasetRow, ItemRow, QualityWordRow, RunRow, SeriesRow
 from fairbank.harvest.verification import Hold, judge_stored
 from fairbank.ontology.signed_objects import Pick, Selector, Unit
 from fairbank.release.node import Node
@@ -378,6 +378,10 @@ def _blank(session: Session, which: ColumnElement[bool]) -> int:
         "directory": "",
     }
     unsynchronised = {"synchronize_session": False}
+    # What people said of these series goes with them.
+    said_of = sql_select(SeriesRow.project, SeriesRow.series_uid).where(which)
+    words = tuple_(QualityWordRow.project, QualityWordRow.series_uid)
+    session.execute(delete(QualityWordRow).where(words.in_(said_of)), execution_options=unsynchronised)
     gone = session.scalars(
         update(SeriesRow).where(which).values(values).returning(SeriesRow.series_uid),
         execution_options=unsynchronised,

@@ -113,7 +113,11 @@ def _together(rows: list[QualityWordRow]) -> Assessment:
     if words == {Word.NOT_ASSESSED.value}:
         return Assessment(False, how_known=HowKnown.CURATOR)
     affected = Word.AFFECTED.value in words
-    return Assessment(True, affected, HowKnown.CURATOR, (f"{len(rows)} raters",) if affected else ())
+    return Assessment(True, affected, HowKnown.CURATOR, (_saw_it(rows),) if affected else ())
+
+
+def _saw_it(rows: list[QualityWordRow]) -> str:
+    return f"{sum(row.value == Word.AFFECTED.value for row in rows)} of {len(rows)} raters"
 
 
 def _newest(rows: list[QualityWordRow]) -> datetime:

@@ -69,19 +69,26 @@ def assessments(
     }
 
 
-def archive_word(word: str | None) -> Assessment:
-    """Return what an archive's own word says of a series: usable, questionable or unusable.
+def archive_word(word: str | None, validation: str | None = None) -> Assessment:
+    """Return what an archive's own words say of a series.
 
-    Source: the quality words of XNAT's scans.
+    Args:
+        word: usable, questionable, unusable or another, which says nothing.
+        validation: what came of its validation there: passed, passed-with-warnings, failed or another.
+
+    Source: the quality words of XNAT's scans, and its protocol checks.
 
     >>> archive_word("unusable").affected, archive_word("usable").affected, archive_word(None).assessed
     (True, False, False)
+    >>> archive_word(None, "failed").details, archive_word("usable", "failed").affected
+    (('validation failed',), True)
     """
-    if word == "usable":
-        return Assessment(True, False, HowKnown.ARCHIVE)
-    if word in ("questionable", "unusable"):
-        return Assessment(True, True, HowKnown.ARCHIVE, (word,))
-    return NOT_ASSESSED
+    found = [each for each in (word,) if each in ("questionable", "unusable")]
+    found += ["validation failed"] if validation == "failed" else []
+    good = word == "usable" or validation in ("passed", "passed-with-warnings")
+    if not found and not good:
+        return NOT_ASSESSED
+    return Assessment(True, bool(found), HowKnown.ARCHIVE, tuple(found))
 
 
 def _of_places(shape: Geometry) -> dict[Aspect, Assessment]:
@@ -131,9 +138,12 @@ def _of_spacing(headers: Sequence[InstanceHeader], shape: Geometry) -> dict[Aspe
 def _counted(headers: Sequence[InstanceHeader], shape: Geometry, expected: int | None) -> Assessment:
     """Compare counts that somebody states with what is there, and look at image numbers for holes.
 
-    Numbers alone never show that nothing is missing, because the last image leaves no hole.
+    Numbers alone never show that nothing is missing, because the last image leaves no hole. One header alone may stand
+    for a series of which the source gives no more, so it is compared with nothing.
     """
     once = {header.sop_uid: header for header in headers}.values()
+    if len(once) < 2:
+        return NOT_ASSESSED
     totals = [expected] if expected else []
     for keyword in ("NumberOfSeriesRelatedInstances", "ImagesInAcquisition"):
         said = {header.said.get(keyword, "") for header in once}
@@ -147,7 +157,7 @@ def _counted(headers: Sequence[InstanceHeader], shape: Geometry, expected: int |
 
 def _holes(headers: Sequence[InstanceHeader], shape: Geometry) -> list[str]:
     numbers = {header.instance_number for header in headers if header.instance_number is not None}
-    if len(numbers) < len(headers) or len(headers) < 2:
+    if len(numbers) < len(headers):
         return []
     explained = shape.missing * shape.volumes + shape.incomplete if shape.assessed else 0
     left_out = max(numbers) - min(numbers) + 1 - len(numbers) - explained
@@ -161,6 +171,8 @@ def _holes(headers: Sequence[InstanceHeader], shape: Geometry) -> list[str]:
 
 
 def _files(headers: Sequence[InstanceHeader]) -> Assessment:
+    if len(headers) < 2:
+        return NOT_ASSESSED
     twice = len(headers) - len({header.sop_uid for header in headers})
     return computed(twice > 0, f"{twice} files")
 

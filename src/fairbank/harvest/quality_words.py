@@ -21,8 +21,9 @@ from fairbank import audit
 from fairbank.audit import NodeAudit
 from fairbank.database import reading, writing
 from fairbank.deid.annotators import person_key
-from fairbank.deid.identity import IDENTITY_FILE, IdentityStore, checked_project
+from fairbank.deid.identity import IdentityStore, checked_project
 from fairbank.harvest.aspects import Aspect
+from fairbank.harvest.consents import identity_of
 from fairbank.harvest.errors import BadQualityFile
 from fairbank.harvest.judging import Word
 from fairbank.harvest.store import ItemRow, QualityWordRow, SeriesRow
@@ -86,8 +87,7 @@ def import_quality(node: Node, project: str, file: Path, *, dry_run: bool = Fals
     faults = [row for row in read if isinstance(row, Fault)]
     rows = [row for row in read if isinstance(row, _Row)]
     now = node.clock.now()
-    identity = IdentityStore.open_or_create(node.settings.home / IDENTITY_FILE, clock=node.clock)
-    try:
+    with identity_of(node) as identity:
         with reading(node.engine) as session:
             pseudonyms = _pseudonyms(session, identity, project, {row.series for row in rows})
         words = []
@@ -106,8 +106,6 @@ def import_quality(node: Node, project: str, file: Path, *, dry_run: bool = Fals
                     imported=now,
                 )
             )
-    finally:
-        identity.close()
     if words and not dry_run:
         with writing(node.engine) as session:
             for word in words:

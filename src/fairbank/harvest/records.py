@@ -79,7 +79,7 @@ def record_of_counts(
         acquired_from=first_year,
         acquired_to=last_year,
         provenance=provenance(runs(session, row.project), agent=row.publisher),
-        quality=_quality(counts, facts, k),
+        quality=quality_of_counts(counts, facts, k),
         variables=variables(
             session,
             row.project,
@@ -140,7 +140,7 @@ def _years(words: Mapping[Word, int], k: int) -> tuple[int | None, int | None]:
     return (min(years), max(years)) if years else (None, None)
 
 
-def _quality(counts: Mapping[Key, int], facts: Facts, k: int) -> tuple[Quality, ...]:
+def quality_of_counts(counts: Mapping[Key, int], facts: Facts, k: int) -> tuple[Quality, ...]:
     """Return each aspect: assessed if it could be for any series, affected counted among those only.
 
     Series of fewer than k subjects are not counted, nor are those beside series of fewer subjects.

@@ -18,8 +18,9 @@ OTHER: Final = "other"
 _STRENGTHS: Final = ((0.95, 1.05, "1"), (1.4, 1.6, "1.5"), (2.8, 3.2, "3"), (6.7, 7.3, "7"))
 _LOW_FIELD_T: Final = 0.95
 FIELD_STRENGTHS: Final[tuple[str, ...]] = ("<1", "1", "1.5", "3", "7", OTHER, UNKNOWN)
-# No magnet that images are made with has 30 T, so such numbers are gauss, which some devices write.
-_SURELY_GAUSS: Final = 30.0
+# No magnet for people has 100 T, so such numbers are gauss, which some devices write. Between 30 and 100 they may be
+# the frequency in MHz (63.87 for 1.5 T), and are nothing that can be used.
+_SURELY_GAUSS: Final = 100.0
 _GAUSS_PER_TESLA: Final = 10_000.0
 _BRANDS: Final = re.compile(r"^(siemens |philips |ge |somatom |magnetom )+")
 
@@ -75,7 +76,7 @@ def makers_of(model: str) -> tuple[str, ...]:
 def field_strength(value: float | None) -> str:
     """Return the nominal strength of a magnet (0018,0087) in tesla: `<1`, `1`, `1.5`, `3`, `7`, `other`, `unknown`.
 
-    Values above 30 are gauss. What lies between two nominal strengths is `other`.
+    Values above 100 are gauss. What lies between two nominal strengths is `other`.
 
     >>> [field_strength(value) for value in (1.494, 15000, 2.8936, 0.35, 4.7, 0, None)]
     ['1.5', '1.5', '3', '<1', 'other', 'unknown', 'unknown']

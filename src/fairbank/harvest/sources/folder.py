@@ -191,6 +191,7 @@ class FolderSource:
     def _missing(self, container: str, present: Sequence[Path]) -> Iterator[Item]:
         """Yield an item for each file that a DICOMDIR lists and that is not there, and note what it lists."""
         there = {str(path).casefold() for path in present}
+        self._listed = {key: count for key, count in self._listed.items() if key[0] != container}
         for directory in (path for path in self._entries(container) if path.name.upper() == FILE_NAME):
             listed = listed_files(directory)
             if listed is None:
