@@ -482,10 +482,7 @@ def released(hub: Hub, client: TestClient) -> Callable[..., TestNode]:
 
 @dataclass(frozen=True)
 class SharedHub:
-    """A hub that all tests of a module ask, but not by SPARQL, and none changes.
-
-    What a test changes, it changes on a hub of its own.
-    """
+    """A hub that all tests of a module ask and none changes; what a test changes, it changes on a hub of its own."""
 
     hub: Hub
     client: TestClient
@@ -493,14 +490,15 @@ class SharedHub:
 
 
 @pytest.fixture(scope="module")
-def shared_hub(shared_homes: Callable[[], tuple[Path, str]]) -> Iterator[Callable[[], SharedHub]]:
-    """Open a hub for a fixture that fills it once for the tests of a module."""
+def shared_hub(shared_homes: Callable[[], tuple[Path, str]]) -> Iterator[Callable[..., SharedHub]]:
+    """Open a hub for a fixture that fills it once for the tests of a module; with a view if they ask by SPARQL."""
     with ExitStack() as opened:
 
-        def make() -> SharedHub:
+        def make(*, view: bool = False) -> SharedHub:
             clock = FixedClock(datetime(2026, 1, 15, 12, tzinfo=UTC))
             hub = opened.enter_context(opened_hub(small_settings(*shared_homes()), clock))
             client = opened.enter_context(opened_client(hub, Everything()))
-            return SharedHub(hub, client, publisher(hub, client, None))
+            projector = opened.enter_context(opened_projector(hub)) if view else None
+            return SharedHub(hub, client, publisher(hub, client, projector))
 
         yield make

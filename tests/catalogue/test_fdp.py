@@ -72,12 +72,24 @@ def web(hub: Hub, app_of: Make) -> TestClient:
     return TestClient(app_of(hub), base_url=BASE)
 
 
-@pytest.fixture
-def point(released: Make) -> Make:
-    """Three visible datasets of two biobanks."""
+def release_three(released: Make) -> Make:
+    """Publish three datasets of two biobanks."""
     released("lungs", "brains", stewardship=EXTRA)
     released("hearts", node="beta", title="Hearts of Beta")
     return released
+
+
+@pytest.fixture
+def point(released: Make) -> Make:
+    return release_three(released)
+
+
+@pytest.fixture(scope="module")
+def shown(shared_hub: Make, app_of: Make) -> TestClient:
+    """A hub with those three, which no test may change."""
+    shared = shared_hub()
+    release_three(shared.publish)
+    return TestClient(app_of(shared.hub), base_url=BASE)
 
 
 def hide(hub: Hub, iri: str) -> None:
@@ -131,24 +143,24 @@ def violations(graph: Graph, shapes: str) -> list[str]:
 # -- a harvester ---------------------------------------------------------------------------------------------------
 
 
-def test_a_walk_from_the_root_finds_everything_once(web: TestClient, point: Make) -> None:
-    catalogs, datasets, found = walk(web)
+def test_a_walk_from_the_root_finds_everything_once(shown: TestClient) -> None:
+    catalogs, datasets, found = walk(shown)
     assert catalogs == [f"{BASE}/catalog/alpha", f"{BASE}/catalog/beta"]
     assert datasets == [f"{BASE}/datasets/{name}" for name in ("alpha/brains", "alpha/lungs", "beta/hearts")]
     assert found == [f"{dataset}#in-situ" for dataset in datasets]
     for distribution in found:
-        assert (URIRef(distribution), RDF.type, DCAT.Distribution) in read(web, distribution)
+        assert (URIRef(distribution), RDF.type, DCAT.Distribution) in read(shown, distribution)
 
 
-def test_each_level_fits_the_shapes_that_it_names(web: TestClient, point: Make) -> None:
-    catalogs, datasets, _ = walk(web)
+def test_each_level_fits_the_shapes_that_it_names(shown: TestClient) -> None:
+    catalogs, datasets, _ = walk(shown)
     for iri in (ROOT, *catalogs, *datasets):
-        graph = read(web, iri)
+        graph = read(shown, iri)
         (profile,) = [
             each for each in graph.objects(URIRef(iri), DCTERMS.conformsTo) if str(each).startswith(BASE)
         ]
-        named = web.get(str(profile).removeprefix(BASE), headers=TURTLE).text
-        spec = web.get(iri.removeprefix(BASE).rstrip("/") + "/spec", headers=TURTLE).text
+        named = shown.get(str(profile).removeprefix(BASE), headers=TURTLE).text
+        spec = shown.get(iri.removeprefix(BASE).rstrip("/") + "/spec", headers=TURTLE).text
         assert named == spec
         assert violations(graph, spec) == []
         assert not [each for triple in graph for each in triple if each.n3().startswith("_:")], (
@@ -186,12 +198,10 @@ def test_a_dataset_with_withheld_counts_and_holdings_fits_its_shapes(web: TestCl
         ("/datasets/alpha/lungs", LUNGS, "Dataset says no dct:title."),
     ],
 )
-def test_the_shapes_see_what_is_missing(
-    web: TestClient, point: Make, path: str, iri: str, missing: str
-) -> None:
-    graph = read(web, iri)
+def test_the_shapes_see_what_is_missing(shown: TestClient, path: str, iri: str, missing: str) -> None:
+    graph = read(shown, iri)
     graph.remove((URIRef(iri), FDP_O.conformsToFdpSpec if path == "/" else DCTERMS.title, None))
-    assert violations(graph, web.get(path.rstrip("/") + "/spec").text) == [missing]
+    assert violations(graph, shown.get(path.rstrip("/") + "/spec").text) == [missing]
 
 
 @pytest.mark.parametrize("path", ["/catalog/alpha", "/catalog/alpha/expanded"])
@@ -206,11 +216,11 @@ def test_long_catalogs_come_in_pages(web: TestClient, released: Make, path: str)
     assert seen == [2, 2, 1]
 
 
-def test_every_distribution_that_a_document_names_can_be_read(web: TestClient, point: Make) -> None:
+def test_every_distribution_that_a_document_names_can_be_read(shown: TestClient) -> None:
     named = set()
     for query in ("", *(f"?profile={name}" for name in PROFILES)):
         graph = Graph().parse(
-            data=web.get(f"/datasets/alpha/lungs{query}", headers=TURTLE).text, format="turtle"
+            data=shown.get(f"/datasets/alpha/lungs{query}", headers=TURTLE).text, format="turtle"
         )
         named |= set(graph.subjects(RDF.type, DCAT.Distribution)) | set(
             graph.objects(None, DCAT.distribution)
@@ -218,17 +228,17 @@ def test_every_distribution_that_a_document_names_can_be_read(web: TestClient, p
     assert {str(each) for each in named} == {
         f"{LUNGS}#{name}" for name in ("in-situ", "sample-1", "analytics-1")
     }
-    container = read(web, f"{LUNGS}/distributions")
+    container = read(shown, f"{LUNGS}/distributions")
     assert set(container.objects(None, LDP.contains)) == named
     for each in named:
-        assert list(read(web, str(each)).predicate_objects(each)), "its IRI leads to a description"
-        own = read(web, f"{LUNGS}/distributions/{str(each).partition('#')[2]}")
+        assert list(read(shown, str(each)).predicate_objects(each)), "its IRI leads to a description"
+        own = read(shown, f"{LUNGS}/distributions/{str(each).partition('#')[2]}")
         assert (each, RDF.type, DCAT.Distribution) in own
         assert list(own.objects(each, DCAT.accessURL))
 
 
-def test_the_container_of_all_catalogs_is_the_root_s(web: TestClient, point: Make) -> None:
-    graph = read(web, f"{BASE}/catalog")
+def test_the_container_of_all_catalogs_is_the_root_s(shown: TestClient) -> None:
+    graph = read(shown, f"{BASE}/catalog")
     iri = URIRef(f"{BASE}/catalog")
     assert graph.value(iri, LDP.membershipResource) == URIRef(ROOT)
     assert sorted(graph.objects(iri, LDP.contains)) == [
@@ -236,42 +246,40 @@ def test_the_container_of_all_catalogs_is_the_root_s(web: TestClient, point: Mak
     ]
 
 
-def test_what_is_inline_is_what_the_children_say(web: TestClient, point: Make) -> None:
-    inline = read(web, f"{BASE}/catalog/alpha/expanded")
+def test_what_is_inline_is_what_the_children_say(shown: TestClient) -> None:
+    inline = read(shown, f"{BASE}/catalog/alpha/expanded")
     for dataset in ("lungs", "brains"):
         iri = URIRef(f"{BASE}/datasets/alpha/{dataset}")
         assert (iri, RDF.type, DCAT.Dataset) in inline
-        assert set(inline.triples((iri, None, None))) <= set(read(web, str(iri)))
-    assert (URIRef(f"{BASE}/catalog/beta"), RDF.type, DCAT.Catalog) in read(web, f"{BASE}/expanded")
-    assert (URIRef(f"{LUNGS}#sample-1"), RDF.type, DCAT.Distribution) in read(web, f"{LUNGS}/expanded")
+        assert set(inline.triples((iri, None, None))) <= set(read(shown, str(iri)))
+    assert (URIRef(f"{BASE}/catalog/beta"), RDF.type, DCAT.Catalog) in read(shown, f"{BASE}/expanded")
+    assert (URIRef(f"{LUNGS}#sample-1"), RDF.type, DCAT.Distribution) in read(shown, f"{LUNGS}/expanded")
 
 
 # -- formats and conditional requests ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("path", DOCUMENTS)
-def test_a_document_says_the_same_in_every_format(web: TestClient, point: Make, path: str) -> None:
+def test_a_document_says_the_same_in_every_format(shown: TestClient, path: str) -> None:
     found = set()
     for media_type, name in FORMATS.items():
-        answer = web.get(path, headers={"Accept": media_type})
+        answer = shown.get(path, headers={"Accept": media_type})
         assert answer.headers["content-type"] == media_type
         found.add(frozenset(Graph().parse(data=answer.text, format=name)))
     assert len(found) == 1 and len(found.pop()) > 3
 
 
 @pytest.mark.parametrize("path", [*DOCUMENTS, *SHAPES, *METAS])
-def test_a_reader_who_holds_a_document_gets_304_and_head_works(
-    web: TestClient, point: Make, path: str
-) -> None:
+def test_a_reader_who_holds_a_document_gets_304_and_head_works(shown: TestClient, path: str) -> None:
     headers = {"Accept": "application/json" if path in METAS else "text/turtle"}
-    first = web.get(path, headers=headers)
+    first = shown.get(path, headers=headers)
     assert first.status_code == 200 and "Accept" in first.headers["vary"]
-    again = web.get(path, headers={**headers, "If-None-Match": first.headers["etag"]})
+    again = shown.get(path, headers={**headers, "If-None-Match": first.headers["etag"]})
     assert (again.status_code, again.content) == (304, b"")
-    assert web.get(path, headers={**headers, "If-None-Match": '"other"'}).status_code == 200
-    head = web.head(path, headers=headers)
+    assert shown.get(path, headers={**headers, "If-None-Match": '"other"'}).status_code == 200
+    head = shown.head(path, headers=headers)
     assert (head.status_code, head.headers["etag"]) == (200, first.headers["etag"])
-    assert web.get(path, headers={"Accept": "application/trig"}).status_code == 406
+    assert shown.get(path, headers={"Accept": "application/trig"}).status_code == 406
 
 
 def test_the_etag_follows_what_is_published(web: TestClient, point: Make) -> None:
@@ -285,14 +293,14 @@ def test_the_etag_follows_what_is_published(web: TestClient, point: Make) -> Non
         assert web.get(path, headers={**TURTLE, "If-None-Match": etag}).status_code == 200
 
 
-def test_browsers_and_programs_get_at_the_root_what_they_got_before(web: TestClient, point: Make) -> None:
-    browser = web.get(
+def test_browsers_and_programs_get_at_the_root_what_they_got_before(shown: TestClient) -> None:
+    browser = shown.get(
         "/", headers={"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
     )
     assert browser.headers["content-type"].startswith("text/html")
     for accept in ("application/json", "*/*"):
-        assert web.get("/", headers={"Accept": accept}).json()["base_iri"] == BASE
-    both = web.get("/", headers={"Accept": "text/turtle, text/html;q=0.5"})
+        assert shown.get("/", headers={"Accept": accept}).json()["base_iri"] == BASE
+    both = shown.get("/", headers={"Accept": "text/turtle, text/html;q=0.5"})
     assert both.headers["content-type"] == "text/turtle"
 
 
@@ -305,8 +313,8 @@ def test_browsers_and_programs_get_at_the_root_what_they_got_before(web: TestCli
         ("/profile/none", "FB-ONT-003"),
     ],
 )
-def test_what_is_not_there_is_said(web: TestClient, point: Make, path: str, code: str) -> None:
-    answer = web.get(path, headers=TURTLE)
+def test_what_is_not_there_is_said(shown: TestClient, path: str, code: str) -> None:
+    answer = shown.get(path, headers=TURTLE)
     assert (answer.status_code, answer.json()["code"]) == (404, code)
 
 
@@ -370,8 +378,8 @@ def test_metadata_about_metadata_says_state_path_and_permissions(web: TestClient
     assert list(web.get("/meta").json()["state"]["children"]["catalog"]) == [catalog, f"{BASE}/catalog/beta"]
 
 
-def test_access_rights_are_words_of_the_eu(web: TestClient, point: Make) -> None:
-    rights = set(read(web, LUNGS).objects(URIRef(LUNGS), DCTERMS.accessRights))
+def test_access_rights_are_words_of_the_eu(shown: TestClient) -> None:
+    rights = set(read(shown, LUNGS).objects(URIRef(LUNGS), DCTERMS.accessRights))
     assert [str(each).rpartition("/")[0] for each in rights] == [
         "http://publications.europa.eu/resource/authority/access-right"
     ]

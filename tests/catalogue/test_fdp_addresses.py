@@ -30,10 +30,12 @@ SAME = {
 TITLE = "Poumons de l'Hôpital 🫁"
 
 
-@pytest.fixture
-def web(hub: Hub, app_of: Make, released: Make) -> TestClient:
-    released("lungs", title=TITLE)
-    return TestClient(app_of(hub), base_url=BASE)
+@pytest.fixture(scope="module")
+def web(shared_hub: Make, app_of: Make) -> TestClient:
+    """A hub with one dataset, which no test may change."""
+    shared = shared_hub()
+    shared.publish("lungs", title=TITLE)
+    return TestClient(app_of(shared.hub), base_url=BASE)
 
 
 def graph(text: str, media_type: str) -> Graph:
@@ -65,7 +67,9 @@ def test_a_browser_is_shown_a_page(web: TestClient, address: str) -> None:
 
 
 @pytest.mark.parametrize("address", ["/dataset/alpha/lungs", "/distribution/alpha/lungs/in-situ"])
-def test_a_hidden_dataset_is_at_no_address(hub: Hub, web: TestClient, address: str) -> None:
+def test_a_hidden_dataset_is_at_no_address(hub: Hub, app_of: Make, released: Make, address: str) -> None:
+    released("lungs", title=TITLE)
+    own = TestClient(app_of(hub), base_url=BASE)
     with writing(hub.engine) as session:
         records.set_visibility(
             session,
@@ -74,9 +78,9 @@ def test_a_hidden_dataset_is_at_no_address(hub: Hub, web: TestClient, address: s
             visibility=Visibility.HIDDEN,
             actor="admin",
         )
-    answer = web.get(address)
+    answer = own.get(address)
     assert answer.status_code == 404 and "Poumons" not in answer.text
-    assert "lungs" not in web.get("/dataset").text
+    assert "lungs" not in own.get("/dataset").text
 
 
 @pytest.mark.parametrize("wish", ["text/turtle", "application/ld+json", "application/rdf+xml; charset=utf-8"])

@@ -24,14 +24,31 @@ DCAT, DCT = "http://www.w3.org/ns/dcat#", "http://purl.org/dc/terms/"
 NAMES = [f"set-{number}" for number in range(5)]
 
 
-@pytest.fixture
-def seven(released: Make) -> list[str]:
-    """Five datasets of one node and two of another; their IRIs in the order of the list."""
+# In the order of the list.
+SEVEN = [f"{BASE}/datasets/alpha/{name}" for name in NAMES] + [
+    f"{BASE}/datasets/beta/{name}" for name in ("apple", "zebra")
+]
+
+
+def release_seven(released: Make) -> None:
+    """Publish five datasets of one node and two of another."""
     released("zebra", "apple", node="beta")
     released(*reversed(NAMES))
-    return [f"{BASE}/datasets/alpha/{name}" for name in NAMES] + [
-        f"{BASE}/datasets/beta/{name}" for name in ("apple", "zebra")
-    ]
+
+
+@pytest.fixture
+def seven(released: Make) -> list[str]:
+    release_seven(released)
+    return SEVEN
+
+
+@pytest.fixture(scope="module")
+def listing(shared_hub: Make) -> TestClient:
+    """A hub with those seven, which no test may change."""
+    shared = shared_hub()
+    release_seven(shared.publish)
+    client: TestClient = shared.client
+    return client
 
 
 def links(answer: Any) -> dict[str, str]:
@@ -64,32 +81,30 @@ def walk(client: TestClient, start: str, relation: str, accept: str, **headers: 
 
 
 @pytest.mark.parametrize("accept", ["application/json", *FORMATS])
-def test_following_the_links_gives_each_dataset_once(
-    client: TestClient, seven: list[str], accept: str
-) -> None:
+def test_following_the_links_gives_each_dataset_once(listing: TestClient, accept: str) -> None:
     for limit in (1, 2, 3, 6, 7, 8, 500):
-        forwards = walk(client, f"/datasets?limit={limit}", "next", accept)
-        assert [iri for page in forwards for iri in page] == seven
+        forwards = walk(listing, f"/datasets?limit={limit}", "next", accept)
+        assert [iri for page in forwards for iri in page] == SEVEN
         assert all(len(page) == limit for page in forwards[:-1]) and 0 < len(forwards[-1]) <= limit
-        ends = links(client.get(f"/datasets?limit={limit}", headers={"Accept": accept}))
+        ends = links(listing.get(f"/datasets?limit={limit}", headers={"Accept": accept}))
         assert "prev" not in ends
-        assert walk(client, ends["last"], "prev", accept) == forwards[::-1]
-        assert listed(client.get(ends["first"], headers={"Accept": accept})) == forwards[0]
+        assert walk(listing, ends["last"], "prev", accept) == forwards[::-1]
+        assert listed(listing.get(ends["first"], headers={"Accept": accept})) == forwards[0]
 
 
-def test_a_caller_without_bounds_gets_the_whole_list_as_json(client: TestClient, seven: list[str]) -> None:
-    answer = client.get("/datasets")
-    assert listed(answer) == seven
+def test_a_caller_without_bounds_gets_the_whole_list_as_json(listing: TestClient) -> None:
+    answer = listing.get("/datasets")
+    assert listed(answer) == SEVEN
     assert set(answer.json()) == {"schema", "total", "datasets"} and answer.json()["total"] == 7
     assert links(answer) == {"canonical": f"{BASE}/datasets"}
 
 
-def test_a_page_says_where_it_is(client: TestClient, seven: list[str]) -> None:
-    answer = client.get("/datasets", params={"limit": 2, "offset": 3})
+def test_a_page_says_where_it_is(listing: TestClient) -> None:
+    answer = listing.get("/datasets", params={"limit": 2, "offset": 3})
     told = answer.json()
     assert (told["total"], told["limit"], told["offset"]) == (7, 2, 3)
     assert answer.headers["fairbank-total"] == "7"
-    assert listed(answer) == seven[3:5]
+    assert listed(answer) == SEVEN[3:5]
     assert links(answer) == {
         "canonical": f"{BASE}/datasets",
         "type": "http://www.w3.org/ns/ldp#Page",
@@ -101,11 +116,11 @@ def test_a_page_says_where_it_is(client: TestClient, seven: list[str]) -> None:
 
 
 @pytest.mark.parametrize("media_type", FORMATS)
-def test_rdf_is_a_catalogue_in_pages(client: TestClient, seven: list[str], media_type: str) -> None:
-    answer = client.get("/datasets", headers={"Accept": media_type})
+def test_rdf_is_a_catalogue_in_pages(listing: TestClient, media_type: str) -> None:
+    answer = listing.get("/datasets", headers={"Accept": media_type})
     assert answer.headers["content-type"].startswith(media_type) and "last" in links(answer)
     triples = {q.triple for q in ox.parse(answer.content, format=ox.RdfFormat.from_media_type(media_type))}
-    about = {t.predicate.value: t.object for t in triples if t.subject == ox.NamedNode(seven[1])}
+    about = {t.predicate.value: t.object for t in triples if t.subject == ox.NamedNode(SEVEN[1])}
     assert about[DCT + "title"].value == "Lung screening CT"
     assert about[DCAT + "version"].value == "1"
     modified = about[DCT + "modified"]
@@ -119,9 +134,9 @@ def test_rdf_is_a_catalogue_in_pages(client: TestClient, seven: list[str], media
         if t.subject.value == f"{BASE}/datasets" and "type" in t.predicate.value
     }
     assert kinds == {f"{DCAT}Catalog"}
-    detail = client.get(seven[1], headers={"Accept": "application/n-triples"})
+    detail = listing.get(SEVEN[1], headers={"Accept": "application/n-triples"})
     told = {q.triple for q in ox.parse(detail.content, format=ox.RdfFormat.N_TRIPLES)}
-    assert {t for t in triples if t.subject == ox.NamedNode(seven[1])} <= told
+    assert {t for t in triples if t.subject == ox.NamedNode(SEVEN[1])} <= told
 
 
 def test_an_empty_catalogue_is_an_empty_page(client: TestClient) -> None:
@@ -147,17 +162,17 @@ def test_an_empty_catalogue_is_an_empty_page(client: TestClient) -> None:
     ],
 )
 def test_a_bound_that_cannot_be_is_refused_in_words(
-    client: TestClient, seven: list[str], parameters: dict[str, str], words: str
+    listing: TestClient, parameters: dict[str, str], words: str
 ) -> None:
     for accept in ("application/json", "text/turtle"):
-        answer = client.get("/datasets", params=parameters, headers={"Accept": accept})
+        answer = listing.get("/datasets", params=parameters, headers={"Accept": accept})
         problem = answer.json()
         assert (answer.status_code, problem["code"]) == (400, "FB-CAT-071")
         assert words in problem["title"] + problem["why"] and problem["todo"]
 
 
-def test_the_end_itself_is_an_empty_page(client: TestClient, seven: list[str]) -> None:
-    answer = client.get("/datasets", params={"offset": 7})
+def test_the_end_itself_is_an_empty_page(listing: TestClient) -> None:
+    answer = listing.get("/datasets", params={"offset": 7})
     assert listed(answer) == [] and "next" not in links(answer) and "prev" in links(answer)
 
 

@@ -24,8 +24,7 @@ from fairbank.settings import Settings
 Make = Callable[..., Any]
 
 
-@pytest.fixture
-def ask(client: TestClient) -> Make:
+def asking(client: TestClient) -> Make:
     def get(words: str, headers: dict[str, str] | None = None, **params: Any) -> dict[str, Any]:
         answer = client.get("/search", params={"q": words, **params}, headers=headers)
         assert answer.status_code == 200, answer.text
@@ -36,11 +35,28 @@ def ask(client: TestClient) -> Make:
 
 
 @pytest.fixture
-def three(released: Make) -> Make:
+def ask(client: TestClient) -> Make:
+    return asking(client)
+
+
+def release_three(released: Make) -> Make:
     released("lungs", title="Lung screening CT", description="Chest CT of one manufacturer.", keywords=())
     released("livers", title="Pancreas and liver", description="From Žilina: pľúca a pečeň.", keywords=())
     released("eyes", title="Retinal photographs", description="Diabetic retinopathy.", keywords=())
     return released
+
+
+@pytest.fixture
+def three(released: Make) -> Make:
+    return release_three(released)
+
+
+@pytest.fixture(scope="module")
+def ask_three(shared_hub: Make) -> Make:
+    """Ask a hub with those three, which no test may change."""
+    shared = shared_hub()
+    release_three(shared.publish)
+    return asking(shared.client)
 
 
 def found(answer: dict[str, Any]) -> list[str]:
@@ -59,9 +75,9 @@ def found(answer: dict[str, Any]) -> list[str]:
     ],
 )
 def test_a_misspelt_word_finds_what_was_meant_and_says_so(
-    ask: Make, three: Make, asked: str, showing: str, datasets: list[str]
+    ask_three: Make, asked: str, showing: str, datasets: list[str]
 ) -> None:
-    answer = ask(asked)
+    answer = ask_three(asked)
     assert answer["spelling"] == {"no_result_for": asked, "showing": showing}
     assert found(answer) == datasets
     assert answer["count"] == len(datasets)
@@ -69,22 +85,22 @@ def test_a_misspelt_word_finds_what_was_meant_and_says_so(
 
 
 @pytest.mark.parametrize("asked", ["lung", "lungs", "manuf", "manufacturers"])
-def test_a_word_that_is_found_is_not_replaced(ask: Make, three: Make, asked: str) -> None:
-    answer = ask(asked)
+def test_a_word_that_is_found_is_not_replaced(ask_three: Make, asked: str) -> None:
+    answer = ask_three(asked)
     assert (found(answer), "spelling" in answer) == (["lungs"], False)
 
 
 @pytest.mark.parametrize(
     "asked", ["xylophone", "lung xylophone", "lug", "2018", "pancraes retinal", "%%%%", "____"]
 )
-def test_what_is_like_nothing_finds_nothing(ask: Make, three: Make, asked: str) -> None:
+def test_what_is_like_nothing_finds_nothing(ask_three: Make, asked: str) -> None:
     """Also what would be found word by word, but never together."""
-    answer = ask(asked)
+    answer = ask_three(asked)
     assert (answer["count"], "spelling" in answer) == (0, False)
 
 
-def test_a_choice_that_leaves_nothing_makes_no_second_try(ask: Make, three: Make) -> None:
-    answer = ask("lung", modality="US")
+def test_a_choice_that_leaves_nothing_makes_no_second_try(ask_three: Make) -> None:
+    answer = ask_three("lung", modality="US")
     assert (answer["count"], "spelling" in answer) == (0, False)
 
 

@@ -85,6 +85,15 @@ def small_pool(hub: Hub, tmp_path: Path) -> Iterator[QueryPool]:
     pool.close()
 
 
+@pytest.fixture(scope="module")
+def lungs(shared_hub: Make) -> TestClient:
+    """A hub with one dataset, which no test may change."""
+    shared = shared_hub(view=True)
+    shared.publish("lungs")
+    client: TestClient = shared.client
+    return client
+
+
 def test_the_three_ways_to_ask_give_the_same_answer(client: TestClient, published: Make) -> None:
     published("lungs", "brains")
     by_get = client.get("/sparql", params={"query": DATASETS})
@@ -113,12 +122,9 @@ def test_rows_come_in_four_formats(client: TestClient, published: Make) -> None:
 
 
 @pytest.mark.parametrize("media_type", ["application/sparql-results+json", "application/sparql-results+xml"])
-def test_every_kind_of_term_survives_the_formats(
-    client: TestClient, published: Make, media_type: str
-) -> None:
-    published("lungs")
+def test_every_kind_of_term_survives_the_formats(lungs: TestClient, media_type: str) -> None:
     query = 'SELECT * { BIND(<urn:x> AS ?a) BIND("t"@en AS ?b) BIND(1.5 AS ?c) BIND(BNODE() AS ?d) BIND("s" AS ?e) }'
-    answer = ask(client, query, accept=media_type)
+    answer = ask(lungs, query, accept=media_type)
     row = next(
         iter(ox.parse_query_results(answer.content, format=ox.QueryResultsFormat.from_media_type(media_type)))
     )
@@ -133,30 +139,26 @@ def test_every_kind_of_term_survives_the_formats(
 
 @pytest.mark.parametrize("query", ["ASK { ?s a dcat:Dataset }", "ASK { ?s a <urn:nothing> }"])
 @pytest.mark.parametrize("media_type", ["application/sparql-results+json", "application/sparql-results+xml"])
-def test_ask_says_true_or_false(client: TestClient, published: Make, query: str, media_type: str) -> None:
-    published("lungs")
-    answer = ask(client, query, accept=media_type)
+def test_ask_says_true_or_false(lungs: TestClient, query: str, media_type: str) -> None:
+    answer = ask(lungs, query, accept=media_type)
     parsed = ox.parse_query_results(answer.content, format=ox.QueryResultsFormat.from_media_type(media_type))
     assert bool(parsed) == ("nothing" not in query)
 
 
 @pytest.mark.parametrize("media_type", ["text/turtle", "application/n-triples"])
-def test_graphs_come_in_their_formats(client: TestClient, published: Make, media_type: str) -> None:
-    published("lungs")
-    answer = ask(client, f"DESCRIBE <{LUNGS}>", accept=media_type)
+def test_graphs_come_in_their_formats(lungs: TestClient, media_type: str) -> None:
+    answer = ask(lungs, f"DESCRIBE <{LUNGS}>", accept=media_type)
     assert answer.headers["content-type"].startswith(media_type)
     assert len(list(ox.parse(answer.content, format=ox.RdfFormat.from_media_type(media_type)))) > 20
 
 
-def test_a_format_that_is_not_offered_is_406(client: TestClient, published: Make) -> None:
-    published("lungs")
-    assert ask(client, TITLES, accept="text/turtle").status_code == 406
-    assert ask(client, TITLES, accept="image/png").status_code == 406
+def test_a_format_that_is_not_offered_is_406(lungs: TestClient) -> None:
+    assert ask(lungs, TITLES, accept="text/turtle").status_code == 406
+    assert ask(lungs, TITLES, accept="image/png").status_code == 406
 
 
-def test_a_mistake_comes_back_with_its_place(client: TestClient, published: Make) -> None:
-    published("lungs")
-    answer = ask(client, "SELECT ?x WHERE { ?x ")
+def test_a_mistake_comes_back_with_its_place(lungs: TestClient) -> None:
+    answer = ask(lungs, "SELECT ?x WHERE { ?x ")
     assert (answer.status_code, answer.json()["code"]) == (400, "FB-CAT-050")
     assert answer.json()["why"]
 
@@ -178,10 +180,9 @@ def test_a_mistake_comes_back_with_its_place(client: TestClient, published: Make
     ],
 )
 def test_requests_against_the_protocol_are_refused(
-    client: TestClient, published: Make, method: str, arguments: dict[str, Any], status: int
+    lungs: TestClient, method: str, arguments: dict[str, Any], status: int
 ) -> None:
-    published("lungs")
-    assert client.request(method, "/sparql", **arguments).status_code == status
+    assert lungs.request(method, "/sparql", **arguments).status_code == status
 
 
 def test_subjects_can_be_counted_over_the_cube(client: TestClient, published: Make) -> None:
@@ -335,14 +336,13 @@ REACHING_OUT = [
 
 
 @pytest.mark.parametrize("query", REACHING_OUT)
-def test_no_query_reaches_another_server(client: TestClient, published: Make, query: str) -> None:
-    published("lungs")
+def test_no_query_reaches_another_server(lungs: TestClient, query: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(0.05)
         address = f"http://127.0.0.1:{listener.getsockname()[1]}/"
-        answer = ask(client, query % address)
+        answer = ask(lungs, query % address)
         assert (answer.status_code, answer.json()["code"]) == (403, "FB-CAT-051")
-        by_get = client.get(f"/sparql?query={quote(query % address)}")
+        by_get = lungs.get(f"/sparql?query={quote(query % address)}")
         assert by_get.status_code == 403
         with pytest.raises(TimeoutError):
             listener.accept()

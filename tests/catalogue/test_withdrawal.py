@@ -43,9 +43,8 @@ def body(reason: str = "consent_withdrawn") -> bytes:
     return json.dumps({"schema": "withdrawal/1", "reason": reason}).encode()
 
 
-@pytest.fixture
-def canary(hub: Hub, published: Make, projector: Projector, cell_of: Make) -> Any:
-    """A dataset whose every word is found nowhere else, with a model made from it; and one that stays."""
+def publish_canary(hub: Hub, published: Make, cell_of: Make) -> Any:
+    """Publish a dataset whose every word is found nowhere else, with a model made from it; and one that stays."""
     published("brains", title="Brain MR", keywords=(), cube=(cell_of("MR", "BRAIN"),))
     said = {"keywords": ("canary-keyword",), "cube": (cell_of(manufacturer="canary-maker"),)}
     published("lungs", title="canary-title one", **said)
@@ -59,8 +58,21 @@ def canary(hub: Hub, published: Make, projector: Projector, cell_of: Make) -> An
             subject=MODEL,
             detail={"title": "canary-model", "datasets": [LUNGS], "nodes": ["alpha"]},
         )
+    return node
+
+
+@pytest.fixture
+def canary(hub: Hub, published: Make, projector: Projector, cell_of: Make) -> Any:
+    """That dataset, also in the RDF view."""
+    node = publish_canary(hub, published, cell_of)
     projector.project()
     return node
+
+
+@pytest.fixture
+def released_canary(hub: Hub, released: Make, cell_of: Make) -> Any:
+    """That dataset, for tests that do not ask the RDF view."""
+    return publish_canary(hub, released, cell_of)
 
 
 def surfaces(client: TestClient, hub: Hub, headers: dict[str, str]) -> dict[str, str]:
@@ -133,9 +145,9 @@ def test_the_written_view_holds_no_graph_of_it(
 @pytest.mark.parametrize("address", [PATH, f"{PATH}?version=1", f"{PATH}?version=99", f"{PATH}/versions"])
 @pytest.mark.parametrize("reason", list(WithdrawalReason))
 def test_its_address_says_that_it_is_gone_and_why(
-    hub: Hub, client: TestClient, canary: Any, address: str, reason: WithdrawalReason
+    hub: Hub, client: TestClient, released_canary: Any, address: str, reason: WithdrawalReason
 ) -> None:
-    canary.send("PUT", ROUTE, body(reason.value))
+    released_canary.send("PUT", ROUTE, body(reason.value))
     for accept in ("application/json", "text/turtle", SEALED, "image/png"):
         answer = client.get(address, headers={"Accept": accept, "If-None-Match": "*"})
         assert answer.status_code == 410
@@ -147,36 +159,40 @@ def test_its_address_says_that_it_is_gone_and_why(
 
 
 def test_what_was_hidden_before_is_not_said_to_be_gone(
-    client: TestClient, canary: Any, person_named: Make
+    client: TestClient, released_canary: Any, person_named: Make
 ) -> None:
-    canary.send("PUT", "/v1/datasets/lungs/visibility", b'{"schema":"visibility/1","visibility":"hidden"}')
-    canary.send("PUT", ROUTE, body())
+    released_canary.send(
+        "PUT", "/v1/datasets/lungs/visibility", b'{"schema":"visibility/1","visibility":"hidden"}'
+    )
+    released_canary.send("PUT", ROUTE, body())
     assert client.get(PATH).json()["code"] == "FB-CAT-041"
     member = person_named("carla", Role.COMMITTEE)
     assert client.get(PATH, headers=member.headers).json()["code"] == "FB-CAT-072"
 
 
-def test_the_evidence_stays(hub: Hub, canary: Any) -> None:
-    canary.send("PUT", ROUTE, body("moved"))
+def test_the_evidence_stays(hub: Hub, released_canary: Any) -> None:
+    released_canary.send("PUT", ROUTE, body("moved"))
     with reading(hub.engine) as session:
         kept = list(
             session.scalars(select(VersionRow).where(VersionRow.iri == LUNGS).order_by(VersionRow.version))
         )
-        opened = [DatasetRecord.open(row.envelope, trusted=[canary.key.key_id])[0] for row in kept]
+        opened = [DatasetRecord.open(row.envelope, trusted=[released_canary.key.key_id])[0] for row in kept]
         assert [record.title for record in opened] == ["canary-title one", "canary-title two"]
         newest = session.scalars(select(audit.HubAudit).order_by(audit.HubAudit.seq.desc())).first()
         assert newest is not None and (newest.act, newest.target) == ("dataset.withdraw", LUNGS)
-        assert newest.actor == canary.key.key_id
+        assert newest.actor == released_canary.key.key_id
         assert newest.detail == {"reason": "moved", "version": 2, "digest": kept[1].digest}
 
 
-def test_it_is_final(hub: Hub, client: TestClient, canary: Any, record_of: Make, person_named: Make) -> None:
-    canary.send("PUT", ROUTE, body("error"))
-    newer = record_of("alpha", version=3).seal(canary.key)
-    answer = canary.release(newer, door_class="record", output="record-lungs")
+def test_it_is_final(
+    hub: Hub, client: TestClient, released_canary: Any, record_of: Make, person_named: Make
+) -> None:
+    released_canary.send("PUT", ROUTE, body("error"))
+    newer = record_of("alpha", version=3).seal(released_canary.key)
+    answer = released_canary.release(newer, door_class="record", output="record-lungs")
     assert (answer.status_code, answer.json()["code"]) == (410, "FB-CAT-072")
     shown = b'{"schema":"visibility/1","visibility":"public"}'
-    assert canary.send("PUT", "/v1/datasets/lungs/visibility", shown).status_code == 410
+    assert released_canary.send("PUT", "/v1/datasets/lungs/visibility", shown).status_code == 410
     admin = person_named("root", Role.ADMIN)
     assert client.put(f"/v1{PATH}/visibility", content=shown, headers=admin.headers).status_code == 410
     assert client.get(PATH).status_code == 410
@@ -185,20 +201,20 @@ def test_it_is_final(hub: Hub, client: TestClient, canary: Any, record_of: Make,
 
 
 def test_the_same_withdrawal_again_changes_nothing_and_another_reason_is_refused(
-    hub: Hub, canary: Any
+    hub: Hub, released_canary: Any
 ) -> None:
-    first = canary.send("PUT", ROUTE, body("moved"))
+    first = released_canary.send("PUT", ROUTE, body("moved"))
     hub.clock.advance(30)  # type: ignore[attr-defined]  # the clock of the tests
-    again = canary.send("PUT", ROUTE, body("moved"))
+    again = released_canary.send("PUT", ROUTE, body("moved"))
     assert (again.status_code, again.json()) == (200, first.json())
-    assert canary.send("PUT", ROUTE, body("error")).json()["reason"] == "moved"
+    assert released_canary.send("PUT", ROUTE, body("error")).json()["reason"] == "moved"
     with reading(hub.engine) as session:
         acts = list(session.scalars(select(audit.HubAudit.act)))
     assert acts.count("dataset.withdraw") == 1
 
 
 def test_only_its_node_and_administrators_withdraw(
-    client: TestClient, canary: Any, node_named: Make, person_named: Make
+    client: TestClient, released_canary: Any, node_named: Make, person_named: Make
 ) -> None:
     other = node_named("beta")
     assert other.send("PUT", ROUTE, body()).status_code == 404
@@ -224,8 +240,10 @@ def test_only_its_node_and_administrators_withdraw(
         b"no",
     ],
 )
-def test_a_reason_that_is_not_on_the_list_is_refused(client: TestClient, canary: Any, content: bytes) -> None:
-    answer = canary.send("PUT", ROUTE, content)
+def test_a_reason_that_is_not_on_the_list_is_refused(
+    client: TestClient, released_canary: Any, content: bytes
+) -> None:
+    answer = released_canary.send("PUT", ROUTE, content)
     assert answer.json()["code"].startswith("FB-ONT-") and 400 <= answer.status_code < 500
     assert client.get(PATH).status_code == 200
 
@@ -236,12 +254,14 @@ def test_node_and_hub_write_the_message_alike() -> None:
         assert wire.Withdrawal.parse(sent).reason is reason
 
 
-def test_no_visa_is_made_for_it(hub: Hub, client: TestClient, canary: Any, person_named: Make) -> None:
+def test_no_visa_is_made_for_it(
+    hub: Hub, client: TestClient, released_canary: Any, person_named: Make
+) -> None:
     rita, carla = person_named("rita", Role.RESEARCHER), person_named("carla", Role.COMMITTEE)
     before, after = (_request(hub, rita) for _ in range(2))
     submitted = client.post("/v1/requests", content=before.seal(rita.key), headers=rita.headers)
     assert submitted.status_code == 201
-    canary.send("PUT", ROUTE, body())
+    released_canary.send("PUT", ROUTE, body())
     decision = {
         "schema": "decision/1",
         "decision": "approve",
@@ -257,8 +277,8 @@ def test_no_visa_is_made_for_it(hub: Hub, client: TestClient, canary: Any, perso
     assert late.json()["code"] == "FB-CAT-060"
 
 
-def test_an_older_hub_hides_what_was_withdrawn(hub: Hub, canary: Any) -> None:
-    canary.send("PUT", ROUTE, body())
+def test_an_older_hub_hides_what_was_withdrawn(hub: Hub, released_canary: Any) -> None:
+    released_canary.send("PUT", ROUTE, body())
     while migrations.current(hub.engine) != "5d1c7e0b94a2":
         migrations.downgrade(hub.engine, "hub")
     with hub.engine.connect() as connection:

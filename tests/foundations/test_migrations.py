@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -20,6 +20,11 @@ from fairbank.database import connect, writing
 from fairbank.migrations.environment import is_ours
 
 _REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(autouse=True)
+def _in_earnest(monkeypatch: pytest.MonkeyPatch, upgrade_in_earnest: Callable[..., None]) -> None:
+    monkeypatch.setattr(migrations, "upgrade", upgrade_in_earnest)
 
 
 @pytest.fixture

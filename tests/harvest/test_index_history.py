@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,6 +16,11 @@ from fairbank.database import connect
 
 NARROWER_BANDS = "8c2f6d10b7e4"
 IMAGING_FACTS = "4e9a71c35d08"
+
+
+@pytest.fixture(autouse=True)
+def _in_earnest(monkeypatch: pytest.MonkeyPatch, upgrade_in_earnest: Callable[..., None]) -> None:
+    monkeypatch.setattr(migrations, "upgrade", upgrade_in_earnest)
 
 
 @pytest.fixture
