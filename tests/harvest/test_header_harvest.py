@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import select as sql_select
 from tests.harvest.fakes import FakeArchive, FakeSource, filled, series_of
 
+from fairbank.clock import FixedClock
 from fairbank.database import reading
 from fairbank.deid.identity import IdentityStore
 from fairbank.deid.outcomes import Status
@@ -27,10 +28,12 @@ from fairbank.harvest.header_harvest import HarvestOrder, harvest, harvest_from,
 from fairbank.harvest.index import index_store, select
 from fairbank.harvest.publishing import preview
 from fairbank.harvest.reports import Progress, RunReport, RunState, Tally
+from fairbank.harvest.rows import without_marks
 from fairbank.harvest.run_lock import alone
 from fairbank.harvest.runs import PullOrder, pull
 from fairbank.harvest.sources.opening import add_source
 from fairbank.harvest.sources.protocol import Capability, SourceKind
+from fairbank.harvest.status import remove_source
 from fairbank.harvest.store import ItemRow, RunRow, SeriesRow
 from fairbank.harvest.verdicts import Verdict, admit_all
 from fairbank.ontology.record import CollectionKind
@@ -315,6 +318,10 @@ def test_a_container_comes_in_one_way_only(node: Node, dicom_root: Path) -> None
     pull(node, PullOrder("archive", "LIVER", "other", "curator"))
     with pytest.raises(AnotherWay):
         harvest(node, HarvestOrder("archive", "LIVER", "other", "curator"))
+    # A source that was forgotten may come back in the other way.
+    remove_source(node, "archive")
+    add_source(node, "archive", kind=SourceKind.FOLDER, location=str(dicom_root))
+    pull(node, PullOrder("archive", "LIVER", "liver", "curator"))
 
 
 def test_described_series_are_counted_and_no_job_gets_them(node: Node) -> None:
@@ -358,3 +365,23 @@ def test_a_container_is_harvested_by_one_process_at_a_time(node: Node) -> None:
     with alone(node, ORDER.route), pytest.raises(RunUnderWay):
         harvest_from(node, ORDER, FakeSource(filled("LUNG", 1)))
     assert tally(harvest_from(node, ORDER, FakeSource(filled("LUNG", 1)))).added == 1
+
+
+def test_when_and_by_what_a_fact_was_found_out_is_no_change() -> None:
+    said = {
+        "quality": {"motion": {"assessed": True, "at": "1", "tool": "a"}},
+        "kernels": [{"at": "1", "name": "b"}],
+    }
+    assert without_marks(said) == {
+        "quality": {"motion": {"assessed": True}},
+        "kernels": [{"at": "1", "name": "b"}],
+    }
+
+
+def test_a_full_look_at_another_time_finds_nothing_changed(node: Node) -> None:
+    archive = filled("LUNG", 3)
+    harvest_from(node, ORDER, FakeSource(archive))
+    assert isinstance(node.clock, FixedClock)
+    node.clock.advance(86_400)
+    again = harvest_from(node, dataclasses.replace(ORDER, full=True), FakeSource(archive))
+    assert (tally(again).unchanged, tally(again).updated) == (3, 0)

@@ -237,7 +237,7 @@ KINDS = pytest.mark.parametrize("capabilities", [DESCRIBES, FEED], ids=["listed"
 
 
 @KINDS
-@settings(max_examples=12, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=8, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(history=steps)
 def test_the_index_follows_any_history(shared_node: Node, capabilities, history) -> None:  # type: ignore[no-untyped-def]
     tell(shared_node, history, capabilities)
@@ -251,7 +251,7 @@ def test_the_index_follows_very_many_histories(shared_node: Node, capabilities, 
     tell(shared_node, history, capabilities)
 
 
-@settings(max_examples=8, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=6, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(history=steps)
 def test_whatever_a_feed_told_in_the_end_the_index_is_the_archive(shared_node: Node, history) -> None:  # type: ignore[no-untyped-def]
     world = World(shared_node, f"archive-{next(EXAMPLES)}", WHOLE_FEED)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -98,6 +100,27 @@ def test_requests_keep_to_the_rate(time: Time) -> None:
     for _ in range(9):
         client.get("/")
     assert time.now_s == pytest.approx(2.0)
+
+
+def test_no_more_requests_are_under_way_than_allowed(time: Time) -> None:
+    pair, lock = threading.Barrier(2), threading.Lock()
+    under_way: list[int] = []
+    most: list[int] = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        with lock:
+            under_way.append(1)
+            most.append(len(under_way))
+        # Two are let in together, so that others would be seen if they were.
+        pair.wait(timeout=20)
+        with lock:
+            under_way.pop()
+        return httpx.Response(200)
+
+    client = client_of(time, handler, manners=Politeness(1000, concurrency=2))
+    with ThreadPoolExecutor(8) as threads:
+        answers = list(threads.map(lambda _: client.get("/").status, range(8)))
+    assert (answers, max(most)) == ([200] * 8, 2)
 
 
 def test_an_archive_slower_than_the_rate_is_not_made_to_wait(time: Time) -> None:

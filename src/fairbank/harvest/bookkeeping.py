@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Table, and_, bindparam, collate, exists, func, select, update
+from sqlalchemy import ColumnElement, Table, and_, bindparam, collate, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -138,13 +138,9 @@ def check_way(session: Session, route: Route, kind: RunKind) -> None:
         AnotherWay: if it already comes in the other way.
     """
     other = RunKind.PULL if kind is RunKind.HARVEST else RunKind.HARVEST
-    query = exists().where(
-        RunRow.source == route.source,
-        RunRow.container == route.container,
-        RunRow.project == route.project,
-        RunRow.kind == other.value,
-    )
-    if session.scalar(select(query)):
+    # All items of a route came in one way, so any of them tells.
+    query = select(RunRow.kind).join(ItemRow, ItemRow.run == RunRow.id).where(route.of_items).limit(1)
+    if session.scalar(query) == other.value:
         raise AnotherWay(
             f"A container of the source {route.source} already comes into the project {route.project} by "
             f"'harvest {'pull' if other is RunKind.PULL else 'run'}'.",

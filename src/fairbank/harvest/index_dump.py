@@ -14,6 +14,7 @@ from sqlalchemy import select
 
 from fairbank.database import reading
 from fairbank.harvest.bookkeeping import ITEMS, SERIES
+from fairbank.harvest.rows import without_marks
 from fairbank.release.node import Node
 
 _LEFT_OUT = frozenset({"id", "run", "seen", "stat_token", "directory"})
@@ -37,11 +38,9 @@ def index_dump(node: Node, project: str) -> bytes:
 
 
 def _series(row: Mapping[Any, Any]) -> dict[str, Any]:
-    kept = {name: value for name, value in row.items() if name not in _LEFT_OUT}
-    kept["quality"] = {
-        aspect: {word: said for word, said in known.items() if word != "at"}
-        for aspect, known in row["quality"].items()
-    }
+    kept: dict[str, Any] = without_marks(
+        {name: value for name, value in row.items() if name not in _LEFT_OUT}
+    )
     return kept
 
 

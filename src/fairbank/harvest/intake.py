@@ -28,7 +28,7 @@ from fairbank.harvest.errors import (
     SourceUnreachable,
 )
 from fairbank.harvest.reports import ItemResult, Tally
-from fairbank.harvest.rows import header_values, sheet_values
+from fairbank.harvest.rows import header_values, sheet_values, without_marks
 from fairbank.harvest.sources.protocol import ArchiveDeid, Described, DescribesSeries, Item
 from fairbank.harvest.states import GoneReason, State
 from fairbank.harvest.sync import Stamp
@@ -336,19 +336,15 @@ def _has_graves(session: Session, route: Route) -> bool:
     return bool(session.scalar(select(query)))
 
 
-def _digest(values: Mapping[str, Any]) -> str:
+def _digest(values: dict[str, Any]) -> str:
     """Return the digest of what a row says, but not of when and by what it was found out."""
-    quality = {
-        aspect: {word: said for word, said in known.items() if word not in ("at", "tool")}
-        for aspect, known in values["quality"].items()
-    }
-    text = json.dumps({**values, "quality": quality}, sort_keys=True, ensure_ascii=True)
+    text = json.dumps(without_marks(values), sort_keys=True, ensure_ascii=True)
     return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
 
 
 def _text(value: Any) -> Any:
     """Return a text without what no database keeps: NUL, and halves of characters from bytes that were no text."""
-    if not isinstance(value, str):
+    if not isinstance(value, str) or (value.isascii() and "\0" not in value):
         return value
     return value.replace("\0", "").encode("utf-8", "replace").decode("utf-8")
 

@@ -101,6 +101,14 @@ def _marks(at: str) -> dict[str, Any]:
     return {"at": at, "tool": SOFTWARE}
 
 
+def without_marks(value: Any) -> Any:
+    """Return a column's value without the marks of when and by what it was found out, wherever they stand."""
+    if isinstance(value, dict):
+        marks = {"at", "tool"} if {"at", "tool"} <= value.keys() else set()
+        return {word: without_marks(said) for word, said in value.items() if word not in marks}
+    return [without_marks(one) for one in value] if isinstance(value, list) else value
+
+
 def blank_values() -> dict[str, Any]:
     """Return the columns that a tombstone empties: all that tells anything of the series."""
     found: dict[str, Any] = {}

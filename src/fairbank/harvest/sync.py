@@ -64,8 +64,8 @@ class Plan:
         new: how many of them were never seen before.
         unchanged: how many items are done and as they were.
         unchanged_files: how many files those have, as far as the source says.
-        returned: items that are as they were and had been missing, so only that is to be noted.
-        absent: known items that are not listed; empty if the listing is not complete.
+        returned: items that are as they were and had been missing, so only that is to be noted; without stamps.
+        absent: known items that are not listed, without stamps; empty if the listing is not complete.
         known: how many items were known and not gone.
     """
 
@@ -109,7 +109,7 @@ def compare(known: Iterable[Known], items: Sequence[Item], *, stamp: Stamp, comp
             plan.unchanged += 1
             plan.unchanged_files += item.files or 0
             if before.state is not State.LIVE or before.misses:
-                plan.returned.append(before)
+                plan.returned.append(_small(before, item.local_id))
         before = _next(noted, plan)
     while before is not None:
         _pass_over(plan, before, complete=complete)
@@ -203,7 +203,12 @@ def _next(noted: Iterator[Known], plan: Plan) -> Known | None:
 
 def _pass_over(plan: Plan, known: Known, *, complete: bool) -> None:
     if complete and not known.is_gone:
-        plan.absent.append(known)
+        plan.absent.append(_small(known, known.local_id))
+
+
+def _small(known: Known, local_id: str) -> Known:
+    """Return what is needed of an item that is kept in memory with half a million others."""
+    return Known(local_id, "", known.state, known.misses, known.reason)
 
 
 def _once(items: Sequence[Item]) -> Iterator[Item]:
