@@ -17,8 +17,9 @@ from pydicom.data import get_testdata_file
 from tests.harvest.servers import Orthanc, running_orthanc
 
 from fairbank.clock import FixedClock
+from fairbank.database import writing
 from fairbank.harvest.consent import LegalBasis
-from fairbank.harvest.legal_basis import record_basis
+from fairbank.harvest.consent_store import BasisRow
 from fairbank.harvest.xnat_standin.app import create_app
 from fairbank.release.node import Node, init_node
 from fairbank.settings import Settings
@@ -41,7 +42,7 @@ FILES = {
 
 
 # The projects into which tests pull; those that need consent use `bare_node`.
-PROJECTS = ("liver", "brain", "lungs", "lung", "nothing", "other", "a", "b", "thorax")
+PROJECTS = ("liver", "brain", "brains", "lung", "lungs", "thorax", "nothing", "other", "all", "p", "a", "b")
 
 
 @contextlib.contextmanager
@@ -109,8 +110,13 @@ def bare_node(tmp_path: Path) -> Node:
 @pytest.fixture
 def node(bare_node: Node) -> Node:
     """A node whose projects hold public test images."""
-    for project in PROJECTS:
-        record_basis(bare_node, project, LegalBasis.ANONYMOUS_DATA, note="public test images", by="tests")
+    with writing(bare_node.engine) as session:
+        for project in PROJECTS:
+            basis = LegalBasis.ANONYMOUS_DATA.value
+            now = bare_node.clock.now()
+            session.add(
+                BasisRow(project=project, basis=basis, note="test images", recorded_by="tests", recorded=now)
+            )
     return bare_node
 
 

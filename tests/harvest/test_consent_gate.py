@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select
 from tests.deid.conftest import as_file, ct_dataset
 from tests.harvest.fakes import FakeSource, filled
 
@@ -26,12 +26,12 @@ from fairbank.deid.store import ItemRow as DeidItem
 from fairbank.errors import Sensitive
 from fairbank.federated_jobs.errors import CohortInsufficient
 from fairbank.federated_jobs.node.cohort import draw, harvest_index
-from fairbank.harvest.consent import ConsentStatus, LegalBasis, Standing, Statement, admits, standing
+from fairbank.harvest.consent import ConsentStatus, LegalBasis, Standing, Statement, admits, newest, standing
 from fairbank.harvest.consent_counts import patient_standings, project_consent
 from fairbank.harvest.consent_import import ConsentImport, import_consents
 from fairbank.harvest.consent_store import ConsentRow, StandingRow
 from fairbank.harvest.consent_table import Reading, read_consents
-from fairbank.harvest.consents import NONE, Gate, day_of, identity_of
+from fairbank.harvest.consents import NONE, Gate, day_of, gate, identity_of, standings
 from fairbank.harvest.datasets import Description, define_dataset
 from fairbank.harvest.errors import NoLegalBasis, NothingRecorded, NothingToPublish, SourceFailed
 from fairbank.harvest.header_harvest import HarvestOrder, harvest_from
@@ -47,8 +47,7 @@ from fairbank.harvest.states import GoneReason, State
 from fairbank.harvest.store import SeriesRow
 from fairbank.ontology.record import CollectionKind
 from fairbank.ontology.signed_objects import Selector
-from fairbank.release.node import Node, open_node
-from fairbank.settings import Settings
+from fairbank.release.node import Node
 
 ADA, BEN, CLEO, DAN = NUMBERS = ("HN-8843201", "HN-8843202", "HN-8843203", "HN-8843204")
 WITHDRAWN = GoneReason.CONSENT_WITHDRAWN.value
@@ -303,6 +302,66 @@ def test_the_condition_in_the_database_is_the_rule(
         assert set(session.scalars(select(SeriesRow.subject).where(condition))) == expected
 
 
+SAID = st.lists(
+    st.tuples(
+        st.sampled_from(NUMBERS),
+        st.sampled_from(ConsentStatus),
+        st.sampled_from(["lung", "liver", "*", "lung liver"]),
+        st.sampled_from(["", "2025-12-20", "2026-02-01"]),
+        st.integers(1, 9),
+    ),
+    min_size=1,
+    max_size=6,
+)
+
+
+def test_after_any_history_of_statements_exactly_those_are_counted_whose_newest_says_so(full: Node) -> None:
+    history: dict[str, list[Statement]] = {
+        one: [Statement("lung", ConsentStatus.GIVEN, None, None, date(2025, 12, 1))] for one in NUMBERS
+    }
+
+    @given(SAID, st.booleans())
+    @settings(max_examples=12, deadline=None, derandomize=True, database=None)
+    def live(rows: list[tuple[str, ConsentStatus, str, str, int]], again: bool) -> None:
+        for patient, status, scope, until, day in rows:
+            end = date.fromisoformat(until) if until else None
+            recorded = date(2025, 12, day)
+            history[patient] += [Statement(one, status, None, end, recorded) for one in scope.split()]
+        say(
+            full,
+            *(f"{one};{status};{scope};{until};2025-12-0{day}" for one, status, scope, until, day in rows),
+        )
+        today = day_of(full.clock.now())
+        stand = {one: standing(newest(said, "lung"), today) for one, said in history.items()}
+        agreed = {one for one, found in stand.items() if found is Standing.CONSENTED}
+        if again:
+            index_store(full, "lungs")
+            assert counted(full) == len(agreed)
+        with identity_of(full) as identity, reading(full.engine) as session:
+            key_of = {known.pseudonym: known.consent_key for known in identity.known_subjects("lung")}
+            allowed = {identity.consent_key(f"\x1f{one}") for one in agreed}
+            rows_left = session.scalars(select(SeriesRow.subject).where(SeriesRow.subject != "")).all()
+        # Nobody else is left in any row, indexed again or not.
+        assert {key_of[one] for one in rows_left} <= allowed
+        assert counted(full) <= len(agreed)
+
+    live()
+
+
+def test_an_upgraded_node_publishes_nothing_and_loses_nothing_until_a_ground_is_recorded(full: Node) -> None:
+    with writing(full.engine) as session:
+        for table in (ConsentRow, StandingRow):
+            session.execute(delete(table))
+    assert counted(full) == 0
+    for act in (fetch, lambda node: index_store(node, "lungs")):
+        with pytest.raises(NoLegalBasis):
+            act(full)
+    with pytest.raises(NothingToPublish):
+        publish(full, "lungs")
+    record_basis(full, "lung", LegalBasis.CONSENT_WAIVED, note="waived", by="curator")
+    assert counted(full) == 4
+
+
 # Imports a file of consents page by page, and dies after the pages it is told.
 VICTIM = """
 import os, signal, sys
@@ -345,19 +404,19 @@ def statements(node: Node) -> int:
 
 @pytest.mark.long
 def test_a_hundred_thousand_rows_are_imported_and_looked_up_quickly(bare_node: Node) -> None:
-    node = open_node(Settings(home=bare_node.settings.home), bare_node.clock)
-    with identity_of(node) as identity:
-        for number in range(2000):
-            identity.subject("lung", f"\x1fHN-{number:06}")
+    with identity_of(bare_node) as identity:
+        identity.subjects("lung", [f"\x1fHN-{number:06}" for number in range(100_000)])
     rows = [f"HN-{number:06};given;lung;;2025-12-01" for number in range(100_000)]
-    began = time.perf_counter()
-    done = say(node, *rows)
-    took = time.perf_counter() - began
-    assert (done.new, done.here) == (100_000, 2000)
-    assert took < 60
-    began = time.perf_counter()
-    assert project_consent(node, "lung").counted == 2000
-    assert time.perf_counter() - began < 10
+    # Time of the processor, because the machine may be busy with something else.
+    began = time.process_time()
+    done = say(bare_node, *rows)
+    assert (done.new, done.here) == (100_000, 100_000)
+    assert time.process_time() - began < 40
+    with identity_of(bare_node) as identity, reading(bare_node.engine) as session:
+        opened = gate(session, "lung", at=bare_node.clock.now())
+        began = time.process_time()
+        assert len(standings(session, identity, opened)) == 100_000
+        assert time.process_time() - began < 4
 
 
 def test_nothing_is_fetched_of_whom_the_archive_names_and_nobody_admits(bare_node: Node) -> None:

@@ -7,7 +7,9 @@ from datetime import date, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.deid.conftest import ct_dataset
 
+from fairbank.deid.cleaning import subject_of
 from fairbank.harvest.consent import (
     ConsentStatus,
     LegalBasis,
@@ -94,6 +96,15 @@ def test_a_row_is_one_statement_per_project_that_it_names() -> None:
     }
     assert (line.data_use, line.form, line.row) == (("DUO:0000042",), "broad 2.1", 2)
     assert line.subject.reveal() == f"KLINIK\x1f{NUMBER}"
+
+
+@pytest.mark.parametrize("issuer", ["", "KLINIK"])
+def test_a_row_and_an_image_name_the_same_subject(issuer: str) -> None:
+    image = ct_dataset(f" {NUMBER} ")
+    image.IssuerOfPatientID = issuer
+    (line,) = read(HEAD + ROW.replace(";;given", f";{issuer};given"))
+    assert isinstance(line, ConsentLine)
+    assert line.subject.reveal() == subject_of(image)
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,12 @@ from tests.harvest.fakes import FakeArchive, FakeSource, series_of
 from fairbank.clock import FixedClock
 from fairbank.database import reading
 from fairbank.harvest.bookkeeping import Route, known_items
+from fairbank.harvest.consent import LegalBasis
+from fairbank.harvest.consent_import import ConsentImport, import_consents
+from fairbank.harvest.consent_table import Reading, read_consents
 from fairbank.harvest.header_harvest import HarvestOrder, harvest_from
+from fairbank.harvest.index import publishable
+from fairbank.harvest.legal_basis import record_basis
 from fairbank.harvest.reports import Tally
 from fairbank.harvest.sources.opening import add_source
 from fairbank.harvest.sources.protocol import SourceKind
@@ -32,7 +38,17 @@ def node(tmp_path: Path, database_url: str) -> Node:
     chosen = dataclasses.replace(
         Settings(), home=tmp_path / "home", node_database=database_url, harvest_page_items=4
     )
-    return init_node(chosen, FixedClock(), name="biobank-a")
+    made = init_node(chosen, FixedClock(), name="biobank-a")
+    say(made, *(f"PAT{number};given" for number in range(3)), day="2025-12-01")
+    return made
+
+
+def say(node: Node, *rows: str, day: str) -> ConsentImport:
+    """Import what subjects say of the project on a day."""
+    text = "patient;status\n" + "".join(f"{row}\n" for row in rows)
+    recorded = date.fromisoformat(day)
+    lines = read_consents(text, Reading(scope="lung", recorded=recorded), today=recorded)
+    return import_consents(node, lines, by="tests", page=2)
 
 
 def run(node: Node, archive: FakeArchive, **more: object) -> Tally:
@@ -75,4 +91,16 @@ def test_a_collection_is_harvested_through_its_life(node: Node) -> None:
         (1, {}),
         (11, {"deleted": 3, "moved": 1}),
     ]
-    assert remove_source(node, "archive") == 12
+    done = say(node, "PAT1;withdrawn", "PAT2;refused", day="2025-12-02")
+    assert (done.new, done.known, done.here, done.series_out) == (2, 0, 2, 8)
+    assert (say(node, "PAT1;withdrawn", day="2025-12-02").new, states(node).count("live")) == (0, 4)
+    assert publishable_here(node) == 4
+    record_basis(node, "lung", LegalBasis.CONSENT_WAIVED, note="waived", by="tests")
+    assert (run(node, archive).left_out, publishable_here(node)) == (8, 4)
+    assert remove_source(node, "archive") == 4
+
+
+def publishable_here(node: Node) -> int:
+    with reading(node.engine) as session:
+        chosen = publishable(session, "lung", at=node.clock.now())
+        return len(session.scalars(sql_select(SeriesRow.series_uid).where(chosen)).all())
