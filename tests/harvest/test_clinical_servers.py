@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from sqlalchemy import select
 from tests.harvest.fhir_fake import CANARY, FhirFake, now
 from tests.harvest.redcap_fake import TOKEN, RedcapFake
 
+from fairbank.clock import FixedClock
 from fairbank.database import reading
 from fairbank.deid.identity import IDENTITY_FILE, IdentityStore
 from fairbank.deid.pseudonyms import subject_value
@@ -67,7 +68,8 @@ def imported(node: Node, mapping: Mapping, folder: Path, *, again: bool = False)
 
 # -- REDCap ----------------------------------------------------------------------------------------------------------
 
-LONG_AGO = datetime.now(UTC) - timedelta(days=30)
+# Before and after the moment that the clock of the node shows.
+LONG_AGO, LATER = datetime(2025, 1, 1, tzinfo=UTC), datetime(2026, 6, 1, tzinfo=UTC)
 
 
 def redcap_field(name: str, kind: str = "text", *, identifier: str = "", form: str = "") -> dict[str, Any]:
@@ -169,7 +171,7 @@ def test_after_the_first_time_only_what_changed_is_asked_for(
 ) -> None:
     fake, url = redcap
     imported(node, redcap_mapping(url), tmp_path)
-    fake.put({"record_id": "002", "mrn": "", "smoking": "1"}, at=datetime.now(UTC))
+    fake.put({"record_id": "002", "mrn": "", "smoking": "1"}, at=LATER)
     report = imported(node, redcap_mapping(url), tmp_path)
     assert (report.rows, report.written.changed, report.written.removed) == (1, 1, 0)
     assert values(node, pseudonyms)["002", "smoking"] == "current"
@@ -183,7 +185,7 @@ def test_what_was_deleted_in_redcap_goes(
 ) -> None:
     fake, url = redcap
     imported(node, redcap_mapping(url, subject), tmp_path)
-    fake.delete("002", datetime.now(UTC))
+    fake.delete("002", LATER)
     report = imported(node, redcap_mapping(url, subject), tmp_path)
     assert report.written.removed == 3
     assert {number for number, _ in values(node, pseudonyms)} == {"001"}
@@ -212,7 +214,7 @@ def test_identifying_fields_of_redcap_are_refused_before_a_record_is_asked_for(
         .replace('column = "smoking"', f'column = "{field}"')
     )
     with pytest.raises(IdentifyingColumn):
-        RedcapRows(url, Sensitive(TOKEN, reference="token"), read_mapping(text))
+        RedcapRows(url, Sensitive(TOKEN, reference="token"), read_mapping(text), clock=FixedClock())
     assert [one["content"] for one in fake.asked] == ["metadata"]
 
 
@@ -220,7 +222,7 @@ def test_a_field_that_redcap_does_not_have_is_named_by_its_variable(redcap: tupl
     _, url = redcap
     text = REDCAP.replace("URL", url).replace("SUBJECT", "mrn").replace('"psa"', '"prostate"')
     with pytest.raises(BadMapping, match="psa"):
-        RedcapRows(url, Sensitive(TOKEN, reference="token"), read_mapping(text))
+        RedcapRows(url, Sensitive(TOKEN, reference="token"), read_mapping(text), clock=FixedClock())
 
 
 def test_neither_token_address_nor_answer_is_in_an_error(
@@ -233,7 +235,13 @@ def test_neither_token_address_nor_answer_is_in_an_error(
 
     def fails(of: type[HarvestError], address: str, token: str) -> None:
         with pytest.raises(of) as refused:
-            RedcapRows(address, Sensitive(token, reference="token"), redcap_mapping(address), timeout_s=5)
+            RedcapRows(
+                address,
+                Sensitive(token, reference="token"),
+                redcap_mapping(address),
+                clock=FixedClock(),
+                timeout_s=5,
+            )
         errors.append(refused.value)
 
     fails(SourceLoginRefused, url, wrong)

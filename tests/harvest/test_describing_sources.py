@@ -53,6 +53,8 @@ from fairbank.harvest.sources.protocol import (
     Source,
     SourceKind,
 )
+from fairbank.harvest.sources.stated import DATES, KEYWORDS, NUMBERS, described
+from fairbank.harvest.sources.stated import Stated as StatedSeries
 from fairbank.harvest.sources.tables import TableSource, read_table_mapping
 from fairbank.harvest.status import approve_deletions
 from fairbank.harvest.store import SeriesRow
@@ -605,6 +607,17 @@ def test_sources_are_added_with_options_and_opened_by_their_kind(
         add_source(node, "b", kind=SourceKind.BIDS, location=str(tmp_path), options={"colour": "red"})
 
 
+def test_a_value_that_dicom_does_not_allow_is_in_no_warning(recwarn: pytest.WarningsRecorder) -> None:
+    texts = sorted(KEYWORDS - NUMBERS - DATES)
+    for word in (f"{CANARY}^{CANARY}\\{CANARY}", CANARY.lower() * 9, "\x00" + CANARY, "ß²"):
+        found = described(StatedSeries("Row 2", "001", "1", "1.1", dict.fromkeys(texts, word)))
+        assert (found.facts.modality, found.sheet.sex.value) == ("unknown", "unknown")
+    for keyword in NUMBERS | DATES:
+        with pytest.raises(BadRow):
+            described(StatedSeries("Row 2", "001", "1", "1.1", {keyword: CANARY}))
+    assert [str(one.message) for one in recwarn] == []
+
+
 def test_a_rehearsal_tells_what_is_known_and_what_is_wrong_by_row(node: Node, tmp_path: Path) -> None:
     under = of_table(tmp_path)
     under.spoil()
@@ -678,3 +691,14 @@ def test_a_study_that_a_fhir_server_deletes_leaves_the_index_by_its_feed(
     with reading(node.engine) as session:
         rows = session.scalars(select(SeriesRow)).all()
         assert sorted(row.state for row in rows) == ["live", "live", "live", "tombstoned"]
+
+
+def test_what_a_source_states_of_its_de_identification_is_the_mark_that_is_judged() -> None:
+    values = {
+        "PatientIdentityRemoved": "yes",
+        "DeidentificationMethod": "site script",
+        "BurnedInAnnotation": "NO",
+    }
+    mark = described(StatedSeries("Row 2", "001", "1", "1.1", values)).mark
+    assert (mark.identity_removed, mark.methods, mark.burned_in) == ("YES", ("site script",), "NO")
+    assert described(StatedSeries("Row 3", "001", "1", "1.1", {})).mark.identity_removed == ""

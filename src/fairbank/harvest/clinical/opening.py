@@ -57,7 +57,9 @@ def open_rows(
         with suppress(ValueError):
             changed = datetime.fromisoformat(cursor)
         timeout_s = node.settings.harvest_timeout_s
-        return RedcapRows(mapping.redcap.url, token, mapping, since=changed, timeout_s=timeout_s)
+        return RedcapRows(
+            mapping.redcap.url, token, mapping, clock=node.clock, since=changed, timeout_s=timeout_s
+        )
     assert mapping.fhir is not None
     server = _server(node, mapping.fhir, mapping.source, beside)
     return FhirRows(server, mapping, identifier_system=mapping.fhir.identifier_system, since=cursor)

@@ -11,9 +11,10 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Collection, Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
+from fairbank.clock import Clock
 from fairbank.errors import MissingExtra, Sensitive
 from fairbank.harvest.clinical import mapping as maps
 from fairbank.harvest.clinical.mapping import Several, VariableRule
@@ -64,6 +65,7 @@ class RedcapRows:
         token: Sensitive[str],
         mapping: maps.Mapping,
         *,
+        clock: Clock,
         since: datetime | None = None,
         timeout_s: float = 120,
     ) -> None:
@@ -79,7 +81,7 @@ class RedcapRows:
         version = str(self._asked(self._project.export_version))
         # It is remembered with the run.
         self.version = version if _VERSION.fullmatch(version) else "unknown"
-        self.cursor = datetime.now(UTC).isoformat(timespec="seconds")
+        self.cursor = clock.now().isoformat(timespec="seconds")
         self._gone = self._deleted() if self._since else []
         self.complete = self._since is None
 

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlsplit
 
+from fairbank.clock import iso
 from fairbank.errors import Sensitive
 from fairbank.harvest.errors import SourceFailed
-from fairbank.harvest.sources.pace import Politeness
+from fairbank.harvest.sources.pace import Machine, Politeness
 from fairbank.harvest.sources.polite import PoliteClient
 
 PAGE: Final = 200
@@ -38,8 +39,10 @@ class FhirServer:
         user: str = "",
         secret: Sensitive[str] | None = None,
         manners: Politeness | None = None,
+        machine: Machine | None = None,
     ) -> None:
         self._name = name
+        self._machine = machine or Machine()
         parts = urlsplit(url)
         self._base = parts.path.rstrip("/")
         self._host = f"{parts.scheme}://{parts.netloc}"
@@ -51,6 +54,7 @@ class FhirServer:
             url,
             name=name,
             manners=manners,
+            machine=self._machine,
             headers=headers,
             auth=(user, secret.reveal()) if user and secret is not None else None,
         )
@@ -70,7 +74,7 @@ class FhirServer:
         """Return from when to ask for changes the next time: the server's time, some minutes ago."""
         self._object("/metadata", {})
         ahead = timedelta(seconds=self._client.clock_offset_s or 0)
-        return (datetime.now(UTC) + ahead - OVERLAP).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return iso(self._machine.clock.now() + ahead - OVERLAP)
 
     def search(self, kind: str, params: Mapping[str, str]) -> Iterator[Resource]:
         """Yield the resources that a search finds, with those that it includes.

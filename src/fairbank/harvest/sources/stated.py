@@ -16,6 +16,7 @@ from typing import Final, NoReturn
 from pydicom.dataset import Dataset
 
 from fairbank import __version__
+from fairbank.clock import SystemClock
 from fairbank.deid.facts import Recorder
 from fairbank.deid.part10 import quiet_pydicom
 from fairbank.deid.pseudonyms import subject_value
@@ -73,11 +74,12 @@ def described(stated: Stated) -> SeriesDescription:
     dataset = Dataset()
     # The ids are put in at the end: they need not have the form of DICOM.
     dataset.PatientID = dataset.StudyInstanceUID = dataset.SeriesInstanceUID = dataset.SOPInstanceUID = "1"
-    for keyword, text in stated.values.items():
-        if text.strip():
-            setattr(dataset, keyword, _value(stated, keyword, text.strip()))
-    recorder = Recorder(agent="harvest", at=datetime.now(UTC), tool=f"fairbank {__version__}")
+    recorder = Recorder(agent="harvest", at=SystemClock().now(), tool=f"fairbank {__version__}")
+    # Its warnings would quote the values.
     with quiet_pydicom():
+        for keyword, text in stated.values.items():
+            if text.strip():
+                setattr(dataset, keyword, _value(stated, keyword, text.strip()))
         found = describe_datasets([dataset], recorder=recorder, expected_instances=stated.instances)
     images = 0 if stated.instances is None else stated.instances
     return replace(

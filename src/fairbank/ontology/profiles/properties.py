@@ -80,7 +80,7 @@ STUDIES: Final = row(
 HEALTH: Final = (
     row(_H + "hdab", "hdab", CURATOR, AGENT, most=1),
     row(_H + "healthCategory", "health_category", CONSTANT, LINK),
-    row(_H + "hasStructuredData", "structured_data", COMPUTED, typed(terms.XSD + "boolean"), most=1),
+    row(_H + "hasStructuredData", "no_structured_data", CONSTANT, typed(terms.XSD + "boolean"), most=1),
 )
 # Recommended by HealthDCAT-AP, and by EUCAIM after it.
 ABOUT_HEALTH: Final = (

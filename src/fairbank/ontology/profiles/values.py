@@ -311,8 +311,8 @@ VALUES: Final[dict[str, ValueFunction]] = {
     "theme": _constant(Iri(ns.HEALTH_THEME)),
     "legislation": _constant(Iri(ns.EHDS)),
     "health_category": _constant(Iri(ns.EINS)),
-    # Beside its images a dataset is structured data exactly where it has clinical variables.
-    "structured_data": lambda facts, subject: _yes_or_no(bool(facts.record.variables)),
+    # To say that there is would ask for each variable as a column of a table (csvw), which a record does not describe.
+    "no_structured_data": _constant(Literal("false", terms.XSD + "boolean")),
     "dicom_standard": _constant(Iri(ns.DICOM_STANDARD)),
     "dicom_media_type": _constant(Literal("application/dicom")),
 }  # fmt: skip
