@@ -15,7 +15,7 @@ import pytest
 from fairbank.clock import FixedClock
 from fairbank.errors import Sensitive
 from fairbank.harvest.sources.pace import Machine
-from fairbank.harvest.sources.xnat import SubjectName, XnatSource
+from fairbank.harvest.sources.xnat import Marks, SubjectName, XnatSource
 from fairbank.harvest.xnat_standin.about import NAME, Script
 from fairbank.harvest.xnat_standin.app import create_app
 from fairbank.harvest.xnat_standin.faults import Faults
@@ -63,12 +63,13 @@ class Xnat:
         user: User = READER,
         requests_per_s: float = 1000,
         subject: SubjectName = SubjectName.PATIENT_ID,
+        marks: Marks = Marks.ITEM,
     ) -> XnatSource:
         """Serve the archive, and return a source that reads it as a user."""
         app = create_app(self.root, recheck_s=0, site=self.site, faults=faults)
         self.app = app
         self.url = self._open.enter_context(self._serve(app))
-        return self.again(user=user, requests_per_s=requests_per_s, subject=subject)
+        return self.again(user=user, requests_per_s=requests_per_s, subject=subject, marks=marks)
 
     def serving(self, app: object) -> AbstractContextManager[str]:
         """Serve another application."""
@@ -81,6 +82,7 @@ class Xnat:
         user: User = READER,
         requests_per_s: float = 1000,
         subject: SubjectName = SubjectName.PATIENT_ID,
+        marks: Marks = Marks.ITEM,
     ) -> XnatSource:
         """Return another source that reads the archive which is served."""
         source = XnatSource(
@@ -90,6 +92,7 @@ class Xnat:
             name="archive",
             requests_per_s=requests_per_s,
             subject=subject,
+            marks=marks,
             machine=self.time.machine(),
         )
         self._open.callback(source.close)

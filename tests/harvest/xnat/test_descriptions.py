@@ -26,7 +26,7 @@ from fairbank.harvest.errors import (
     UnreadableHeader,
 )
 from fairbank.harvest.sources.protocol import Item
-from fairbank.harvest.sources.xnat import SubjectName, XnatSource, subject_name
+from fairbank.harvest.sources.xnat import Marks, SubjectName, XnatSource, option_of
 from fairbank.harvest.sources.xnat_items import form_answers
 from fairbank.harvest.xnat_standin.about import Script
 from fairbank.harvest.xnat_standin.faults import Fault, Faults, Trouble
@@ -117,7 +117,59 @@ def test_a_subject_can_be_named_by_its_label(xnat: Any) -> None:
 
 def test_another_name_for_a_subject_is_refused() -> None:
     with pytest.raises(BadDefinition, match="patient-id, label"):
-        subject_name("hospital")
+        option_of(SubjectName, "subject", "hospital")
+
+
+def _mark_first(root: Path, **elements: str) -> str:
+    path = root / "LIVER" / "in0" / "0.dcm"
+    dataset = pydicom.dcmread(path)
+    for keyword, value in elements.items():
+        setattr(dataset, keyword, value)
+    dataset.save_as(path)
+    return str(dataset.SeriesInstanceUID)
+
+
+def test_an_item_shows_what_still_names_somebody_and_nothing_of_how_it_was_removed(xnat: Any) -> None:
+    uid = _mark_first(
+        xnat.root,
+        PatientIdentityRemoved="YES",
+        OperatorsName="Doe",
+        PatientBirthDate="19010203",
+        InstitutionName="",
+    )
+    mark = _described(xnat.source(), "LIVER")[uid].mark
+    assert (mark.identity_removed, mark.methods, mark.burned_in) == ("", (), "")
+    assert set(mark.identifying) == {"OperatorsName", "PatientBirthDate"}
+
+
+def test_the_first_header_says_how_a_series_was_de_identified_if_it_is_asked(xnat: Any) -> None:
+    uid = _mark_first(
+        xnat.root, PatientIdentityRemoved="NO", DeidentificationMethod="by hand", BurnedInAnnotation="NO"
+    )
+    source = xnat.source(marks=Marks.HEADER)
+    items = source.snapshot("LIVER").items
+    xnat.asked()
+    marks = {
+        each.description.series_uid.reveal(): each.description.mark
+        for each in source.describe("LIVER", items)
+    }
+    assert (marks[uid].identity_removed, marks[uid].methods, marks[uid].burned_in) == (
+        "NO",
+        ("by hand",),
+        "NO",
+    )
+    said = {
+        str(each.SeriesInstanceUID): str(each.get("PatientIdentityRemoved", ""))
+        for each in xnat.headers("LIVER")
+    }
+    assert {uid: mark.identity_removed for uid, mark in marks.items()} == said
+    assert set(said.values()) == {"NO", "YES"}
+    assert xnat.asked().count("/data/services/dicomdump") == len(items)
+
+
+def test_an_archive_that_shows_no_headers_leaves_the_question_open(xnat: Any) -> None:
+    source = xnat.source(marks=Marks.HEADER, faults=Faults(Fault(Trouble.FORBIDDEN, where="dicomdump")))
+    assert {each.mark.identity_removed for each in _described(source, "LIVER").values()} == {""}
 
 
 def test_a_session_that_went_meanwhile_is_an_error_of_its_items_only(xnat: Any) -> None:

@@ -19,7 +19,7 @@ from fairbank.harvest.sources.folder import FolderSource
 from fairbank.harvest.sources.pace import Politeness
 from fairbank.harvest.sources.protocol import Source, SourceKind
 from fairbank.harvest.sources.secret_files import read_secret
-from fairbank.harvest.sources.xnat import SubjectName, XnatSource, subject_name
+from fairbank.harvest.sources.xnat import Marks, SubjectName, XnatSource, option_of
 from fairbank.harvest.store import SourceRow
 from fairbank.release.node import Node
 from fairbank.settings import Settings
@@ -74,7 +74,8 @@ def _xnat(place: Place) -> Source:
         name=place.name,
         timeout_s=place.settings.harvest_timeout_s,
         requests_per_s=place.settings.harvest_requests_per_s,
-        subject=subject_name(place.options.get("subject", SubjectName.PATIENT_ID.value)),
+        subject=option_of(SubjectName, "subject", place.options.get("subject", SubjectName.PATIENT_ID.value)),
+        marks=option_of(Marks, "marks", place.options.get("marks", Marks.ITEM.value)),
     )
 
 

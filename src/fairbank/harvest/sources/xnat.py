@@ -20,13 +20,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 import httpx
 
 from fairbank import __version__
 from fairbank.deid.facts import Recorder
+from fairbank.deid.part10 import quiet_pydicom
 from fairbank.errors import Sensitive
 from fairbank.harvest.described import SeriesDescription, describe_datasets
 from fairbank.harvest.errors import (
@@ -52,11 +53,13 @@ from fairbank.harvest.sources.protocol import (
 )
 from fairbank.harvest.sources.xnat_items import (
     IMAGE_RESOURCES,
+    MARKS,
     ScanItem,
     SessionItem,
     children,
     custom_variables,
     form_answers,
+    header_marks,
     session_item,
     sex_of,
 )
@@ -90,18 +93,33 @@ class SubjectName(StrEnum):
     LABEL = "label"
 
 
-def subject_name(word: str) -> SubjectName:
-    """Return what a word of the settings means.
+class Marks(StrEnum):
+    """Where it is looked up how a series was de-identified.
+
+    Attributes:
+        ITEM: nowhere else than in the item, which does not tell: a curator has to trust the archive.
+        HEADER: in the header of the first image of each series, which costs one more request per changed series.
+    """
+
+    ITEM = "item"
+    HEADER = "header"
+
+
+_Option = TypeVar("_Option", SubjectName, Marks)
+
+
+def option_of(kind: type[_Option], name: str, word: str) -> _Option:
+    """Return what a word means as an option of the source.
 
     Raises:
-        BadDefinition: if it is none of them.
+        BadDefinition: if it is none of the option's words.
     """
     try:
-        return SubjectName(word)
+        return kind(word)
     except ValueError as err:
         raise BadDefinition(
-            f"The option 'subject' cannot be {word[:80]!r}.",
-            why=f"It is one of: {', '.join(SubjectName)}.",
+            f"The option {name!r} cannot be {word[:80]!r}.",
+            why=f"It is one of: {', '.join(kind)}.",
             todo="Add the source again with one of these.",
         ) from err
 
@@ -127,6 +145,7 @@ class XnatSource:
         user: name of the user, or the alias of a token.
         password: the user's password, or the secret of the token.
         subject: what names a subject.
+        marks: where it is looked up how a series was de-identified.
         machine: time and chance; tests give their own.
     """
 
@@ -151,12 +170,14 @@ class XnatSource:
         timeout_s: float = 120,
         requests_per_s: float = 20,
         subject: SubjectName = SubjectName.PATIENT_ID,
+        marks: Marks = Marks.ITEM,
         transport: httpx.BaseTransport | None = None,
         machine: Machine | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._name = name
         self._subject = subject
+        self._marks = marks
         self._machine = machine or Machine(sleep=sleep)
         manners = Politeness(requests_per_s=requests_per_s, timeout_s=timeout_s)
         self._session = XnatSession(
@@ -336,16 +357,34 @@ class XnatSource:
         scan.header.PatientID = self._subject_of(session.patient_id, known.label)
         if known.sex:
             scan.header.PatientSex = known.sex
+        if self._marks is Marks.HEADER:
+            self._add_marks(container, session, item, scan)
         files = item.files or sum(scan.files.values())
         recorder = Recorder("harvest", self._machine.clock.now(), f"fairbank {__version__}")
         described = describe_datasets([scan.header], recorder=recorder, expected_instances=files or None)
         return replace(
             described,
             facts=replace(described.facts, instances=files, frames=max(scan.frames or 0, files)),
+            mark=replace(described.mark, identifying=scan.identifying),
             archive_quality=scan.quality,
             archive_validation=scan.validation,
             shared=session.owner != container,
         )
+
+    def _add_marks(self, container: str, session: SessionItem, item: Item, scan: ScanItem) -> None:
+        """Add to a scan's header what the first of its images says of its de-identification, if the archive tells."""
+        below = (container, session.subject, *item.local_id.split("/")[:2])
+        src = "/archive/projects/{}/subjects/{}/experiments/{}/scans/{}".format(*below)
+        fields = "".join(f"&field={tag[1:5]}{tag[6:10]}" for tag in MARKS)
+        # Written out, because one name stands in it several times.
+        path = f"/data/services/dicomdump?src={quote(src, safe='')}{fields}&format=json"
+        try:
+            found = self._session.ask(path, {}, lambda answer: header_marks(_json(answer)))
+        except (NotInSource, SourceForbidden, SourceFailed):
+            return
+        with quiet_pydicom():
+            for keyword, text in found.items():
+                setattr(scan.header, keyword, text)
 
     def _subject_of(self, patient_id: str, label: str) -> str:
         return label if self._subject is SubjectName.LABEL else patient_id

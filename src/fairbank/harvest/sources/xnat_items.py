@@ -48,6 +48,19 @@ _NUMBERS: Final = {
 }
 _WHOLE: Final = {"parameters/fov/x": "Columns", "parameters/fov/y": "Rows"}
 _SPACING: Final = ("parameters/voxelRes/y", "parameters/voxelRes/x")
+# Looked at for whether something stands there; what it is, is never read.
+_IDENTIFYING: Final = {
+    "dcmPatientBirthDate": "PatientBirthDate",
+    "dcmAccessionNumber": "AccessionNumber",
+    "operator": "OperatorsName",
+    "acquisition_site": "InstitutionName",
+}
+# The elements by which a header says how it was de-identified, as `dicomdump` is asked for them.
+MARKS: Final = {
+    "(0012,0062)": "PatientIdentityRemoved",
+    "(0012,0063)": "DeidentificationMethod",
+    "(0028,0301)": "BurnedInAnnotation",
+}
 _SEXES: Final = {"male": "M", "female": "F", "m": "M", "f": "F", "other": "O"}
 _QUALITIES: Final = frozenset({"usable", "questionable", "unusable"})
 _VALIDATIONS: Final = {
@@ -70,6 +83,7 @@ class ScanItem:
         validation: passed, passed-with-warnings, failed, in-progress or `other`; None where nobody validated it.
         files: image files by the label of their resource.
         stamps: when each was last written, as far as the item tells; opaque.
+        identifying: keywords of elements that name a person or a place and still hold a value in the item.
     """
 
     id: str = field(repr=False)
@@ -79,6 +93,7 @@ class ScanItem:
     validation: str | None
     files: Mapping[str, int] = field(repr=False)
     stamps: str = field(repr=False)
+    identifying: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +164,20 @@ def form_answers(answer: Any) -> dict[str, str]:
     return found
 
 
+def header_marks(answer: Any) -> dict[str, str]:
+    """Return what the rows of a header's dump say of its de-identification, by keyword; other elements are not read.
+
+    Raises:
+        ValueError, KeyError, TypeError: if it is no such table.
+    """
+    found = {}
+    for row in answer["ResultSet"]["Result"]:
+        keyword = MARKS.get(_text(row, "tag1"))
+        if keyword is not None and not _text(row, "tag2") and (value := _text(row, "value")):
+            found[keyword] = value
+    return found
+
+
 def sex_of(word: str) -> str:
     """Return the DICOM code of XNAT's word for a sex, empty if it says nothing.
 
@@ -170,6 +199,9 @@ def _scan(item: Any, session: dict[str, Any], of_session: str | None) -> ScanIte
         quality=(quality if quality in _QUALITIES else OTHER) if quality else None,
         validation=_validation(item) or of_session,
         files={str(each["label"]): _whole(each.get("file_count")) or 0 for each in images},
+        identifying=tuple(
+            keyword for path, keyword in _IDENTIFYING.items() if _text(session, path) or _text(fields, path)
+        ),
         stamps="\n".join(
             [
                 str(item.get("meta", {}).get("start_date", "")),

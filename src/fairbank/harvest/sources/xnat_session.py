@@ -60,7 +60,8 @@ class XnatSession:
             except (IndexError, AttributeError) as err:
                 raise ValueError("not of the form that was asked for") from err
 
-        found: T = self._inside(lambda: self._client.request("GET", path, params=query, read=guarded))
+        # An empty query would take away the one that a path already has.
+        found: T = self._inside(lambda: self._client.request("GET", path, params=query or None, read=guarded))
         return found
 
     def get(self, path: str, query: dict[str, str] | None = None) -> Answer:
