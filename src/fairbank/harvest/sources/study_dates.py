@@ -1,4 +1,4 @@
-"""Listing all of an archive that caps what a question returns: by windows of study dates, halved while full.
+"""Listing all of an archive that caps what a question returns: by windows of study dates, divided while full.
 
 Servers cap what one question returns, say so or not, and may ignore an offset. A question about fewer days has fewer
 answers; what cannot be proven to be all is said not to be.
@@ -6,9 +6,9 @@ answers; what cannot be proven to be all is said not to be.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Generic, Protocol, TypeVar
 
 # No archive holds images of other years; a study dated otherwise is found by the question without a date.
@@ -46,12 +46,18 @@ class Window:
         """Tell whether a study date lies in it."""
         return self.first.strftime(_FORMAT) <= study_date <= self.last.strftime(_FORMAT)
 
-    def halves(self) -> tuple[Window, Window] | None:
-        """Return its two halves, None for a single day."""
+    def divided(self, study_dates: Iterable[str]) -> tuple[Window, Window] | None:
+        """Return two parts of it, None for a single day.
+
+        Args:
+            study_dates: of what the archive gave of it; as far as these tell, either part holds half.
+        """
         if self.first == self.last:
             return None
-        middle = self.first + (self.last - self.first) // 2
-        return Window(self.first, middle), Window(middle + timedelta(days=1), self.last)
+        days = sorted(day for text in study_dates if (day := _day(text)) and self.first <= day <= self.last)
+        middle = days[len(days) // 2] if days else self.first + (self.last - self.first) // 2
+        second = max(middle, self.first + timedelta(days=1))
+        return Window(self.first, second - timedelta(days=1)), Window(second, self.last)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,19 +110,21 @@ def list_all(ask: Ask[R], *, all_dated: bool = False) -> Listing[R]:
 def _by_windows(asked: _Asked[R], rows: dict[str, R]) -> bool:
     """Add what the windows hold, and tell whether each of them gave all."""
     whole = True
-    windows = [Window(FIRST_DAY, LAST_DAY)]
+    # The days of what has come already tell where to divide.
+    windows = list(Window(FIRST_DAY, LAST_DAY).divided(row.study_date for row in rows.values()) or ())
     while windows:
         window = windows.pop()
         answer = asked.about(window)
         rows.update(answer.rows)
         if not asked.is_suspect(answer):
             continue
-        halves = window.halves()
-        if halves is None or any(not window.holds(row.study_date) for row in answer.rows.values()):
+        dates = [row.study_date for row in answer.rows.values()]
+        parts = window.divided(dates)
+        if parts is None or not all(map(window.holds, dates)):
             # A day that is too full; or a server that does not look at the date, where asking on would never end.
             whole = False
             continue
-        windows += halves
+        windows += parts
     return whole
 
 
@@ -129,6 +137,13 @@ def _undated(asked: _Asked[R], rows: dict[str, R]) -> bool:
     rows.update(answer.rows)
     understood = bool(answer.rows) and not any(row.study_date for row in answer.rows.values())
     return understood and not asked.is_suspect(answer)
+
+
+def _day(text: str) -> date | None:
+    try:
+        return datetime.strptime(text, _FORMAT).date()
+    except ValueError:
+        return None
 
 
 class _Asked(Generic[R]):
