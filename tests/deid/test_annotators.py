@@ -11,6 +11,7 @@ from tests.deid.conftest import MemoryInstance, as_file
 from tests.deid.test_annotations import segment, segmentation, structure_set
 
 from fairbank.database import reading
+from fairbank.deid.admitted import EVERYBODY
 from fairbank.deid.annotations import Annotations, annotations_of
 from fairbank.deid.annotators import (
     KnownAs,
@@ -120,7 +121,13 @@ def test_names_become_digests_and_references_pseudonyms_whatever_the_profile(
     source.ReferencedFrameOfReferenceSequence = [frame]
     outcome = next(
         iter(
-            deidentify([MemoryInstance(as_file(source))], Order("lung", profile), site=site, agent="curator")
+            deidentify(
+                [MemoryInstance(as_file(source))],
+                Order("lung", profile),
+                site=site,
+                agent="curator",
+                admitted=EVERYBODY,
+            )
         )
     )
     assert outcome.path is not None, outcome.reason

@@ -78,18 +78,11 @@ def import_(
 
 
 def _row(view: SeriesView, *, whole: bool) -> dict[str, object]:
+    from fairbank.harvest.judging import as_kept
+
     row = _head(view) | {"affected": [aspect.value for aspect in view.affected]}
     if whole:
-        row["quality"] = {
-            aspect.value: {
-                "assessed": known.assessment.assessed,
-                "affected": known.assessment.affected,
-                "how_known": known.assessment.how_known,
-                "details": known.assessment.details,
-                "since": known.at,
-            }
-            for aspect, known in view.known.items()
-        }
+        row["quality"] = {aspect.value: as_kept(known) for aspect, known in view.known.items()}
     return row
 
 

@@ -97,6 +97,18 @@ def _kept(known: Mapping[str, Any] | None) -> Known:
     return Known(assessment, str(known.get("at", "")))
 
 
+def as_kept(known: Known) -> dict[str, Any]:
+    """Return what is known of an aspect in the form that the index keeps."""
+    of = known.assessment
+    return {
+        "assessed": of.assessed,
+        "affected": of.affected,
+        "how_known": of.how_known.value if of.how_known else None,
+        "details": list(of.details),
+        "at": known.at,
+    }
+
+
 def _words(session: Session, project: str) -> dict[str, dict[Aspect, Known]]:
     """Return what people said of each series; where they disagree, one who saw something outweighs who did not."""
     said: dict[tuple[str, Aspect], list[QualityWordRow]] = {}
