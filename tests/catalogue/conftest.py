@@ -17,14 +17,14 @@ from sqlalchemy.orm import Session
 from starlette.responses import JSONResponse
 from starlette.testclient import TestClient
 
-from fairbank import events
+from fairbank import audit, events
 from fairbank.catalogue import accounts, nodes, query_pool, records, routes, uploads
 from fairbank.catalogue.accounts import AccountKey, Role
 from fairbank.catalogue.context import Hub, init_hub
 from fairbank.catalogue.projector import Projector
 from fairbank.catalogue.route_parts import join
 from fairbank.clock import FixedClock, iso
-from fairbank.database import writing
+from fairbank.database import reading, writing
 from fairbank.errors import FairbankError
 from fairbank.http_signatures import signature_headers
 from fairbank.ontology.counts import Count
@@ -499,6 +499,22 @@ def shared_hub(shared_homes: Callable[[], tuple[Path, str]]) -> Iterator[Callabl
             hub = opened.enter_context(opened_hub(small_settings(*shared_homes()), clock))
             client = opened.enter_context(opened_client(hub, Everything()))
             projector = opened.enter_context(opened_projector(hub)) if view else None
-            return SharedHub(hub, client, publisher(hub, client, projector))
+            publish, filled = publisher(hub, client, projector), [_changes(hub)]
+
+            def fill(*datasets: str, **changes: object) -> TestNode:
+                sender = publish(*datasets, **changes)
+                filled.append(_changes(hub))
+                return sender
+
+            def check() -> None:
+                assert _changes(hub) == filled[-1], "a test has changed a hub that it shares with others"
+
+            opened.callback(check)
+            return SharedHub(hub, client, fill)
 
         yield make
+
+
+def _changes(hub: Hub) -> int:
+    with reading(hub.engine) as session:
+        return audit.head(session, audit.HubAudit).seq
