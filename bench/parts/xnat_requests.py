@@ -46,7 +46,7 @@ class Requests:
 
 
 def requests_per_session(
-    *, subjects: int = 10, sessions: int = 2, scans: int = 6, files: int = 2
+    *, subjects: int = 30, sessions: int = 2, scans: int = 6, files: int = 2
 ) -> Requests:
     """Count the requests of naive iteration with pyxnat and of our snapshot and description, on the same archive."""
     with tempfile.TemporaryDirectory() as folder:

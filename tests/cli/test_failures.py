@@ -214,6 +214,7 @@ def incoming(tmp_path: Path) -> Path:
 
 def test_files_that_are_no_dicom_or_cut_off_are_counted_and_held(fairbank: Run, incoming: Path) -> None:
     fairbank("node", "init", "--name", "alpha").ok()
+    fairbank("node", "consent", "basis", "thorax", "anonymous-data", "--note", "test images").ok()
     ran = fairbank("deid", "run", incoming, "--project", "thorax", "--format", "json")
     assert ran.code == 1 and "Traceback" not in ran.err
     counted = json.loads(ran.out)
@@ -230,6 +231,7 @@ def test_files_that_are_no_dicom_or_cut_off_are_counted_and_held(fairbank: Run, 
 
 def test_what_is_held_is_listed_under_neutral_names(fairbank: Run, incoming: Path) -> None:
     fairbank("node", "init", "--name", "alpha").ok()
+    fairbank("node", "consent", "basis", "thorax", "anonymous-data", "--note", "test images").ok()
     fairbank("deid", "run", incoming, "--project", "thorax")
     rows = json.loads(fairbank("deid", "quarantine", "thorax", "--format", "json").ok().out)
     assert rows and all(row["reason"] and row["name"].startswith("q-") for row in rows)
@@ -238,6 +240,7 @@ def test_what_is_held_is_listed_under_neutral_names(fairbank: Run, incoming: Pat
 
 def test_a_second_run_over_the_same_files_is_no_other(fairbank: Run, incoming: Path) -> None:
     fairbank("node", "init", "--name", "alpha").ok()
+    fairbank("node", "consent", "basis", "thorax", "anonymous-data", "--note", "test images").ok()
     fairbank("deid", "run", incoming, "--project", "thorax")
     again = fairbank("deid", "run", incoming, "--project", "thorax", "--format", "json")
     assert json.loads(again.out)["files notneeded"] >= 1

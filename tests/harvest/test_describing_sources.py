@@ -38,7 +38,7 @@ from fairbank.harvest.errors import (
     SourceLoginRefused,
 )
 from fairbank.harvest.header_harvest import HarvestOrder, harvest_from
-from fairbank.harvest.records import preview
+from fairbank.harvest.publishing import preview
 from fairbank.harvest.rehearsal import rehearse
 from fairbank.harvest.sources.bids import BidsSource
 from fairbank.harvest.sources.fhir import FhirSource

@@ -21,7 +21,8 @@ from fairbank.harvest.datasets import Description, define_dataset
 from fairbank.harvest.errors import BadQualityFile
 from fairbank.harvest.index import forget_in_index, index_store
 from fairbank.harvest.quality_words import import_quality
-from fairbank.harvest.records import build, preview
+from fairbank.harvest.publishing import preview
+from fairbank.harvest.records import build
 from fairbank.harvest.runs import PullOrder, pull
 from fairbank.harvest.series_view import series_of
 from fairbank.harvest.sources.opening import add_source

@@ -14,6 +14,9 @@ CLIENTS = {
     "requests",
     "urllib.request",
     "urllib3",
+    "requests",
+    "redcap",
+    "pynetdicom",
     "http.client",
     "aiohttp",
     "ftplib",
@@ -21,7 +24,23 @@ CLIENTS = {
     "xmlrpc",
 }
 # The connection to the hub, and the archives, which are read.
-MAY_DIAL = {"release/hub_client.py", "harvest/sources/xnat.py"}
+MAY_DIAL = {
+    "release/hub_client.py",
+    "harvest/clinical/redcap_rows.py",
+    *(
+        f"harvest/sources/{name}.py"
+        for name in (
+            "dicomweb",
+            "dimse",
+            "dimse_contexts",
+            "dimse_gate",
+            "dimse_peer",
+            "orthanc",
+            "polite",
+            "xnat",
+        )
+    ),
+}
 
 
 def node_modules() -> list[Path]:

@@ -50,7 +50,7 @@ _NOT_COUNTED: Final = frozenset(
     [
         *("id", "project", "state", "source", "held", "gone", "run", "seen"),
         *("directory", "stat_token", "content_digest"),
-        *("manufacturer_raw", "slice_thickness_mm", "spacing_mm", "rows", "columns", "frames"),
+        *("manufacturer_raw", "slice_thickness_mm", "spacing_mm", "rows", "columns", "frames", "acquisition"),
     ]
 )
 _SAID: Final = tuple(

@@ -1,7 +1,7 @@
 """Reading many files at once: in processes of its own, because decoding headers is work for a processor.
 
-Threads would wait for each other's lock on the interpreter, and pydicom's warnings, which quote what they complain about,
-can be kept quiet for a whole process only.
+Threads would wait for each other's lock on the interpreter, and pydicom's warnings, which quote what they complain
+about, can be kept quiet for a whole process only.
 """
 
 from __future__ import annotations
