@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from sqlalchemy import event
 from sqlalchemy import select as sql_select
 from tests.harvest.fakes import (
     EPOCH,
@@ -507,6 +509,41 @@ def test_a_pull_makes_tombstones_like_a_harvest(node: Node) -> None:
     archive.private.clear()
     archive.asked.clear()
     assert (tally(again()).returned, archive.asked.get("fetch")) == (11, None)
+
+
+# Cost.
+
+
+def test_no_statement_of_a_page_walks_through_a_whole_table(node: Node) -> None:
+    seen: dict[str, Any] = {}
+
+    def note(connection: Any, cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        first = parameters[0] if isinstance(parameters, list) else parameters
+        seen.setdefault(statement, first)
+
+    archive = filled("LUNG", 40)
+    archive.put("HEART", "t0", series_of(100))
+    event.listen(node.engine, "before_cursor_execute", note)
+    run(node, archive, "HEART")
+    run(node, archive)
+    archive.change("LUNG", "s004", uid="1.2.3.99")
+    archive.put("HEART", "s001", archive.remove("LUNG", "s001"))
+    for _ in range(2):
+        run(node, archive)
+        run(node, archive, "HEART")
+    archive.hidden.add("LUNG")
+    run(node, archive)
+    run(node, archive)
+    archive.hidden.clear()
+    run(node, archive)
+    event.remove(node.engine, "before_cursor_execute", note)
+    of_many = [one for one in seen if "harvest_series" in one and " IN (" in one and "SELECT" not in one[10:]]
+    with node.engine.connect() as connection:
+        for statement in of_many:
+            plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", seen[statement]).all()
+            told = " ".join(str(row[3]) for row in plan)
+            assert "project=? AND series_uid=?" in told, statement
+    assert len(of_many) >= 3
 
 
 # Sources.

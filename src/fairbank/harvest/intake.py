@@ -310,17 +310,15 @@ def _present(session: Session, route: Route, uids: Sequence[str]) -> _Present:
     here: set[str] = set()
     live: dict[str, tuple[str, str]] = {}
     for part in parts(uids):
-        query = select(
-            SERIES.c.series_uid, SERIES.c.source, SERIES.c.directory, SERIES.c.content_digest
-        ).where(
-            SERIES.c.project == route.project,
-            SERIES.c.series_uid.in_(part),
-            SERIES.c.state == State.LIVE.value,
+        columns = (SERIES.c.series_uid, SERIES.c.state, SERIES.c.source, SERIES.c.directory)
+        # Asked for the state too, a database would rather walk through all live series of the project.
+        query = select(*columns, SERIES.c.content_digest).where(
+            SERIES.c.project == route.project, SERIES.c.series_uid.in_(part)
         )
-        for uid, source, directory, digest in session.execute(query):
-            if directory:
+        for uid, state, source, directory, digest in session.execute(query):
+            if state == State.LIVE and directory:
                 here.add(uid)
-            else:
+            elif state == State.LIVE:
                 live[uid] = (source, digest)
     return _Present(frozenset(here), live)
 

@@ -116,15 +116,18 @@ def come_back(session: Session, route: Route, returned: Sequence[Known]) -> None
         gone=None,
     )
     for part in parts(each.local_id for each in returned if each.reason is GoneReason.ACCESS_LOST):
+        uids = session.scalars(
+            select(ITEMS.c.series_uid).where(
+                route.of_items, ITEMS.c.local_id.in_(part), ITEMS.c.series_uid.is_not(None)
+            )
+        ).all()
         session.execute(
             update(SERIES)
             .where(
                 *_described(route),
-                SERIES.c.state == State.MISSING.value,
+                # Only missing series have this reason; asked for the state, all of them would be walked through.
                 SERIES.c.gone == GoneReason.ACCESS_LOST.value,
-                SERIES.c.series_uid.in_(
-                    select(ITEMS.c.series_uid).where(route.of_items, ITEMS.c.local_id.in_(part))
-                ),
+                SERIES.c.series_uid.in_(uids),
             )
             .values(state=State.LIVE.value, gone=None)
         )
