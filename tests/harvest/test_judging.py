@@ -20,8 +20,8 @@ from fairbank.harvest.counting import Facts, assessed_key, subjects_key
 from fairbank.harvest.datasets import Description, define_dataset
 from fairbank.harvest.errors import BadQualityFile
 from fairbank.harvest.index import forget_in_index, index_store
-from fairbank.harvest.quality_words import import_quality
 from fairbank.harvest.publishing import preview
+from fairbank.harvest.quality_words import import_quality
 from fairbank.harvest.records import build
 from fairbank.harvest.runs import PullOrder, pull
 from fairbank.harvest.series_view import series_of

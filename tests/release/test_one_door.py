@@ -14,7 +14,6 @@ CLIENTS = {
     "requests",
     "urllib.request",
     "urllib3",
-    "requests",
     "redcap",
     "pynetdicom",
     "http.client",

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from pydicom.datadict import dictionary_VR
+
 from fairbank.deid.annotations import Annotations
 from fairbank.deid.facts import KernelClass, kernel_class
 from fairbank.harvest.aspects import Aspect, Assessment
@@ -24,6 +26,11 @@ from fairbank.ontology.vocabulary import (
 
 _MOST_VALUES = 8
 _LONGEST_VALUE = 64
+
+# Value representations of numbers, DICOM PS3.5, table 6.2-1.
+_NUMBERS = frozenset(
+    keyword for keyword in ACQUISITION if dictionary_VR(keyword) in ("DS", "FD", "FL", "IS", "SS", "UL", "US")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,10 +121,23 @@ def describe(headers: Sequence[InstanceHeader], known: Known = NOTHING_KNOWN) ->
 def _acquisition(headers: Sequence[InstanceHeader]) -> dict[str, list[str]]:
     found = {}
     for keyword in (*ACQUISITION, "TransferSyntaxUID"):
-        values = sorted({header.said.get(keyword, "") for header in headers} - {""})
+        said = {header.said.get(keyword, "") for header in headers} - {""}
+        values = sorted({_number_as_text(each) for each in said} if keyword in _NUMBERS else said)
         if values:
             found[keyword] = [value[:_LONGEST_VALUE] for value in values[:_MOST_VALUES]]
     return found
+
+
+def _number_as_text(said: str) -> str:
+    r"""Return numbers as they are written once, since files and archives write them in different ways.
+
+    >>> _number_as_text(r"1.250\120.0"), _number_as_text("n/a")
+    ('1.25\\120', 'n/a')
+    """
+    try:
+        return "\\".join(f"{float(part):.10g}" for part in said.split("\\"))
+    except ValueError:
+        return said
 
 
 def _field_strength(headers: Sequence[InstanceHeader]) -> str:
