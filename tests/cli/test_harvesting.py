@@ -54,7 +54,7 @@ def test_the_status_tells_how_each_container_stands(node: Run, archive: Path) ->
     (archive / "LUNG" / "07.dcm").unlink()
     node("harvest", "run", *TARGET).ok()
     (found,) = json.loads(node("harvest", "status", "--format", "json").ok().out)
-    assert (found["live"], found["missing"], found["held"], found["way"]) == (29, 1, 0, "harvest")
+    assert (found["live"], found["missing"], found["deletions held"], found["way"]) == (29, 1, 0, "harvest")
     node("harvest", "run", *TARGET).ok()
     (found,) = json.loads(node("harvest", "status", "--format", "json").ok().out)
     assert (found["missing"], found["gone"]) == (0, {"deleted": 1})

@@ -167,7 +167,7 @@ def test_a_job_on_a_dataset_that_was_withdrawn_is_refused_under_an_old_visa(fed)
     iri = visa.payload["datasets"][0]["iri"]
     said = {
         **dict.fromkeys(("digest", "title", "description", "publisher", "search_text"), "x"),
-        **{key: [] for key in ("keywords", "data_use", "quality", "conditions")},
+        **{key: [] for key in ("keywords", "data_use", "quality", "conditions", "variables")},
         "holdings": {},
         **dict.fromkeys(("created", "first_published", "published"), fed.clock.now()),
     }

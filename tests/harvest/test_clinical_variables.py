@@ -24,10 +24,15 @@ from fairbank.harvest.clinical.mapping import Mapping, read_mapping
 from fairbank.harvest.clinical.table_rows import TableRows
 from fairbank.harvest.clinical.template import TEMPLATE
 from fairbank.harvest.clinical.values import CellFault, Fault, value_of
+from fairbank.harvest.consent import LegalBasis
+from fairbank.harvest.consent_import import import_consents
+from fairbank.harvest.consent_table import Reading, read_consents
+from fairbank.harvest.consents import day_of
 from fairbank.harvest.datasets import Description, define_dataset
-from fairbank.harvest.errors import BadMapping, BadTable, IdentifyingColumn, VariableOfAnother
+from fairbank.harvest.errors import BadMapping, BadTable, IdentifyingColumn, NoLegalBasis, VariableOfAnother
 from fairbank.harvest.index import LIVE
-from fairbank.harvest.records import preview
+from fairbank.harvest.legal_basis import record_basis
+from fairbank.harvest.publishing import preview
 from fairbank.harvest.series import Aspect
 from fairbank.harvest.store import RunRow, SeriesRow
 from fairbank.harvest.subject_withdrawal import forget_subject
@@ -230,6 +235,19 @@ def test_a_withdrawal_takes_the_values_and_keeps_them_out(
     assert pseudonyms[CANARY] not in {subject for subject, _ in values(node)}
     assert taken(node, path).withdrawn == 1
     assert pseudonyms[CANARY] not in {subject for subject, _ in values(node)}
+
+
+def test_who_has_not_consented_is_not_kept(bare_node: Node, tmp_path: Path) -> None:
+    path = file(tmp_path, HEADER + ROWS)
+    with pytest.raises(NoLegalBasis):
+        taken(bare_node, path, take_in=True)
+    record_basis(bare_node, PROJECT, LegalBasis.SCIENTIFIC_RESEARCH, note="a study", by="tests")
+    table = f"patient,status,scope,recorded\n{CANARY},refused,*,2026-01-01\n"
+    refusals = read_consents(table, Reading(), today=day_of(bare_node.clock.now()))
+    import_consents(bare_node, refusals, by="curator")
+    report = taken(bare_node, path, take_in=True)
+    assert (report.no_consent, report.rows) == (1, 3)
+    assert len({subject for subject, _ in values(bare_node)}) == 2
 
 
 @pytest.mark.parametrize(

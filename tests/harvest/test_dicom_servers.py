@@ -262,8 +262,12 @@ def test_what_the_archive_says_of_headers_is_what_the_files_say(loaded: Loaded, 
             datasets = [pydicom.dcmread(path, force=True) for path in files[item.local_id]]
             own = describe_datasets(datasets, recorder=agent, expected_instances=item.files)
         tool = own.sheet.tool
-        # Only files tell in which transfer syntax they are.
-        del own.facts.acquisition["TransferSyntaxUID"]
+        for one in (own, said.description):
+            # An archive may send a file in another transfer syntax than it says.
+            one.facts.acquisition.pop("TransferSyntaxUID", None)
+        if "¥" in str(said.description.facts.acquisition):
+            # In ISO-IR 13 a backslash is a yen sign, and Orthanc says so also where it parts values.
+            continue
         assert replace(said.description, sheet=replace(said.description.sheet, tool=tool)) == own
         compared += 1
     assert compared > 30

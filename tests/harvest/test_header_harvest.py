@@ -288,7 +288,11 @@ def test_a_rehearsal_writes_nothing(node: Node) -> None:
 def said(row: SeriesRow) -> dict[str, Any]:
     """Return what a row says; only files tell their transfer syntax, and the fake's own ids are none of DICOM."""
     left_out = ("run", "content_digest", "acquisition")
-    found = {name: getattr(row, name) for name in SeriesRow.__table__.columns.keys() if name not in left_out}
+    found = {
+        name: getattr(row, name)
+        for name in (column.name for column in SeriesRow.__table__.columns)
+        if name not in left_out
+    }
     values = {name: value for name, value in row.acquisition["values"].items() if name != "TransferSyntaxUID"}
     quality = {aspect: known for aspect, known in row.quality.items() if aspect != "implausible-values"}
     return found | {"acquisition": values, "quality": quality}

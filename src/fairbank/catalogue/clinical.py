@@ -69,8 +69,15 @@ def triples(iri: str, variables: list[Any]) -> Iterator[Triple]:
 
 
 def words(record: DatasetRecord) -> str:
-    """Return the words by which a dataset is found: labels and codes of its variables."""
-    return " ".join(text for each in record.variables for text in (each.label, each.system.value, each.code))
+    """Return the words by which a dataset is found: labels and codes of its variables.
+
+    The parts of a code stand by themselves: PostgreSQL takes what follows a hyphen in "72166-2" for a negative number.
+    """
+    return " ".join(
+        text
+        for each in record.variables
+        for text in (each.label, each.system.value, each.code.replace("-", " "))
+    )
 
 
 def _read(variables: list[Any]) -> list[Variable]:

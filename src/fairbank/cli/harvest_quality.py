@@ -45,7 +45,12 @@ def series(
     else:
         rows = [_row(view, whole=format is Format.JSON) for view in views]
     columns = _OF_ONE if aspect else (*_COLUMNS, "quality") if format is Format.JSON else _COLUMNS
-    show_rows(rows, columns=columns, format=format, empty="No such series.")
+    show_rows(
+        rows,
+        columns=columns,
+        format=format,
+        empty="No such series; harvest held lists those that may not leave.",
+    )
 
 
 @app.command("import")

@@ -85,7 +85,7 @@ def status(ctx: typer.Context, format: FormatOption = Format.TABLE) -> None:
             "missing": found.missing,
             "left out": found.left_out,
             "gone": found.tombstoned,
-            "held": found.held,
+            "deletions held": found.held,
             "approved": found.approved,
             "last run": found.last_run,
             "last full look": found.last_full,
@@ -93,7 +93,18 @@ def status(ctx: typer.Context, format: FormatOption = Format.TABLE) -> None:
         for found in statuses(node(ctx))
     ]
     columns = (
-        *("source", "container", "project", "way", "live", "missing", "left out", "gone", "held", "approved"),
+        *(
+            "source",
+            "container",
+            "project",
+            "way",
+            "live",
+            "missing",
+            "left out",
+            "gone",
+            "deletions held",
+            "approved",
+        ),
         *("last run", "last full look"),
     )
     show_rows(rows, columns=columns, format=format, empty="Nothing was harvested yet.")
@@ -126,7 +137,7 @@ def show_report(report: RunReport, format: Format) -> None:
         words = ("added", "updated", "unchanged", "shared", "returned", "left_out", "errors")
         fields |= {word.replace("_", " "): count for word in words if (count := getattr(tally, word))}
         fields |= {f"gone, {reason}": count for reason, count in tally.tombstoned.items()}
-        fields["held"] = tally.held
+        fields["deletions held"] = tally.held
     fields["missing since last time"] = report.missing
     fields["complete"] = report.complete
     show_fields(fields, format=format)
@@ -155,7 +166,7 @@ def show_forecast(forecast: Forecast, format: Format) -> None:
             "returned": forecast.returned,
             "missing": forecast.missing,
             "gone": forecast.tombstoned,
-            "held": forecast.held,
+            "deletions held": forecast.held,
             "complete": forecast.complete,
             "container shown": not forecast.lost,
         },

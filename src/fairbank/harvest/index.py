@@ -14,7 +14,7 @@ from datetime import datetime
 from itertools import groupby
 from pathlib import Path
 
-from sqlalchemy import ColumnElement, and_, bindparam, delete, not_, tuple_, update
+from sqlalchemy import ColumnElement, and_, bindparam, delete, not_, update
 from sqlalchemy import select as sql_select
 from sqlalchemy.orm import Session
 
@@ -44,6 +44,8 @@ LIVE = State.LIVE.value
 MISSING = State.MISSING.value
 NO_CONSENT = Reason.NO_CONSENT.value
 _PAGE = 50
+# SQLite takes 999 values in one statement, or more.
+_AT_ONCE = 500
 
 
 # A round at a site asks for its whole cohort, twice: only the columns that a cohort needs, put together once.
@@ -136,13 +138,12 @@ def close_to(session: Session, opened: Gate) -> int:
     What stays of a row is by which name its series was known, and when and why it went.
     """
     # A tombstone names no subject any more; it keeps the reason for which its series went.
-    named = and_(SeriesRow.project == opened.project, SeriesRow.subject != "")
-    return _blank(session, and_(named, not_(opened.admits_row())))
+    return _blank(session, opened.project, and_(SeriesRow.subject != "", not_(opened.admits_row())))
 
 
 def forget_in_index(session: Session, project: str, subject: str) -> int:
     """Take a subject out of the index, in the caller's transaction; return how many series went."""
-    return _blank(session, and_(SeriesRow.project == project, SeriesRow.subject == subject))
+    return _blank(session, project, SeriesRow.subject == subject)
 
 
 def _index(node: Node, dataset: str, identity: IdentityStore, progress: ProgressCallback | None) -> RunReport:
@@ -369,7 +370,7 @@ def _content_digest(digests: _Digests) -> str:
     return "sha256:" + hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-def _blank(session: Session, which: ColumnElement[bool]) -> int:
+def _blank(session: Session, project: str, which: ColumnElement[bool]) -> int:
     """Turn rows into tombstones of subjects who may no longer be in the index; return how many."""
     values = blank_values() | {
         "state": State.TOMBSTONED.value,
@@ -378,22 +379,23 @@ def _blank(session: Session, which: ColumnElement[bool]) -> int:
         "directory": "",
     }
     unsynchronised = {"synchronize_session": False}
-    # What people said of these series goes with them.
-    said_of = sql_select(SeriesRow.project, SeriesRow.series_uid).where(which)
-    words = tuple_(QualityWordRow.project, QualityWordRow.series_uid)
-    session.execute(delete(QualityWordRow).where(words.in_(said_of)), execution_options=unsynchronised)
     gone = session.scalars(
-        update(SeriesRow).where(which).values(values).returning(SeriesRow.series_uid),
+        update(SeriesRow)
+        .where(SeriesRow.project == project, which)
+        .values(values)
+        .returning(SeriesRow.series_uid),
         execution_options=unsynchronised,
     ).all()
-    # Should consent come back, the next harvest describes them again although the archive has not changed them.
-    buried = sql_select(SeriesRow.series_uid).where(
-        SeriesRow.project == ItemRow.project, SeriesRow.gone == GoneReason.CONSENT_WITHDRAWN.value
-    )
-    session.execute(
-        update(ItemRow).where(ItemRow.series_uid.in_(buried)).values(version=""),
-        execution_options=unsynchronised,
-    )
+    for start in range(0, len(gone), _AT_ONCE):
+        some = gone[start : start + _AT_ONCE]
+        # What people said of these series goes with them.
+        said = delete(QualityWordRow).where(
+            QualityWordRow.project == project, QualityWordRow.series_uid.in_(some)
+        )
+        session.execute(said, execution_options=unsynchronised)
+        # Should consent come back, the next harvest describes them again although the archive has not changed them.
+        items = update(ItemRow).where(ItemRow.project == project, ItemRow.series_uid.in_(some))
+        session.execute(items.values(version=""), execution_options=unsynchronised)
     return len(gone)
 
 

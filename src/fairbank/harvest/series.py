@@ -122,16 +122,22 @@ def _acquisition(headers: Sequence[InstanceHeader]) -> dict[str, list[str]]:
     found = {}
     for keyword in (*ACQUISITION, "TransferSyntaxUID"):
         said = {header.said.get(keyword, "") for header in headers} - {""}
-        values = sorted({_number_as_text(each) for each in said} if keyword in _NUMBERS else said)
+        written_once = _numbers_as_text if keyword in _NUMBERS else _words_as_text
+        values = sorted({written_once(each) for each in said})
         if values:
             found[keyword] = [value[:_LONGEST_VALUE] for value in values[:_MOST_VALUES]]
     return found
 
 
-def _number_as_text(said: str) -> str:
+def _words_as_text(said: str) -> str:
+    """Return words without the blanks that pad them."""
+    return "\\".join(part.strip() for part in said.split("\\"))
+
+
+def _numbers_as_text(said: str) -> str:
     r"""Return numbers as they are written once, since files and archives write them in different ways.
 
-    >>> _number_as_text(r"1.250\120.0"), _number_as_text("n/a")
+    >>> _numbers_as_text(r"1.250\120.0"), _numbers_as_text("n/a")
     ('1.25\\120', 'n/a')
     """
     try:

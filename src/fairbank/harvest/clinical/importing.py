@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from sqlalchemy.orm import Session
 
 from fairbank.database import reading, writing
+from fairbank.deid.admitted import Admitted
 from fairbank.deid.errors import SubjectForgotten
 from fairbank.deid.identity import IDENTITY_FILE, IdentityStore, checked_project
 from fairbank.deid.pseudonyms import subject_value
@@ -25,6 +26,7 @@ from fairbank.harvest.clinical.rows import Problem, Rows, SubjectRow
 from fairbank.harvest.clinical.store import Written
 from fairbank.harvest.clinical.table_rows import refused
 from fairbank.harvest.clinical.values import CellFault, value_of
+from fairbank.harvest.consents import admitted, gate
 from fairbank.harvest.errors import VariableOfAnother
 from fairbank.harvest.reports import RunKind, RunState
 from fairbank.harvest.rows import SOFTWARE
@@ -48,6 +50,7 @@ class ImportReport:
         subjects: how many subjects of the project they are about.
         unknown: rows of subjects that the project does not know; they are not kept.
         withdrawn: rows of subjects that were withdrawn; they are not kept.
+        no_consent: rows of subjects whom neither consent nor another legal basis covers; they are not kept.
         problems: the first of what was left out, in the order of the rows; `left_out` counts all by reason.
         ignored: numbers of the columns that no variable uses.
     """
@@ -57,6 +60,7 @@ class ImportReport:
     subjects: int
     unknown: int
     withdrawn: int
+    no_consent: int
     problems: tuple[Problem, ...]
     left_out: dict[str, int]
     written: Written
@@ -70,6 +74,7 @@ class ImportReport:
             "subjects": self.subjects,
             "unknown": self.unknown,
             "withdrawn": self.withdrawn,
+            "no_consent": self.no_consent,
             "left_out": self.left_out,
             "added": self.written.added,
             "changed": self.written.changed,
@@ -88,14 +93,17 @@ def import_variables(
         take_in: keep also what is said of subjects that the project does not know yet.
 
     Raises:
+        NoLegalBasis: if neither consent nor another basis covers anybody of the project.
         VariableOfAnother: if another source has a variable of this name in the project.
         IdentifyingColumn: if a column turns out to hold what identifies people.
         SourceUnreachable, SourceFailed: if the server goes away; nothing is kept then.
     """
     checked_project(project)
     _check_source(node, project, mapping)
+    with reading(node.engine) as session:
+        may = admitted(session, gate(session, project, at=node.clock.now()))
     with _identity(node) as identity:
-        taken = _Taking(project, mapping, identity, take_in=take_in, dry_run=dry_run)
+        taken = _Taking(project, mapping, identity, may, take_in=take_in, dry_run=dry_run)
         for row in rows.rows():
             taken.row(row)
     taken.check_contents()
@@ -141,6 +149,7 @@ class _Taking:
     project: str
     mapping: Mapping
     identity: IdentityStore
+    may: Admitted
     take_in: bool
     dry_run: bool
     values: dict[tuple[str, str], str] = field(default_factory=dict)
@@ -161,6 +170,10 @@ class _Taking:
         if row.subject is None:
             return
         value = subject_value(row.subject.reveal(), self.mapping.subject.issuer)
+        if not self.may.admits(self.identity.consent_key(value)):
+            # Nobody who is turned away gets a pseudonym.
+            self.seen["no-consent"] += 1
+            return
         try:
             pseudonym = self._pseudonym(value)
         except SubjectForgotten:
@@ -200,6 +213,7 @@ class _Taking:
             subjects=len(self.subjects),
             unknown=self.seen["unknown"],
             withdrawn=self.seen["withdrawn"],
+            no_consent=self.seen["no-consent"],
             problems=tuple(self.problems),
             left_out=dict(sorted(self.left_out.items())),
             written=written,

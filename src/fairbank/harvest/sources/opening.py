@@ -170,7 +170,8 @@ _KINDS: Final[dict[SourceKind, _Kind]] = {
         schemes=("https://", "http://"),
         needs_login=True,
         options={
-            "subject": "what names a subject: patient-id (as in the files), or label (as the archive calls it)"
+            "subject": "what names a subject: patient-id (as in the files), or label (as the archive calls it)",
+            "marks": "where de-identification is looked up: item, or header (one more request per changed series)",
         },
     ),
     SourceKind.FOLDER: _Kind(_folder),
