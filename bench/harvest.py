@@ -6,6 +6,7 @@
 - A million: the public index of the NCI Imaging Data Commons, as it was at release 24 and at release 25, harvested by
   two nodes at once (its largest collection is one half), each with its own index, and made into one record per
   collection. What the harvests say was added, revised and removed must be what the index's own history says, by SQL.
+  What a release took away is missing after one look and gone after two, so the records still count it.
 
 Goals: headers at least 0.7 times as fast as bare pydicom; at least 20 times fewer requests than pyxnat; the million in
 under 10 minutes and 1 GB, both nodes together, with exactly the changes of the history.
