@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from io import BytesIO
@@ -18,9 +19,11 @@ from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 
 from fairbank.clock import FixedClock
 from fairbank.database import NodeBase, connect
-from fairbank.deid.cleaning import Cleaned, Order, clean_file
+from fairbank.deid.cleaning import Cleaned, Held, Order, clean_file
 from fairbank.deid.facts import Recorder
 from fairbank.deid.identity import IdentityStore
+from fairbank.deid.method import Method
+from fairbank.deid.outcomes import Reason
 from fairbank.deid.part10 import quiet_pydicom
 from fairbank.deid.pipeline import Site
 from fairbank.deid.profiles import Profile
@@ -112,6 +115,30 @@ def repeatable_salts(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
+_MISTAKES = (AttributeError, NameError, TypeError, ImportError)
+
+
+@pytest.fixture(autouse=True)
+def mistakes_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Raise what cleaning takes for a malformed file if it is a mistake of this software's own code."""
+
+    def _held(reason: Reason, *rest: object, **more: object) -> Held:
+        error = sys.exception()
+        if isinstance(error, _MISTAKES) and _is_ours(error):
+            raise error
+        return Held(reason, *rest, **more)  # type: ignore[arg-type]  # passed through
+
+    monkeypatch.setattr("fairbank.deid.cleaning.Held", _held)
+
+
+def _is_ours(error: BaseException) -> bool:
+    """Return whether an error was raised in a module of the package itself, and not in a library that it called."""
+    place = error.__traceback__
+    while place is not None and place.tb_next is not None:
+        place = place.tb_next
+    return place is not None and str(place.tb_frame.f_globals.get("__name__", "")).startswith("fairbank.")
+
+
 @pytest.fixture
 def clock() -> FixedClock:
     return FixedClock()
@@ -143,7 +170,7 @@ def clean(identity: IdentityStore, recorder: Recorder) -> Clean:
 
     def _clean(source: Dataset | bytes, profile: Profile = Profile.RESEARCH, project: str = "lung"):
         content = source if isinstance(source, bytes) else as_file(source)
-        result = clean_file(content, Order(project, profile), identity=identity, recorder=recorder)
+        result = clean_file(content, Order(project, Method(profile)), identity=identity, recorder=recorder)
         assert isinstance(result, Cleaned), result
         return result.content, pydicom.dcmread(BytesIO(result.content))
 

@@ -10,11 +10,12 @@ from pydicom.dataset import Dataset
 from pydicom.uid import JPEG2000
 from tests.deid.conftest import as_file, ct_dataset
 
-from fairbank.deid.admission import PixelTrust
 from fairbank.deid.cleaning import Cleaned, Held, Order, clean_file
 from fairbank.deid.facts import Recorder
 from fairbank.deid.identity import IdentityStore
+from fairbank.deid.method import Method
 from fairbank.deid.outcomes import Reason
+from fairbank.deid.policies import PixelTrust
 from fairbank.deid.profiles import Profile
 
 US, SC = "1.2.840.10008.5.1.4.1.1.6.1", "1.2.840.10008.5.1.4.1.1.7"
@@ -37,10 +38,6 @@ def overlay_in_pixels() -> Dataset:
     return dataset
 
 
-def name_in_kept_element() -> Dataset:
-    return changed(ManufacturerModelName="Quarzfeld special")
-
-
 Result = Callable[..., Cleaned | Held]
 
 
@@ -48,7 +45,10 @@ Result = Callable[..., Cleaned | Held]
 def result(identity: IdentityStore, recorder: Recorder) -> Result:
     def _result(content: bytes, trust: PixelTrust = PixelTrust.STRICT) -> Cleaned | Held:
         return clean_file(
-            content, Order("lung", Profile.RESEARCH, trust), identity=identity, recorder=recorder
+            content,
+            Order("lung", Method(Profile.RESEARCH, trust=trust)),
+            identity=identity,
+            recorder=recorder,
         )
 
     return _result
@@ -81,8 +81,7 @@ CASES = [
     (Reason.OVERLAY_IN_PIXELS, as_file(overlay_in_pixels())),
     (Reason.UNDECODABLE, as_file(changed(Rows=None))),
     (Reason.UNDECODABLE, as_file(ct_dataset(), JPEG2000)),
-    (Reason.IDENTIFIER_FOUND, as_file(name_in_kept_element())),
-    (Reason.IDENTIFIER_FOUND, as_file(changed(SoftwareVersions="v1 ACC99817"))),
+    (Reason.IDENTIFIER_FOUND, as_file(changed(PatientID="47114711", InstanceNumber="47114711"))),
     (Reason.IDENTIFIER_FOUND, as_file(changed(PixelData=b"\0" * 20 + b"PAT-4711" + b"\0" * 4))),
 ]
 
@@ -122,6 +121,13 @@ def test_surplus_pixel_bytes_are_cut_off(result: Result) -> None:
     assert isinstance(cleaned, Cleaned)
     assert b"hidden" not in cleaned.content
     assert cleaned.content.endswith(bytes(range(32)))
+
+
+@pytest.mark.parametrize("value", [b"\0\0Quarzfeld\0", b"\0ACC99817\0"])
+def test_a_name_in_a_palette_of_a_grey_image_goes(value: bytes, result: Result) -> None:
+    cleaned = result(as_file(changed(RedPaletteColorLookupTableData=value)))
+    assert isinstance(cleaned, Cleaned)
+    assert value.strip(b"\0") not in cleaned.content
 
 
 def test_any_cut_of_a_file_is_held_or_clean(result: Result) -> None:

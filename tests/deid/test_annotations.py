@@ -14,6 +14,7 @@ from fairbank.database import reading
 from fairbank.deid.admitted import EVERYBODY
 from fairbank.deid.annotations import Annotations, annotations_of
 from fairbank.deid.cleaning import Order
+from fairbank.deid.method import Method
 from fairbank.deid.pipeline import Site, deidentify
 from fairbank.deid.profiles import Profile
 from fairbank.deid.store import facts_of
@@ -115,7 +116,7 @@ def test_two_files_of_a_series_add_up() -> None:
 @pytest.mark.parametrize("profile", list(Profile))
 def test_names_are_looked_up_before_they_are_cleaned_away(site: Site, profile: Profile) -> None:
     source = structure_set(("Lung_L", "ORGAN", None), ("Quarzfeld's node", "", None))
-    order = Order("lung", profile)
+    order = Order("lung", Method(profile))
     outcome = next(
         iter(
             deidentify(

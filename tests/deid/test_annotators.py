@@ -23,6 +23,7 @@ from fairbank.deid.annotators import (
     tracked_in,
 )
 from fairbank.deid.cleaning import Order
+from fairbank.deid.method import Method
 from fairbank.deid.part10 import quiet_pydicom
 from fairbank.deid.pipeline import Site, deidentify
 from fairbank.deid.profiles import Profile
@@ -123,7 +124,7 @@ def test_names_become_digests_and_references_pseudonyms_whatever_the_profile(
         iter(
             deidentify(
                 [MemoryInstance(as_file(source))],
-                Order("lung", profile),
+                Order("lung", Method(profile)),
                 site=site,
                 agent="curator",
                 admitted=EVERYBODY,

@@ -8,17 +8,23 @@ from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pydicom.tag import BaseTag
-from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian
+from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian, RTStructureSetStorage
 from tests.deid.conftest import Clean, as_file, ct_dataset, uid
 
+from fairbank.clock import FixedClock
+from fairbank.deid.cleaning import Held, Order, clean_file
+from fairbank.deid.facts import Recorder
+from fairbank.deid.identity import IdentityStore
+from fairbank.deid.method import Method
+from fairbank.deid.outcomes import Reason
 from fairbank.deid.profiles import Profile
 
 
 def nested(dataset: Dataset, item: Dataset) -> Dataset:
     """Put an item two sequences deep."""
     outer = Dataset()
-    outer[0x00209071] = DataElement(0x00209071, "SQ", Sequence([item]))
-    dataset[0x52009229] = DataElement(0x52009229, "SQ", Sequence([outer]))
+    outer[0x00082220] = DataElement(0x00082220, "SQ", Sequence([item]))
+    dataset[0x00082218] = DataElement(0x00082218, "SQ", Sequence([outer]))
     return dataset
 
 
@@ -30,7 +36,7 @@ def raw_element(tag: int, vr: str, value: str | bytes) -> RawDataElement:
 
 
 def innermost(dataset: Dataset) -> Dataset:
-    return dataset[0x52009229].value[0][0x00209071].value[0]
+    return dataset[0x00082218].value[0][0x00082220].value[0]
 
 
 @pytest.mark.parametrize("profile", list(Profile))
@@ -40,7 +46,7 @@ def test_marks_say_what_really_ran(profile: Profile, clean: Clean) -> None:
     assert str(profile) in dataset.DeidentificationMethod
     assert "2026d" in dataset.DeidentificationMethod
     codes = [(item.CodeValue, item.CodeMeaning) for item in dataset.DeidentificationMethodCodeSequence]
-    assert codes == list(profile.codes)
+    assert codes == list(Method(profile).codes)
     assert {item.CodingSchemeDesignator for item in dataset.DeidentificationMethodCodeSequence} == {"DCM"}
     expected = {Profile.BASIC: "REMOVED", Profile.RESEARCH: "MODIFIED"}[profile]
     assert dataset.LongitudinalTemporalInformationModified == expected
@@ -158,7 +164,7 @@ def test_a_sequence_hidden_in_unknown_vr_is_cleaned(clean: Clean) -> None:
     element = b"\x10\x00\x10\x00" + len(name).to_bytes(4, "little") + name
     value = b"\xfe\xff\x00\xe0" + len(element).to_bytes(4, "little") + element
     source = ct_dataset()
-    source[0x52009229] = raw_element(0x52009229, "UN", value)
+    source[0x00082218] = raw_element(0x00082218, "UN", value)
     assert b"Pigeonhole" not in clean(source)[0]
 
 
@@ -204,12 +210,17 @@ def test_required_attributes_stay_valid_under_combined_actions(clean: Clean) -> 
         "20190412101500",
         "X9",
     )
-    source.StructureSetLabel = "Plan of Ottilie"
     _, dataset = clean(source, Profile.BASIC)
     assert dataset.StudyDate == "" and dataset.AccessionNumber == ""  # type 2
     assert dataset.ContentDate == "19000101"  # type 1 in some IODs
     assert dataset.AcquisitionDateTime == "19000101000000"
-    assert dataset.DeviceSerialNumber == dataset.StructureSetLabel == "REMOVED"
+    assert dataset.DeviceSerialNumber == "REMOVED"
+
+
+def test_a_label_that_says_nothing_known_becomes_a_dummy(clean: Clean) -> None:
+    source = ct_dataset()
+    source.SOPClassUID, source.StructureSetLabel = RTStructureSetStorage, "Plan of Ottilie"
+    assert clean(source, Profile.BASIC)[1].StructureSetLabel == "REMOVED"
 
 
 def test_character_sets_stay_and_names_in_them_go(clean: Clean) -> None:
@@ -262,3 +273,29 @@ def test_bytes_depend_on_content_keys_and_profile_only(clean: Clean) -> None:
     assert first == again
     assert clean(ct_dataset(), Profile.BASIC)[0] != first
     assert clean(ct_dataset(), project="brain")[0] != first
+
+
+def test_an_issuer_named_study_is_not_taken_for_a_study_without_a_patient(
+    identity: IdentityStore, clean: Clean
+) -> None:
+    study, patient = ct_dataset(), ct_dataset()
+    study.PatientID = ""
+    patient.PatientID, patient.IssuerOfPatientID = str(study.StudyInstanceUID), "study"
+    for issuer in ("study", "\x1estudy"):
+        patient.IssuerOfPatientID = issuer
+        assert clean(study)[1].PatientID != clean(patient)[1].PatientID
+    # Who has a patient id keeps the pseudonym that older versions gave.
+    known = identity.subject("lung", f"study\x1f{study.StudyInstanceUID}")
+    assert clean(patient)[1].PatientID == known.subject
+
+
+def test_a_study_that_was_withdrawn_under_its_former_name_stays_out(
+    identity: IdentityStore, recorder: Recorder, clock: FixedClock
+) -> None:
+    study = ct_dataset()
+    study.PatientID = ""
+    former = f"study\x1f{study.StudyInstanceUID}"
+    identity.subject("lung", former)
+    identity.forget(former, clock=clock)
+    result = clean_file(as_file(study), Order("lung", Method()), identity=identity, recorder=recorder)
+    assert isinstance(result, Held) and result.reason is Reason.WITHDRAWN

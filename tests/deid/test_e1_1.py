@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from fairbank.deid import _e1_1
+from fairbank.deid.method import Method
 from fairbank.deid.profiles import Profile
 from fairbank.deid.rules import RULES, Option, rule_for
 
@@ -86,9 +87,11 @@ def test_method_codes_are_those_of_cid_7050() -> None:
         if 7050 in groups
     }
     for profile in Profile:
-        assert {value: standard.get(value) for value, _ in profile.codes} == dict(profile.codes)
-    assert [value for value, _ in Profile.BASIC.codes] == ["113100"]
-    assert [value for value, _ in Profile.RESEARCH.codes] == [
+        assert {value: standard.get(value) for value, _ in Method(profile).codes} == dict(
+            Method(profile).codes
+        )
+    assert [value for value, _ in Method(Profile.BASIC).codes] == ["113100"]
+    assert [value for value, _ in Method(Profile.RESEARCH).codes] == [
         "113100",
         "113105",
         "113107",

@@ -24,6 +24,7 @@ from fairbank.deid.facts import (
     fact_sheet,
     kernel_class,
 )
+from fairbank.deid.method import Method
 from fairbank.deid.pipeline import Site, deidentify
 from fairbank.deid.profiles import Profile
 from fairbank.deid.store import facts_of
@@ -40,7 +41,7 @@ def test_facts_are_what_the_file_said_before_cleaning(site: Site) -> None:
     source = ct_dataset()
     source.BodyPartExamined, source.ConvolutionKernel = "CHEST", "B70f"
     source.ContrastBolusAgent, source.SeriesDescription = "Ultravist 370", "Thorax insp 1.0"
-    order = Order("lung", Profile.BASIC)
+    order = Order("lung", Method(Profile.BASIC))
     outcome = next(
         iter(
             deidentify(

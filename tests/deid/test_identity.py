@@ -123,14 +123,14 @@ def test_forgetting_erases_the_salt_from_the_file(identity: IdentityStore, clock
 def test_a_forgotten_subject_is_not_taken_in_again(identity: IdentityStore, clock: FixedClock) -> None:
     known = identity.subject("lung", subject_value("4711"))
     other = identity.subject("lung", subject_value("4712"))
-    identity.forget_pseudonym("lung", known.subject, clock=clock)
+    identity.gone(identity.leave_pseudonym("lung", known.subject, clock=clock))
     assert identity.is_forgotten(known.value)
     for project in ("lung", "brain"):
         with pytest.raises(SubjectForgotten):
             identity.subject(project, known.value)
     assert identity.subject("lung", other.value) == other
     with pytest.raises(UnknownSubject):
-        identity.forget_pseudonym("lung", known.subject, clock=clock)
+        identity.leave_pseudonym("lung", known.subject, clock=clock)
 
 
 def test_a_subject_never_seen_can_be_barred(identity: IdentityStore, clock: FixedClock) -> None:

@@ -12,20 +12,22 @@ from pydicom.data import get_testdata_file
 from tests.deid.conftest import MemoryInstance, as_file, ct_dataset
 
 from fairbank.database import reading
-from fairbank.deid.admission import PixelTrust
 from fairbank.deid.admitted import EVERYBODY
 from fairbank.deid.cleaning import Order
+from fairbank.deid.departures import Departure
 from fairbank.deid.errors import BadProjectName, StoreNotWritable
+from fairbank.deid.method import Method
 from fairbank.deid.outcomes import Outcome, Reason, Status
 from fairbank.deid.pipeline import Site, deidentify, summarise
+from fairbank.deid.policies import PixelTrust
 from fairbank.deid.profiles import Profile
 from fairbank.deid.pseudonyms import subject_value
 from fairbank.deid.source_files import files_under
 from fairbank.deid.store import facts_of, quarantined
-from fairbank.deid.withdrawal import withdraw, withdraw_pseudonym
+from fairbank.deid.withdrawal import forget, keepers
 from fairbank.errors import Sensitive
 
-ORDER = Order("lung", Profile.RESEARCH)
+ORDER = Order("lung", Method(Profile.RESEARCH))
 # Bundled with pydicom: CT, MR in four encodings, RT plan and dose, ECG, segmentation, an image with overlays.
 BUNDLED = [
     "CT_small.dcm",
@@ -142,7 +144,7 @@ def test_neither_order_nor_time_nor_workers_enter_the_bytes(site: Site) -> None:
 
 def test_our_own_output_is_not_cleaned_twice(site: Site) -> None:
     run(site, three_series())
-    for order in (ORDER, Order("lung", Profile.BASIC), Order("brain", Profile.RESEARCH)):
+    for order in (ORDER, Order("lung", Method(Profile.BASIC)), Order("brain", Method(Profile.RESEARCH))):
         outcomes = run(site, list(stored(site).values()), order)
         assert {outcome.reason for outcome in outcomes} == {Reason.ALREADY_DEIDENTIFIED}
 
@@ -157,7 +159,7 @@ def test_a_file_that_only_says_it_is_clean_is_cleaned(site: Site) -> None:
 def test_another_profile_replaces_the_file(site: Site) -> None:
     run(site, three_series())
     before = stored(site)
-    outcomes = run(site, three_series(), Order("lung", Profile.BASIC))
+    outcomes = run(site, three_series(), Order("lung", Method(Profile.BASIC)))
     assert {outcome.status for outcome in outcomes} == {Status.OK}
     after = stored(site)
     assert after.keys() == before.keys()
@@ -219,15 +221,22 @@ def test_a_full_disk_leaves_no_part_of_a_file(site: Site, monkeypatch: pytest.Mo
 
 def test_a_project_that_is_no_folder_name_is_refused(site: Site) -> None:
     with pytest.raises(BadProjectName):
-        run(site, three_series(), Order("../lung", Profile.BASIC))
+        run(site, three_series(), Order("../lung", Method(Profile.BASIC)))
+
+
+def withdraw(departure: Departure, site: Site) -> dict[str, int]:
+    gone = forget(departure, keepers(site.store, site.database))
+    site.identity.gone(departure)
+    return gone
 
 
 def test_withdrawal_removes_a_subject_everywhere_and_for_good(site: Site) -> None:
     outcomes = run(site, three_series())
-    run(site, three_series(), Order("brain", Profile.BASIC))
-    gone = withdraw(subject_value("PATIENT-A"), site=site)
-    assert {one.project for one in gone.known} == {"lung", "brain"}
-    assert (gone.files, gone.items) == (8, 8)
+    run(site, three_series(), Order("brain", Method(Profile.BASIC)))
+    departure = site.identity.leave(subject_value("PATIENT-A"), clock=site.clock)
+    assert {one.project for one in departure.known} == {"lung", "brain"}
+    gone = withdraw(departure, site)
+    assert list(gone.values()) == [8, 8]
     assert {name.split("/")[1] for name in stored(site)} == {outcomes[-1].subject}
     with reading(site.database) as session:
         assert {sheet.subject for sheet in facts_of(session, "lung").values()} == {outcomes[-1].subject}
@@ -240,7 +249,7 @@ def test_a_subject_withdrawn_while_files_are_cleaned_is_not_stored(site: Site) -
         for number, content in enumerate(three_series(), 1):
             if number == 6:
                 # Both workers have cleaned some of the subject's files that are not stored yet.
-                withdraw(subject_value("PATIENT-A"), site=site)
+                withdraw(site.identity.leave(subject_value("PATIENT-A"), clock=site.clock), site)
             yield MemoryInstance(content, number)
 
     outcomes = list(deidentify(sources(), ORDER, site=site, agent="curator", admitted=EVERYBODY, workers=2))
@@ -251,8 +260,8 @@ def test_a_subject_withdrawn_while_files_are_cleaned_is_not_stored(site: Site) -
 def test_withdrawal_by_pseudonym_does_the_same(site: Site) -> None:
     outcomes = run(site, three_series())
     assert outcomes[0].subject is not None
-    gone = withdraw_pseudonym("lung", outcomes[0].subject, site=site)
-    assert gone.files == 4
+    gone = withdraw(site.identity.leave_pseudonym("lung", outcomes[0].subject, clock=site.clock), site)
+    assert gone["files of the research store"] == 4
     assert run(site, three_series())[0].reason is Reason.WITHDRAWN
 
 
@@ -260,7 +269,11 @@ def test_withdrawal_by_pseudonym_does_the_same(site: Site) -> None:
 def test_bundled_files_of_pydicom_go_through_or_say_why(profile: Profile, site: Site) -> None:
     contents = [Path(str(get_testdata_file(name))).read_bytes() for name in BUNDLED]
     outcomes = dict(
-        zip(BUNDLED, run(site, contents, Order("demo", profile, PixelTrust.REVIEWED)), strict=True)
+        zip(
+            BUNDLED,
+            run(site, contents, Order("demo", Method(profile, trust=PixelTrust.REVIEWED))),
+            strict=True,
+        )
     )
     held = {name: outcome.reason for name, outcome in outcomes.items() if outcome.status is not Status.OK}
     assert held == {
@@ -283,7 +296,10 @@ def test_bundled_files_of_pydicom_go_through_or_say_why(profile: Profile, site: 
             pydicom.dcmread(BytesIO(one)) for one in (content, (site.store.root / path).read_bytes())
         )
         assert sum(1 for _ in after.iterall()) > 10
-        assert after.get("PixelData") == before.get("PixelData"), name
+        if before.file_meta.TransferSyntaxUID.is_encapsulated:  # comments go: tests/deid/test_codestreams.py
+            assert len(after.PixelData) <= len(before.PixelData) + 1, name
+        else:
+            assert after.get("PixelData") == before.get("PixelData"), name
         assert after.file_meta.TransferSyntaxUID == before.file_meta.TransferSyntaxUID
         if len(str(before.PatientName)) > 4:
             assert str(before.PatientName) != str(after.PatientName)

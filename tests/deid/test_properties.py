@@ -17,6 +17,7 @@ from fairbank.clock import FixedClock
 from fairbank.deid.cleaning import Held, Order, clean_file
 from fairbank.deid.facts import Recorder
 from fairbank.deid.identity import IdentityStore
+from fairbank.deid.method import Method
 from fairbank.deid.part10 import quiet_pydicom
 from fairbank.deid.profiles import Profile
 
@@ -62,10 +63,10 @@ def test_no_identifier_survives(
         text = pattern.format(f=family, p=patient)
         with quiet_pydicom():
             levels[depth].add_new(tag, "LO" if vr in ("UI", "TM") else vr, text)
-    levels[1].add_new(0x00209071, "SQ", Sequence([levels[2]]))
-    source.add_new(0x52009229, "SQ", Sequence([levels[1]]))
+    levels[1].add_new(0x00082220, "SQ", Sequence([levels[2]]))
+    source.add_new(0x00082218, "SQ", Sequence([levels[1]]))
     recorder = Recorder("curator", FixedClock().now(), "test")
-    result = clean_file(as_file(source), Order("lung", profile), identity=shared, recorder=recorder)
+    result = clean_file(as_file(source), Order("lung", Method(profile)), identity=shared, recorder=recorder)
     if isinstance(result, Held):
         return
     output = result.content.upper()
@@ -125,5 +126,5 @@ def test_an_output_is_a_file_that_can_be_cleaned_again(clean: Clean) -> None:
     content, _ = clean(ct_dataset())
     again, dataset = clean(content)
     assert dataset.PatientIdentityRemoved == "YES"
-    assert len(dataset.DeidentificationMethodCodeSequence) == len(Profile.RESEARCH.codes)
+    assert len(dataset.DeidentificationMethodCodeSequence) == len(Method(Profile.RESEARCH).codes)
     assert again[:132] == content[:132]

@@ -1,42 +1,41 @@
 """Which files may be cleaned at all: everything that this engine cannot vouch for is held back, with a reason.
 
-The default is to refuse: a SOP class must be on the list, its pixels must be there and whole, and a kind of image that
-usually carries burned-in text must say that it carries none.
+The default is to refuse: a SOP class must be on the list, and its pixels must be there and whole. What the pixels show
+is judged in `pixels/`.
 """
 
 from __future__ import annotations
 
-from enum import StrEnum
-
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
-from pydicom.encaps import parse_fragments
 from pydicom.tag import BaseTag
 from pydicom.uid import UID
 
-from fairbank.deid.elements import UNDEFINED_LENGTH, raw_bytes, short_of, text_of, whole_of, words_of
+from fairbank.deid.elements import (
+    UNDEFINED_LENGTH,
+    put,
+    raw_bytes,
+    short_of,
+    stored,
+    text_of,
+    whole_of,
+    words_of,
+)
 from fairbank.deid.engine import PIXEL_TAGS
-from fairbank.deid.outcomes import Reason
+from fairbank.deid.fragments import drop_offset_tables, items_of, strip_frames
+from fairbank.deid.method import Method
+from fairbank.deid.outcomes import Reason, Refused
+from fairbank.deid.rules import Option
+from fairbank.deid.standard.iods import iod_of
 
 _PIXEL_DATA = 0x7FE00010
 _BITS_ALLOCATED = 0x00280100
-
-
-class PixelTrust(StrEnum):
-    """What is believed of pixels that say nothing about burned-in text (0028,0301).
-
-    STRICT holds ultrasound and secondary captures. ULTRASOUND admits ultrasound, REVIEWED both: for collections
-    at whose pixels a person has looked. A file that says YES is held in any case; no output says NO on this ground.
-    """
-
-    STRICT = "strict"
-    ULTRASOUND = "ultrasound"
-    REVIEWED = "reviewed"
-
+_STORAGE = "1.2.840.10008.5.1.4.1.1."
 
 # SOP classes beside those named "… Image Storage" (DICOM PS3.4, Table B.5-1) that hold geometry, masks or signals.
+# Voice recordings, raw data, treatment records and documents are not among them.
 _OTHER_CLASSES = frozenset(
-    f"1.2.840.10008.5.1.4.1.1.{leaf}"
+    f"{_STORAGE}{leaf}"
     for leaf in (
         "481.2",  # RT Dose
         "481.3",  # RT Structure Set
@@ -47,77 +46,93 @@ _OTHER_CLASSES = frozenset(
         "66.3",  # Deformable Spatial Registration
         "66.4",  # Segmentation
         "66.5",  # Surface Segmentation
+        "66.6",  # Tractography Results
         "66.7",  # Label Map Segmentation
+        "66.8",  # Height Map Segmentation
         "67",  # Real World Value Mapping
         "30",  # Parametric Map
+        "91.1",  # Microscopy Bulk Simple Annotations
+        "4.2",  # MR Spectroscopy
+        "6.2",  # Enhanced US Volume
         "9.1.1",  # 12-lead ECG Waveform
         "9.1.2",  # General ECG Waveform
+        "9.1.3",  # Ambulatory ECG Waveform
+        "9.1.4",  # General 32-bit ECG Waveform
+        "9.2.1",  # Hemodynamic Waveform
+        "9.3.1",  # Basic Cardiac Electrophysiology Waveform
+        "9.5.1",  # Arterial Pulse Waveform
+        "9.6.1",  # Respiratory Waveform
+        "9.6.2",  # Multi-channel Respiratory Waveform
+        "9.7.1",  # Routine Scalp Electroencephalogram Waveform
+        "9.7.2",  # Electromyogram Waveform
+        "9.7.3",  # Electrooculogram Waveform
+        "9.7.4",  # Sleep Electroencephalogram Waveform
     )
 )
-_SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
-_ENCAPSULATED = "1.2.840.10008.5.1.4.1.1.104"
-_REPORTS = "1.2.840.10008.5.1.4.1.1.88"
+_ENCAPSULATED = f"{_STORAGE}104"
+_REPORTS = f"{_STORAGE}88"
+_PRESENTATION_STATES = f"{_STORAGE}11."
 _MEDIA_DIRECTORY = "1.2.840.10008.1.3.10"
-# Conversion Type (0008,0064): digitized film, workstation, scanned document, drawing (DICOM PS3.3, C.8.6.1).
-_CAPTURED = frozenset({"DF", "WSD", "SD", "DRW", "DI", "DV", "SI", "SYN"})
-# Photographs and their films: they show faces, labels and name badges.
-_PHOTOGRAPHS = frozenset(f"1.2.840.10008.5.1.4.1.1.77.1.{leaf}" for leaf in ("1", "1.1", "2.1", "4", "4.1"))
-# Image Type (0008,0008) of screens that were saved as images, and of the label of a slide.
-_SCREENS = frozenset({"SCREEN SAVE", "SCREENSAVE", "SCREENSHOT", "DOSE_INFO", "LABEL", "OVERVIEW"})
 
 
-def refusal(dataset: Dataset, *, trust: PixelTrust) -> Reason | None:
-    """Return why a file is held back, or None if it may be cleaned."""
+def refusal(dataset: Dataset, method: Method | None = None) -> Reason | None:
+    """Return why a file is held back, or None if it may be cleaned.
+
+    Args:
+        dataset: the file as it came in.
+        method: how it would be cleaned; without it, nothing that needs an option beyond the profiles is admitted.
+    """
     sop_class = text_of(dataset, 0x00080016)
-    by_class = _class_refusal(sop_class)
+    by_class = admits(sop_class, method)
     if by_class is not None:
         return by_class
     if any(not text_of(dataset, tag) for tag in (0x0020000D, 0x0020000E, 0x00080018)):
         return Reason.UIDS_MISSING
-    burned_in = words_of(dataset, 0x00280301)
-    if burned_in == "YES":
-        return Reason.BURNED_IN
-    if burned_in != "NO" and _carries_text(dataset, sop_class, trust):
-        return Reason.PIXELS_UNVERIFIED
     if _hides_overlay(dataset):
         return Reason.OVERLAY_IN_PIXELS
     return _pixel_refusal(dataset, sop_class)
 
 
 def trim_pixels(dataset: Dataset) -> None:
-    """Cut native pixel data to the length that the image has: surplus bytes could hold anything."""
+    """Leave nothing in the pixel data that no pixel is made of: bytes beyond the image, comments inside of frames.
+
+    Raises:
+        Refused: if compressed frames cannot be walked.
+    """
     expected = _expected_length(dataset)
     element = _pixel_element(dataset)
-    if expected is None or element is None or _is_encapsulated(element):
+    if element is not None and _is_encapsulated(element):
+        strip_frames(dataset)
         return
-    value = raw_bytes(element)
+    drop_offset_tables(dataset)
+    if expected is None:
+        return
     even = expected + expected % 2
-    if len(value) > even:
-        dataset[BaseTag(_PIXEL_DATA)] = element._replace(value=value[:even], length=even)
+    for tag in PIXEL_TAGS:
+        native = stored(dataset).get(BaseTag(tag))
+        if isinstance(native, RawDataElement) and len(raw_bytes(native)) > even:
+            put(dataset, native._replace(value=raw_bytes(native)[:even], length=even))
 
 
-def _class_refusal(sop_class: str) -> Reason | None:
+def admits(sop_class: str, method: Method | None = None) -> Reason | None:
+    """Return why no object of a SOP class may be cleaned with a method; None if it may.
+
+    Reports and key object notes need Clean Structured Content, presentation states Clean Graphics: nothing else knows
+    how to clean them.
+    """
+    options = frozenset[Option]() if method is None else method.options
     if sop_class == _MEDIA_DIRECTORY:
         return Reason.MEDIA_DIRECTORY
     if sop_class.startswith(f"{_ENCAPSULATED}."):
         return Reason.ENCAPSULATED_DOCUMENT
+    if iod_of(sop_class) is None:
+        return Reason.UNKNOWN_SOP_CLASS
     if sop_class.startswith(f"{_REPORTS}."):
-        return Reason.STRUCTURED_REPORT
-    uid = UID(sop_class)
-    is_image = uid.type == "SOP Class" and "Image Storage" in uid.name
+        return None if Option.CLEAN_STRUCTURED_CONTENT in options else Reason.STRUCTURED_REPORT
+    if sop_class.startswith(_PRESENTATION_STATES):
+        return None if Option.CLEAN_GRAPHICS in options else Reason.UNKNOWN_SOP_CLASS
+    is_image = "Image Storage" in UID(sop_class).name
     return None if is_image or sop_class in _OTHER_CLASSES else Reason.UNKNOWN_SOP_CLASS
-
-
-def _carries_text(dataset: Dataset, sop_class: str, trust: PixelTrust) -> bool:
-    if trust is PixelTrust.REVIEWED:
-        return False
-    captured = sop_class == _SECONDARY_CAPTURE or sop_class.startswith(f"{_SECONDARY_CAPTURE}.")
-    if captured or sop_class in _PHOTOGRAPHS or words_of(dataset, 0x00080064) in _CAPTURED:
-        return True
-    if not _SCREENS.isdisjoint(words_of(dataset, 0x00080008).split("\\")):
-        return True
-    is_ultrasound = words_of(dataset, 0x00080060) in ("US", "IVUS") or "Ultrasound" in UID(sop_class).name
-    return is_ultrasound and trust is PixelTrust.STRICT
 
 
 def _hides_overlay(dataset: Dataset) -> bool:
@@ -152,9 +167,9 @@ def _pixel_refusal(dataset: Dataset, sop_class: str) -> Reason | None:
 
 def _fragment_refusal(dataset: Dataset, value: bytes) -> Reason | None:
     try:
-        count, _ = parse_fragments(value)
-    except ValueError:
-        return Reason.UNDECODABLE
+        count = len(items_of(value))
+    except Refused as refused:
+        return refused.reason
     frames = whole_of(dataset, 0x00280008) or 1
     # The first item is the offset table; every frame has one fragment or more (DICOM PS3.5, Annex A.4).
     return None if count - 1 >= frames else Reason.TRUNCATED

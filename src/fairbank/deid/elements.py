@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import MutableMapping
+from typing import cast
+
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag
 
 _NUL_PADDED = frozenset({"UI", "OB", "UN", "OW"})
 UNDEFINED_LENGTH = 0xFFFFFFFF
+
+
+def stored(dataset: Dataset) -> MutableMapping[BaseTag, DataElement | RawDataElement]:
+    """Return the elements of a dataset as it holds them, to read and to change.
+
+    pydicom's own access converts each tag and checks each value; that is most of the time that cleaning takes. Keys are
+    best taken from the elements: looking for another object of the same number compares in Python.
+    """
+    return dataset._dict
+
+
+def put(dataset: Dataset, element: DataElement | RawDataElement) -> None:
+    """Set an element, as it is."""
+    dataset._dict[element.tag] = element
 
 
 def raw_bytes(element: DataElement | RawDataElement | None) -> bytes:
@@ -42,7 +59,10 @@ def items_of(dataset: Dataset, tag: int) -> list[Dataset]:
 
 def short_of(dataset: Dataset, tag: int) -> int | None:
     """Return the first value of an unsigned short (US) element; None if there is none."""
-    value = raw_bytes(_item(dataset, tag))[:2]
+    element = _item(dataset, tag)
+    if isinstance(element, DataElement) and isinstance(element.value, int):
+        return element.value
+    value = raw_bytes(element)[:2]
     if len(value) != 2:
         return None
     little = dataset.original_encoding[1] is not False
@@ -60,12 +80,14 @@ def made(tag: int, vr: str, value: str | bytes, *, like: Dataset) -> RawDataElem
     content = value.encode("ascii") if isinstance(value, str) else value
     if len(content) % 2:
         content += b"\0" if vr in _NUL_PADDED else b" "
-    implicit, little = like.original_encoding
-    return RawDataElement(
-        BaseTag(tag), vr, len(content), content, 0, bool(implicit), little is not False, True
-    )
+    implicit, little = (
+        like._read_implicit,
+        like._read_little,
+    )  # what `original_encoding` gives, at a tenth of the price
+    # Elements are looked up by their tags: the very object is found at once, another of the same number in Python.
+    own = tag if type(tag) is BaseTag else BaseTag(tag)
+    return RawDataElement(own, vr, len(content), content, 0, bool(implicit), little is not False, True)
 
 
 def _item(dataset: Dataset, tag: int) -> DataElement | RawDataElement | None:
-    key = BaseTag(tag)
-    return dataset.get_item(key) if key in dataset else None
+    return dataset._dict.get(cast("BaseTag", tag))  # they are equal, and have one hash

@@ -1,9 +1,10 @@
 """The identity store: master keys and salts, in a file of their own that only its owner may read.
 
-It holds no identifier of a subject: rows are found by a keyed digest of the subject's value. Deleting a subject's salt
-makes the pseudonyms unlinkable even for who holds the master key and the original value; what stays is a mark that
-keeps the subject from being taken in again. The references of held files (which may be paths) are kept here too,
-because this file, unlike the node's database, is never backed up with the rest.
+It holds no identifier of a subject: rows are found by a keyed digest of the subject's value; only a project that asked
+for it has links to the values, encrypted. Deleting a subject's salt makes the pseudonyms unlinkable even for who holds
+the master key and the original value; what stays is a mark here and one in the suppression list beside it, which keep
+the subject from being taken in again. The references of held files (which may be paths) are kept here too, because
+this file, unlike the node's database, is never backed up with the rest.
 """
 
 from __future__ import annotations
@@ -12,21 +13,24 @@ import os
 import re
 import secrets
 import sqlite3
-import stat
 from collections.abc import Collection, Container, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 from fairbank.clock import Clock, iso
-from fairbank.deid.errors import (
-    BadProjectName,
-    NoIdentityStore,
-    SubjectForgotten,
-    UnknownSubject,
-    UnsafeIdentityStore,
+from fairbank.deid.departures import (
+    Departure,
+    Known,
+    departure_of,
+    departures,
+    note_departure,
+    note_gone,
 )
+from fairbank.deid.errors import BadProjectName, SubjectForgotten, UnknownSubject, UnsafeIdentityStore
+from fairbank.deid.identity_file import bring_up_to_date, check_safe, make_tables, not_a_store
+from fairbank.deid.identity_rows import known_among, subject_rows
+from fairbank.deid.links import Links, open_link, seal_link
 from fairbank.deid.pseudonyms import (
     KEY_BYTES,
     SALT_BYTES,
@@ -34,33 +38,26 @@ from fairbank.deid.pseudonyms import (
     Purpose,
     SubjectPseudonyms,
     derive_key,
+    key_id_of,
     keyed,
 )
+from fairbank.deid.reidentification_desk import Desk
+from fairbank.deid.suppression import SUPPRESSIONS_FILE, Ring, SuppressionList
 from fairbank.errors import Sensitive
 
 IDENTITY_FILE = "identity.db"
 BUSY_TIMEOUT_S = 30
-_AT_ONCE = 500
-T = TypeVar("T")
 _PROJECT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
-_SCHEMA = """
-CREATE TABLE master (epoch INTEGER PRIMARY KEY, key BLOB NOT NULL, made_at TEXT NOT NULL);
-CREATE TABLE project (name TEXT NOT NULL, epoch INTEGER NOT NULL, salt BLOB NOT NULL, PRIMARY KEY (name, epoch));
-CREATE TABLE subject (lookup BLOB PRIMARY KEY, epoch INTEGER NOT NULL, salt BLOB, forgotten_at TEXT);
-CREATE TABLE pseudonym (project TEXT NOT NULL, pseudonym TEXT NOT NULL, epoch INTEGER NOT NULL,
-  lookup BLOB NOT NULL REFERENCES subject (lookup), PRIMARY KEY (project, pseudonym));
-CREATE INDEX pseudonym_lookup ON pseudonym (lookup);
-CREATE TABLE reference (project TEXT NOT NULL, item TEXT NOT NULL, value TEXT NOT NULL, lookup BLOB,
-  PRIMARY KEY (project, item));
-"""
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
-    """A pseudonym under which a subject was known in a project."""
+class MasterKey:
+    """A master key as it may be shown: when it was made, how many subjects are under it, and by what it is named."""
 
-    project: str
-    pseudonym: str
+    epoch: int
+    key_id: str
+    made_at: str
+    subjects: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,18 +81,23 @@ class IdentityStore:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        _check_safe(path)
+        check_safe(path)
         self._projects: dict[tuple[str, int], ProjectKeys] = {}
         self._connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None)
         # Overwrite what is deleted: an erased salt must not survive in a free page.
         self._connection.execute("PRAGMA secure_delete = ON")
         self._connection.execute("PRAGMA foreign_keys = ON")
+        bring_up_to_date(self._connection)
         self._first_epoch, self._epoch = self._epochs()
         first = self._master(self._first_epoch)
         self._lookup_key = derive_key(first, project="", purpose=Purpose.LOOKUP)
         self._item_key = derive_key(first, project="", purpose=Purpose.ITEM)
         self._consent_key = derive_key(first, project="", purpose=Purpose.CONSENT)
         self._audit_key = derive_key(first, project="", purpose=Purpose.AUDIT)
+        self.links = Links(self._connection)
+        self.desk = Desk(self._connection)
+        self.suppressions = SuppressionList.attached(self._connection, path.with_name(SUPPRESSIONS_FILE))
+        self._ring = self._with_all_marks()
 
     @classmethod
     def create(cls, path: Path, *, clock: Clock) -> IdentityStore:
@@ -111,7 +113,7 @@ class IdentityStore:
         os.close(handle)
         connection = sqlite3.connect(path, isolation_level=None)
         try:
-            connection.executescript(_SCHEMA)
+            make_tables(connection)
             row = (1, secrets.token_bytes(KEY_BYTES), iso(clock.now()))
             connection.execute("INSERT INTO master VALUES (?, ?, ?)", row)
         finally:
@@ -141,6 +143,15 @@ class IdentityStore:
         self._epoch = epoch
         return epoch
 
+    def master_keys(self) -> list[MasterKey]:
+        """Return what may be shown of the master keys, oldest first."""
+        rows = self._connection.execute(
+            "SELECT master.epoch, master.key, master.made_at, count(subject.lookup) FROM master "
+            "LEFT JOIN subject ON subject.epoch = master.epoch AND subject.salt IS NOT NULL "
+            "GROUP BY master.epoch ORDER BY master.epoch"
+        )
+        return [MasterKey(int(row[0]), key_id_of(bytes(row[1])), str(row[2]), int(row[3])) for row in rows]
+
     def subject(self, project: str, value: str) -> SubjectPseudonyms:
         """Return the pseudonyms of a subject in a project; a new subject gets a salt.
 
@@ -153,13 +164,15 @@ class IdentityStore:
         """
         checked_project(project)
         lookup = self._lookup(value)
-        epoch, salt = self._salt_of(lookup)
+        epoch, salt = self._salt_of(lookup, value)
         found = SubjectPseudonyms(keys=self._keys(project, epoch), salt=salt, value=value)
         row = (project, found.subject, epoch, lookup)
         if not self.is_known(project, found.subject):
             with self._writing() as connection:
-                self._salt_of(lookup)  # the subject may have been forgotten a moment ago, by another process
+                # The subject may have been forgotten a moment ago, by another process.
+                self._salt_of(lookup, value)
                 connection.execute("INSERT OR IGNORE INTO pseudonym VALUES (?, ?, ?, ?)", row)
+        self._keep_links(project, [found])
         return found
 
     def subjects(self, project: str, values: Iterable[str]) -> dict[str, SubjectPseudonyms]:
@@ -168,7 +181,9 @@ class IdentityStore:
         Subjects that were withdrawn are left out of the answer.
         """
         checked_project(project)
-        lookups = {value: self._lookup(value) for value in dict.fromkeys(values)}
+        values = dict.fromkeys(values)
+        withdrawn = self.suppressions.among(values)
+        lookups = {value: self._lookup(value) for value in values if value not in withdrawn}
         salts = self._salts_of(list(lookups.values()))
         found = {
             value: SubjectPseudonyms(keys=self._keys(project, epoch), salt=salt, value=value)
@@ -177,15 +192,16 @@ class IdentityStore:
             for epoch, salt in [salts[lookup]]
         }
         rows = [(project, one.subject, one.keys.epoch, lookups[value]) for value, one in found.items()]
-        known = self._known_of(project, [row[1] for row in rows])
+        known = known_among(self._connection, project, [row[1] for row in rows])
         if new := [row for row in rows if row[1] not in known]:
             with self._writing() as connection:
                 # Some may have been forgotten a moment ago, by another process: they get no row, and are left out.
-                held = self._subject_rows([row[3] for row in new])
+                held = subject_rows(self._connection, [row[3] for row in new])
                 left = [row for row in new if held[row[3]][1] is not None]
                 connection.executemany("INSERT OR IGNORE INTO pseudonym VALUES (?, ?, ?, ?)", left)
             kept = {row[3] for row in left} | {row[3] for row in rows if row[1] in known}
             found = {value: one for value, one in found.items() if lookups[value] in kept}
+        self._keep_links(project, list(found.values()))
         return found
 
     def find(self, project: str, value: str) -> str | None:
@@ -200,7 +216,7 @@ class IdentityStore:
         lookup = self._lookup(value)
         if self._subject_row(lookup) is None:
             return None
-        epoch, salt = self._salt_of(lookup)
+        epoch, salt = self._salt_of(lookup, value)
         pseudonym = SubjectPseudonyms(keys=self._keys(project, epoch), salt=salt, value=value).subject
         return pseudonym if self.is_known(project, pseudonym) else None
 
@@ -245,11 +261,6 @@ class IdentityStore:
         """
         return keyed(self._consent_key, self._lookup(value))
 
-    def consent_key_of(self, project: str, pseudonym: str) -> bytes | None:
-        """Return under what the consent of the subject behind a pseudonym is filed, None if nobody has it here."""
-        lookup = self._lookup_of(project, pseudonym)
-        return None if lookup is None else keyed(self._consent_key, lookup)
-
     def known_subjects(self, project: str) -> list[KnownSubject]:
         """Return all subjects of a project who have not been forgotten, in no order."""
         rows = self._connection.execute(
@@ -261,18 +272,6 @@ class IdentityStore:
         """Return the projects that have a subject, sorted."""
         rows = self._connection.execute("SELECT DISTINCT project FROM pseudonym ORDER BY project")
         return [row[0] for row in rows]
-
-    def known(self, value: str) -> list[Known]:
-        """Return under which pseudonyms a subject is known."""
-        return self._known(self._lookup(value))
-
-    def known_as(self, project: str, pseudonym: str) -> list[Known]:
-        """Return under which pseudonyms the subject behind a pseudonym is known, in all projects.
-
-        Raises:
-            UnknownSubject: if no subject has that pseudonym here.
-        """
-        return self._known(self._lookup_known(project, pseudonym))
 
     def commitment(self, value: str) -> str:
         """Return what stands for a subject in the audit log: keyed with the subject's salt, which can be erased.
@@ -290,34 +289,110 @@ class IdentityStore:
         """
         return self._commitment(self._lookup_known(project, pseudonym))
 
-    def forget(self, value: str, *, clock: Clock) -> list[Known]:
-        """Delete a subject's salt and links; return under which pseudonyms the subject was known.
+    def leave(self, value: str, *, clock: Clock) -> Departure:
+        """Make a subject unknown for good, known here or not; return what it was called, to clear every place of it.
 
-        The subject cannot be taken in again, whether it was known or not.
+        From here on the subject is refused, its salt, pseudonyms, links and notes of held files are erased, and
+        `departures` tells of it until `gone` says that all is cleared.
         """
-        return self._forget(self._lookup(value), clock=clock)
+        return self._leave(self._lookup(value), clock=clock)
 
-    def forget_pseudonym(self, project: str, pseudonym: str, *, clock: Clock) -> list[Known]:
-        """Delete the salt and links of the subject behind a pseudonym, in all projects.
+    def leave_pseudonym(self, project: str, pseudonym: str, *, clock: Clock) -> Departure:
+        """Make the subject behind a pseudonym unknown for good, in all projects; see `leave`.
 
         Raises:
             UnknownSubject: if no subject has that pseudonym here.
         """
-        return self._forget(self._lookup_known(project, pseudonym), clock=clock)
+        foreseen = self.foresee_pseudonym(project, pseudonym)
+        return self._leave(foreseen.lookup, clock=clock)
+
+    def foresee_pseudonym(self, project: str, pseudonym: str) -> Departure:
+        """Return what `leave_pseudonym` would, and change nothing; it raises the same."""
+        for departure in self.departures():
+            if Known(project, pseudonym) in departure.known:
+                return departure
+        return self._departure(self._lookup_known(project, pseudonym))
+
+    def foresee(self, value: str) -> Departure:
+        """Return what `leave` would, and change nothing."""
+        lookup = self._lookup(value)
+        return departure_of(self._connection, lookup) or self._departure(lookup)
+
+    def departures(self) -> list[Departure]:
+        """Return the subjects of whom something may still be found somewhere, because a withdrawal was cut off."""
+        return departures(self._connection)
+
+    def gone(self, departure: Departure) -> None:
+        """Note that everything of a subject is cleared."""
+        with self._writing() as connection:
+            note_gone(connection, departure)
+
+    def forget(self, value: str, *, clock: Clock) -> list[Known]:
+        """Make a subject unknown where nothing of it has to be cleared; return under what it was known."""
+        departure = self.leave(value, clock=clock)
+        self.gone(departure)
+        return list(departure.known)
+
+    def returned(self) -> list[Known]:
+        """Return who is known here although on the suppression list, one pseudonym each: an older store was restored.
+
+        Found are those who were entered on the list under this store's own key.
+        """
+        rows = self._connection.execute(
+            "SELECT lookup, min(project || char(31) || pseudonym) FROM pseudonym GROUP BY lookup"
+        ).fetchall()
+        rings = [ring for ring in self.suppressions.rings() if ring.lookup_key == self._lookup_key]
+        found = [
+            text.partition("\x1f")
+            for lookup, text in rows
+            if any(self.suppressions.has_digest(ring.of_lookup(bytes(lookup))) for ring in rings)
+        ]
+        return [Known(project, pseudonym) for project, _, pseudonym in found]
 
     def is_forgotten(self, value: str) -> bool:
         """Return whether a subject was withdrawn."""
         row = self._connection.execute(
             "SELECT forgotten_at FROM subject WHERE lookup = ?", (self._lookup(value),)
         ).fetchone()
-        return row is not None and row[0] is not None
+        return (row is not None and row[0] is not None) or self.suppressions.has(value)
+
+    def keep_links(self, project: str, *, clock: Clock) -> None:
+        """Keep the original value of subjects that a project meets from now on, encrypted."""
+        with self._writing():
+            self.links.enable(checked_project(project), at=iso(clock.now()))
+
+    def drop_links(self, project: str) -> int:
+        """Keep no more original values of a project's subjects, and erase those there are; return how many."""
+        with self._writing():
+            return self.links.disable(checked_project(project))
+
+    def original(self, project: str, pseudonym: str) -> Sensitive[str] | None:
+        """Return the original value of a subject, None if no link was kept. Only two persons together may ask.
+
+        Raises:
+            UnknownSubject: if no subject has that pseudonym here.
+        """
+        lookup = self._lookup_known(project, pseudonym)
+        sealed = self.links.sealed(project, pseudonym)
+        if sealed is None:
+            return None
+        found = self._subject_row(lookup)
+        assert found is not None and found[1] is not None
+        key = self._link_key(project, found[0], found[1])
+        value = open_link(key, sealed, project=project, pseudonym=pseudonym)
+        return Sensitive(value, reference=pseudonym)
 
     def keep_reference(
         self, project: str, item: str, reference: Sensitive[str], *, subject: str | None = None
     ) -> None:
-        """Note which source a held item stands for; `subject` lets `forget` delete the note."""
+        """Note which source a held item stands for; `subject` lets `leave` delete the note.
+
+        Of a subject who has left nothing is noted.
+        """
         lookup = None if subject is None else self._lookup(subject)
         with self._writing() as connection:
+            if subject is not None and self.is_forgotten(subject):
+                return
             connection.execute(
                 "INSERT OR REPLACE INTO reference VALUES (?, ?, ?, ?)",
                 (project, item, reference.reveal(), lookup),
@@ -357,60 +432,95 @@ class IdentityStore:
         salt = found[1] if found is not None and found[1] is not None else secrets.token_bytes(SALT_BYTES)
         return f"hmac-sha256:{keyed(self._audit_key, salt, lookup).hex()}"
 
-    def _forget(self, lookup: bytes, *, clock: Clock) -> list[Known]:
+    def _departure(self, lookup: bytes) -> Departure:
+        held = self._connection.execute("SELECT project, item FROM reference WHERE lookup = ?", (lookup,))
+        return Departure(
+            lookup,
+            self._commitment(lookup),
+            keyed(self._consent_key, lookup),
+            tuple(self._known(lookup)),
+            tuple((row[0], row[1]) for row in held),
+        )
+
+    def _leave(self, lookup: bytes, *, clock: Clock) -> Departure:
+        now = iso(clock.now())
         with self._writing() as connection:
-            known = self._known(lookup)
-            connection.execute("DELETE FROM pseudonym WHERE lookup = ?", (lookup,))
-            connection.execute("DELETE FROM reference WHERE lookup = ?", (lookup,))
+            cut_off = departure_of(connection, lookup)
+            if cut_off is not None:
+                return cut_off
+            departure = self._departure(lookup)
+            for one in departure.known:
+                connection.execute(
+                    "UPDATE reidentification SET pseudonym = NULL WHERE project = ? AND pseudonym = ?",
+                    (one.project, one.pseudonym),
+                )
+            for table in ("pseudonym", "reference", "link"):
+                connection.execute(f"DELETE FROM {table} WHERE lookup = ?", (lookup,))  # noqa: S608  names of ours
             connection.execute(
                 "INSERT INTO subject VALUES (?, ?, NULL, ?) ON CONFLICT (lookup) DO UPDATE "
                 "SET salt = NULL, forgotten_at = coalesce(forgotten_at, excluded.forgotten_at)",
-                (lookup, self._epoch, iso(clock.now())),
+                (lookup, self._epoch, now),
             )
-        return known
+            self.suppressions.add([(self._ring.of_lookup(lookup), now)])
+            note_departure(connection, departure)
+        return departure
 
-    def _salt_of(self, lookup: bytes) -> tuple[int, bytes]:
+    def _with_all_marks(self) -> Ring:
+        """Return this store's ring in the suppression list, with every subject that the store itself has forgotten.
+
+        Some are missing where the list is new, was lost, or is an older one that was restored.
+        """
+        ring = self.suppressions.ring_of(self._lookup_key)
+        query = "SELECT lookup, forgotten_at FROM subject WHERE forgotten_at IS NOT NULL"
+        forgotten = [(bytes(row[0]), row[1]) for row in self._connection.execute(query)]
+        if ring and all(self.suppressions.has_digest(ring.of_lookup(lookup)) for lookup, _ in forgotten):
+            return ring
+        with self._writing():
+            ring = self.suppressions.add_ring(self._lookup_key)
+            self.suppressions.add([(ring.of_lookup(lookup), at) for lookup, at in forgotten])
+        return ring
+
+    def _keep_links(self, project: str, subjects: list[SubjectPseudonyms]) -> None:
+        if not self.links.are_kept(project):
+            return
+        new = [one for one in subjects if not self.links.has(project, one.subject)]
+        if not new:
+            return
+        with self._writing():
+            for one in new:
+                key = self._link_key(project, one.keys.epoch, one.salt)
+                sealed = seal_link(key, one.value, project=project, pseudonym=one.subject)
+                self.links.put(project, one.subject, self._lookup(one.value), sealed)
+
+    def _link_key(self, project: str, epoch: int, salt: bytes) -> bytes:
+        return keyed(derive_key(self._master(epoch), project=project, purpose=Purpose.LINK), salt)
+
+    def _salt_of(self, lookup: bytes, value: str) -> tuple[int, bytes]:
+        if self.suppressions.has(value):
+            raise _forgotten()
         found = self._subject_row(lookup)
         if found is None:
             with self._writing() as connection:
+                if self.suppressions.has(value):
+                    raise _forgotten()
                 connection.execute(
                     "INSERT OR IGNORE INTO subject VALUES (?, ?, ?, NULL)",
                     (lookup, self._epoch, secrets.token_bytes(SALT_BYTES)),
                 )
             found = self._subject_row(lookup)
         if found is None or found[1] is None:
-            raise SubjectForgotten(
-                "A subject was withdrawn and is not taken in again.",
-                why="Its salt was deleted; a new one would make it a participant again.",
-                todo="Leave its files out of the project.",
-            )
+            raise _forgotten()
         return found[0], found[1]
 
     def _salts_of(self, lookups: list[bytes]) -> dict[bytes, tuple[int, bytes]]:
         """Return epoch and salt of subjects, made now for new ones; forgotten ones are left out."""
-        rows = self._subject_rows(lookups)
+        rows = subject_rows(self._connection, lookups)
         if new := [lookup for lookup in lookups if lookup not in rows]:
             made = [(lookup, self._epoch, secrets.token_bytes(SALT_BYTES)) for lookup in new]
             with self._writing() as connection:
                 connection.executemany("INSERT OR IGNORE INTO subject VALUES (?, ?, ?, NULL)", made)
-            rows |= self._subject_rows(new)
+            rows |= subject_rows(self._connection, new)
         return {lookup: (epoch, salt) for lookup, (epoch, salt) in rows.items() if salt is not None}
-
-    def _subject_rows(self, lookups: list[bytes]) -> dict[bytes, tuple[int, bytes | None]]:
-        found: dict[bytes, tuple[int, bytes | None]] = {}
-        for part in _parts(lookups):
-            marks = ",".join("?" * len(part))
-            query = f"SELECT lookup, epoch, salt FROM subject WHERE lookup IN ({marks})"  # noqa: S608  only marks
-            found |= {bytes(row[0]): (int(row[1]), row[2]) for row in self._connection.execute(query, part)}
-        return found
-
-    def _known_of(self, project: str, pseudonyms: list[str]) -> set[str]:
-        found: set[str] = set()
-        for part in _parts(pseudonyms):
-            marks = ",".join("?" * len(part))
-            query = f"SELECT pseudonym FROM pseudonym WHERE project = ? AND pseudonym IN ({marks})"  # noqa: S608
-            found |= {str(row[0]) for row in self._connection.execute(query, (project, *part))}
-        return found
 
     def _subject_row(self, lookup: bytes) -> tuple[int, bytes | None] | None:
         row = self._connection.execute(
@@ -445,9 +555,9 @@ class IdentityStore:
         try:
             first, last = self._connection.execute("SELECT min(epoch), max(epoch) FROM master").fetchone()
         except sqlite3.DatabaseError as err:
-            raise _not_a_store() from err
+            raise not_a_store() from err
         if first is None:
-            raise _not_a_store()
+            raise not_a_store()
         return int(first), int(last)
 
     @contextmanager
@@ -461,10 +571,12 @@ class IdentityStore:
         self._connection.execute("COMMIT")
 
 
-def _parts(values: list[T]) -> Iterator[list[T]]:
-    """Cut a list into parts that one statement may name: SQLite's least limit is 999 values."""
-    for start in range(0, len(values), _AT_ONCE):
-        yield values[start : start + _AT_ONCE]
+def _forgotten() -> SubjectForgotten:
+    return SubjectForgotten(
+        "A subject was withdrawn and is not taken in again.",
+        why="Its salt was deleted; a new one would make it a participant again.",
+        todo="Leave its files out of the project.",
+    )
 
 
 def checked_project(project: str) -> str:
@@ -480,28 +592,3 @@ def checked_project(project: str) -> str:
             todo="Choose another name.",
         )
     return project
-
-
-def _check_safe(path: Path) -> None:
-    try:
-        status = path.stat()
-    except FileNotFoundError as err:
-        raise NoIdentityStore(
-            "There is no identity store, so there is no key.",
-            why="Without a key nothing can be pseudonymised.",
-            todo="Make one with `fairbank node init`, or restore identity.db.",
-        ) from err
-    if stat.S_IMODE(status.st_mode) & 0o077:
-        raise UnsafeIdentityStore(
-            "The identity store can be read by other accounts of this machine.",
-            why="Whoever reads it can undo the pseudonyms.",
-            todo="Set its mode to 0600 and consider whether it has been copied.",
-        )
-
-
-def _not_a_store() -> UnsafeIdentityStore:
-    return UnsafeIdentityStore(
-        "The identity store is damaged or not one.",
-        why="It holds no master key.",
-        todo="Restore identity.db from its own backup.",
-    )

@@ -23,9 +23,15 @@ class Reason(StrEnum):
 
     ALREADY_DONE = "already-done"
     ALREADY_DEIDENTIFIED = "already-deidentified"
+    DISCARDED = "discarded"
 
     BURNED_IN = "burned-in-annotation"
     PIXELS_UNVERIFIED = "pixels-unverified"
+    PIXELS_REVIEW = "pixels-review"
+    PIXELS_UNREADABLE = "pixels-unreadable"
+    TEXT_REMAINS = "text-remains"
+    TEXT_TOOLS_MISSING = "text-tools-missing"
+    IDENTIFIER_IN_PIXELS = "identifier-in-pixels"
     ENCAPSULATED_DOCUMENT = "encapsulated-document"
     STRUCTURED_REPORT = "structured-report"
     MEDIA_DIRECTORY = "media-directory"
@@ -37,7 +43,13 @@ class Reason(StrEnum):
     OVERLAY_IN_PIXELS = "overlay-in-pixels"
     UNDECODABLE = "undecodable"
     IDENTIFIER_FOUND = "identifier-found"
+    NOT_VERIFIED = "not-verified"
+    SEEN_IDENTIFYING = "seen-identifying"
+    FACE = "face"
+    FACE_REMAINS = "face-remains"
+    FACE_TOOLS_MISSING = "face-tools-missing"
     DUPLICATE_INSTANCE = "duplicate-instance"
+    MIXED_SUBJECTS = "mixed-subjects"
     WITHDRAWN = "withdrawn"
     NO_CONSENT = "no-consent"
 
@@ -45,23 +57,32 @@ class Reason(StrEnum):
     NOT_DICOM = "not-dicom"
     TRUNCATED = "truncated"
     UNREADABLE = "unreadable"
+    WORKER_LOST = "worker-lost"
 
     @property
     def status(self) -> Status:
         """Return the status that goes with this reason."""
-        if self in (Reason.ALREADY_DONE, Reason.ALREADY_DEIDENTIFIED):
+        if self in _NOT_NEEDED:
             return Status.NOT_NEEDED
-        if self in (Reason.EMPTY, Reason.NOT_DICOM, Reason.TRUNCATED, Reason.UNREADABLE):
-            return Status.ERROR
-        return Status.IMPOSSIBLE
+        return Status.ERROR if self in _ERRORS else Status.IMPOSSIBLE
+
+
+_NOT_NEEDED = frozenset({Reason.ALREADY_DONE, Reason.ALREADY_DEIDENTIFIED, Reason.DISCARDED})
+_ERRORS = frozenset({Reason.EMPTY, Reason.NOT_DICOM, Reason.TRUNCATED, Reason.UNREADABLE, Reason.WORKER_LOST})
 
 
 class Refused(Exception):
-    """A file cannot be cleaned; carries the reason and nothing of the file."""
+    """A file cannot be cleaned; carries the reason and nothing of the file.
 
-    def __init__(self, reason: Reason) -> None:
+    Args:
+        reason: why.
+        group: under which name a curator decides of such files, where whoever refuses knows better than the header.
+    """
+
+    def __init__(self, reason: Reason, *, group: str | None = None) -> None:
         super().__init__(reason.value)
         self.reason = reason
+        self.group = group
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,20 +8,21 @@ from __future__ import annotations
 import logging
 import warnings
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
+from typing import BinaryIO
 
-from pydicom import config, dcmread
+from pydicom import config
 from pydicom.charset import python_encoding
-from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
-from pydicom.filebase import DicomBytesIO
-from pydicom.filewriter import write_file_meta_info
+from pydicom.filereader import read_partial
+from pydicom.tag import BaseTag
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
 
-from fairbank.deid.elements import text_of
+from fairbank.deid.elements import made, put, text_of
 from fairbank.deid.encoding import Encoding
 from fairbank.deid.outcomes import Reason, Refused
 
@@ -29,6 +30,8 @@ PREAMBLE_BYTES = 128
 # A fixed UID under 2.25, made once for this software.
 IMPLEMENTATION_CLASS_UID = UID("2.25.214163520385846172364183750214687214395")
 IMPLEMENTATION_VERSION_NAME = "FAIRBANK"
+_SILENT = logging.CRITICAL + 1
+_META_ENCODING = Encoding(implicit=False, little=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,7 @@ class Written:
     """A file's bytes, and its dataset's bytes before any deflating."""
 
     content: bytes
-    body: bytes
+    body: bytes | memoryview
 
 
 @contextmanager
@@ -44,13 +47,16 @@ def quiet_pydicom() -> Iterator[None]:
     """Keep pydicom from checking values and from printing them: its warnings quote what they complain about."""
     logger = logging.getLogger("pydicom")
     level = logger.level
-    logger.setLevel(logging.CRITICAL + 1)
+    # Each change of a level clears what every logger of the process remembers: it is made once for nested calls.
+    if level != _SILENT:
+        logger.setLevel(_SILENT)
     try:
         with warnings.catch_warnings(), config.disable_value_validation():
             warnings.simplefilter("ignore")
             yield
     finally:
-        logger.setLevel(level)
+        if level != _SILENT:
+            logger.setLevel(level)
 
 
 def read(content: bytes) -> Dataset:
@@ -65,10 +71,19 @@ def read(content: bytes) -> Dataset:
         raise Refused(Reason.EMPTY)
     if content[PREAMBLE_BYTES : PREAMBLE_BYTES + 4] != b"DICM":
         raise Refused(Reason.NOT_DICOM)
+    return parsed(BytesIO(content))
+
+
+def parsed(source: BinaryIO, *, stop: Callable[[BaseTag, str | None, int], bool] | None = None) -> Dataset:
+    """Return what pydicom reads of an open file, up to the element that `stop` says yes to.
+
+    Raises:
+        Refused: as `read` does.
+    """
     mode = config.settings.reading_validation_mode
     config.settings.reading_validation_mode = config.RAISE  # else an early end of file goes unnoticed
     try:
-        dataset = dcmread(BytesIO(content))
+        dataset = read_partial(source, stop_when=stop)
     except EOFError as err:
         raise Refused(Reason.TRUNCATED) from err
     except InvalidDicomError as err:
@@ -87,24 +102,30 @@ def read(content: bytes) -> Dataset:
 
 def write(dataset: Dataset) -> Written:
     """Return a cleaned dataset as a DICOM file in the transfer syntax that it was read in."""
-    syntax = UID(dataset.file_meta.TransferSyntaxUID)
-    plain = Encoding(syntax.is_implicit_VR, syntax.is_little_endian).dataset(dataset)
-    head = DicomBytesIO()
-    write_file_meta_info(head, _meta(dataset, syntax), enforce_standard=False)
-    packed = _deflated(plain) if syntax == DeflatedExplicitVRLittleEndian else plain
-    return Written(b"".join((b"\0" * PREAMBLE_BYTES, b"DICM", head.getvalue(), packed)), plain)
+    syntax, head = UID(dataset.file_meta.TransferSyntaxUID), head_of(dataset)
+    encoding = Encoding(syntax.is_implicit_VR, syntax.is_little_endian)
+    if syntax == DeflatedExplicitVRLittleEndian:
+        plain = encoding.dataset(dataset)
+        return Written(head + _deflated(plain), plain)
+    content = b"".join((head, *encoding.parts(dataset)))
+    return Written(content, memoryview(content)[len(head) :])
 
 
-def _meta(dataset: Dataset, syntax: UID) -> FileMetaDataset:
-    meta = FileMetaDataset()
-    meta.FileMetaInformationGroupLength = 0  # worked out while writing
-    meta.FileMetaInformationVersion = b"\0\1"
-    meta.MediaStorageSOPClassUID = UID(text_of(dataset, 0x00080016))
-    meta.MediaStorageSOPInstanceUID = UID(text_of(dataset, 0x00080018))
-    meta.TransferSyntaxUID = syntax
-    meta.ImplementationClassUID = IMPLEMENTATION_CLASS_UID
-    meta.ImplementationVersionName = IMPLEMENTATION_VERSION_NAME
-    return meta
+def head_of(dataset: Dataset) -> bytes:
+    """Return what stands before a cleaned dataset in its file: preamble, prefix and file meta information."""
+    meta = Dataset()
+    for tag, vr, value in (
+        (0x00020001, "OB", b"\0\1"),
+        (0x00020002, "UI", text_of(dataset, 0x00080016).encode("latin-1")),
+        (0x00020003, "UI", text_of(dataset, 0x00080018).encode("latin-1")),
+        (0x00020010, "UI", dataset.file_meta.TransferSyntaxUID.encode("latin-1")),
+        (0x00020012, "UI", IMPLEMENTATION_CLASS_UID.encode()),
+        (0x00020013, "SH", IMPLEMENTATION_VERSION_NAME.encode()),
+    ):
+        put(meta, made(tag, vr, value, like=meta))
+    content = _META_ENCODING.dataset(meta)
+    put(meta, made(0x00020000, "UL", len(content).to_bytes(4, "little"), like=meta))
+    return b"\0" * PREAMBLE_BYTES + b"DICM" + _META_ENCODING.dataset(meta)
 
 
 def _check_syntax(dataset: Dataset) -> None:

@@ -1,34 +1,55 @@
-"""The pipeline: takes source files one by one, cleans them, stores them, and says of each what became of it.
+"""The pipeline of a node: takes files by series, cleans them, stores them, and says of each what became of it.
 
 One bad file never stops the rest. Running again skips what is done; after a kill it goes on where it stopped, because a
-file is stored before it is remembered and the same input gives the same bytes.
+series is stored before it is remembered and the same input gives the same bytes.
 """
 
 from __future__ import annotations
 
-import hashlib
+import shutil
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
-from dataclasses import dataclass
-from multiprocessing import get_context
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
 from sqlalchemy.engine import Engine
+from sqlalchemy.orm import Session
 
-from fairbank.clock import Clock
+from fairbank.clock import Clock, iso
 from fairbank.database import reading, writing
 from fairbank.deid import store as rows
+from fairbank.deid import work_rows
 from fairbank.deid.admitted import Admitted
-from fairbank.deid.cleaning import TOOL, Cleaned, Held, Order, clean_file
-from fairbank.deid.facts import Recorder
+from fairbank.deid.cleaning import TOOL, Order
+from fairbank.deid.errors import StoreNotWritable
+from fairbank.deid.faces.policy_store import record_part, record_work
+from fairbank.deid.identities import Identities
 from fairbank.deid.identity import IdentityStore, checked_project
-from fairbank.deid.outcomes import Outcome, Reason, Refused, Status
+from fairbank.deid.outcomes import Outcome, Reason, Status
 from fairbank.deid.research_store import ResearchStore
+from fairbank.deid.running.folder_run import method_told
+from fairbank.deid.running.index import Unit
+from fairbank.deid.running.inputs import digest_of, links_key
+from fairbank.deid.running.place import not_writable
+from fairbank.deid.running.series_work import (
+    FileResult,
+    Job,
+    Keys,
+    NotWritten,
+    Task,
+    UnitResult,
+    clean_unit,
+    is_withheld,
+    lost_unit,
+    status_of,
+)
+from fairbank.deid.running.workers import workers as workers_for
+from fairbank.deid.verification.uid_graph import UidGraph
+from fairbank.deid.withdrawal import cleared_if_left
 from fairbank.errors import Sensitive
-
-_WAITING_PER_WORKER = 4
 
 
 class SourceInstance(Protocol):
@@ -42,6 +63,21 @@ class SourceInstance(Protocol):
     def read(self) -> bytes:
         """Return the file's bytes; OSError if it cannot be read."""
         ...
+
+
+def _nothing() -> None:
+    """Do nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Files that belong together, as a rule those of one series.
+
+    A source that has a `path` is read from there; it has to be there until `done` is called, which is once.
+    """
+
+    sources: Sequence[SourceInstance]
+    done: Callable[[], None] = _nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +112,28 @@ def deidentify(
     admitted: Admitted,
     workers: int = 1,
 ) -> Iterator[Outcome]:
-    """Clean and store files; yield one outcome per file, in the order in which they come.
+    """Clean and store files one by one, as if each were a series; see `deidentify_series`."""
+    groups = (Group((source,)) for source in sources)
+    return deidentify_series(groups, order, site=site, agent=agent, admitted=admitted, workers=workers)
+
+
+def deidentify_series(
+    groups: Iterable[Group],
+    order: Order,
+    *,
+    site: Site,
+    agent: str,
+    admitted: Admitted,
+    workers: int = 1,
+) -> Iterator[Outcome]:
+    """Clean and store files series by series; yield one outcome per file, in the order in which they come.
+
+    A series comes into the store whole or not at all; a bad file of it holds itself only, unless what is wrong concerns
+    the series: two subjects, or a face.
 
     Args:
-        sources: the files; read one at a time.
-        order: project, profile and what is believed of pixels.
+        groups: files by series; taken a few at a time.
+        order: project and method.
         site: keys, store, database and clock.
         agent: who runs this, as a name of the site's own (goes into the fact sheets and the item rows).
         admitted: whose files may come in; of others nothing is kept.
@@ -89,10 +142,10 @@ def deidentify(
     Raises:
         BadProjectName: if the project's name cannot be used.
         StoreNotWritable: if the store cannot take a file; what is done stays done.
+        UidsTangled: at the end, if two originals became one, or one became two.
     """
     checked_project(order.project)
-    run = _Run(order, site, agent, admitted)
-    return run.in_parallel(sources, workers) if workers > 1 else run.one_by_one(sources)
+    return _Run(order, site, agent, admitted, workers).all_groups(groups)
 
 
 def summarise(outcomes: Iterable[Outcome]) -> Summary:
@@ -109,149 +162,370 @@ def summarise(outcomes: Iterable[Outcome]) -> Summary:
 
 @dataclass(frozen=True, slots=True)
 class _Item:
+    """One file of a group on its way: `reason` where there is nothing to clean, `withheld` the group of a held one."""
+
     reference: Sensitive[str]
-    key: str
-    content: bytes
+    key: str = ""
+    reason: Reason | None = None
+    row: rows.ItemRow | None = None
+    withheld: str | None = None
+    was_clean: bool = False
+
+
+@dataclass(slots=True)
+class _Batch:
+    """One group on its way: its items, and which of them the task's paths are."""
+
+    group: Group
+    task: Task
+    items: list[_Item]
+    places: list[int]
 
 
 @dataclass(frozen=True, slots=True)
+class _StoreKeys:
+    """Where the identity store is: what is handed to other processes in its place."""
+
+    path: Path
+
+    def open(self) -> Identities:
+        return _opened(self.path)
+
+
+@dataclass(frozen=True, slots=True)
+class _OpenKeys:
+    """The identity store of this process."""
+
+    identity: Identities
+
+    def open(self) -> Identities:
+        return self.identity
+
+
+@lru_cache(maxsize=1)
+def _opened(path: Path) -> IdentityStore:
+    return IdentityStore(path)
+
+
 class _Run:
-    order: Order
-    site: Site
-    agent: str
-    admitted: Admitted
+    """One run under way: groups go in at one end, outcomes come out at the other in the same order."""
 
-    def one_by_one(self, sources: Iterable[SourceInstance]) -> Iterator[Outcome]:
-        for source in sources:
-            item = self._taken(source)
-            if isinstance(item, Outcome):
-                yield item
-                continue
-            result = clean_file(
-                item.content,
-                self.order,
-                identity=self.site.identity,
-                recorder=self._recorder(),
-                admitted=self.admitted,
-            )
-            yield self._finished(item, result)
+    def __init__(self, order: Order, site: Site, agent: str, admitted: Admitted, workers: int) -> None:
+        self._order = order
+        self._site = site
+        self._agent = agent
+        self._workers = workers
+        keys: Keys = _OpenKeys(site.identity) if workers == 1 else _StoreKeys(site.identity.path)
+        run = site.clock.new_id()
+        with reading(site.database) as session:
+            self._decisions = rows.decisions_of(session, order.project)
+        self._job = Job(
+            keys,
+            order,
+            self._decisions,
+            agent,
+            iso(site.clock.now()),
+            admitted=admitted,
+            believe_marks=False,
+            links=links_key(site.identity, run),
+        )
+        self._staging = site.store.staging / run
+        self._graph = UidGraph()
+        self._waiting: deque[_Batch] = deque()
 
-    def in_parallel(self, sources: Iterable[SourceInstance], workers: int) -> Iterator[Outcome]:
-        """Clean in spawned processes; only this one writes, so the order of results is the order of sources."""
-        waiting: deque[Outcome | tuple[_Item, Future[Cleaned | Held]]] = deque()
-        context = get_context("spawn")
-        given = (self.site.identity.path, self.admitted)
-        with ProcessPoolExecutor(
-            workers, mp_context=context, initializer=_start_worker, initargs=given
-        ) as pool:
-            for source in sources:
-                item = self._taken(source)
-                if isinstance(item, Outcome):
-                    waiting.append(item)
-                else:
-                    future = pool.submit(_clean_in_worker, item.content, self.order, self._recorder())
-                    waiting.append((item, future))
-                while len(waiting) > workers * _WAITING_PER_WORKER:
-                    yield self._next(waiting)
-            while waiting:
-                yield self._next(waiting)
-
-    def _next(self, waiting: deque[Outcome | tuple[_Item, Future[Cleaned | Held]]]) -> Outcome:
-        first = waiting.popleft()
-        if isinstance(first, Outcome):
-            return first
-        item, future = first
-        return self._finished(item, future.result())
-
-    def _recorder(self) -> Recorder:
-        return Recorder(agent=self.agent, at=self.site.clock.now(), tool=TOOL)
-
-    def _taken(self, source: SourceInstance) -> _Item | Outcome:
-        """Return the file with its key, or the outcome if there is nothing to clean."""
+    def all_groups(self, groups: Iterable[Group]) -> Iterator[Outcome]:
+        pool = workers_for(self._workers)
         try:
-            content = source.read()
-        except OSError:
-            return self._outcome(str(source.reference), Reason.UNREADABLE)
-        key = self.site.identity.item_key(hashlib.sha256(content).digest())
-        with reading(self.site.database) as session:
+            with _storing():
+                self._staging.mkdir(mode=0o700, parents=True)
+            results = pool.in_order(clean_unit, self._tasks(groups), lost=lost_unit, stopped=lambda: False)
+            while True:
+                try:
+                    result = next(results, None)
+                except NotWritten as err:
+                    raise not_writable(err.number) from err
+                if result is None:
+                    self._graph.check()
+                    return
+                yield from self._finished(self._waiting.popleft(), result)
+        finally:
+            pool.close()
+            self._graph.close()
+            for batch in self._waiting:
+                batch.group.done()
+            shutil.rmtree(self._staging, ignore_errors=True)
+
+    def _tasks(self, groups: Iterable[Group]) -> Iterator[Task]:
+        for number, group in enumerate(groups, 1):
+            batch = self._batch(number, group)
+            self._waiting.append(batch)
+            yield batch.task
+
+    def _batch(self, number: int, group: Group) -> _Batch:
+        folder = self._staging / f"{number:09d}"
+        items: list[_Item] = []
+        places: list[int] = []
+        paths: list[Path] = []
+        digests: list[bytes] = []
+        settled = set()
+        withheld = {}
+        for place, source in enumerate(group.sources):
+            try:
+                path = self._path_of(source, folder, place)
+                digest = digest_of(path)
+            except OSError:
+                items.append(_Item(source.reference, reason=Reason.UNREADABLE))
+                continue
+            item = self._item(source.reference, digest)
+            items.append(item)
+            if item.reason is Reason.ALREADY_DEIDENTIFIED:
+                continue
+            if item.reason is Reason.ALREADY_DONE:
+                settled.add(item.key)
+            if item.withheld is not None:
+                withheld[item.key] = item.withheld
+            places.append(place)
+            paths.append(path)
+            digests.append(digest)
+        unit = Unit(number, None, tuple(paths), 0, mixed=None)
+        task = Task(
+            self._job,
+            unit,
+            folder / "out",
+            settled=frozenset(settled),
+            digests=tuple(digests),
+            withheld=withheld,
+        )
+        return _Batch(group, task, items, places)
+
+    def _path_of(self, source: SourceInstance, folder: Path, place: int) -> Path:
+        """Return where a source's bytes are on this machine; those of no file are written beside the work."""
+        path = getattr(source, "path", None)
+        if isinstance(path, Path):
+            return path
+        content = source.read()
+        incoming = folder / "in" / f"{place:06d}"
+        with _storing():
+            incoming.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            incoming.write_bytes(content)
+        return incoming
+
+    def _item(self, reference: Sensitive[str], digest: bytes) -> _Item:
+        key = self._site.identity.item_key(digest)
+        with reading(self._site.database) as session:
             if rows.is_own_output(session, key):
-                return self._outcome(str(source.reference), Reason.ALREADY_DEIDENTIFIED)
-            row = rows.item_of(session, self.order.project, key)
+                return _Item(reference, key, Reason.ALREADY_DEIDENTIFIED)
+            row = rows.item_of(session, self._order.project, key)
         if row is not None and self._is_done(row):
-            return self._outcome(str(source.reference), Reason.ALREADY_DONE, row)
-        return _Item(source.reference, key, content)
+            return _Item(reference, key, Reason.ALREADY_DONE, row)
+        if row is None:
+            return _Item(reference, key)
+        withheld = row.grp if row.grp is not None and is_withheld(row.grp) else None
+        return _Item(reference, key, withheld=withheld, was_clean=row.status == Status.OK.value)
 
     def _is_done(self, row: rows.ItemRow) -> bool:
-        same = row.profile == self.order.profile.value and row.tool == TOOL
-        return (
-            same and row.status == Status.OK.value and row.path is not None and self.site.store.has(row.path)
-        )
+        if row.method != self._order.method.digest or row.tool != TOOL:
+            return False
+        if row.verdict != self._verdict(row.grp):
+            return False
+        return row.status == Status.OK.value and row.path is not None and self._site.store.has(row.path)
 
-    def _finished(self, item: _Item, result: Cleaned | Held) -> Outcome:
-        if isinstance(result, Held):
-            return self._held(item, result)
-        if not self.site.identity.is_known(self.order.project, result.subject):
-            return self._held(item, Held(Reason.WITHDRAWN))  # while the file was being cleaned
-        with reading(self.site.database) as session:
-            maker = rows.maker_of(session, self.order.project, result.sop_uid)
+    def _verdict(self, group: str | None) -> str | None:
+        decided = None if group is None else self._decisions.of(group)
+        return None if decided is None else decided.value
+
+    def _finished(self, batch: _Batch, result: UnitResult) -> list[Outcome]:
+        """Store a group's files and remember them, all or none; return the outcomes in the order of its sources."""
         try:
-            path = self.site.store.put(self.order.project, result, replace=maker == item.key)
-        except Refused as refused:
-            return self._held(item, Held(refused.reason))
-        row = self._row(item.key, Status.OK)
-        row.subject, row.study_uid, row.series_uid = result.subject, result.study_uid, result.series_uid
-        row.sop_uid, row.path, row.key_epoch = result.sop_uid, str(path), result.key_epoch
-        row.output_key = self.site.identity.item_key(hashlib.sha256(result.content).digest())
-        with writing(self.site.database) as session:
-            rows.record_item(session, row)
-            rows.record_facts(session, self.order.project, result.facts)
-        return self._outcome(str(item.reference), None, row)
+            by_digest = {file.digest: file for file in result.files}
+            files = {file.place: file for file in result.files}
+            outcomes: dict[int, Outcome] = {}
+            stored = self._stored(batch, result)
+            for place, where in enumerate(batch.places):
+                item = batch.items[where]
+                file = files.get(place)
+                if file is None and place in result.copied:
+                    file = by_digest[result.copied[place]]
+                    row = stored.get(file.item)
+                    reason = Reason.ALREADY_DONE if row is not None and row.reason is None else None
+                    outcomes[where] = self._outcome(item, reason or _reason_of(row, file), row)
+                elif file is None:
+                    outcomes[where] = self._outcome(item, Reason.UNREADABLE)
+                elif result.unchanged or (item.reason is Reason.ALREADY_DONE and _same(item.row, file)):
+                    outcomes[where] = self._outcome(item, Reason.ALREADY_DONE, item.row)
+                else:
+                    row = stored.get(file.item)
+                    outcomes[where] = self._outcome(item, _reason_of(row, file), row)
+            return [
+                outcomes.get(where) or self._outcome(item, item.reason, item.row)
+                for where, item in enumerate(batch.items)
+            ]
+        finally:
+            batch.group.done()
+            shutil.rmtree(batch.task.folder.parent, ignore_errors=True)
 
-    def _held(self, item: _Item, held: Held) -> Outcome:
-        if held.reason is Reason.NO_CONSENT:
-            return self._outcome(str(item.reference), held.reason)
-        row = self._row(item.key, held.reason.status)
-        row.reason = held.reason.value
-        with writing(self.site.database) as session:
-            known = rows.item_of(session, self.order.project, item.key)
-            if held.reason.status is Status.IMPOSSIBLE:
-                name = known.quarantine if known is not None else None
-                row.quarantine = name or rows.next_quarantine_name(session, self.order.project)
-            rows.record_item(session, row)
-        if row.quarantine is not None:
-            self.site.identity.keep_reference(
-                self.order.project, row.quarantine, item.reference, subject=held.subject
+    def _stored(self, batch: _Batch, result: UnitResult) -> dict[str, rows.ItemRow]:
+        """Put a group's files into the store, each series at once, then remember what became of all."""
+        if result.unchanged:
+            return {}
+        judged = self._put(batch, [self._judged(file) for file in result.files])
+        clean = [file for file in judged if file.output is not None]
+        references = {batch.items[where].key: batch.items[where].reference for where in batch.places}
+        kept: dict[str, rows.ItemRow] = {}
+        with writing(self._site.database) as session:
+            for file in judged:
+                if file.reason is Reason.NO_CONSENT:
+                    continue
+                row = kept[file.item] = self._row(session, file)
+                rows.record_item(session, row)
+                session.flush()
+            self._record_work(session, batch, result, clean)
+            series = {file.series_uid for file in clean}
+            for sheet in result.facts:
+                if sheet.series_uid in series:
+                    rows.record_facts(session, self._order.project, sheet)
+            self._record_faces(session, result, clean)
+        for file in clean:
+            if file.item in result.links:
+                self._graph.add(result.links[file.item])
+        left = self._left_meanwhile(result.files)
+        if left:
+            judged = [_withdrawn(file) if file.subject in left else file for file in judged]
+            with writing(self._site.database) as session:
+                for file in judged:
+                    if file.reason is Reason.WITHDRAWN:
+                        row = kept[file.item] = self._row(session, file)
+                        rows.record_item(session, row)
+                        session.flush()
+        for file in judged:
+            held = kept.get(file.item)
+            # Where the file of somebody who withdrew is, is not noted: its path may name the subject.
+            if held is not None and held.quarantine is not None and file.reason is not Reason.WITHDRAWN:
+                self._site.identity.keep_reference(
+                    self._order.project, held.quarantine, references[file.item], subject=file.subject_value
+                )
+        return kept
+
+    def _record_faces(self, session: Session, result: UnitResult, clean: Sequence[FileResult]) -> None:
+        """Remember of each series what became of its face; of a part of one only what is true of the whole."""
+        outputs = {str(file.output) for file in clean}
+        for series_uid, subject in sorted({(str(file.series_uid), str(file.subject)) for file in clean}):
+            folders = {output.rpartition("/")[0] for output in outputs if f"/{series_uid}/" in output}
+            stored = self._site.store.names(self._order.project, folders)
+            record = record_work if stored <= outputs else record_part
+            record(
+                session,
+                self._order.project,
+                series_uid,
+                result.faces[series_uid],
+                subject=subject,
+                clock=self._site.clock,
             )
-        return self._outcome(str(item.reference), held.reason, row)
 
-    def _row(self, key: str, status: Status) -> rows.ItemRow:
+    def _record_work(
+        self, session: Session, batch: _Batch, result: UnitResult, clean: Sequence[FileResult]
+    ) -> None:
+        """Remember by which method a series was cleaned, and what became of its elements.
+
+        Files that come beside those of the series which are there already are added to them. If some of those come
+        again, the counts are those of the files that came now: `files` says of how many.
+        """
+        project, method = self._order.project, self._order.method
+        work_rows.record_method(session, project, method.digest, method_told(method))
+        by_series = {str(file.series_uid): str(file.subject) for file in clean}
+        if len(by_series) != 1:
+            return
+        ((series_uid, subject),) = by_series.items()
+        again = {item.key for item in batch.items if item.was_clean or item.reason is Reason.ALREADY_DONE}
+        row = work_rows.SeriesWorkRow(
+            project=project,
+            series_uid=series_uid,
+            subject=subject,
+            files=len(clean),
+            actions=work_rows.packed(result.actions),
+            standard=None if result.standard is None else dict(result.standard),
+        )
+        work_rows.record_series(session, row, adds=not again & {file.item for file in clean})
+
+    def _put(self, batch: _Batch, judged: list[FileResult]) -> list[FileResult]:
+        """Move what is clean into the store; return the files as they are judged then."""
+        while True:
+            outputs = [str(file.output) for file in judged if file.output is not None]
+            try:
+                self._site.store.put_series(self._order.project, batch.task.folder, outputs)
+            except StoreNotWritable:
+                # Of a subject who left this moment the withdrawal has taken the files away.
+                again = [self._judged(file) for file in judged]
+                if again == judged:
+                    raise
+                judged = again
+                continue
+            return judged
+
+    def _left_meanwhile(self, files: Sequence[FileResult]) -> set[str]:
+        """Return the subjects that left while their files were stored; what was stored of them is deleted again."""
+        site, project = self._site, self._order.project
+        return {
+            subject
+            for subject in {str(file.subject) for file in files if file.output is not None}
+            if cleared_if_left(site.identity, project, subject, store=site.store, database=site.database)
+        }
+
+    def _judged(self, file: FileResult) -> FileResult:
+        """Take back what may not be stored: of a subject withdrawn meanwhile, or in the place of another file."""
+        if file.output is None:
+            return file
+        if not self._site.identity.is_known(self._order.project, str(file.subject)):
+            return _withdrawn(file)
+        with reading(self._site.database) as session:
+            maker = rows.maker_of(session, self._order.project, str(file.sop))
+        there = self._site.store.root / self._order.project / file.output
+        is_taken = maker != file.item and there.is_file()
+        if is_taken and self._site.identity.item_key(digest_of(there)) != file.made:
+            return replace(file, output=None, reason=Reason.DUPLICATE_INSTANCE)
+        return file
+
+    def _row(self, session: Session, file: FileResult) -> rows.ItemRow:
         # Every column is named, so that merging over an earlier row leaves nothing of it.
+        is_clean = file.output is not None
+        status = status_of(file.reason)
+        quarantine = None
+        if status is Status.IMPOSSIBLE:
+            known = rows.item_of(session, self._order.project, file.item)
+            name = known.quarantine if known is not None else None
+            quarantine = name or rows.next_quarantine_name(session, self._order.project)
         return rows.ItemRow(
-            project=self.order.project,
-            item_key=key,
-            profile=self.order.profile.value,
+            project=self._order.project,
+            item_key=file.item,
+            profile=self._order.method.profile.value,
+            method=self._order.method.digest,
             tool=TOOL,
             status=status.value,
-            reason=None,
-            quarantine=None,
-            subject=None,
-            study_uid=None,
-            series_uid=None,
-            sop_uid=None,
-            path=None,
-            output_key=None,
-            key_epoch=None,
-            agent=self.agent,
-            finished_at=self.site.clock.now(),
+            reason=None if file.reason is None else file.reason.value,
+            grp=file.group,
+            verdict=file.verdict,
+            quarantine=quarantine,
+            size=file.size,
+            work=file.work if is_clean else None,
+            subject=file.subject if is_clean else None,
+            study_uid=file.study_uid if is_clean else None,
+            series_uid=file.series_uid if is_clean else None,
+            sop_uid=file.sop if is_clean else None,
+            path=f"{self._order.project}/{file.output}" if is_clean else None,
+            output_key=file.made if is_clean else None,
+            key_epoch=file.key_epoch if is_clean else None,
+            agent=self._agent,
+            finished_at=self._site.clock.now(),
         )
 
-    def _outcome(self, item: str, reason: Reason | None, row: rows.ItemRow | None = None) -> Outcome:
+    def _outcome(self, item: _Item, reason: Reason | None, row: rows.ItemRow | None = None) -> Outcome:
+        status, profile = status_of(reason), self._order.method.profile
         if row is None:
-            return Outcome(item, reason.status if reason else Status.OK, self.order.profile, reason)
+            return Outcome(str(item.reference), status, profile, reason)
         return Outcome(
-            item=item,
-            status=reason.status if reason else Status.OK,
-            profile=self.order.profile,
+            item=str(item.reference),
+            status=status,
+            profile=profile,
             reason=reason,
             subject=row.subject,
             study_uid=row.study_uid,
@@ -262,16 +536,24 @@ class _Run:
         )
 
 
-_worker: tuple[IdentityStore, Admitted] | None = None
+def _withdrawn(file: FileResult) -> FileResult:
+    return FileResult(file.place, file.digest, file.item, file.size, reason=Reason.WITHDRAWN)
 
 
-def _start_worker(identity: Path, admitted: Admitted) -> None:
-    global _worker
-    _worker = IdentityStore(identity), admitted
+def _reason_of(row: rows.ItemRow | None, file: FileResult) -> Reason | None:
+    if row is None:
+        return file.reason
+    return None if row.reason is None else Reason(row.reason)
 
 
-def _clean_in_worker(content: bytes, order: Order, recorder: Recorder) -> Cleaned | Held:
-    if _worker is None:
-        raise RuntimeError("a worker was not started by the pipeline")
-    identity, admitted = _worker
-    return clean_file(content, order, identity=identity, recorder=recorder, admitted=admitted)
+def _same(row: rows.ItemRow | None, file: FileResult) -> bool:
+    """Tell whether a file that was done before came out as it was."""
+    return row is not None and file.output is not None and row.output_key == file.made
+
+
+@contextmanager
+def _storing() -> Iterator[None]:
+    try:
+        yield
+    except OSError as err:
+        raise not_writable(err.errno) from err

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import hmac
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from enum import StrEnum
 
@@ -32,6 +32,8 @@ class Purpose(StrEnum):
     ITEM = "item"
     CONSENT = "consent"
     AUDIT = "audit"
+    LINK = "link"
+    KEY_ID = "key-id"
 
 
 def derive_key(master: bytes, *, project: str, purpose: Purpose) -> bytes:
@@ -50,6 +52,11 @@ def keyed(key: bytes, *parts: bytes) -> bytes:
     return hmac.digest(key, b"".join(parts), "sha256")
 
 
+def key_id_of(master: bytes) -> str:
+    """Return by what a master key may be named in records: 64 bits of a keyed digest, which tell nothing of the key."""
+    return f"key:{keyed(derive_key(master, project='', purpose=Purpose.KEY_ID), b'id').hex()[:16]}"
+
+
 def subject_value(patient_id: str, issuer: str = "") -> str:
     """Return what names a subject at this site: the issuer of the id and the id, without padding.
 
@@ -59,17 +66,27 @@ def subject_value(patient_id: str, issuer: str = "") -> str:
     return f"{issuer.strip()}\x1f{patient_id.strip()}"
 
 
+def study_value(study_uid: str) -> str:
+    """Return what names the subject of a study that has no patient id: no issuer can be written so.
+
+    >>> study_value("1.2.3") == subject_value("1.2.3", "\x1estudy")
+    False
+    """
+    return f"\x1estudy\x1f{study_uid.strip()}"
+
+
 @dataclass(frozen=True, slots=True)
 class ProjectKeys:
     """The keys of one project under one master key, and the salt of what no subject owns."""
 
     project: str
     epoch: int
-    subject: bytes
-    uid: bytes
-    date: bytes
-    job: bytes
-    salt: bytes
+    key_id: str
+    subject: bytes = field(repr=False)
+    uid: bytes = field(repr=False)
+    date: bytes = field(repr=False)
+    job: bytes = field(repr=False)
+    salt: bytes = field(repr=False)
 
     @classmethod
     def derive(cls, master: bytes, *, project: str, epoch: int, salt: bytes) -> ProjectKeys:
@@ -78,7 +95,7 @@ class ProjectKeys:
             purpose.value: derive_key(master, project=project, purpose=purpose)
             for purpose in (Purpose.SUBJECT, Purpose.UID, Purpose.DATE, Purpose.JOB)
         }
-        return cls(project=project, epoch=epoch, salt=salt, **keys)
+        return cls(project=project, epoch=epoch, key_id=key_id_of(master), salt=salt, **keys)
 
     def person(self, name: str) -> str:
         """Return by what somebody who is no subject (a reader, an observer) is known in a project: no name."""
@@ -91,8 +108,8 @@ class SubjectPseudonyms:
     """Everything by which one subject is known in one project."""
 
     keys: ProjectKeys
-    salt: bytes
-    value: str
+    salt: bytes = field(repr=False)
+    value: str = field(repr=False)
 
     @property
     def subject(self) -> str:

@@ -1,18 +1,16 @@
-"""The node's own store of de-identified files: folders under pseudonyms, each file whole or absent."""
+"""The node's own store of de-identified files: folders under pseudonyms, each series whole or absent."""
 
 from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
-from fairbank.deid.cleaning import Cleaned
 from fairbank.deid.errors import StoreNotWritable
 from fairbank.deid.identity import checked_project
-from fairbank.deid.outcomes import Reason, Refused
 
-_PARTIAL = ".part"
+_STAGING = ".staging"
 
 
 class ResearchStore:
@@ -25,39 +23,34 @@ class ResearchStore:
     def __init__(self, root: Path) -> None:
         self.root = root
 
-    def path_of(self, project: str, cleaned: Cleaned) -> PurePosixPath:
-        """Return where a file belongs, relative to the root."""
-        return PurePosixPath(
-            checked_project(project),
-            cleaned.subject,
-            cleaned.study_uid,
-            cleaned.series_uid,
-            f"{cleaned.sop_uid}.dcm",
-        )
+    @property
+    def staging(self) -> Path:
+        """Return the folder of what is being worked on; no project can have its name."""
+        return self.root / _STAGING
 
-    def put(self, project: str, cleaned: Cleaned, *, replace: bool = False) -> PurePosixPath:
-        """Store a file: written beside its place, flushed to the disk, then renamed.
+    def put_series(self, project: str, staged: Path, outputs: Sequence[str]) -> None:
+        """Move cleaned files from where they were written into their places; a series that is new comes at once.
+
+        Args:
+            staged: a folder on the same file system, whose files are on the disk already.
+            outputs: the files, relative to `staged` and to the project's folder.
 
         Raises:
-            Refused: if another file is there and may not be replaced.
             StoreNotWritable: if the disk is full or the folder may not be written.
         """
-        relative = self.path_of(project, cleaned)
-        target = self.root / relative
+        home = self.root / checked_project(project)
+        series: dict[str, list[str]] = {}
+        for output in outputs:
+            series.setdefault(output.rpartition("/")[0], []).append(output)
         try:
-            if target.exists():
-                if target.read_bytes() == cleaned.content:
-                    return relative
-                if not replace:
-                    raise Refused(Reason.DUPLICATE_INSTANCE)
-            _write_whole(target, cleaned.content)
+            for folder, files in sorted(series.items()):
+                _move_series(staged, home, folder, files)
         except OSError as err:
             raise StoreNotWritable(
                 "A de-identified file could not be stored; no part of it is left.",
                 why=f"The operating system says: {os.strerror(err.errno or 0)}.",
                 todo="Free space or mend the permissions of the store's folder, then run again: it goes on from here.",
             ) from err
-        return relative
 
     def has(self, relative: str | PurePosixPath) -> bool:
         """Return whether a file is there."""
@@ -66,6 +59,35 @@ class ResearchStore:
     def files(self, project: str) -> Iterator[Path]:
         """Yield the stored files of a project in the order of their names."""
         yield from sorted((self.root / checked_project(project)).rglob("*.dcm"))
+
+    def names(self, project: str, folders: Iterable[str]) -> set[str]:
+        """Return the stored files in some folders of a project, relative to the project's folder."""
+        home = self.root / checked_project(project)
+        return {
+            path.relative_to(home).as_posix() for folder in folders for path in (home / folder).glob("*.dcm")
+        }
+
+    def count(self, project: str, subject: str) -> int:
+        """Return how many files of a subject there are."""
+        if not subject.isalnum():
+            return 0
+        return sum(1 for _ in (self.root / checked_project(project) / subject).rglob("*.dcm"))
+
+    def remove(self, relative: str | PurePosixPath) -> None:
+        """Delete one file, and the folders that are empty then."""
+        path = self.root / relative
+        if not path.resolve().is_relative_to(self.root.resolve()):
+            return
+        path.unlink(missing_ok=True)
+        for folder in path.parents:
+            if (
+                folder.parent == self.root
+                or folder == self.root
+                or not folder.is_dir()
+                or any(folder.iterdir())
+            ):
+                return
+            folder.rmdir()
 
     def remove_subject(self, project: str, subject: str) -> int:
         """Delete all files of a subject; return how many there were."""
@@ -76,21 +98,31 @@ class ResearchStore:
         shutil.rmtree(folder, ignore_errors=not folder.exists())
         return count
 
+    def remove_project(self, project: str) -> int:
+        """Delete all files of a project; return how many there were."""
+        folder = self.root / checked_project(project)
+        count = sum(1 for _ in folder.rglob("*.dcm"))
+        shutil.rmtree(folder, ignore_errors=not folder.exists())
+        return count
 
-def _write_whole(target: Path, content: bytes) -> None:
+
+def _move_series(staged: Path, home: Path, folder: str, files: Sequence[str]) -> None:
+    target = home / folder
+    wanted = {file.rpartition("/")[2] for file in files}
     target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_suffix(_PARTIAL)
+    if not target.exists() and {path.name for path in (staged / folder).iterdir()} == wanted:
+        (staged / folder).replace(target)
+        _flush(target.parent)
+        return
+    target.mkdir(exist_ok=True)
+    for name in sorted(wanted):
+        (staged / folder / name).replace(target / name)
+    _flush(target)
+
+
+def _flush(folder: Path) -> None:
+    opened = os.open(folder, os.O_RDONLY)
     try:
-        with partial.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(target)
-    except OSError:
-        partial.unlink(missing_ok=True)
-        raise
-    folder = os.open(target.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
+        os.fsync(opened)
     finally:
-        os.close(folder)
+        os.close(opened)

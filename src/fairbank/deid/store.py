@@ -10,11 +10,14 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Index, delete, func, select
+from sqlalchemy import BigInteger, Index, delete, func, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from fairbank.database import NodeBase
+from fairbank.deid import work_rows
 from fairbank.deid.annotations import Annotations
+from fairbank.deid.decisions import DecisionTable, Verdict
+from fairbank.deid.faces import store as faces
 from fairbank.deid.facts import Contrast, FactSheet, HowKnown, KernelClass, RespiratoryPhase
 from fairbank.deid.outcomes import Status
 from fairbank.ontology.sex_and_side import Sex
@@ -31,10 +34,17 @@ class ItemRow(NodeBase):
     project: Mapped[str] = mapped_column(primary_key=True)
     item_key: Mapped[str] = mapped_column(primary_key=True)
     profile: Mapped[str]
+    # Of items done by an older fairbank it is not known: they are done again.
+    method: Mapped[str | None]
     tool: Mapped[str]
     status: Mapped[str] = mapped_column(index=True)
     reason: Mapped[str | None]
+    grp: Mapped[str | None]
+    verdict: Mapped[str | None]
     quarantine: Mapped[str | None]
+    # Bytes of the source, and what was done with its pixels (JSON); not known of items done by an older fairbank.
+    size: Mapped[int | None] = mapped_column(BigInteger)
+    work: Mapped[str | None]
     subject: Mapped[str | None] = mapped_column(index=True)
     study_uid: Mapped[str | None]
     series_uid: Mapped[str | None]
@@ -44,6 +54,20 @@ class ItemRow(NodeBase):
     key_epoch: Mapped[int | None]
     agent: Mapped[str]
     finished_at: Mapped[datetime]
+
+
+class DecisionRow(NodeBase):
+    """What a curator decided of a group of held files; the last of a group holds, none is ever changed."""
+
+    __tablename__ = "deid_decisions"
+
+    number: Mapped[int] = mapped_column(primary_key=True)
+    project: Mapped[str] = mapped_column(index=True)
+    grp: Mapped[str]
+    verdict: Mapped[str]
+    reason: Mapped[str]
+    agent: Mapped[str]
+    at: Mapped[datetime]
 
 
 class FactRow(NodeBase):
@@ -146,6 +170,23 @@ def quarantined(session: Session, project: str) -> list[ItemRow]:
     return list(session.scalars(query.order_by(ItemRow.quarantine)))
 
 
+def record_decision(session: Session, row: DecisionRow) -> None:
+    """Keep a decision beside those made before."""
+    session.add(row)
+
+
+def last_decisions(session: Session, project: str) -> dict[str, DecisionRow]:
+    """Return the decisions that hold now, by group."""
+    query = select(DecisionRow).where(DecisionRow.project == project).order_by(DecisionRow.number)
+    return {row.grp: row for row in session.scalars(query)}
+
+
+def decisions_of(session: Session, project: str) -> DecisionTable:
+    """Return the decisions that hold now, as cleaning asks for them."""
+    found = last_decisions(session, project)
+    return DecisionTable({group: Verdict(row.verdict) for group, row in found.items()})
+
+
 def record_facts(session: Session, project: str, sheet: FactSheet) -> None:
     """Keep a series' facts; those known already stay, unknown ones are filled in."""
     row = session.get(FactRow, (project, sheet.series_uid))
@@ -169,12 +210,50 @@ def facts_of(
 def delete_subject(session: Session, project: str, subject: str) -> int:
     """Delete the items and facts of a subject; return the number of items."""
     session.execute(delete(FactRow).where(FactRow.project == project, FactRow.subject == subject))
+    faces.forget_subject(session, project, subject)
     gone = session.execute(
         delete(ItemRow)
         .where(ItemRow.project == project, ItemRow.subject == subject)
         .returning(ItemRow.item_key)
     )
-    return len(gone.all())
+    items = [key for (key,) in gone]
+    work_rows.forget_subject(session, project, subject, items)
+    return len(items)
+
+
+def delete_project(session: Session, project: str) -> int:
+    """Delete all items and facts of a project, those of held files too; return the number of items."""
+    subjects = set(session.scalars(select(ItemRow.subject).where(ItemRow.project == project).distinct()))
+    gone = sum(delete_subject(session, project, one) for one in sorted(one for one in subjects if one))
+    left = session.scalars(select(ItemRow.quarantine).where(ItemRow.project == project)).all()
+    gone += sum(delete_held(session, project, name) for name in left if name)
+    session.execute(delete(ItemRow).where(ItemRow.project == project))
+    session.execute(delete(FactRow).where(FactRow.project == project))
+    return gone
+
+
+def count_subject(session: Session, project: str, subject: str) -> int:
+    """Return how many items of a subject there are."""
+    query = select(func.count()).where(ItemRow.project == project, ItemRow.subject == subject)
+    return session.execute(query).scalar_one()
+
+
+def count_held(session: Session, project: str, name: str) -> int:
+    """Return whether there is a held item of a name, as 1 or 0."""
+    query = select(func.count()).where(ItemRow.project == project, ItemRow.quarantine == name)
+    return session.execute(query).scalar_one()
+
+
+def delete_held(session: Session, project: str, name: str) -> int:
+    """Delete the entry of a held item; return how many went."""
+    gone = session.execute(
+        delete(ItemRow)
+        .where(ItemRow.project == project, ItemRow.quarantine == name)
+        .returning(ItemRow.item_key)
+    )
+    items = [key for (key,) in gone]
+    work_rows.forget_items(session, project, items)
+    return len(items)
 
 
 def _sheet_of(row: FactRow) -> FactSheet:

@@ -1,0 +1,1 @@
+"""What is told of de-identification to people and programs: HTML, JSON and provenance, free of anything identifying."""
