@@ -7,6 +7,7 @@ room queries them.
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime
@@ -155,6 +156,31 @@ def reading(engine: Engine) -> Iterator[Session]:
     bound = engine.execution_options(isolation_level="REPEATABLE READ") if postgres else engine
     with Session(bound, expire_on_commit=False, autoflush=False) as session:
         yield session
+
+
+def compact(engine: Engine) -> bool:
+    """Rewrite the database, so that what was deleted is in none of its files; return whether that was possible now.
+
+    SQLite keeps deleted rows in free pages and in its log until they are written over; another process that is
+    reading or writing keeps the log from being emptied. PostgreSQL frees the space of deleted rows, and writes over it
+    in its own time.
+    """
+    if engine.dialect.name != "sqlite":
+        with engine.connect() as opened:
+            opened.execution_options(isolation_level="AUTOCOMMIT").exec_driver_sql("VACUUM")
+        return True
+    with _turn(engine):
+        pooled = engine.raw_connection()
+        try:
+            connection: Any = pooled.driver_connection
+            connection.execute("VACUUM")
+            busy, *_ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            return not busy
+        except sqlite3.OperationalError:
+            # Another process held the database for longer than anybody waits, or the disk is full.
+            return False
+        finally:
+            pooled.close()
 
 
 def one_writer_at_a_time(session: Session) -> None:

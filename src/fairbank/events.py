@@ -105,6 +105,12 @@ def taken(session: Session, table: type[HubEvent] | type[NodeEvent], consumer: s
         offset.seq = max(offset.seq, seq)
 
 
+def place(session: Session, table: type[HubEvent] | type[NodeEvent], consumer: str) -> int:
+    """Return how far a consumer has come; 0 if it has taken nothing yet."""
+    offset = _offset(session, table, consumer)
+    return offset.seq if offset is not None else 0
+
+
 def _offset(
     session: Session, table: type[HubEvent] | type[NodeEvent], consumer: str
 ) -> HubEventOffset | NodeEventOffset | None:

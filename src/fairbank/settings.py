@@ -66,9 +66,68 @@ class Settings:
         "whether a hub on another machine may be spoken to without TLS",
         words=("no", "yes"),
     )
+    hub_country: str = _setting("", "country of the hub, ISO 3166-1 code such as NL; empty: not told")
+    hub_trusted_proxies: str = _setting(
+        "", "addresses of proxies whose X-Forwarded-For is believed, with spaces between; empty: none"
+    )
+    accounts_totp_required: str = _setting(
+        "no",
+        "whether administrators, curators and committee members must have a second factor",
+        words=("no", "yes"),
+    )
+    accounts_session_idle_minutes: int = _setting(
+        60, "how long a browser's log-in lives without a request", unit="min", least=1
+    )
+    accounts_session_hours: int = _setting(12, "how long a browser's log-in lives at most", unit="h", least=1)
+    accounts_programs_days: int = _setting(365, "longest life of an API token", unit="days", least=1)
+    limits_account_requests: int = _setting(
+        6_000, "most requests of one account or token; 0: no limit", unit="1/min", least=0
+    )
+    limits_origin_requests: int = _setting(
+        6_000, "most requests from one address without an account; 0: no limit", unit="1/min", least=0
+    )
+    limits_node_requests: int = _setting(
+        60_000, "most signed requests of one node; 0: no limit", unit="1/min", least=0
+    )
+    oidc_issuer: str = _setting("", "issuer of the provider of identities (OpenID Connect); empty: none")
+    oidc_client_id: str = _setting("", "what the provider calls this hub")
+    oidc_client_secret_file: str = _setting(
+        "", "file of mode 0600 with the secret that the provider gave; empty: a public client"
+    )
+    oidc_scopes: str = _setting("openid profile", "what the provider is asked for, with spaces between")
+    oidc_name_claim: str = _setting("preferred_username", "claim that a new account is named after")
+    oidc_organisation_claim: str = _setting("", "claim that says where a person works; empty: none")
+    oidc_new_accounts: str = _setting(
+        "yes",
+        "whether whom the provider knows and the hub does not becomes a researcher, or is refused",
+        words=("yes", "no"),
+    )
     node_name: str = _setting("", "name that the node enrolled with")
     node_database: str = _setting("", "SQLAlchemy address of the node's database; empty: SQLite in home")
+    node_country: str = _setting("", "country of the node, ISO 3166-1 code such as NL; empty: not told")
+    node_results_may_go: str = _setting(
+        "any",
+        "where results may go: 'any', or country codes, 'EEA', 'adequate', 'own', with spaces between",
+    )
+    node_updates_may_go: str = _setting("any", "where model updates may go, in the same words")
+    node_peers_may_be: str = _setting(
+        "any", "where the other sites of a training job may be, in the same words"
+    )
     node_store: str = _setting("", "folder of the research store; empty: 'store' in home")
+    node_controller: str = _setting("", "who answers for the processing at the node (GDPR), for its reports")
+    node_data_protection_officer: str = _setting(
+        "", "how the node's data protection officer is reached, for its reports"
+    )
+    node_four_eyes: str = _setting(
+        "no",
+        "whether two persons of the node have to let something go before it leaves",
+        words=("no", "yes"),
+    )
+    node_countersign: str = _setting(
+        "not-needed",
+        "whether a person of the node has to countersign a grant before jobs run under it",
+        words=("not-needed", "required"),
+    )
     release_minimum_count: int = _setting(
         10, "smallest count of subjects that may leave a node (k)", unit="subjects", least=1
     )
@@ -96,14 +155,57 @@ class Settings:
     )
     sandbox_processes: int = _setting(256, "processes and threads of one job's worker", least=16)
     sandbox_threads: int = _setting(1, "compute threads of one job's worker", least=1)
+    retention_requests_days: int = _setting(
+        3650, "how long the hub keeps a request after its end", unit="days", least=30
+    )
+    retention_documents_days: int = _setting(
+        365, "how long the hub keeps the documents of a request after its end", unit="days", least=0
+    )
+    retention_drafts_days: int = _setting(
+        365, "how long the hub keeps a draft that nobody changes", unit="days", least=7
+    )
+    retention_notices_days: int = _setting(
+        365, "how long the hub keeps a notice; of a request that goes on, until its end", unit="days", least=7
+    )
+    retention_tokens_days: int = _setting(
+        30, "how long the hub keeps tokens after their end, and failed log-ins", unit="days", least=1
+    )
+    retention_uploads_days: int = _setting(
+        7, "how long the hub keeps an upload that broke off", unit="days", least=1
+    )
     jobs_long_poll_s: int = _setting(25, "how long a claim waits for work", unit="s", least=0)
     jobs_lease_s: int = _setting(60, "how long a lease lives without renewal", unit="s", least=5)
+    jobs_withdrawal_notice_days: int = _setting(
+        7,
+        "within how long, at a moment drawn by chance, the hub is told that a job used a subject who withdrew since",
+        unit="days",
+        least=0,
+    )
     jobs_chunk_bytes: int = _setting(8_388_608, "largest piece of an upload", unit="bytes", least=65_536)
+    catalogue_attachment_bytes: int = _setting(
+        20_000_000, "largest document of an access request", unit="bytes", least=1_000
+    )
     sparql_timeout_s: int = _setting(10, "longest time of one query, waiting included", unit="s", least=1)
     sparql_maximum_rows: int = _setting(10_000, "largest answer of one query", unit="rows", least=1)
     sparql_memory_bytes: int = _setting(536_870_912, "memory of one query", unit="bytes", least=134_217_728)
     sparql_workers: int = _setting(
         3, "query workers kept ready; one fewer at a time go on with queries that take long", least=1
+    )
+    mail_smtp_host: str = _setting("", "mail server for notices; empty: they are appended to a file")
+    mail_smtp_port: int = _setting(587, "port of the mail server", least=1)
+    mail_smtp_tls: str = _setting(
+        "starttls", "how the way to the mail server is encrypted", words=("starttls", "tls", "none")
+    )
+    mail_smtp_user: str = _setting("", "account at the mail server; empty: without logging in")
+    mail_smtp_password_file: str = _setting("", "file (mode 0600) that holds its password")
+    mail_from: str = _setting("", "address that notices come from")
+    mail_file: str = _setting(
+        "", "file that notices are appended to without a mail server; empty: 'mail.txt' in home"
+    )
+    letter_objection: str = _setting(
+        "Write to the administrators of this hub within 30 days, and say what you object to and why; "
+        "the committee then looks at it again. You may also correct the request and submit it anew.",
+        "how to object, as letters about decisions say it",
     )
     fdp_index_urls: str = _setting(
         "", "indexes of FAIR Data Points to tell of the hub, with spaces between; empty: none"
@@ -130,6 +232,10 @@ class Settings:
     )
     harvest_workers: int = _setting(2, "most processes that read the headers of a folder", least=1)
     deid_workers: int = _setting(1, "processes that clean files", least=1)
+    deface_command: str = _setting(
+        "",
+        "program that removes faces, with `{input}` and `{output}` for NIfTI files; empty for the built-in shear",
+    )
 
     @property
     def hub_database_url(self) -> str:

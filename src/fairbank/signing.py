@@ -86,12 +86,20 @@ def canonical(payload: Mapping[str, Json]) -> bytes:
     """Return the RFC 8785 bytes of a payload.
 
     Raises:
-        NotCanonical: if it holds a float, an integer beyond 2^53-1, or a value JSON does not know.
+        NotCanonical: if it holds a float, an integer beyond 2^53-1, a value JSON does not know, or text that is no
+            Unicode.
     """
     import rfc8785
 
     _refuse_unsignable(payload, path="$")
-    return rfc8785.dumps(dict(payload))
+    try:
+        return rfc8785.dumps(dict(payload))
+    except (rfc8785.CanonicalizationError, UnicodeEncodeError) as err:
+        raise NotCanonical(
+            "A payload holds text that is no Unicode.",
+            why="Half of a surrogate pair has no bytes that could be signed.",
+            todo="Correct the text.",
+        ) from err
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,7 +293,9 @@ def open_sealed(envelope: bytes, kind: str, *, trusted: Collection[str] | None) 
         raise _bad(kind, "it is not a DSSE envelope") from err
     if parsed.payload_type != payload_type(kind):
         raise _bad(kind, f"its payload type is {parsed.payload_type!r}")
-    signers = [key_id for key_id in parsed.signatures if trusted is None or key_id in trusted]
+    # The library takes any JSON value for a key id.
+    named: list[object] = list(parsed.signatures)
+    signers = [one for one in named if isinstance(one, str) and (trusted is None or one in trusted)]
     if not signers:
         raise _bad(kind, "none of its signatures is by a key that is trusted for this")
     signer = KeyId(signers[0])

@@ -13,6 +13,7 @@ from fairbank.catalogue import accounts
 from fairbank.catalogue.accounts import AccountKey, Role
 from fairbank.catalogue.context import Hub
 from fairbank.catalogue.errors import AccountRefused
+from fairbank.catalogue.identity import logins
 from fairbank.clock import FixedClock, iso
 from fairbank.database import writing
 from fairbank.signing import SigningKey
@@ -69,7 +70,7 @@ def test_logging_out_ends_the_token(client: TestClient, person_named: Make) -> N
 def test_a_new_password_ends_all_log_ins(hub: Hub, client: TestClient, person_named: Make) -> None:
     rita = person_named("rita")
     with writing(hub.engine) as session:
-        accounts.set_password(session, hub, name="rita", password="another long one", actor="anna")
+        logins.set_password(session, hub, name="rita", password="another long one", actor="anna")
     assert client.get("/v1/whoami", headers=rita.headers).status_code == 401
     assert login(client, "rita", "another long one").status_code == 200
 

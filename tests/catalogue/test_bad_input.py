@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 from starlette.routing import Route
 from starlette.testclient import TestClient
@@ -140,6 +140,8 @@ def bad_requests(draw: st.DrawFn, paths: list[tuple[str, str]]) -> dict[str, Any
     pairs_ = draw(pairs)
     query = "&".join(f"{quote(name)}={quote(value, safe='')}" for name, value in pairs_)
     query += draw(st.sampled_from([""] * 8 + ["&%FF=%FE", "&&&", "&=", "&a", "&" + "x" * 9_000]))
+    # The client of these tests sends no address beyond 64 KiB, so the hub is not tried with one.
+    assume(len(path) + len(query) < 60_000)
     headers = {
         name: draw(st.sampled_from(HEADERS[name]))
         for name in draw(st.sets(st.sampled_from(sorted(HEADERS)), max_size=3))

@@ -43,10 +43,13 @@ def exported(hub: Hub, form: ExportFormat = ExportFormat.NQUADS, *, whole: bool 
 
 
 def from_the_view(hub: Hub, *, whole: bool = False) -> bytes:
-    """The same from the snapshot that SPARQL reads."""
+    """The same from the snapshot that SPARQL reads; the audit log in it is for auditors and in no export."""
     snapshot: Any = ox.Store.read_only(str((hub.rdf / "current").resolve()))
     ontology = ox.NamedNode(ontology_graph(hub.base_iri))
-    view = [quad for quad in snapshot if quad.graph_name != ontology]
+    log = f"{hub.base_iri}/graphs/audit/"
+    view = [
+        quad for quad in snapshot if quad.graph_name != ontology and not quad.graph_name.value.startswith(log)
+    ]
     chosen = view if whole else export.canonical(view, hub.base_iri)
     return export.written(chosen, ExportFormat.NQUADS)
 

@@ -106,7 +106,7 @@ def test_a_hidden_dataset_has_neither_document_nor_scorecard(
     released("lungs")
     with writing(hub.engine) as session:
         records.set_visibility(session, hub, iri=LUNGS, visibility=Visibility.HIDDEN, actor="admin")
-    member = person_named("carla", Role.COMMITTEE)
+    member = person_named("carla", Role.ADMIN)
     document, card = "/datasets/alpha/lungs?profile=fdp-1.2", "/datasets/alpha/lungs/quality"
     for path, seen in ((document, "text/turtle"), (card, "*/*")):
         assert client.get(path, headers={"Accept": seen}).status_code == 404

@@ -342,7 +342,7 @@ def test_what_is_hidden_or_withdrawn_is_on_no_route(
         assert answer.status_code == (404 if how == "hidden" else 410)
         assert CANARY not in answer.text and CANARY not in str(answer.headers)
     assert iri not in walk(web)[1]
-    member = person_named("carla", Role.COMMITTEE)
+    member = person_named("carla", Role.ADMIN)
     meta = web.get(path + "/meta", headers=member.headers)
     assert meta.status_code == (200 if how == "hidden" else 410)
     if how == "hidden":

@@ -192,7 +192,7 @@ def test_a_hidden_dataset_has_no_version_that_anybody_sees(
             answer = client.get(address, headers=headers)
             assert (answer.status_code, answer.json()["code"]) == (404, "FB-CAT-041")
             assert "link" not in answer.headers and "etag" not in answer.headers
-    member = person_named("carla", Role.COMMITTEE)
+    member = person_named("carla", Role.ADMIN)
     assert client.get(f"{PATH}?version=1", headers=member.headers).status_code == 200
 
 

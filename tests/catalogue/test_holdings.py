@@ -12,6 +12,7 @@ from starlette.testclient import TestClient
 from fairbank.catalogue import holdings
 from fairbank.ontology import terms
 from fairbank.ontology.conditions import CONDITIONS
+from fairbank.ontology.data_use_limits import DataUseLimits
 from fairbank.ontology.profiles.document import triples
 from fairbank.ontology.profiles.facts import Facts, Iri
 from fairbank.ontology.profiles.listing import PROFILES
@@ -30,6 +31,7 @@ SAID = Stewardship(
     biomarkers=("suv", "ibsi-glcm"),
     planned_time_points=3,
     planned_follow_up="P5Y",
+    data_use_limits=DataUseLimits(countries=("AT",), months=24),
 )
 
 
@@ -52,6 +54,10 @@ def test_a_dataset_s_json_says_it_with_names_and_addresses(client: TestClient, p
         ("ibsi-glcm", "IBSI:LFYI", False),
     ]
     assert (answer["planned_time_points"], answer["planned_follow_up"]) == (3, "P5Y")
+    assert answer["data_use_limits"] == [
+        {"code": "DUO:0000022", "label": "geographical restriction", "value": "AT"},
+        {"code": "DUO:0000025", "label": "time limit on use", "value": "24"},
+    ]
     listed = client.get("/datasets").json()["datasets"][0]
     assert listed["conditions"] == answer["conditions"]
 
@@ -60,6 +66,7 @@ def test_what_nobody_said_is_null_or_empty_and_in_no_triple(client: TestClient, 
     published("lungs")
     answer = client.get(PATH).json()
     assert answer["conditions"] == answer["biorepositories"] == answer["biomarkers"] == []
+    assert answer["data_use_limits"] == []
     for name in ("annotation_guideline", "omics_held", "health_records_held", "planned_time_points"):
         assert answer[name] is None
     turtle = client.get(PATH, headers={"Accept": "application/n-triples"}).text
@@ -72,7 +79,7 @@ def test_the_view_and_every_profile_say_the_same_of_it(record_of: Make, profile:
     record: DatasetRecord = record_of("alpha", stewardship=SAID)
     facts = Facts(record, "http://hub.test", "2026-01-02T00:00:00.000Z", profile)
     view = set(holdings.triples(IRI, list(SAID.conditions), holdings.kept(SAID)))
-    assert len(view) == 25
+    assert len(view) == 27
     assert view <= set(triples(PROFILES[profile], facts))
 
 

@@ -12,8 +12,8 @@ import pyoxigraph as ox
 import pytest
 from sqlalchemy import func, select
 from starlette.testclient import TestClient
+from tests.catalogue.granting import a_request
 from tests.catalogue.idc_files import BRAINS, CC_BY, LUNGS, series, write_index
-from tests.catalogue.test_access import submit
 
 from fairbank import audit
 from fairbank.catalogue import records
@@ -418,12 +418,17 @@ def test_nobody_enrols_with_the_name_of_the_mirror(hub: Hub, index_of: Make, nod
     assert key.stat().st_mode & 0o077 == 0
 
 
+def asked(client: TestClient, hub: Hub, who: Any) -> Any:
+    envelope = a_request(hub, who, (LUNG,)).seal(who.key)
+    return client.post("/v1/requests", content=envelope, headers=who.headers)
+
+
 def test_access_to_a_mirrored_dataset_cannot_be_asked_for(
     hub: Hub, client: TestClient, index_of: Make, person_named: Make
 ) -> None:
     rita = person_named("rita", Role.RESEARCHER)
     import_index(hub, index_of(LUNGS))
-    answer = submit(client, hub, rita, datasets=(LUNG,))
+    answer = asked(client, hub, rita)
     assert (answer.status_code, answer.json()["code"]) == (422, "FB-CAT-093")
 
 
@@ -431,7 +436,7 @@ def test_a_biobank_that_is_called_like_the_mirror_can_be_asked(
     hub: Hub, client: TestClient, published: Make, person_named: Make
 ) -> None:
     published("lung-ct", node="idc")
-    answer = submit(client, hub, person_named("rita", Role.RESEARCHER), datasets=(LUNG,))
+    answer = asked(client, hub, person_named("rita", Role.RESEARCHER))
     assert answer.status_code == 201, answer.text
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
+
+import pytest
 
 from fairbank import events
-from fairbank.catalogue import routes
+from fairbank.catalogue import notifier, routes
 from fairbank.catalogue.context import Hub, open_hub
 from fairbank.catalogue.nodes import invite
 from fairbank.catalogue.notifier import Concern
@@ -121,3 +124,22 @@ def commit(hub: Hub) -> None:
     # On PostgreSQL the other process has to say so; on SQLite its commit shows by itself.
     if hub.engine.dialect.name == "postgresql":
         hub.notifier.notify()
+
+
+def test_many_threads_tell_while_the_poller_looks(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(notifier, "POLL_S", 0)
+
+    def tell() -> None:
+        for _ in range(300):
+            hub.notifier.notify()
+
+    async def both() -> None:
+        poll = asyncio.create_task(hub.notifier.poll())
+        await asyncio.sleep(0.1)
+        await asyncio.gather(*(asyncio.to_thread(tell) for _ in range(3)))
+        assert not poll.done()
+        poll.cancel()
+        with suppress(asyncio.CancelledError):
+            await poll
+
+    asyncio.run(both())

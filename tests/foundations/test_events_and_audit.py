@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, select, text, update
 from sqlalchemy.engine import Engine
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from fairbank import audit, events, migrations
@@ -137,6 +139,41 @@ def test_an_untouched_log_verifies_to_its_newest_entry(hub: Engine, clock: Fixed
         assert audit.head(session, HubAudit) == newest
 
 
+def unguard(engine: Engine) -> None:
+    """Take away what keeps the log from being changed, as somebody with the database's password could."""
+    with writing(engine) as session:
+        if engine.dialect.name == "postgresql":
+            session.execute(text("ALTER TABLE audit DISABLE TRIGGER ALL"))
+            return
+        for act in ("update", "delete", "insert"):
+            session.execute(text(f"DROP TRIGGER audit_refuses_{act}"))
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        update(HubAudit).where(HubAudit.seq == 3).values(actor="eve"),
+        delete(HubAudit).where(HubAudit.seq == 5),
+        text(
+            "INSERT INTO audit SELECT seq + 9, at, actor, act, target, detail, previous, '' FROM audit WHERE seq = 1"
+        ),
+    ],
+    ids=["change", "remove", "put-in"],
+)
+def test_the_database_itself_refuses_to_rewrite_the_log(hub: Engine, clock: FixedClock, act: Any) -> None:
+    newest = write_log(hub, clock)
+    if hub.dialect.name == "postgresql" and "INSERT" in str(act):
+        # It guards changes and deletions only; what was put in is found by the chain.
+        with writing(hub) as session:
+            session.execute(act)
+        with reading(hub) as session, pytest.raises(AuditError):
+            audit.verify(session, HubAudit)
+        return
+    with pytest.raises(DBAPIError, match="append-only"), writing(hub) as session:
+        session.execute(act)
+    assert head_of(hub) == newest
+
+
 @pytest.mark.parametrize(
     "change",
     [{"actor": "eve"}, {"act": "request.decline"}, {"target": "r9"}, {"detail": {"number": 9}}, {"hash": GENESIS},
@@ -147,6 +184,7 @@ def test_a_changed_entry_is_found_and_named(
     hub: Engine, clock: FixedClock, change: dict[str, object]
 ) -> None:
     write_log(hub, clock)
+    unguard(hub)
     with writing(hub) as session:
         session.execute(update(HubAudit).where(HubAudit.seq == 3).values(**change))
     with pytest.raises(AuditError, match="entry 3"):
@@ -155,6 +193,7 @@ def test_a_changed_entry_is_found_and_named(
 
 def test_a_removed_entry_is_found(hub: Engine, clock: FixedClock) -> None:
     write_log(hub, clock)
+    unguard(hub)
     with writing(hub) as session:
         session.execute(delete(HubAudit).where(HubAudit.seq == 2))
     with pytest.raises(AuditError, match="entry 2"):
@@ -165,6 +204,7 @@ def test_a_log_cut_short_has_another_head_than_the_other_side_remembers(
     hub: Engine, clock: FixedClock
 ) -> None:
     remembered = write_log(hub, clock)
+    unguard(hub)
     with writing(hub) as session:
         session.execute(delete(HubAudit).where(HubAudit.seq == 5))
     assert head_of(hub) != remembered

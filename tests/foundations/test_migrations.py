@@ -85,6 +85,18 @@ def test_every_history_goes_down_a_step_and_up_again(engine: Engine, history: mi
 
 
 @pytest.mark.parametrize("history", ["hub", "node"])
+def test_every_history_goes_all_the_way_down_and_up_again(
+    engine: Engine, history: migrations.History
+) -> None:
+    migrations.upgrade(engine, history)
+    while migrations.current(engine) is not None:
+        migrations.downgrade(engine, history)
+    assert set(inspect(engine).get_table_names()) <= {"alembic_version", "sqlite_sequence"}
+    migrations.upgrade(engine, history)
+    assert differences(engine, migrations.metadata(history)) == []
+
+
+@pytest.mark.parametrize("history", ["hub", "node"])
 def test_a_history_is_one_line_with_dated_names(history: migrations.History) -> None:
     from alembic.script import ScriptDirectory
 

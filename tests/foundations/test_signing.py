@@ -280,7 +280,7 @@ def resealed(payload: bytes, key: SigningKey) -> bytes:
 @pytest.mark.parametrize(
     "payload",
     [b'{"a": 1}', b'{"b":1,"a":2}', b'{"a":1,"a":2}', b'{"a":1.0}', b'{"a":1e3}', b'{"a":NaN}', b"[1]", b'"a"', b"",
-     b"{", b"\xff", b'{"a":9007199254740993}', b"[" * 100_000],
+     b"{", b"\xff", b'{"a":9007199254740993}', b"[" * 100_000, b'{"a":"\\ud800"}', b'{"\\ud800":1}'],
 )  # fmt: skip
 def test_a_rightly_signed_payload_that_is_not_canonical_is_refused(payload: bytes, key: SigningKey) -> None:
     with pytest.raises((BadEnvelope, NotCanonical)):
@@ -296,7 +296,8 @@ def test_bytes_that_are_no_envelope_are_refused_and_never_crash(junk: bytes) -> 
 @pytest.mark.parametrize(
     "change",
     [{"signatures": []}, {"signatures": None}, {"signatures": "x"}, {"payload": 7}, {"payload": "!"},
-     {"payloadType": None}, {"signatures": [{"keyid": "x", "sig": "AA=="}]}, {"signatures": [{}]}, {"signatures": [7]}],
+     {"payloadType": None}, {"signatures": [{"keyid": "x", "sig": "AA=="}]}, {"signatures": [{}]}, {"signatures": [7]},
+     {"signatures": [{"keyid": 7, "sig": "AA=="}]}],
 )  # fmt: skip
 @pytest.mark.parametrize("anyone", [True, False])
 def test_an_envelope_with_a_part_missing_is_refused(

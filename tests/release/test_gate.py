@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from safetensors.numpy import save
 
 from fairbank.ontology.counts import Count
+from fairbank.ontology.data_use_limits import DataUseLimits
 from fairbank.ontology.outputs import DoorClass, OutputClass
 from fairbank.ontology.record import Activity, ActivityKind, DatasetRecord, Quality
 from fairbank.ontology.signed_objects import Output
@@ -38,7 +39,7 @@ COLUMNS = (
 )
 OUTPUTS = {
     DoorClass.RESULT: ("table", OutputClass.MEASUREMENTS, JSON),
-    DoorClass.COUNT: ("counts", OutputClass.COUNT, JSON),
+    DoorClass.COUNT: ("counts", OutputClass.AGGREGATE, JSON),
     DoorClass.UPDATE: ("update", OutputClass.MODEL_UPDATE, TENSORS),
 }
 
@@ -99,7 +100,7 @@ def test_what_is_not_said_or_not_declared_is_refused(
 
 
 def test_an_output_of_another_class_than_declared_is_refused(tmp_path: Path) -> None:
-    limits = Output(name="table", output_class=OutputClass.COUNT, media_type=JSON, maximum_bytes=999)
+    limits = Output(name="table", output_class=OutputClass.AGGREGATE, media_type=JSON, maximum_bytes=999)
     assert "another class" in reasons(tmp_path, result([row()] * 7, limits=limits))[0]
 
 
@@ -415,7 +416,7 @@ def test_every_text_of_a_record_is_looked_at(
 def identifying(field: str) -> Stewardship | None:
     """Return stewardship with an identifier in a field; None for a field that is a number or a duration."""
     uid = "1.2.840.113619.2.55.3"
-    parts = (Organisation(name=uid), Guideline(title=uid))
+    parts = (Organisation(name=uid), Guideline(title=uid), DataUseLimits(projects=(uid,)))
     for value in (f"Series {uid}", f"https://alpha.test/{uid}", f"{uid}@alpha.test", *parts):
         for filled in (value, (value,)):
             try:

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
+import gzip
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -179,3 +180,49 @@ def test_a_download_gives_up_when_nothing_more_comes(client: HubClient, hub, tmp
     with pytest.raises(HubUnreachable):
         client.download(DIGEST, tmp_path / "model")
     assert len(hub.requests) == 4
+
+
+# -- answers without an end ---------------------------------------------------------------------------------------
+
+
+def test_an_answer_that_never_ends_is_given_up(
+    client: HubClient, hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fairbank.release.hub_client._LONGEST_ANSWER", 1 << 20)
+    given = [0]
+
+    def endless() -> Iterator[bytes]:
+        while True:
+            given[0] += 1
+            yield b" " * 65_536
+
+    hub.faults = [lambda _: httpx.Response(200, content=endless())]
+    with pytest.raises(BadAnswer):
+        client.get("/v1/thing")
+    assert given[0] < 20
+
+
+def test_a_small_answer_that_unpacks_to_a_large_one_is_given_up(
+    client: HubClient, hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fairbank.release.hub_client._LONGEST_ANSWER", 1 << 20)
+    packed = gzip.compress(b'{"a": "' + b"a" * (4 << 20) + b'"}')
+    hub.faults = [lambda _: httpx.Response(200, content=packed, headers={"Content-Encoding": "gzip"})]
+    with pytest.raises(BadAnswer):
+        client.get("/v1/thing")
+
+
+def test_a_packed_answer_is_read(client: HubClient, hub) -> None:
+    packed = gzip.compress(b'{"a": 1}')
+    hub.faults = [lambda _: httpx.Response(200, content=packed, headers={"Content-Encoding": "gzip"})]
+    assert client.get("/v1/thing") == {"a": 1}
+
+
+def test_a_file_longer_than_any_of_its_kind_is_given_up_and_not_kept(
+    client: HubClient, hub, tmp_path: Path
+) -> None:
+    hub.blobs[DIGEST] = CONTENT
+    with pytest.raises(DownloadDamaged, match="longer than"):
+        client.download(DIGEST, tmp_path / "file", maximum_bytes=len(CONTENT) - 1)
+    assert list(tmp_path.glob("file*")) == []
+    assert client.download(DIGEST, tmp_path / "file", maximum_bytes=len(CONTENT)).read_bytes() == CONTENT

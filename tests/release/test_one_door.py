@@ -22,10 +22,12 @@ CLIENTS = {
     "smtplib",
     "xmlrpc",
 }
-# The connection to the hub, and the archives, which are read.
+# The connection to the hub, the archives, which are read, and those to which a curator pushes series.
 MAY_DIAL = {
     "release/hub_client.py",
     "harvest/clinical/redcap_rows.py",
+    "harvest/pushing/stow.py",
+    "harvest/pushing/xnat.py",
     *(
         f"harvest/sources/{name}.py"
         for name in (

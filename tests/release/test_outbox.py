@@ -9,6 +9,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from fairbank import audit
+from fairbank.audit import NodeAudit
 from fairbank.clock import FixedClock
 from fairbank.database import reading, writing
 from fairbank.events import NodeEvent, pending
@@ -87,11 +89,14 @@ def test_a_result_is_staged_sent_and_read_back(outbox: Outbox, node: Node, hub) 
 
 def test_an_upload_says_what_it_is(outbox: Outbox, node: Node, hub) -> None:
     release = staged(outbox, node, result(rows(7), round_=3))
+    with reading(node.engine) as session:
+        head = audit.head(session, NodeAudit)
     outbox.send(release.id)
     sent = hub.uploads[release.id].headers
     assert {name: sent[name] for name in sent if name.startswith("fairbank") or name == "content-type"} == {
         "fairbank-class": "result", "fairbank-digest": release.digest, "fairbank-output": "table",
         "fairbank-job": JOB, "fairbank-round": "3", "content-type": JSON,
+        "fairbank-audit": f"{head.seq}:{head.hash}",
     }  # fmt: skip
 
 

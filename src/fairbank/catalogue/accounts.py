@@ -1,39 +1,39 @@
-"""Accounts of people: passwords (argon2), roles, tokens, and the public key that a requester signs with.
+"""Accounts of people: roles, log-ins and their tokens, and the public key that a requester signs with.
 
 A token is random and stored as its hash. A key is registered with a proof: an envelope of kind `account-key` that names
-account and hub and is sealed with that key, so nobody can register a key that is not theirs.
+account and hub and is sealed with that key, so nobody can register a key that is not theirs. What an account may do is
+asked of `permissions`, by the address that a request is for.
 """
 
 from __future__ import annotations
 
-import hashlib
 import secrets
-import threading
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import Annotated
 
-from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerifyMismatchError
-from argon2.profiles import RFC_9106_LOW_MEMORY
 from pydantic import Field
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 from starlette.requests import Request
 
 from fairbank import audit
+from fairbank.catalogue import permissions
 from fairbank.catalogue.context import Hub
-from fairbank.catalogue.errors import (
-    AccountRefused,
-    KeyProofRefused,
-    NotAllowed,
-    NotLoggedIn,
-    TooManyLogins,
-    WrongPassword,
-)
-from fairbank.catalogue.store import AccountRow, LoginFailureRow, TokenRow
+from fairbank.catalogue.errors import AccountRefused, KeyProofRefused, NotAllowed, NotLoggedIn
+from fairbank.catalogue.identity import hub_secrets, logins, passwords, sessions, tokens
+from fairbank.catalogue.identity import roles as given
+from fairbank.catalogue.identity.errors import FormForged
+from fairbank.catalogue.identity.model import OF_NODES, TokenScope
+
+# Everybody asks for these two here; they live apart because `permissions` needs them too.
+from fairbank.catalogue.identity.model import Account as Account
+from fairbank.catalogue.identity.model import Role as Role
+from fairbank.catalogue.identity.origins import is_https
+from fairbank.catalogue.identity.sessions import Stage
+from fairbank.catalogue.meters import note_proven
+from fairbank.catalogue.store import AccountRow, TokenRow
 from fairbank.clock import parse_iso
 from fairbank.database import reading, writing
 from fairbank.ontology.signed_objects import SignedObject
@@ -41,32 +41,19 @@ from fairbank.ontology.wire import Iri, KeyText, Moment, ShortText, Slug, Wire
 from fairbank.signing import KeyId
 
 TOKEN_HOURS = 12
-SHORTEST_PASSWORD = 10
-FAILURES_PER_ORIGIN = 5
-FAILURES_PER_ACCOUNT = 50
-FAILURE_WINDOW_S = 300
+ENROLMENT_HOURS = 1
 KEY_PROOF_WINDOW_S = 600
-
-# 64 MiB and 3 passes (RFC 9106, section 4, the second recommended option); two at a time bound the memory.
-_HASHER = PasswordHasher.from_parameters(RFC_9106_LOW_MEMORY)
-_HASHING = threading.BoundedSemaphore(2)
-
-
-class Role(StrEnum):
-    """What a person may do."""
-
-    RESEARCHER = "researcher"
-    COMMITTEE = "committee"
-    ADMIN = "admin"
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 class Login(Wire):
-    """A name and a password."""
+    """A name, a password, and the code of the second factor where the account has one."""
 
     schema_name = "login/1"
 
     name: Slug
     password: Annotated[str, Field(min_length=1, max_length=1000)]
+    code: Annotated[str, Field(min_length=1, max_length=100)] | None = None
 
 
 class NewAccount(Wire):
@@ -77,6 +64,7 @@ class NewAccount(Wire):
     name: Slug
     password: Annotated[str, Field(min_length=1, max_length=1000)]
     roles: tuple[Role, ...]
+    nodes: tuple[Slug, ...] = ()
     organisation: ShortText = "not stated"
 
 
@@ -93,20 +81,6 @@ class AccountKey(SignedObject):
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
-    """A person who is logged in."""
-
-    name: str
-    roles: frozenset[Role]
-    key_id: KeyId | None
-    organisation: str = ""
-
-    def has(self, *roles: Role) -> bool:
-        """Tell whether the account has at least one of these roles."""
-        return bool(self.roles.intersection(roles))
-
-
-@dataclass(frozen=True, slots=True)
 class IssuedToken:
     """A token, shown once, and until when it works."""
 
@@ -120,29 +94,33 @@ def create_account(
     hub: Hub,
     *,
     name: str,
-    password: str,
+    password: str | None,
     roles: Iterable[Role],
+    nodes: Iterable[str] = (),
     organisation: str = "not stated",
     actor: str = "hub",
 ) -> Account:
     """Make an account.
 
+    Args:
+        password: None for an account that logs in by a provider of identities, or with a code to come.
+        nodes: what it curates, if it is a curator.
+
     Raises:
-        AccountRefused: if the name is taken or the password is too short.
+        AccountRefused: if the name is taken or the password is too weak.
+        RoleRefused: if the roles do not go together, or a node is unknown.
     """
     wanted = sorted(set(roles))
     if session.get(AccountRow, name) is not None:
         raise AccountRefused(
             f"There is an account {name!r} already.", why="Names are unique.", todo="Choose another name."
         )
+    hashed = passwords.NO_PASSWORD if password is None else passwords.hashed(password, name=name)
     row = AccountRow(
-        name=name,
-        password_hash=_hashed(password),
-        roles=[role.value for role in wanted],
-        organisation=organisation,
-        created=hub.clock.now(),
+        name=name, password_hash=hashed, roles=[], organisation=organisation, created=hub.clock.now()
     )
     session.add(row)
+    session.flush()
     audit.record(
         session,
         audit.HubAudit,
@@ -152,37 +130,42 @@ def create_account(
         target=name,
         detail={"roles": [role.value for role in wanted]},
     )
-    return _account(row)
-
-
-def set_password(session: Session, hub: Hub, *, name: str, password: str, actor: str) -> None:
-    """Change a password and end all log-ins of the account.
-
-    Raises:
-        AccountRefused: if there is no such account, or the password is too short.
-    """
-    row = _row(session, name)
-    row.password_hash = _hashed(password)
-    session.execute(delete(TokenRow).where(TokenRow.account == name))
-    audit.record(session, audit.HubAudit, clock=hub.clock, actor=actor, act="account.password", target=name)
+    for role in wanted:
+        if role in OF_NODES:
+            for node in nodes:
+                given.give(session, hub, account=name, role=role, node=node, actor=actor)
+        given.check_alone(role, among=wanted)
+    row.roles = [role.value for role in wanted]
+    return _account(session, row)
 
 
 def disable(session: Session, hub: Hub, *, name: str, actor: str) -> None:
     """Shut an account and end all its log-ins."""
-    row = _row(session, name)
+    row = logins.find(session, name)
     row.disabled = row.disabled or hub.clock.now()
-    session.execute(delete(TokenRow).where(TokenRow.account == name))
+    logins.end_log_ins(session, name)
     audit.record(session, audit.HubAudit, clock=hub.clock, actor=actor, act="account.disable", target=name)
 
 
 def accounts(session: Session) -> list[Account]:
     """Return all accounts that are not shut, by name."""
     rows = session.scalars(select(AccountRow).where(AccountRow.disabled.is_(None)).order_by(AccountRow.name))
-    return [_account(row) for row in rows]
+    return [_account(session, row) for row in rows]
 
 
-def login(hub: Hub, *, name: str, password: str, origin: str) -> IssuedToken:
-    """Check a password and issue a token.
+def find(session: Session, name: str) -> Account:
+    """Return an account.
+
+    Raises:
+        AccountRefused: if there is none of this name.
+    """
+    return _account(session, logins.find(session, name))
+
+
+def login(hub: Hub, *, name: str, password: str, origin: str, code: str | None = None) -> IssuedToken:
+    """Check a password, and a code where the account needs one, and issue a token.
+
+    An account that has yet to set up a second factor gets a token that is good for that alone.
 
     Args:
         origin: where the attempt comes from; wrong passwords are limited per account and origin.
@@ -190,71 +173,74 @@ def login(hub: Hub, *, name: str, password: str, origin: str) -> IssuedToken:
     Raises:
         WrongPassword: if name and password do not belong together.
         TooManyLogins: if there were too many wrong ones.
+        SecondFactorNeeded: if the account needs a code, and none was given.
+        SecondFactorRefused: if the code is wrong.
     """
-    now = hub.clock.now()
-    with reading(hub.engine) as session:
-        _refuse_flood(session, name, origin, now)
-        row = session.get(AccountRow, name)
-    stored = row.password_hash if row is not None and row.disabled is None else _decoy()
-    matches = _matches(stored, password)
-    if row is None or row.disabled is not None or not matches:
-        with writing(hub.engine) as session:
-            session.execute(
-                delete(LoginFailureRow).where(LoginFailureRow.at < now - timedelta(seconds=FAILURE_WINDOW_S))
-            )
-            session.add(LoginFailureRow(account=name, origin=origin, at=now))
-        raise WrongPassword(
-            "The account name and password do not belong together.",
-            why="Which of the two is wrong is not told.",
-            todo="Try again, or ask the hub's administrator for a new password.",
-        )
+    proven = logins.prove(hub, name=name, password=password, origin=origin, code=code)
+    logins.need_complete(proven)
     with writing(hub.engine) as session:
-        session.execute(delete(TokenRow).where(TokenRow.expires < now))
-        return issue_token(session, hub, name=name)
+        return issue_after(session, hub, proven)
+
+
+def issue_after(session: Session, hub: Hub, proven: logins.Proven) -> IssuedToken:
+    """Issue a token to an account that has shown who it is."""
+    session.execute(delete(TokenRow).where(TokenRow.expires < hub.clock.now()))
+    if proven.stage is Stage.COMPLETE:
+        return issue_token(session, hub, name=proven.name)
+    scopes, lives = {TokenScope.SECOND_FACTOR}, timedelta(hours=ENROLMENT_HOURS)
+    made, secret = tokens.limited(
+        session, hub, account=proven.name, name="to set up a second factor", scopes=scopes, lives=lives
+    )
+    who = _account(session, logins.find(session, proven.name))
+    return IssuedToken(secret, replace(who, limited_to=frozenset(scopes)), made.expires)
 
 
 def issue_token(session: Session, hub: Hub, *, name: str, hours: int = TOKEN_HOURS) -> IssuedToken:
     """Issue a token without a password: for `login`, and for the hub's own operator."""
-    row = _row(session, name)
+    row = logins.find(session, name)
     token = "fbt_" + secrets.token_urlsafe(32)
     expires = hub.clock.now() + timedelta(hours=hours)
     session.add(
-        TokenRow(token_hash=_token_hash(token), account=name, created=hub.clock.now(), expires=expires)
+        TokenRow(token_hash=hub_secrets.digest(token), account=name, created=hub.clock.now(), expires=expires)
     )
     audit.record(session, audit.HubAudit, clock=hub.clock, actor=name, act="account.login", target=name)
-    return IssuedToken(token, _account(row), expires)
+    return IssuedToken(token, _account(session, row), expires)
 
 
 def logout(hub: Hub, token: str) -> None:
     """End a log-in; an unknown token is fine."""
     with writing(hub.engine) as session:
-        session.execute(delete(TokenRow).where(TokenRow.token_hash == _token_hash(token)))
+        session.execute(delete(TokenRow).where(TokenRow.token_hash == hub_secrets.digest(token)))
 
 
 def by_token(hub: Hub, token: str) -> Account | None:
     """Return the account that a token belongs to, or None if it is unknown or expired."""
+    if token.startswith(tokens.PREFIX):
+        return _by_api_token(hub, token)
     with reading(hub.engine) as session:
         row = session.execute(
             select(AccountRow, TokenRow.expires)
             .join(TokenRow, TokenRow.account == AccountRow.name)
-            .where(TokenRow.token_hash == _token_hash(token))
+            .where(TokenRow.token_hash == hub_secrets.digest(token))
         ).first()
-    if row is None or row.AccountRow.disabled is not None or hub.clock.now() >= row.expires:
-        return None
-    return _account(row.AccountRow)
+        if row is None or row.AccountRow.disabled is not None or hub.clock.now() >= row.expires:
+            return None
+        return _account(session, row.AccountRow)
 
 
 def account(hub: Hub, *roles: Role) -> Callable[[Request], Account]:
-    """Return a FastAPI dependency that gives the logged-in account.
+    """Return a FastAPI dependency that gives the logged-in account, if it may use the route.
 
     Args:
-        roles: at least one of these is needed; none means any account.
+        roles: at least one of these is needed beside what `permissions` says of the address; none: only that.
 
-    The dependency raises NotLoggedIn and NotAllowed.
+    The dependency raises NotLoggedIn, NotAllowed, TokenTooNarrow and NoRuleForRoute.
     """
 
     def dependency(request: Request) -> Account:
         found = from_request(hub, request)
+        action = permissions.action_of(request.method, route_of(request))
+        permissions.check(found, action, node=request.path_params.get("node"))
         if found is None:
             raise NotLoggedIn(
                 "This needs an account.",
@@ -272,25 +258,36 @@ def account(hub: Hub, *roles: Role) -> Callable[[Request], Account]:
     return dependency
 
 
+def route_of(request: Request) -> str:
+    """Return the address of a request as its route writes it, such as `/v1/jobs/{job_id}`; a command in its place."""
+    path = str(getattr(request.scope.get("route"), "path", ""))
+    return path.replace("{command}", str(request.path_params.get("command", "")))
+
+
 def anyone(hub: Hub) -> Callable[[Request], Account | None]:
-    """Return a FastAPI dependency that gives the logged-in account, or None without a token."""
+    """Return a FastAPI dependency that gives the logged-in account, or None without a token.
+
+    A token that is not good for reading counts as none.
+    """
 
     def dependency(request: Request) -> Account | None:
-        return from_request(hub, request)
+        found = from_request(hub, request)
+        return found if permissions.allow(found, permissions.Action.SELF_READ) else None
 
     return dependency
 
 
 def from_request(hub: Hub, request: Request) -> Account | None:
-    """Return the account of a request's bearer token, None if it has no token.
+    """Return the account of a request's bearer token or of its browser's session, None if it has neither.
 
     Raises:
         NotLoggedIn: if there is a token that does not work: falling back to "nobody" would hide that.
+        FormForged: if a session's request would change something and does not carry the session's own proof.
     """
     header = request.headers.get("authorization", "")
-    scheme, _, token = header.partition(" ")
     if not header:
-        return None
+        return by_session(hub, request, proof=request.headers.get(sessions.CSRF_HEADER, ""))
+    scheme, _, token = header.partition(" ")
     found = by_token(hub, token.strip()) if scheme.lower() == "bearer" else None
     if found is None:
         raise NotLoggedIn(
@@ -298,7 +295,56 @@ def from_request(hub: Hub, request: Request) -> Account | None:
             why=f"It is unknown, or older than {TOKEN_HOURS} hours, or its account was shut.",
             todo="Log in again with 'fairbank login NAME'.",
         )
+    note_proven(request.scope)
     return found
+
+
+def cookie_of(hub: Hub, request: Request) -> str | None:
+    """Return the value of the session's cookie, if a browser sent one.
+
+    On an encrypted connection only the name counts that no other host of the domain can set.
+    """
+    secure = is_https(request, hub.settings)
+    return request.cookies.get(sessions.SECURE_COOKIE if secure else sessions.PLAIN_COOKIE)
+
+
+def by_session(hub: Hub, request: Request, *, proof: str) -> Account | None:
+    """Return the account of the session whose cookie a browser sent; None if there is none that holds.
+
+    Args:
+        proof: what the session's own pages know; asked for where the request would change something.
+
+    Raises:
+        FormForged: if it is wrong.
+    """
+    secret = cookie_of(hub, request)
+    opened = sessions.find(hub, secret) if secret else None
+    if secret is None or opened is None or opened.stage is Stage.SECOND_FACTOR:
+        return None
+    if request.method not in _SAFE:
+        check_form(is_proven=sessions.is_csrf(hub, secret, proof))
+    with reading(hub.engine) as session:
+        row = session.get(AccountRow, opened.account)
+        if row is None or row.disabled is not None:
+            return None
+        who = _account(session, row)
+    note_proven(request.scope)
+    enrolling = opened.stage is Stage.ENROL
+    return replace(who, limited_to=frozenset({TokenScope.SECOND_FACTOR})) if enrolling else who
+
+
+def check_form(*, is_proven: bool) -> None:
+    """Refuse a form that another site made.
+
+    Raises:
+        FormForged: unless it is proven to come from a page of this hub.
+    """
+    if not is_proven:
+        raise FormForged(
+            "The request does not come from a page of this hub.",
+            why="It has a session's cookie, but not the session's own proof, which another site cannot know.",
+            todo="Load the page again and send its form; programs use a token instead of a cookie.",
+        )
 
 
 def register_key(hub: Hub, who: Account, envelope: bytes) -> KeyId:
@@ -320,7 +366,7 @@ def register_key(hub: Hub, who: Account, envelope: bytes) -> KeyId:
         owner = session.scalar(select(AccountRow.name).where(AccountRow.key_id == proof.key))
         if owner not in (None, who.name):
             raise _key_refused("another account uses this key")
-        row = _row(session, who.name)
+        row = logins.find(session, who.name)
         row.key_id = proof.key
         audit.record(
             session,
@@ -340,70 +386,27 @@ def key_of(session: Session, name: str) -> KeyId | None:
     return KeyId(row.key_id) if row is not None and row.key_id and row.disabled is None else None
 
 
-def _refuse_flood(session: Session, name: str, origin: str, now: datetime) -> None:
-    since = now - timedelta(seconds=FAILURE_WINDOW_S)
-    recent = (
-        select(func.count())
-        .select_from(LoginFailureRow)
-        .where(LoginFailureRow.account == name, LoginFailureRow.at >= since)
-    )
-    from_here = session.scalar(recent.where(LoginFailureRow.origin == origin)) or 0
-    if from_here >= FAILURES_PER_ORIGIN or (session.scalar(recent) or 0) >= FAILURES_PER_ACCOUNT:
-        raise TooManyLogins(
-            "There were too many wrong passwords for this account.",
-            why=f"After {FAILURES_PER_ORIGIN} wrong ones, log-ins wait, so that guessing is useless.",
-            todo=f"Wait {FAILURE_WINDOW_S // 60} minutes, then try again.",
-        )
+def _by_api_token(hub: Hub, token: str) -> Account | None:
+    with reading(hub.engine) as session:
+        found = tokens.find(session, hub, token)
+        row = session.get(AccountRow, found.account) if found is not None else None
+        if found is None or row is None or row.disabled is not None:
+            return None
+        who = replace(_account(session, row), limited_to=found.scopes)
+    if found.noted_long_ago:
+        tokens.note_use(hub, token)
+    return who
 
 
-def _hashed(password: str) -> str:
-    if len(password) < SHORTEST_PASSWORD:
-        raise AccountRefused(
-            "The password is too short.",
-            why=f"A password has at least {SHORTEST_PASSWORD} characters.",
-            todo="Choose a longer one; a few random words do well.",
-        )
-    with _HASHING:
-        return str(_HASHER.hash(password))
-
-
-def _matches(stored: str, password: str) -> bool:
-    with _HASHING:
-        try:
-            return bool(_HASHER.verify(stored, password))
-        except (VerifyMismatchError, InvalidHashError):
-            return False
-
-
-_decoys: list[str] = []
-
-
-def _decoy() -> str:
-    # Unknown names take as long as known ones, so that names cannot be found by the clock.
-    if not _decoys:
-        _decoys.append(_hashed(secrets.token_urlsafe(16)))
-    return _decoys[0]
-
-
-def _row(session: Session, name: str) -> AccountRow:
-    row = session.get(AccountRow, name)
-    if row is None:
-        raise AccountRefused(f"There is no account {name!r}.", why="", todo="Check the name.")
-    return row
-
-
-def _account(row: AccountRow) -> Account:
+def _account(session: Session, row: AccountRow) -> Account:
+    held = frozenset(Role(role) for role in row.roles)
     return Account(
         row.name,
-        frozenset(Role(role) for role in row.roles),
+        held,
         KeyId(row.key_id) if row.key_id else None,
         row.organisation,
+        frozenset(given.nodes_of(session, row.name, Role.CURATOR)) if held & OF_NODES else frozenset(),
     )
-
-
-def _token_hash(token: str) -> str:
-    # The token has 256 random bits, so a plain hash is enough: there is nothing to guess.
-    return hashlib.sha256(token.encode()).hexdigest()
 
 
 def _key_refused(reason: str) -> KeyProofRefused:

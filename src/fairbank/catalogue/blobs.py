@@ -48,11 +48,16 @@ def settle(hub: Hub, incoming: Path, digest: str) -> Path:
     """Move a finished file to its place and make that last; the file's digest has been checked."""
     final = path_of(hub, digest)
     final.parent.mkdir(mode=0o700, exist_ok=True)
+    move(incoming, final)
+    return final
+
+
+def move(incoming: Path, final: Path) -> None:
+    """Move a finished file to its place in a folder that is there, and make that last."""
     incoming.chmod(0o600)
     _sync(incoming)
     incoming.replace(final)
     _sync(final.parent)
-    return final
 
 
 def remember(hub: Hub, session: Session, digest: str, *, media_type: str) -> None:

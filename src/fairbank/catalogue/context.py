@@ -10,8 +10,10 @@ from sqlalchemy.engine import Engine
 
 from fairbank import audit, migrations
 from fairbank.catalogue.errors import HubExists, HubNotInitialised
+from fairbank.catalogue.meters import Meters
 from fairbank.catalogue.notifier import Notifier
 from fairbank.catalogue.query_pool import QueryPool
+from fairbank.catalogue.run_counts import RunCounts
 from fairbank.catalogue.search_index import prepare_index
 from fairbank.catalogue.store import HubIdentity
 from fairbank.clock import Clock
@@ -20,6 +22,8 @@ from fairbank.settings import Settings
 from fairbank.signing import SigningKey
 
 KEY_FILE = "hub.pem"
+# Where a new root key lies until the database names it.
+NEXT_KEY_FILE = "hub.next.pem"
 _BASE = re.compile(r"https?://[^\s<>\"{}|\\^`?#/]+(/[^\s<>\"{}|\\^`?#]*)?")
 
 
@@ -35,13 +39,15 @@ class Hub:
     """An opened hub.
 
     Attributes:
-        key: the root key; visas and enrolments are sealed with it.
+        key: the root key as it was when the hub was opened; what is sealed now takes `hub_keys.sealing_key`.
         base_iri: the base of all IRIs the hub mints, without a trailing slash; fixed at `hub init`.
         blobs: the folder of contents by digest.
         rdf: the folder of the RDF view and its snapshots.
         notifier: wakes those who wait for a commit.
         queries: the SPARQL workers.
         view: how the RDF view is, as far as this process knows.
+        meters: how much each caller has asked this process lately.
+        runs: whom to ask how many runs of a grant were used.
     """
 
     settings: Settings
@@ -54,6 +60,8 @@ class Hub:
     notifier: Notifier
     queries: QueryPool
     view: View = field(default_factory=View)
+    meters: Meters = field(default_factory=Meters)
+    runs: RunCounts = field(default_factory=RunCounts)
 
 
 def init_hub(settings: Settings, clock: Clock, *, public_base_iri: str) -> Hub:
@@ -108,11 +116,11 @@ def open_hub(settings: Settings, clock: Clock) -> Hub:
             why="A hub needs its key, its base IRI and its database before it can run.",
             todo="Make one: fairbank hub init --public-base-iri https://hub.example.org",
         )
-    key = SigningKey.load(key_path)
     engine = connect(settings.hub_database_url)
     migrations.upgrade(engine, "hub")
     with reading(engine) as session:
         identity = session.get(HubIdentity, 1)
+    key = _key(settings, identity)
     if identity is None or identity.key_id != key.key_id:
         raise HubNotInitialised(
             "The hub's key and its database do not belong together.",
@@ -134,6 +142,18 @@ def open_hub(settings: Settings, clock: Clock) -> Hub:
         notifier=Notifier(engine),
         queries=QueryPool(settings, rdf),
     )
+
+
+def _key(settings: Settings, identity: HubIdentity | None) -> SigningKey:
+    """Return the root key; where its replacement was cut off before the files were moved, it is finished."""
+    path, coming = settings.keys_path / KEY_FILE, settings.keys_path / NEXT_KEY_FILE
+    key = SigningKey.load(path)
+    if identity is not None and key.key_id != identity.key_id and coming.exists():
+        following = SigningKey.load(coming)
+        if following.key_id == identity.key_id:
+            coming.replace(path)
+            return following
+    return key
 
 
 def _checked_base(iri: str) -> str:

@@ -29,9 +29,10 @@ from fairbank.catalogue import (
     signposting,
     withdrawal,
 )
-from fairbank.catalogue.accounts import Account, Role
+from fairbank.catalogue.accounts import Account
 from fairbank.catalogue.context import Hub
 from fairbank.catalogue.errors import NotAcceptable, ParameterRefused
+from fairbank.catalogue.governance import expiry
 from fairbank.catalogue.nodes import NodeIdentity
 from fairbank.catalogue.parameters import is_known, whole_number
 from fairbank.catalogue.record_rows import Edition
@@ -53,7 +54,7 @@ def router(hub: Hub) -> APIRouter:
     routes = APIRouter(tags=["catalogue"])
     anyone: Account | None = Depends(accounts.anyone(hub))
     message: bytes = Depends(bodies.body(64 * 1024))
-    admin: Account = Depends(accounts.account(hub, Role.ADMIN))
+    manager: Account = Depends(accounts.account(hub))
     signed: NodeIdentity = Depends(nodes.signed_node(hub, limit_bytes=64 * 1024))
 
     @routes.get("/datasets")
@@ -103,7 +104,7 @@ def router(hub: Hub) -> APIRouter:
 
     @routes.put("/v1/datasets/{node}/{dataset}/withdrawal")
     def withdraw_any(
-        node: str, dataset: str, content: bytes = message, who: Account = admin
+        node: str, dataset: str, content: bytes = message, who: Account = manager
     ) -> dict[str, Any]:
         wish = Withdrawal.parse(content)
         return _withdraw(hub, records.dataset_iri(hub, node, dataset), wish, actor=who.name)
@@ -210,5 +211,7 @@ def _withdraw(hub: Hub, iri: str, wish: Withdrawal, *, actor: str) -> dict[str, 
         row = withdrawal.withdraw(session, hub, iri=iri, reason=wish.reason, actor=actor)
         assert row.withdrawn is not None
         answer = {"iri": iri, "withdrawn": iso(row.withdrawn), "reason": wish.reason.value}
+        # In the same transaction: what was granted of it ends with it.
+        expiry.dataset_withdrawn(hub, session, iri)
     hub.notifier.notify()
     return answer

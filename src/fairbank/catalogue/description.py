@@ -33,6 +33,7 @@ from fairbank.ontology.record import UNKNOWN, ActivityKind
 
 _INTEGER = NamedNode(terms.XSD + "integer")
 _YEAR = NamedNode(terms.XSD + "gYear")
+_DAY = NamedNode(terms.XSD + "date")
 _MOMENT = NamedNode(terms.XSD + "dateTime")
 _BOOLEAN = NamedNode(terms.XSD + "boolean")
 _ACTIVITY_CLASS = {
@@ -143,6 +144,8 @@ def artefact_quads(base_iri: str, row: ArtefactRow) -> list[Quad]:
     graph.text(activity, terms.CODE_DIGEST, code.get("digest"))
     rounds = detail.get("rounds")
     graph.number(activity, terms.ROUNDS, rounds if isinstance(rounds, int) else None)
+    if day := _text(detail, "subject_withdrawn"):
+        graph.add(iri, terms.SUBJECT_WITHDRAWN, Literal(day, datatype=_DAY))
     for predicate, word in (("startedAtTime", "started"), ("endedAtTime", "ended")):
         if moment := _text(detail, word):
             graph.add(activity, terms.PROV + predicate, Literal(moment, datatype=_MOMENT))

@@ -4,6 +4,7 @@ FairbankError
 └── CatalogueError             FB-CAT-001
     ├── HubNotInitialised      FB-CAT-002
     ├── HubExists              FB-CAT-003
+    ├── RootKeyElsewhere       FB-CAT-004
     ├── InvitationRefused      FB-CAT-010
     ├── NodeNameTaken          FB-CAT-011
     ├── UnknownNode            FB-CAT-012
@@ -60,7 +61,9 @@ FairbankError
     ├── ResourceDeleted        FB-CAT-089
     ├── DatasetMirrored        FB-CAT-093
     ├── CatalogNotFound        FB-CAT-110
-    └── DistributionNotFound   FB-CAT-111
+    ├── DistributionNotFound   FB-CAT-111
+    ├── KeySuccessionRefused   FB-REL-035
+    └── NodeSuspended          FB-REL-036
 """
 
 from __future__ import annotations
@@ -95,6 +98,13 @@ class HubExists(CatalogueError):
 
     code = "FB-CAT-003"
     kind = Kind.CONFLICT
+
+
+class RootKeyElsewhere(CatalogueError):
+    """The hub's root key was replaced, and the new one is not in the folder of this process: it seals nothing."""
+
+    code = "FB-CAT-004"
+    kind = Kind.FAILED
 
 
 class InvitationRefused(CatalogueError):
@@ -548,3 +558,17 @@ class DistributionNotFound(CatalogueError):
 
     code = "FB-CAT-111"
     kind = Kind.NOT_FOUND
+
+
+class KeySuccessionRefused(CatalogueError):
+    """A node or an operator wants to replace a key and does not prove that it may."""
+
+    code = "FB-REL-035"
+    kind = Kind.FORBIDDEN
+
+
+class NodeSuspended(CatalogueError):
+    """The hub's administrators have suspended a node; nothing of it is accepted, and it gets no work."""
+
+    code = "FB-REL-036"
+    kind = Kind.FORBIDDEN

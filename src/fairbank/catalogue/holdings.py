@@ -10,15 +10,19 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
+from fairbank.catalogue.store import DatasetRow
 from fairbank.ontology import terms
 from fairbank.ontology.biomarkers import BIOMARKERS
 from fairbank.ontology.conditions import CONDITIONS, broader, names
+from fairbank.ontology.data_use_facts import Allowed
+from fairbank.ontology.data_use_limits import NO_LIMITS, stated
+from fairbank.ontology.duo import TERMS
 from fairbank.ontology.profiles.facts import Iri, Literal, Term, Triple
 from fairbank.ontology.stewardship import Stewardship
 
 FIELDS: Final = (
     "annotation_guideline", "biorepositories", "omics_held", "health_records_held", "biomarkers",
-    "planned_time_points", "planned_follow_up",
+    "planned_time_points", "planned_follow_up", "data_use_limits",
 )  # fmt: skip
 
 
@@ -53,6 +57,7 @@ def in_json(holdings: dict[str, Any]) -> dict[str, Any]:
         "biomarkers": [_biomarker(name) for name in said.biomarkers],
         "planned_time_points": said.planned_time_points,
         "planned_follow_up": said.planned_follow_up,
+        "data_use_limits": _limits(said),
     }
 
 
@@ -87,7 +92,14 @@ def triples(iri: str, conditions: list[Any], holdings: dict[str, Any]) -> Iterat
         yield about, terms.SKOS + "notation", Literal(marker.notation)
         if marker.iri is not None:
             yield about, terms.SKOS + "exactMatch", Iri(marker.iri)
+    for code, value in stated(said.data_use_limits):
+        yield iri, terms.DATA_USE_LIMIT, Literal(f"{code} {value}")
     yield from _plain(iri, said)
+
+
+def allowed(row: DatasetRow) -> Allowed:
+    """Return what a dataset allows, as the newest version of its record says."""
+    return Allowed(tuple(row.data_use), _read(row.holdings).data_use_limits or NO_LIMITS)
 
 
 def words(said: Stewardship | None) -> str:
@@ -124,6 +136,13 @@ def _linked(iri: str, path: str, about: str, of_class: str) -> Iterator[tuple[st
 
 def _read(holdings: dict[str, Any]) -> Stewardship:
     return Stewardship.model_validate_json(json.dumps(holdings))
+
+
+def _limits(said: Stewardship) -> list[dict[str, str]]:
+    return [
+        {"code": code, "label": TERMS[code].label, "value": value}
+        for code, value in stated(said.data_use_limits)
+    ]
 
 
 def _biomarker(name: str) -> dict[str, Any]:

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import bindparam, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
@@ -20,11 +21,13 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from fairbank import audit, events, http_signatures
-from fairbank.catalogue import bodies
+from fairbank.catalogue import bodies, hub_keys
 from fairbank.catalogue.context import Hub
-from fairbank.catalogue.errors import InvitationRefused, NodeNameTaken, UnknownNode
-from fairbank.catalogue.store import DatasetRow, InvitationRow, NodeRow, NonceRow
+from fairbank.catalogue.errors import InvitationRefused, NodeNameTaken, NodeSuspended, UnknownNode
+from fairbank.catalogue.meters import note_proven
+from fairbank.catalogue.store import DatasetRow, InvitationRow, NodeKeyRow, NodeRow, NonceRow
 from fairbank.database import writing
+from fairbank.ontology.places import NodePlace
 from fairbank.ontology.wire import Iri, KeyText, ShortText, Slug, Wire
 from fairbank.signing import Digest, KeyId
 
@@ -36,9 +39,16 @@ _NODES, _NONCES = (
     NodeRow.metadata.tables[NodeRow.__tablename__],
     NonceRow.metadata.tables[NonceRow.__tablename__],
 )
-_BY_KEY = select(_NODES.c.name, _NODES.c.revoked, _NODES.c.last_seen).where(
-    _NODES.c.key_id == bindparam("key_id")
+_KNOWN = (_NODES.c.name, _NODES.c.revoked, _NODES.c.suspended, _NODES.c.last_seen)
+_BY_KEY = select(*_KNOWN).where(_NODES.c.key_id == bindparam("key_id"))
+# A request may be on its way while its node's key is replaced.
+_KEYS = NodeKeyRow.metadata.tables[NodeKeyRow.__tablename__]
+_BY_EARLIER_KEY = (
+    select(*_KNOWN)
+    .join(_KEYS, _KEYS.c.node == _NODES.c.name)
+    .where(_KEYS.c.key_id == bindparam("key_id"), _KEYS.c.accepted_until > bindparam("now"))
 )
+_PLACES = select(_NODES.c.name, _NODES.c.place).where(_NODES.c.name.in_(bindparam("nodes", expanding=True)))
 _REMEMBER, _FORGET = insert(_NONCES), delete(_NONCES).where(_NONCES.c.forget_after < bindparam("now"))
 
 
@@ -51,6 +61,7 @@ class Enrolment(Wire):
     key: KeyText
     token: ShortText
     title: ShortText
+    place: NodePlace | None = None
 
 
 class Enrolled(Wire):
@@ -82,6 +93,9 @@ class NodeEntry:
     datasets: int
     enrolled: datetime
     last_seen: datetime
+    suspended: datetime | None
+    country: str | None
+    transfers: dict[str, Any]
 
 
 def invite(session: Session, hub: Hub, *, actor: str, node: str | None = None) -> str:
@@ -121,10 +135,10 @@ def enrol(hub: Hub, wish: Enrolment) -> Enrolled:
         invitation = session.scalar(
             select(InvitationRow).where(InvitationRow.token_hash == _hash(wish.token))
         )
-        known = session.get(NodeRow, wish.node)
+        known, key = session.get(NodeRow, wish.node), hub_keys.named(session)
         if invitation is not None and invitation.used and known is not None and known.key_id == wish.key:
             # The answer to the first try was lost on its way; the same node gets it again.
-            return Enrolled(node=wish.node, hub_key=hub.key.key_id, base_iri=hub.base_iri)
+            return Enrolled(node=wish.node, hub_key=key, base_iri=hub.base_iri)
         if invitation is None or invitation.used or now >= invitation.expires:
             raise _refused("it is unknown, used, or past its time")
         if invitation.node not in (None, wish.node):
@@ -148,8 +162,10 @@ def enrol(hub: Hub, wish: Enrolment) -> Enrolled:
             actor=wish.key,
             detail={"invitation": invitation.id},
         )
+        if wish.place is not None:
+            session.get_one(NodeRow, wish.node).place = wish.place.model_dump(mode="json")
     hub.notifier.notify()
-    return Enrolled(node=wish.node, hub_key=hub.key.key_id, base_iri=hub.base_iri)
+    return Enrolled(node=wish.node, hub_key=key, base_iri=hub.base_iri)
 
 
 def enter(
@@ -178,7 +194,7 @@ def signed_node(hub: Hub, *, limit_bytes: int | None = None) -> Callable[[Reques
 
     async def dependency(request: Request) -> NodeIdentity:
         content = await bodies.read(request, limit_bytes=limit)
-        return await run_in_threadpool(_admit, hub, request, content)
+        return await run_in_threadpool(admit, hub, request, content)
 
     return dependency
 
@@ -217,15 +233,47 @@ def listing(session: Session) -> list[NodeEntry]:
     counts = dict(session.execute(per_node.group_by(DatasetRow.node)).all())
     rows = session.scalars(select(NodeRow).where(NodeRow.revoked.is_(None)).order_by(NodeRow.name))
     return [
-        NodeEntry(row.name, row.title, row.key_id, counts.get(row.name, 0), row.enrolled, row.last_seen)
+        NodeEntry(
+            row.name,
+            row.title,
+            row.key_id,
+            counts.get(row.name, 0),
+            row.enrolled,
+            row.last_seen,
+            row.suspended,
+            *_place(row.place),
+        )
         for row in rows
     ]
 
 
+def tell_place(hub: Hub, session: Session, *, node: str, place: NodePlace) -> None:
+    """Write down where a node says that it is, and what it lets leave where to."""
+    row, told = session.get_one(NodeRow, node), place.model_dump(mode="json")
+    if row.place == told:
+        return
+    row.place = told
+    audit.record(
+        session, audit.HubAudit, clock=hub.clock, actor=row.key_id, act="node.place", target=node, detail=told
+    )
+
+
+def countries_of(session: Session, nodes: Sequence[str]) -> dict[str, str | None]:
+    """Return the countries of some nodes, by name, as they told them."""
+    rows = session.connection().execute(_PLACES, {"nodes": list(nodes)})
+    return {row.name: (row.place or {}).get("country") for row in rows}
+
+
 def key_of(session: Session, node: str) -> KeyId | None:
-    """Return the key that a node enrolled with; None if it is unknown or was shut out."""
+    """Return the key that a node signs with; None if it is unknown or was shut out."""
     row = session.get(NodeRow, node)
     return KeyId(row.key_id) if row is not None and row.revoked is None else None
+
+
+def keys_of(session: Session, node: str) -> list[KeyId]:
+    """Return the present key of a node and those before it: what any of them sealed is the node's word."""
+    earlier = session.scalars(select(NodeKeyRow.key_id).where(NodeKeyRow.node == node)).all()
+    return [KeyId(key) for key in (key_of(session, node), *earlier) if key is not None]
 
 
 def shut_out(session: Session, hub: Hub, *, node: str, actor: str) -> None:
@@ -234,24 +282,63 @@ def shut_out(session: Session, hub: Hub, *, node: str, actor: str) -> None:
     Raises:
         UnknownNode: if there is none of this name.
     """
-    row = session.get(NodeRow, node)
-    if row is None:
-        raise UnknownNode(f"There is no node {node!r}.", why="", todo="See 'fairbank hub nodes'.")
+    row = _named(session, node)
     row.revoked = row.revoked or hub.clock.now()
     audit.record(session, audit.HubAudit, clock=hub.clock, actor=actor, act="node.shut-out", target=node)
     events.append(session, events.HubEvent, clock=hub.clock, kind="node.shut-out", subject=node)
 
 
-def _admit(hub: Hub, request: Request, content: bytes) -> NodeIdentity:
+def suspend(session: Session, hub: Hub, *, node: str, actor: str) -> None:
+    """Take nothing more from a node for now, and give it no work; its datasets stay described, with a note.
+
+    Raises:
+        UnknownNode: if there is none of this name.
+    """
+    row = _named(session, node)
+    if row.suspended is None:
+        row.suspended = hub.clock.now()
+        _note(session, hub, "node.suspend", "node.suspended", node, actor=actor)
+
+
+def resume(session: Session, hub: Hub, *, node: str, actor: str) -> None:
+    """Let a suspended node take part again.
+
+    Raises:
+        UnknownNode: if there is none of this name.
+    """
+    row = _named(session, node)
+    if row.suspended is not None:
+        row.suspended = None
+        _note(session, hub, "node.resume", "node.resumed", node, actor=actor)
+
+
+def admit(hub: Hub, request: Request, content: bytes) -> NodeIdentity:
+    """Return which enrolled node signed a request, whose body was read; a copy of the request is refused from now on.
+
+    Raises:
+        UnsignedRequest, ClockOff, ReplayedRequest: as `fairbank.http_signatures` says.
+        UnknownNode: if no enrolled node has the key.
+        NodeSuspended: if the node is suspended.
+    """
     signed = verify_signature(hub, request, content)
     with hub.engine.connect() as connection:
         row = connection.execute(_BY_KEY, {"key_id": signed.key_id}).first()
+        if row is None:
+            earlier = {"key_id": signed.key_id, "now": hub.clock.now()}
+            row = connection.execute(_BY_EARLIER_KEY, earlier).first()
     if row is None or row.revoked is not None:
         raise UnknownNode(
             "The request is signed with a key that no enrolled node has.",
             why="The hub takes requests only from nodes that enrolled and were not shut out.",
             todo="Enrol the node, or check that it still uses the key it enrolled with.",
         )
+    if row.suspended is not None:
+        raise NodeSuspended(
+            "node_suspended: this hub takes nothing from this node for now.",
+            why="The hub's administrators have suspended it.",
+            todo="Ask them; once they resume it, what waits in the outbox is sent.",
+        )
+    note_proven(request.scope)
     now = hub.clock.now()
     # A transaction of its own, committed before the request has any effect: a copy cannot slip in beside it. It need
     # not outlive a power cut: the copy would have to come within the minute that the signature is good for.
@@ -261,6 +348,18 @@ def _admit(hub: Hub, request: Request, content: bytes) -> NodeIdentity:
             _forget_nonces(session, now=now)
             session.execute(update(_NODES).where(_NODES.c.name == row.name).values(last_seen=now))
     return NodeIdentity(row.name, signed.key_id, signed.body_digest)
+
+
+def _named(session: Session, node: str) -> NodeRow:
+    row = session.get(NodeRow, node)
+    if row is None:
+        raise UnknownNode(f"There is no node {node!r}.", why="", todo="See 'fairbank hub nodes'.")
+    return row
+
+
+def _note(session: Session, hub: Hub, act: str, kind: str, node: str, *, actor: str) -> None:
+    audit.record(session, audit.HubAudit, clock=hub.clock, actor=actor, act=act, target=node)
+    events.append(session, events.HubEvent, clock=hub.clock, kind=kind, subject=node)
 
 
 def _remember(session: Session, signed: http_signatures.SignedBy) -> None:
@@ -277,6 +376,11 @@ def _remember(session: Session, signed: http_signatures.SignedBy) -> None:
 
 def _forget_nonces(session: Session, *, now: datetime) -> None:
     session.connection().execute(_FORGET, {"now": now})
+
+
+def _place(told: dict[str, Any] | None) -> tuple[str | None, dict[str, Any]]:
+    rules = {name: list(words) for name, words in (told or {}).items() if name != "country"}
+    return (told or {}).get("country"), rules
 
 
 def _hash(token: str) -> str:

@@ -136,7 +136,10 @@ class Notifier:
             with self._watching:
                 self._cursor, self._told = cursor, _newest(cursor)
             while not stop.wait(POLL_S):
-                if _data_version(cursor) == last:
+                # One cursor serves this thread and all that notify, in turn: SQLite's driver refuses two at once.
+                with self._watching:
+                    unchanged = _data_version(cursor) == last
+                if unchanged:
                     continue
                 # Of a commit of this process `notify` is about to tell, and knows better who should hear of it.
                 stop.wait(_OWN_NEWS_S)

@@ -12,7 +12,7 @@ _HEAD = """<!doctype html>
 body {{ font: 1rem/1.5 system-ui, sans-serif; max-width: 75rem; margin: 2rem auto; padding: 0 1rem; color: #1a1a1a }}
 table {{ border-collapse: collapse; width: 100% }}
 th, td {{ text-align: left; padding: .3rem .5rem; border-bottom: 1px solid #bbb; vertical-align: top }}
-td {{ overflow-wrap: anywhere }}
+td {{ overflow-wrap: anywhere; min-width: 6rem }}
 code {{ background: #eee; padding: .1rem .3rem }}
 :target {{ background: #fff3bf }}
 </style></head>

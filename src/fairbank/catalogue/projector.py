@@ -21,7 +21,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from fairbank import events
-from fairbank.catalogue import described, description
+from fairbank.catalogue import audit_graph, described, description
 from fairbank.catalogue.context import Hub
 from fairbank.catalogue.notifier import Concern
 from fairbank.catalogue.ontology_view import ontology_graph, ontology_quads
@@ -32,6 +32,8 @@ from fairbank.events import HubEvent
 
 log = logging.getLogger("fairbank.catalogue")
 CONSUMER = "catalogue.projector"
+# How far the audit log is in the view: the number of an entry, not of an event.
+LOG = "catalogue.projector.audit"
 # A worker may still read a snapshot that was replaced; it lets go of it with its next query.
 _KEPT_SNAPSHOTS = 3
 _RETRY_S = 5.0
@@ -39,7 +41,12 @@ _BETWEEN_SNAPSHOTS_S = 0.5
 _DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 # The engine and SQLite give words only.
 _FULL_IN_WORDS = ("no space left", "disk is full", "quota exceeded", "file too large")
-_ARTEFACT_EVENTS = {"model.registered": "model", "result.registered": "result"}
+_ARTEFACT_EVENTS = {
+    "model.registered": "model",
+    "result.registered": "result",
+    "model.marked": "model",
+    "result.marked": "result",
+}
 
 
 class Projector:
@@ -119,9 +126,11 @@ class Projector:
             with reading(self._hub.engine) as session:
                 for graph in sorted(self._touched(session, waiting)):
                     _replace(store, graph, graph_quads(session, self._hub.base_iri, graph))
+            entry = self._add_log(store)
             self._publish(waiting[-1][0])
             with writing(self._hub.engine) as session:
                 events.taken(session, HubEvent, CONSUMER, waiting[-1][0])
+                events.taken(session, HubEvent, LOG, entry)
             total += len(waiting)
 
     def rebuild(self) -> None:
@@ -138,10 +147,23 @@ class Projector:
                 for graph in _all_graphs(session, self._hub)
                 for quad in graph_quads(session, self._hub.base_iri, graph)
             )
+        entry = self._add_log(store, anew=True)
         self._publish(newest)
         self._unfinished.unlink()
         with writing(self._hub.engine) as session:
             events.taken(session, HubEvent, CONSUMER, newest)
+            events.taken(session, HubEvent, LOG, entry)
+
+    def _add_log(self, store: Store, *, anew: bool = False) -> int:
+        """Add what the audit log has got since the last time, and return the number of its newest entry."""
+        with reading(self._hub.engine) as session:
+            last = 0 if anew else events.place(session, HubEvent, LOG)
+            while True:
+                fresh, newest = audit_graph.quads(session, self._hub.base_iri, after=last)
+                if not fresh:
+                    return last
+                store.extend(fresh)
+                last = newest
 
     def _keep_ontology(self) -> None:
         """Write the ontology anew if the software that wrote the view had another one."""
@@ -279,7 +301,10 @@ def _enter_artefacts(session: Session, hub: Hub, *, after: int, until: int) -> N
     for event in rows:
         kind = _ARTEFACT_EVENTS[event.kind]
         iri = artefact_iri(hub, kind, event.subject)
-        if session.get(ArtefactRow, iri) is not None:
+        known = session.get(ArtefactRow, iri)
+        if known is not None:
+            if event.kind.endswith(".marked"):
+                known.detail = {**known.detail, **event.detail}
             continue
         session.add(
             ArtefactRow(

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from fairbank import audit, events
 from fairbank.catalogue.context import Hub
 from fairbank.catalogue.errors import DatasetNotFound, RecordRefused
+from fairbank.catalogue.nodes import keys_of
 from fairbank.catalogue.record_rows import activities_of, distributions_of, facet_words, fill, strata_of
 from fairbank.catalogue.search_index import index_dataset
 from fairbank.catalogue.store import ActivityRow, DatasetRow, DistributionRow, StratumRow, VersionRow
@@ -50,11 +51,11 @@ class RecordReceiver:
         """Publish a record in the caller's transaction.
 
         Raises:
-            BadEnvelope: if it is not sealed with the sender's key.
+            BadEnvelope: if it is not sealed with a key of the sender's.
             MalformedObject: if it is not a record.
             RecordRefused: if it is not the sender's, not newer, or not suppressed.
         """
-        record, sealed = DatasetRecord.open(path.read_bytes(), trusted=[meta.key_id])
+        record, sealed = DatasetRecord.open(path.read_bytes(), trusted=list(keys_of(session, meta.node)))
         if record.node != meta.node:
             raise _refused("it is about another node")
         if next(exposed(record), None) is not None:

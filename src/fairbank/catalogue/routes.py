@@ -7,17 +7,16 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from fastapi import APIRouter, Depends, Query
-from sqlalchemy import select
+from fastapi import APIRouter, Depends
 from starlette.requests import Request
 from starlette.responses import Response
 
 import fairbank
 from fairbank import audit
 from fairbank.catalogue import (
-    access,
-    access_routes,
+    account_routes,
     accounts,
+    audit_routes,
     bodies,
     dataset_routes,
     facet_reading,
@@ -25,7 +24,9 @@ from fairbank.catalogue import (
     fdp_routes,
     fdp_tokens,
     fdp_write_routes,
+    hub_keys,
     index_ping,
+    node_routes,
     nodes,
     ontology_routes,
     profile_routes,
@@ -34,19 +35,23 @@ from fairbank.catalogue import (
     search_routes,
     sparql_routes,
 )
-from fairbank.catalogue.accounts import Account, Role
+from fairbank.catalogue.accounts import Account
 from fairbank.catalogue.context import Hub
 from fairbank.catalogue.errors import UnknownNode
+from fairbank.catalogue.governance import committee_routes, drafting_routes, expiry, request_pages
+from fairbank.catalogue.governance import routes as governance_routes
+from fairbank.catalogue.governance.reminders import Reminders
+from fairbank.catalogue.governance.retention import Sweeper
 from fairbank.catalogue.nodes import NodeIdentity
 from fairbank.catalogue.route_parts import join
 from fairbank.catalogue.visibility import visible_graphs
 from fairbank.catalogue.wire import Invitation, VisibilityChange
 from fairbank.clock import iso
 from fairbank.database import reading, writing
+from fairbank.signing import PublicKey
 
 log = logging.getLogger("fairbank.catalogue")
 _SWEEP_S = 15.0
-_AUDIT_PAGE = 1_000
 
 
 def router(hub: Hub) -> APIRouter:
@@ -59,11 +64,15 @@ def router(hub: Hub) -> APIRouter:
         search_routes.router(hub),
         _hub_routes(hub),
         _node_routes(hub),
-        _account_routes(hub),
+        node_routes.router(hub),
+        account_routes.router(hub),
         _dataset_routes(hub),
-        _audit_routes(hub),
+        audit_routes.router(hub),
         dataset_routes.router(hub),
-        access_routes.router(hub),
+        governance_routes.router(hub),
+        committee_routes.router(hub),
+        drafting_routes.router(hub),
+        request_pages.router(hub),
         profile_routes.router(hub),
         fdp_tokens.router(hub),
         # Before what nodes publish: an address that holds a UUID is never a node's.
@@ -76,7 +85,7 @@ def router(hub: Hub) -> APIRouter:
 
 
 def background(hub: Hub) -> list[Callable[[], Awaitable[None]]]:
-    """Return what has to run beside the routes: notifier, projector, end of grants, facets, the word to indexes."""
+    """Return what has to run beside the routes: notifier, projector, clocks, notices, facets, the word to indexes."""
 
     async def project() -> None:
         await projector.run(hub)
@@ -85,13 +94,33 @@ def background(hub: Hub) -> list[Callable[[], Awaitable[None]]]:
         try:
             while True:
                 try:
-                    await asyncio.to_thread(access.expire_due, hub)
+                    await asyncio.to_thread(expiry.sweep, hub)
                 except Exception:
                     # Whether a visa holds is asked of the clock as well, so a missed sweep gives nobody more time.
-                    log.exception("grants that are due could not be ended")
+                    log.exception("requests that are due could not be moved")
                 await asyncio.sleep(_SWEEP_S)
         finally:
             hub.queries.close()
+
+    async def remind() -> None:
+        reminders = Reminders(hub)
+        while True:
+            try:
+                await asyncio.to_thread(reminders.sweep)
+            except Exception:
+                # Nothing is lost: what was not written or sent is found again the next time.
+                log.exception("notices that are due could not be written or sent")
+            await asyncio.sleep(_SWEEP_S)
+
+    async def forget() -> None:
+        sweeper = Sweeper(hub)
+        while True:
+            try:
+                await asyncio.to_thread(sweeper.sweep)
+            except Exception:
+                # Found again the next time.
+                log.exception("what has been kept as long as it may could not be deleted")
+            await asyncio.sleep(_SWEEP_S)
 
     async def warm() -> None:
         # What the first search would have to read otherwise; whoever asks meanwhile reads it for itself.
@@ -100,7 +129,7 @@ def background(hub: Hub) -> list[Callable[[], Awaitable[None]]]:
     async def tell_indexes() -> None:
         await index_ping.run(hub)
 
-    return [hub.notifier.poll, project, sweep, warm, tell_indexes]
+    return [hub.notifier.poll, project, sweep, remind, forget, warm, tell_indexes]
 
 
 def _hub_routes(hub: Hub) -> APIRouter:
@@ -117,15 +146,20 @@ def _hub_routes(hub: Hub) -> APIRouter:
 
     @routes.get("/v1/hub")
     def about() -> dict[str, Any]:
+        with reading(hub.engine) as session:
+            key = PublicKey.parse(hub_keys.named(session))
+            successions = [each.payload() for each in hub_keys.successions(session)]
         return {
             "schema": "hub/1",
             "version": fairbank.__version__,
             "base_iri": hub.base_iri,
-            "key": hub.key.key_id,
-            "fingerprint": hub.key.public.fingerprint,
+            "key": key.key_id,
+            "country": hub.settings.hub_country or None,
+            "fingerprint": key.fingerprint,
             "protocol": [1],
             "chunk_bytes": hub.settings.jobs_chunk_bytes,
             "time": iso(hub.clock.now()),
+            "successions": successions,
         }
 
     return routes
@@ -134,7 +168,7 @@ def _hub_routes(hub: Hub) -> APIRouter:
 def _node_routes(hub: Hub) -> APIRouter:
     routes = APIRouter(tags=["nodes"])
     message: bytes = Depends(bodies.body())
-    admin: Account = Depends(accounts.account(hub, Role.ADMIN))
+    admin: Account = Depends(accounts.account(hub))
     signed: NodeIdentity = Depends(nodes.signed_node(hub, limit_bytes=bodies.MESSAGE_BYTES))
 
     @routes.post("/v1/invitations", status_code=201)
@@ -170,6 +204,9 @@ def _node_routes(hub: Hub) -> APIRouter:
                     "datasets": node.datasets,
                     "enrolled": iso(node.enrolled),
                     "last_seen": iso(node.last_seen),
+                    "suspended": iso(node.suspended) if node.suspended else None,
+                    "country": node.country,
+                    "transfers": node.transfers,
                 }
                 for node in nodes.listing(session)
             ]
@@ -191,67 +228,10 @@ def _node_routes(hub: Hub) -> APIRouter:
     return routes
 
 
-def _account_routes(hub: Hub) -> APIRouter:
-    routes = APIRouter(tags=["accounts"])
-    message: bytes = Depends(bodies.body(64 * 1024))
-    admin: Account = Depends(accounts.account(hub, Role.ADMIN))
-    anybody: Account = Depends(accounts.account(hub))
-
-    @routes.post("/v1/login")
-    def login(request: Request, content: bytes = message) -> dict[str, Any]:
-        wish = accounts.Login.parse(content)
-        origin = request.client.host if request.client else "unknown"
-        issued = accounts.login(hub, name=wish.name, password=wish.password, origin=origin)
-        return {
-            "schema": "token/1",
-            "token": issued.token,
-            "account": issued.account.name,
-            "roles": sorted(issued.account.roles),
-            "expires": iso(issued.expires),
-        }
-
-    @routes.post("/v1/logout", status_code=204)
-    def logout(request: Request, who: Account = anybody) -> Response:
-        accounts.logout(hub, request.headers["authorization"].partition(" ")[2].strip())
-        return Response(status_code=204)
-
-    @routes.get("/v1/whoami")
-    def whoami(who: Account = anybody) -> dict[str, Any]:
-        return _account(who)
-
-    @routes.post("/v1/accounts", status_code=201)
-    def create(content: bytes = message, who: Account = admin) -> dict[str, Any]:
-        wish = accounts.NewAccount.parse(content)
-        with writing(hub.engine) as session:
-            made = accounts.create_account(
-                session,
-                hub,
-                name=wish.name,
-                password=wish.password,
-                roles=wish.roles,
-                organisation=wish.organisation,
-                actor=who.name,
-            )
-        return _account(made)
-
-    @routes.get("/v1/accounts")
-    def listing(who: Account = admin) -> dict[str, Any]:
-        with reading(hub.engine) as session:
-            found = [_account(each) for each in accounts.accounts(session)]
-        return {"schema": "accounts/1", "accounts": found}
-
-    @routes.post("/v1/accounts/key")
-    def register_key(content: bytes = message, who: Account = anybody) -> dict[str, Any]:
-        key = accounts.register_key(hub, who, content)
-        return {"schema": "account-key/1", "account": who.name, "key": key}
-
-    return routes
-
-
 def _dataset_routes(hub: Hub) -> APIRouter:
     routes = APIRouter(tags=["catalogue"])
     message: bytes = Depends(bodies.body())
-    admin: Account = Depends(accounts.account(hub, Role.ADMIN))
+    admin: Account = Depends(accounts.account(hub))
 
     @routes.put("/v1/datasets/{node}/{dataset}/visibility")
     def show_or_hide(
@@ -275,50 +255,6 @@ def _query_routes(hub: Hub) -> APIRouter:
         caller=accounts.anyone(hub),
     )
     return sparql_routes.router(endpoint)
-
-
-def _audit_routes(hub: Hub) -> APIRouter:
-    routes = APIRouter(tags=["audit"])
-    admin: Account = Depends(accounts.account(hub, Role.ADMIN))
-
-    @routes.get("/v1/audit/head")
-    def head() -> dict[str, Any]:
-        with reading(hub.engine) as session:
-            newest = audit.head(session, audit.HubAudit)
-        return {"schema": "audit-head/1", "seq": newest.seq, "hash": newest.hash}
-
-    @routes.get("/v1/audit")
-    def entries(
-        after: int = Query(0, ge=0), limit: int = Query(200, ge=1, le=_AUDIT_PAGE), who: Account = admin
-    ) -> dict[str, Any]:
-        with reading(hub.engine) as session:
-            statement = select(audit.HubAudit).where(audit.HubAudit.seq > after)
-            rows = session.scalars(statement.order_by(audit.HubAudit.seq).limit(limit))
-            return {"schema": "audit/1", "entries": [_entry(row) for row in rows]}
-
-    return routes
-
-
-def _entry(entry: audit.HubAudit) -> dict[str, Any]:
-    return {
-        "seq": entry.seq,
-        "at": iso(entry.at),
-        "actor": entry.actor,
-        "act": entry.act,
-        "target": entry.target,
-        "detail": entry.detail,
-        "hash": entry.hash,
-    }
-
-
-def _account(who: Account) -> dict[str, Any]:
-    return {
-        "schema": "whoami/1",
-        "account": who.name,
-        "roles": sorted(who.roles),
-        "organisation": who.organisation,
-        "key": who.key_id,
-    }
 
 
 def _set_visibility(hub: Hub, iri: str, change: VisibilityChange, *, actor: str) -> dict[str, Any]:

@@ -24,10 +24,9 @@ from fairbank.catalogue.facet_reading import read_index
 from fairbank.catalogue.facets import choose, counted
 from fairbank.catalogue.feasibility import feasibility
 from fairbank.catalogue.record_rows import Edition
-from fairbank.catalogue.records import Visibility
 from fairbank.catalogue.search_totals import of_cells, of_totals
 from fairbank.catalogue.store import ActivityRow, DatasetRow, DescribedRow, DistributionRow, StratumRow
-from fairbank.catalogue.visibility import sees_everything, visible
+from fairbank.catalogue.visibility import unhidden, visible
 from fairbank.catalogue.withdrawal import check_not_withdrawn
 from fairbank.catalogue.word_search import WordSearch
 from fairbank.clock import iso
@@ -83,8 +82,8 @@ def find(session: Session, iri: str, who: Account | None) -> DatasetRow:
     """
     row = session.scalar(select(DatasetRow).where(DatasetRow.iri == iri, visible(who)))
     if row is None:
-        gone = session.get(DatasetRow, iri)
-        if gone is not None and (gone.visibility == Visibility.PUBLIC.value or sees_everything(who)):
+        gone = session.scalar(select(DatasetRow).where(DatasetRow.iri == iri, unhidden(who)))
+        if gone is not None:
             check_not_withdrawn(gone)
         raise DatasetNotFound(
             "There is no such dataset, or you may not see it.",

@@ -19,7 +19,7 @@ _SIZE = BigInteger()
 
 
 class HubIdentity(HubBase):
-    """The one row that says which hub this is; written by `hub init`, never changed."""
+    """The one row that says which hub this is; written by `hub init`. Only the key changes, with a succession."""
 
     __tablename__ = "catalogue_hub"
 
@@ -30,7 +30,7 @@ class HubIdentity(HubBase):
 
 
 class NodeRow(HubBase):
-    """An enrolled node: its name and the one key that may sign for it."""
+    """An enrolled node: its name, the one key that may sign for it, and where it is (`NodePlace` as JSON)."""
 
     __tablename__ = "catalogue_nodes"
 
@@ -40,6 +40,31 @@ class NodeRow(HubBase):
     enrolled: Mapped[datetime]
     last_seen: Mapped[datetime]
     revoked: Mapped[datetime | None]
+    suspended: Mapped[datetime | None]
+    place: Mapped[dict[str, Any] | None] = mapped_column(default=None)
+
+
+class NodeKeyRow(HubBase):
+    """A key that a node had before its present one: what it sealed stays good; requests pass until `accepted_until`."""
+
+    __tablename__ = "catalogue_node_keys"
+
+    key_id: Mapped[str] = mapped_column(primary_key=True)
+    node: Mapped[str] = mapped_column(ForeignKey("catalogue_nodes.name"), index=True)
+    succession: Mapped[bytes] = mapped_column(LargeBinary)
+    succeeded: Mapped[datetime]
+    accepted_until: Mapped[datetime]
+
+
+class HubKeyRow(HubBase):
+    """A succession of this hub's root key: nodes follow it from the key that they pinned."""
+
+    __tablename__ = "catalogue_hub_keys"
+
+    old: Mapped[str] = mapped_column(primary_key=True)
+    new: Mapped[str] = mapped_column(unique=True)
+    succession: Mapped[bytes] = mapped_column(LargeBinary)
+    made: Mapped[datetime]
 
 
 class InvitationRow(HubBase):
@@ -67,7 +92,7 @@ class NonceRow(HubBase):
 
 
 class AccountRow(HubBase):
-    """A person's account."""
+    """A person's account; notices are sent to `email`, if there is one."""
 
     __tablename__ = "catalogue_accounts"
 
@@ -75,6 +100,7 @@ class AccountRow(HubBase):
     password_hash: Mapped[str]
     roles: Mapped[list[Any]]
     organisation: Mapped[str]
+    email: Mapped[str | None]
     key_id: Mapped[str | None] = mapped_column(unique=True)
     created: Mapped[datetime]
     disabled: Mapped[datetime | None]
@@ -95,7 +121,11 @@ class LoginFailureRow(HubBase):
     """A wrong password, kept as long as it counts towards the limit."""
 
     __tablename__ = "catalogue_login_failures"
-    __table_args__ = (Index(None, "account", "at"), {"sqlite_autoincrement": True})
+    __table_args__ = (
+        Index(None, "account", "at"),
+        Index(None, "origin", "at"),
+        {"sqlite_autoincrement": True},
+    )
 
     id: Mapped[int] = mapped_column(_SERIAL, primary_key=True, autoincrement=True)
     account: Mapped[str]
@@ -299,57 +329,3 @@ class ArtefactDatasetRow(HubBase):
 
     iri: Mapped[str] = mapped_column(ForeignKey("catalogue_artefacts.iri"), primary_key=True)
     dataset: Mapped[str] = mapped_column(primary_key=True, index=True)
-
-
-class RequestRow(HubBase):
-    """An access request: exactly the envelope that the requester sealed, and its state."""
-
-    __tablename__ = "catalogue_requests"
-
-    id: Mapped[str] = mapped_column(primary_key=True)
-    digest: Mapped[str] = mapped_column(unique=True)
-    envelope: Mapped[bytes] = mapped_column(LargeBinary)
-    account: Mapped[str] = mapped_column(ForeignKey("catalogue_accounts.name"), index=True)
-    title: Mapped[str]
-    state: Mapped[str] = mapped_column(index=True)
-    until: Mapped[datetime]
-    submitted: Mapped[datetime]
-    changed: Mapped[datetime]
-
-
-class RequestDatasetRow(HubBase):
-    """A dataset that a request names."""
-
-    __tablename__ = "catalogue_request_datasets"
-
-    request: Mapped[str] = mapped_column(ForeignKey("catalogue_requests.id"), primary_key=True)
-    dataset: Mapped[str] = mapped_column(ForeignKey("catalogue_datasets.iri"), primary_key=True, index=True)
-
-
-class DecisionRow(HubBase):
-    """What happened to a request: who did what, when and why; rows are only ever added."""
-
-    __tablename__ = "catalogue_decisions"
-
-    id: Mapped[str] = mapped_column(primary_key=True)
-    request: Mapped[str] = mapped_column(ForeignKey("catalogue_requests.id"), index=True)
-    act: Mapped[str]
-    actor: Mapped[str]
-    comment: Mapped[str]
-    at: Mapped[datetime]
-
-
-class VisaRow(HubBase):
-    """A grant: exactly the visa envelope that the hub sealed, and whether it still holds."""
-
-    __tablename__ = "catalogue_visas"
-
-    id: Mapped[str] = mapped_column(primary_key=True)
-    digest: Mapped[str] = mapped_column(unique=True)
-    envelope: Mapped[bytes] = mapped_column(LargeBinary)
-    request: Mapped[str] = mapped_column(ForeignKey("catalogue_requests.id"), unique=True)
-    account: Mapped[str] = mapped_column(ForeignKey("catalogue_accounts.name"), index=True)
-    expires: Mapped[datetime] = mapped_column(index=True)
-    granted: Mapped[datetime]
-    ended: Mapped[datetime | None]
-    ended_because: Mapped[str | None]

@@ -36,10 +36,12 @@ from fairbank.catalogue.errors import (
 from fairbank.catalogue.nodes import NodeIdentity
 from fairbank.catalogue.store import BlobRow, UploadRow
 from fairbank.database import reading, writing
-from fairbank.errors import FairbankError
+from fairbank.errors import FairbankError, Kind
 from fairbank.ontology.outputs import DoorClass
 from fairbank.signing import Digest, KeyId, file_digest, sha256_digest
 
+_NO_HEAD = "-"
+_HEAD = re.compile(r"-|\d{1,15}:sha256:[0-9a-f]{64}")
 _UUID7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _OUTPUT = re.compile(r"[a-z0-9][a-z0-9-]{0,127}")
@@ -53,7 +55,10 @@ MayRead: TypeAlias = Callable[[Session, Reader, str], bool]
 
 @dataclass(frozen=True, slots=True)
 class ReleaseMeta:
-    """What a release says about itself; the node's identity is proven, the digest is checked before `complete`."""
+    """What a release says about itself; the node's identity is proven, the digest is checked before `complete`.
+
+    `audit_head` is the newest entry of the node's audit log, `NUMBER:sha256:…`; an older node names none.
+    """
 
     release_id: str
     node: str
@@ -65,6 +70,7 @@ class ReleaseMeta:
     round: int
     media_type: str
     total_bytes: int
+    audit_head: str = _NO_HEAD
 
 
 class Receiver(Protocol):
@@ -116,14 +122,11 @@ def router(
     uploads = Uploads(hub, receivers)
     limit = hub.settings.jobs_chunk_bytes
     signed: NodeIdentity = Depends(nodes.signed_node(hub, limit_bytes=limit))
-    piece_body: bytes = Depends(bodies.body(limit))
     known_reader: Reader = Depends(_reader(hub))
 
-    @routes.put("/v1/releases/{release_id}")
-    def put_release(
-        release_id: str, request: Request, node: NodeIdentity = signed, content: bytes = piece_body
-    ) -> Response:
-        meta, piece = _described(hub, release_id, request, node, content)
+    def take(request: Request, content: bytes) -> Response:
+        node = nodes.admit(hub, request, content)
+        meta, piece = _described(hub, request.path_params["release_id"], request, node, content)
         received = uploads.take(meta, piece)
         state = "complete" if received is None else "partial"
         offset = meta.total_bytes if received is None else received
@@ -132,6 +135,12 @@ def router(
             status_code=200 if received is None else 202,
             headers={"Upload-Offset": str(offset)},
         )
+
+    async def put_release(request: Request) -> Response:
+        return await run_in_threadpool(take, request, await bodies.read(request, limit_bytes=limit))
+
+    # A plain route: every site passes here in every round, and all it does it does in one go in one thread.
+    routes.add_route("/v1/releases/{release_id}", put_release, methods=["PUT"])
 
     @routes.head("/v1/releases/{release_id}")
     def head_release(release_id: str, node: NodeIdentity = signed) -> Response:
@@ -168,7 +177,12 @@ class Uploads:
         if piece.first == 0 and piece.end == meta.total_bytes:
             self._take_whole(meta, receiver, piece)
             return None
-        row = self._begin(meta, receiver)
+        try:
+            row = self._begin(meta, receiver)
+        except FairbankError as err:
+            if err.kind is Kind.GONE:
+                self._forget(meta, self._part(meta.release_id))
+            raise
         if row.completed is not None:
             return None
         part = self._part(meta.release_id)
@@ -212,9 +226,11 @@ class Uploads:
     def _begin(self, meta: ReleaseMeta, receiver: Receiver) -> _Standing:
         with reading(self._hub.engine) as session:
             standing = _known(session, meta)
+            if standing is None or standing.completed is None:
+                # For each piece anew: what the release rests on may have ended since the first.
+                receiver.check(session, meta)
             if standing is not None:
                 return standing
-            receiver.check(session, meta)
         with writing(self._hub.engine) as session:
             standing = _known(session, meta)
             if standing is None:
@@ -285,6 +301,7 @@ class Uploads:
             "output": meta.output,
             "job": meta.job,
             "round": meta.round,
+            "node_head": meta.audit_head,
         }
         audit.record(
             session,
@@ -417,6 +434,9 @@ def _described(
         round=int(round_text),
         media_type=media_type,
         total_bytes=total,
+        audit_head=_matching(
+            headers.get("fairbank-audit") or _NO_HEAD, _HEAD, "Fairbank-Audit is not NUMBER:sha256:…"
+        ),
     )
     return meta, _Piece(first, content, node.body_digest)
 

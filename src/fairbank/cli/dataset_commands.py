@@ -135,7 +135,9 @@ def withdraw(
     from fairbank.harvest.withdrawal import withdraw_dataset
 
     answer = withdraw_dataset(node(ctx), name, reason)
-    say("Jobs that run on it go on unless this site withdraws its approval: fairbank node withdraw JOB")
+    say(
+        "Jobs that run on it go on unless this site withdraws its approval: fairbank node withdraw-approval JOB"
+    )
     show_fields({key: answer[key] for key in ("iri", "withdrawn", "reason")}, format=format)
 
 
@@ -194,13 +196,18 @@ def _address(dataset: str) -> str:
 def _named(value: Any) -> Any:
     """Return the names of what has a name, for a table."""
     if isinstance(value, list):
-        return [each["label"] if isinstance(each, dict) else each for each in value]
+        return [_name_of(each) if isinstance(each, dict) else each for each in value]
     return value
+
+
+def _name_of(each: dict[str, Any]) -> str:
+    return f"{each['label']}: {each['value']}" if "value" in each else str(each["label"])
 
 
 _SHORT = (
     "keywords",
     "data_use",
+    "data_use_limits",
     "totals",
     "conditions",
     "annotation_guideline",

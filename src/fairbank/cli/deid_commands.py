@@ -1,71 +1,37 @@
-"""`fairbank deid`: de-identify files, look at what was cleaned and what is held, withdraw a subject."""
+"""`fairbank deid`: de-identify files, look at what was cleaned and what is held."""
 
 from __future__ import annotations
 
-import getpass
 from collections import Counter
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from fairbank.cli.output import Format, FormatOption, say, show_fields, show_rows
-from fairbank.cli.prompts import read_text
-from fairbank.cli.session import CLOCK, node
-
-if TYPE_CHECKING:
-    from fairbank.deid.pipeline import Site
-    from fairbank.federated_jobs.node.withdrawn_subjects import SubjectWithdrawn
-    from fairbank.release.node import Node
+from fairbank.cli import (
+    deid_faces,
+    deid_keys,
+    deid_recipes,
+    deid_reidentify,
+    deid_review,
+    deid_risk,
+    deid_runs,
+)
+from fairbank.cli.deid_push import push
+from fairbank.cli.deid_verify import verify
+from fairbank.cli.output import Format, FormatOption, show_rows
+from fairbank.cli.session import node
 
 app = typer.Typer(
     no_args_is_help=True, help="De-identify collections; see what was cleaned and what is held."
 )
+app.command("push")(push)
+deid_runs.add_to(app)
+deid_recipes.add_to(app)
+app.add_typer(deid_review.app, name="review")
+deid_recipes.add_to(app)
+app.command()(verify)
+app.add_typer(deid_faces.app, name="faces")
 _PROJECT = typer.Argument(help="Project of the research store.")
-
-
-@app.command()
-def run(
-    ctx: typer.Context,
-    folder: Annotated[Path, typer.Argument(help="Folder of DICOM files.", exists=True)],
-    project: Annotated[str, typer.Option(help="Project of the research store that they go to.")],
-    profile: Annotated[str, typer.Option(help="basic or research.")] = "research",
-    format: FormatOption = Format.TABLE,
-) -> None:
-    """De-identify a folder of DICOM files into the research store.
-
-    Example: fairbank deid run /data/incoming --project thorax
-    """
-    from fairbank.database import reading
-    from fairbank.deid.cleaning import Order
-    from fairbank.deid.pipeline import deidentify, summarise
-    from fairbank.deid.profiles import Profile
-    from fairbank.deid.source_files import files_under
-    from fairbank.harvest.consents import admitted, gate
-
-    opened = node(ctx)
-    words = [one.value for one in Profile]
-    if profile not in words:
-        raise typer.BadParameter(f"{profile!r} is not one of {', '.join(words)}")
-    order = Order(project=project, profile=Profile(profile))
-    with reading(opened.engine) as session:
-        may = admitted(session, gate(session, project, at=CLOCK.now()))
-    outcomes = deidentify(
-        files_under(folder),
-        order,
-        site=_site(opened),
-        agent=getpass.getuser(),
-        admitted=may,
-        workers=opened.settings.deid_workers,
-    )
-    summary = summarise(outcomes)
-    fields: dict[str, object] = {
-        f"files {status.value}": count for status, count in summary.by_status.items()
-    }
-    fields |= {f"reason: {reason.value}": count for reason, count in summary.by_reason.items()}
-    show_fields(fields or {"files": 0}, format=format)
-    if summary.failed:
-        raise typer.Exit(1)
 
 
 @app.command()
@@ -134,57 +100,9 @@ def facts(ctx: typer.Context, project: Annotated[str, _PROJECT], format: FormatO
     show_rows(rows, columns=columns, format=format, empty="No facts yet.")
 
 
-@app.command()
-def withdraw(
-    ctx: typer.Context,
-    project: Annotated[str, _PROJECT],
-    pseudonym: Annotated[str, typer.Argument(help="The subject's pseudonym in this project.")],
-) -> None:
-    """Withdraw a subject: erase the salt, the files and the facts in every project. This cannot be undone.
-
-    Example: fairbank deid withdraw thorax K7Q2M4X6B3N5P8R1
-    """
-    from fairbank.federated_jobs.node.withdrawn_subjects import withdraw_subject
-
-    _say_withdrawn(withdraw_subject(node(ctx), project, pseudonym))
-
-
-@app.command("withdraw-patient")
-def withdraw_patient(
-    ctx: typer.Context,
-    patient_id_file: Annotated[
-        str, typer.Option(help="File with the patient's id as the archive has it, or - for standard input.")
-    ],
-    issuer: Annotated[str, typer.Option(help="Issuer of the id, where the files name one.")] = "",
-) -> None:
-    """Withdraw a patient by the archive's id, which is not kept. Cannot be undone; holds for files to come too.
-
-    Example: fairbank deid withdraw-patient --patient-id-file -
-    """
-    from fairbank.errors import Sensitive
-    from fairbank.federated_jobs.node.withdrawn_subjects import withdraw_patient as forget
-
-    patient_id = read_text(patient_id_file).strip()
-    if not patient_id:
-        raise typer.BadParameter("the file with the patient's id is empty")
-    _say_withdrawn(forget(node(ctx), Sensitive(patient_id, reference="the patient"), issuer=issuer))
-
-
-def _say_withdrawn(gone: SubjectWithdrawn) -> None:
-    say(
-        f"Withdrawn from {gone.projects} projects: {gone.series} series, {gone.files} files, {gone.items} entries."
-    )
-    if gone.jobs:
-        say(
-            f"Removed from {gone.jobs} jobs; what they computed before cannot be called back once it has left."
-        )
-    say("The withdrawal is on record. Published counts change with the next publication.")
-
-
-def _site(opened: Node) -> Site:
-    from fairbank.deid.identity import IDENTITY_FILE, IdentityStore
-    from fairbank.deid.pipeline import Site
-    from fairbank.deid.research_store import ResearchStore
-
-    identity = IdentityStore.open_or_create(opened.settings.home / IDENTITY_FILE, clock=CLOCK)
-    return Site(identity, ResearchStore(opened.settings.store_path), opened.engine, CLOCK)
+app.add_typer(deid_keys.app, name="key")
+app.add_typer(deid_keys.suppressions, name="suppressions")
+app.add_typer(deid_reidentify.links, name="links")
+app.add_typer(deid_reidentify.persons, name="person")
+app.add_typer(deid_reidentify.app, name="reidentify", cls=deid_reidentify.AskByDefault)
+deid_risk.add_to(app)

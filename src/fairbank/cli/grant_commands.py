@@ -2,31 +2,57 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from fairbank.cli import grant_export
 from fairbank.cli.output import Format, FormatOption, say, show_fields, show_rows
 from fairbank.cli.session import api
 
 app = typer.Typer(no_args_is_help=True, help="List, show and revoke what was granted.")
+grant_export.add_to(app)
 _GRANT = typer.Argument(help="Id of the grant.")
+_TERMS = ("dataset", "expires", "runs", "output_classes", "tool_families", "conditions")
+_EITHER = typer.Argument(help="Id of the grant, or of the request that it answers.")
 
 
 @app.command("list")
-def list_grants(ctx: typer.Context, format: FormatOption = Format.TABLE) -> None:
-    """List your grants, or all of them if you sit on the committee.
+def list_grants(
+    ctx: typer.Context,
+    most: Annotated[int, typer.Option(min=1, help="How many at most.")] = 50,
+    format: FormatOption = Format.TABLE,
+) -> None:
+    """List the grants that you have a part in: whether they hold, what they open, how many runs are left, until when.
 
     Example: fairbank grant list
     """
-    rows = api(ctx).get("/v1/grants", signed_in=True)["grants"]
-    show_rows(
-        rows, columns=("id", "request", "account", "state", "expires"), format=format, empty="No grant."
-    )
+    from fairbank.web.request_acts import listed
+
+    rows = listed(api(ctx), "grants", most)
+    columns = ["id", "request", "title", "account", "state", "datasets", "runs left", "expires"]
+    if format is Format.JSON:
+        # There each dataset says it.
+        columns.remove("runs left")
+    else:
+        rows = [
+            {
+                **row,
+                "datasets": [each["dataset"] for each in row["datasets"]],
+                "runs left": [_runs(each) for each in row["datasets"]],
+            }
+            for row in rows
+        ]
+    show_rows(rows, columns=columns, format=format, empty="No grant.")
+
+
+def _runs(opened: dict[str, Any]) -> str:
+    left, most = opened["runs_left"], opened["maximum_runs"]
+    return f"{left} of {most}" if left is not None else f"{most}"
 
 
 @app.command()
-def show(ctx: typer.Context, grant: Annotated[str, _GRANT], format: FormatOption = Format.TABLE) -> None:
+def show(ctx: typer.Context, grant: Annotated[str, _EITHER], format: FormatOption = Format.TABLE) -> None:
     """Show what a grant allows, after checking the visa with the hub's key.
 
     Example: fairbank grant show 01a1fdee-cff5-7f63-b5f0-d16d1d20c888
@@ -34,7 +60,15 @@ def show(ctx: typer.Context, grant: Annotated[str, _GRANT], format: FormatOption
     from fairbank.web.acts import grant as find
 
     sealed = find(api(ctx), grant)
-    show_fields({"digest": sealed.digest, **sealed.payload}, format=format)
+    shown: dict[str, Any] = {"digest": sealed.digest, **sealed.payload}
+    if format is not Format.TABLE:
+        show_fields(shown, format=format)
+        return
+    datasets = shown.pop("datasets")
+    show_fields(shown, format=format)
+    say("")
+    rows = [{**each, "dataset": each["iri"], "runs": each["maximum_runs"]} for each in datasets]
+    show_rows(rows, columns=_TERMS, format=format)
 
 
 @app.command()

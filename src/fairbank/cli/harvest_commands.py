@@ -107,7 +107,7 @@ def pull(
 
     Example: fairbank harvest pull archive THORAX
     """
-    from fairbank.deid.admission import PixelTrust
+    from fairbank.deid.policies import PixelTrust
     from fairbank.deid.profiles import Profile
     from fairbank.harvest.runs import PullOrder, rehearse_pull
     from fairbank.harvest.runs import pull as run

@@ -16,6 +16,7 @@ import typer
 from typer.core import TyperGroup
 
 from fairbank import __version__
+from fairbank.cli.interrupts import hear_every_interrupt
 from fairbank.errors import FairbankError
 
 _WORD = re.compile(r"[a-z][a-z-]*")
@@ -65,15 +66,17 @@ NOUNS = {
         Noun("search", "Search the catalogue."),
         Noun("sparql", "Ask the catalogue in SPARQL; serve RDF files.", verb="ask"),
         Noun("request", "Ask for access to datasets."),
-        Noun("review", "See and decide requests (access committee)."),
+        Noun("review", "See what waits for your committee, and vote."),
         Noun("grant", "List, show and revoke what was granted."),
-        Noun("committee", "See who sits on the access committee."),
+        Noun("committee", "Set up committees, their members and who stands in for them."),
         Noun("job", "Send a job to the biobanks, watch it, fetch its results."),
         Noun("tool", "List the tools and training plans that can be sent."),
         Noun("model", "List and fetch models; see what they were trained on."),
-        Noun("audit", "Show and verify the audit log."),
+        Noun("audit", "Show, verify, export and compare the audit log."),
         Noun("config", "Show each setting and where it came from."),
         Noun("login", "Log in to the hub and keep a token."),
+        Noun("account", "Change your password; set up a second factor; log out."),
+        Noun("token", "Make, list and revoke tokens for programs."),
         Noun("whoami", "Show who you are at the hub, and your key."),
     )
 }
@@ -137,8 +140,13 @@ def _named(pairs: list[str]) -> dict[str, str]:
 def main() -> NoReturn:
     """Run the command line and exit: 0 fine, 1 failed, 2 misuse, 130 interrupted."""
     _keep_pydicom_quiet()
+    hear_every_interrupt()
     try:
         app(standalone_mode=True)
+    except KeyboardInterrupt:
+        # It fell outside of what typer watches.
+        sys.stderr.write("Interrupted.\n")
+        raise SystemExit(INTERRUPTED) from None
     except FairbankError as err:
         _print_error(err)
         raise SystemExit(err.kind.exit_code) from None

@@ -21,7 +21,16 @@ def list_models(ctx: typer.Context, format: FormatOption = Format.TABLE) -> None
     Example: fairbank model list
     """
     rows = api(ctx).get("/v1/models", signed_in=True)["models"]
-    columns = ("digest", "title", "round", "rounds", "final", "size_bytes", "nodes")
+    columns = (
+        "digest",
+        "title",
+        "round",
+        "rounds",
+        "final",
+        "size_bytes",
+        "nodes",
+        "withdrawn_subject_in_training",
+    )
     show_rows(rows, columns=columns, format=format, empty="No model.")
 
 

@@ -8,9 +8,21 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fairbank.cli import consent_commands, node_jobs, node_sources, outbox_commands, trust_commands
+from fairbank.cli import (
+    consent_commands,
+    node_grants,
+    node_jobs,
+    node_keys,
+    node_people,
+    node_report,
+    node_sources,
+    node_withdrawal,
+    outbox_commands,
+    retention_commands,
+    trust_commands,
+)
 from fairbank.cli.output import Format, FormatOption, say, show_fields, show_rows
-from fairbank.cli.prompts import read_text
+from fairbank.cli.prompts import password, read_text
 from fairbank.cli.session import CLOCK, node, settings
 
 if TYPE_CHECKING:
@@ -26,15 +38,27 @@ def init(
     ctx: typer.Context,
     name: Annotated[str, typer.Option(help="The node's name: a to z, 0 to 9 and hyphens.")],
     title: Annotated[str, typer.Option(help="Its name for readers.")] = "",
+    person: Annotated[
+        str, typer.Option(help="The first person who decides here; types a passphrase of their own.")
+    ] = "",
+    passphrase_file: Annotated[
+        Path | None, typer.Option(help="File of mode 0600 with that person's passphrase.")
+    ] = None,
     format: FormatOption = Format.TABLE,
 ) -> None:
-    """Make a node in the home folder: its keys and its database.
+    """Make a node in the home folder: its keys and its database, and the first person who decides there.
 
-    Example: fairbank --home /srv/node node init --name northfield --title "Northfield Imaging Biobank"
+    Example: fairbank --home /srv/node node init --name northfield --title "Northfield Imaging Biobank" --person ada
     """
     from fairbank.release.node import init_node
+    from fairbank.release.people import add_person
 
-    show_fields(_described(init_node(settings(ctx), CLOCK, name=name, title=title)), format=format)
+    made = init_node(settings(ctx), CLOCK, name=name, title=title)
+    if person:
+        add_person(made, person, password(passphrase_file, confirm=True))
+    else:
+        say("Nobody is named here yet, so decisions are not signed: fairbank node person add NAME")
+    show_fields(_described(made), format=format)
 
 
 @app.command()
@@ -119,11 +143,12 @@ def send(ctx: typer.Context) -> None:
 
     Example: fairbank node send
     """
+    from fairbank.federated_jobs.node.approval import leaving
     from fairbank.release.hub_client import HubClient
     from fairbank.release.outbox import Outbox
 
     opened = node(ctx)
-    sendings = Outbox(opened, HubClient.of(opened)).send_pending()
+    sendings = Outbox(opened, HubClient.of(opened), may_leave=leaving(opened)).send_pending()
     for sending in sendings:
         say(f"{sending.release.output}: {sending.error or 'sent'}")
     if any(sending.error for sending in sendings):
@@ -178,8 +203,14 @@ def content(
 
 
 node_jobs.add_to(app)
+node_withdrawal.add_to(app)
+node_keys.add_to(app)
+app.add_typer(node_people.app, name="person")
+app.add_typer(node_grants.app, name="grants")
+app.add_typer(node_report.app, name="report")
 app.add_typer(outbox_commands.app, name="outbox")
 app.add_typer(consent_commands.app, name="consent")
+app.add_typer(retention_commands.app, name="retention")
 trust_commands.add_to(node_sources.app)
 app.add_typer(node_sources.app, name="source")
 

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fairbank.cli.output import Format, FormatOption, say, show_fields, show_rows
+from fairbank.cli.persons import As, PhraseFile, signer
 from fairbank.cli.session import CLOCK, node
 
 if TYPE_CHECKING:
+    from fairbank.federated_jobs.node.reviewing import TermsHere
     from fairbank.release.node import Node
 
 _JOB = typer.Argument(help="Id of the job.")
@@ -20,8 +22,9 @@ _JOB = typer.Argument(help="Id of the job.")
 
 def add_to(app: typer.Typer) -> None:
     """Add these verbs to the noun `node`."""
-    for verb in (jobs, job, approve, reject, withdraw, outputs):
+    for verb in (jobs, job, approve, reject, outputs):
         app.command(verb.__name__)(verb)
+    app.command("withdraw-approval")(withdraw_approval)
     app.command("let-go")(let_go)
     app.command("keep-back")(keep_back)
     app.command("add-rule")(add_rule)
@@ -41,12 +44,18 @@ def jobs(ctx: typer.Context, format: FormatOption = Format.TABLE) -> None:
 
     with reading(node(ctx).engine) as session:
         rows = [
-            {"job": row.job, "title": row.title, "tool": row.tool, "state": row.state, "reason": row.reason}
+            {
+                "job": row.job,
+                "title": row.title,
+                "tool": row.tool,
+                "state": row.state,
+                "reason": row.reason,
+                "stopped by": row.stopped_by or "",
+            }
             for row in session.scalars(select(ReviewRow).order_by(ReviewRow.received))
         ]
-    show_rows(
-        rows, columns=("job", "title", "tool", "state", "reason"), format=format, empty="No job came yet."
-    )
+    columns = ("job", "title", "tool", "state", "reason", "stopped by")
+    show_rows(rows, columns=columns, format=format, empty="No job came yet.")
 
 
 def job(ctx: typer.Context, job: Annotated[str, _JOB], format: FormatOption = Format.TABLE) -> None:
@@ -65,8 +74,12 @@ def job(ctx: typer.Context, job: Annotated[str, _JOB], format: FormatOption = Fo
             "requester key": manifest.requester_key,
             "purpose": ", ".join(visa.purpose.data_use),
             "statement": visa.purpose.statement,
-            "granted until": visa.expires,
-            "conditions": list(visa.conditions),
+            "requester key known here": "yes" if found.known_requester else "no",
+            "goes to": f"requester in {request.country or '?'}, hub in {found.hub_country or '?'}",
+            "stopped by": found.stopped_by or "",
+            "granted here": [_granted(one) for one in found.terms],
+            "granted until": min(one.terms.expires for one in found.terms),
+            "conditions": sorted({words for one in found.terms for words in one.terms.conditions}),
             "code": f"{manifest.code.name} {manifest.code.version}",
             "code digest": manifest.code.digest,
             "parameters": manifest.parameters,
@@ -82,16 +95,28 @@ def job(ctx: typer.Context, job: Annotated[str, _JOB], format: FormatOption = Fo
     )
 
 
+def _granted(here: TermsHere) -> str:
+    terms = here.terms
+    classes = ", ".join(one.value for one in terms.output_classes)
+    tools = ", ".join((*terms.tool_families, *terms.tool_digests)) or "any that the site approves"
+    runs = f"{here.approved_runs} of {terms.maximum_runs} runs approved"
+    return f"{terms.iri.rpartition('/')[2]}: {classes}; tools {tools}; {runs}; until {terms.expires}"
+
+
 def approve(
     ctx: typer.Context,
     job: Annotated[str, _JOB],
     hold: Annotated[bool, typer.Option("--hold", help="Look at each output before it leaves.")] = False,
     days: Annotated[int | None, typer.Option(help="Until when; the visa's end by default.", min=1)] = None,
-    passphrase_file: Annotated[Path | None, typer.Option(help="File with the site key's passphrase.")] = None,
+    as_: As = "",
+    passphrase_file: PhraseFile = None,
+    site_passphrase_file: Annotated[
+        Path | None, typer.Option(help="File with the site key's passphrase, if it has one.")
+    ] = None,
 ) -> None:
-    """Approve a job: freeze its cohort, and sign with the site's key.
+    """Approve a job: freeze its cohort, and sign as a person and with the site's key.
 
-    Example: fairbank node approve 01a1fdee-cff5-7f63-b5f0-d16d1d20c888 --hold
+    Example: fairbank node approve 01a1fdee-cff5-7f63-b5f0-d16d1d20c888 --hold --as ada
     """
     from fairbank.cli.prompts import read_text
     from fairbank.federated_jobs.node.approval import Consent
@@ -99,15 +124,17 @@ def approve(
 
     opened = node(ctx)
     expires = CLOCK.now() + timedelta(days=days) if days else None
-    phrase = read_text(str(passphrase_file)).strip() if passphrase_file else None
-    given = consent(
-        opened, job, Consent(by=getpass.getuser(), expires=expires, hold_outputs=hold), passphrase=phrase
-    )
+    phrase = read_text(str(site_passphrase_file)).strip() if site_passphrase_file else None
+    who = signer(opened, as_, passphrase_file)
+    words = Consent(by=getpass.getuser(), expires=expires, hold_outputs=hold, signer=who)
+    given = consent(opened, job, words, passphrase=phrase)
     say(f"Approved for {given.cohort_size} series, until {given.expires}.")
     _tell(opened)
 
 
-def reject(ctx: typer.Context, job: Annotated[str, _JOB]) -> None:
+def reject(
+    ctx: typer.Context, job: Annotated[str, _JOB], as_: As = "", passphrase_file: PhraseFile = None
+) -> None:
     """Say no to a job.
 
     Example: fairbank node reject 01a1fdee-cff5-7f63-b5f0-d16d1d20c888
@@ -115,20 +142,22 @@ def reject(ctx: typer.Context, job: Annotated[str, _JOB]) -> None:
     from fairbank.federated_jobs.node.approval import reject as refuse
 
     opened = node(ctx)
-    refuse(opened, job, by=getpass.getuser())
+    refuse(opened, job, by=getpass.getuser(), signer=signer(opened, as_, passphrase_file))
     say("Rejected.")
     _tell(opened)
 
 
-def withdraw(ctx: typer.Context, job: Annotated[str, _JOB]) -> None:
+def withdraw_approval(
+    ctx: typer.Context, job: Annotated[str, _JOB], as_: As = "", passphrase_file: PhraseFile = None
+) -> None:
     """Take an approval back; a round that runs is stopped.
 
-    Example: fairbank node withdraw 01a1fdee-cff5-7f63-b5f0-d16d1d20c888
+    Example: fairbank node withdraw-approval 01a1fdee-cff5-7f63-b5f0-d16d1d20c888
     """
     from fairbank.federated_jobs.node.approval import withdraw as take_back
 
     opened = node(ctx)
-    take_back(opened, job, by=getpass.getuser())
+    take_back(opened, job, by=getpass.getuser(), signer=signer(opened, as_, passphrase_file))
     say("The approval is taken back.")
     _tell(opened)
 
@@ -156,7 +185,9 @@ def outputs(ctx: typer.Context, format: FormatOption = Format.TABLE) -> None:
     )
 
 
-def let_go(ctx: typer.Context, job: Annotated[str, _JOB]) -> None:
+def let_go(
+    ctx: typer.Context, job: Annotated[str, _JOB], as_: As = "", passphrase_file: PhraseFile = None
+) -> None:
     """Let the held outputs of a job leave.
 
     Example: fairbank node let-go 01a1fdee-cff5-7f63-b5f0-d16d1d20c888
@@ -165,11 +196,14 @@ def let_go(ctx: typer.Context, job: Annotated[str, _JOB]) -> None:
     from fairbank.release.outbox import Outbox
 
     opened = node(ctx)
-    released = release(opened, Outbox(opened), job, by=getpass.getuser())
+    who = signer(opened, as_, passphrase_file)
+    released = release(opened, Outbox(opened), job, by=getpass.getuser(), signer=who)
     say(f"{len(released)} outputs may leave; the agent sends them.")
 
 
-def keep_back(ctx: typer.Context, job: Annotated[str, _JOB]) -> None:
+def keep_back(
+    ctx: typer.Context, job: Annotated[str, _JOB], as_: As = "", passphrase_file: PhraseFile = None
+) -> None:
     """Keep the held outputs of a job back for good.
 
     Example: fairbank node keep-back 01a1fdee-cff5-7f63-b5f0-d16d1d20c888
@@ -178,7 +212,8 @@ def keep_back(ctx: typer.Context, job: Annotated[str, _JOB]) -> None:
     from fairbank.release.outbox import Outbox
 
     opened = node(ctx)
-    withhold(opened, Outbox(opened), job, by=getpass.getuser())
+    who = signer(opened, as_, passphrase_file)
+    withhold(opened, Outbox(opened), job, by=getpass.getuser(), signer=who)
     say("They stay here.")
     _tell(opened)
 
@@ -188,11 +223,15 @@ def rules(ctx: typer.Context, format: FormatOption = Format.TABLE) -> None:
 
     Example: fairbank node rules
     """
-    from fairbank.federated_jobs.node.rules import rules as listing
+    from fairbank.federated_jobs.node.rules import pinned_rules
 
-    columns = ("id", "requester_key", "dataset", "code_digest", "code_family", "expires")
-    rows = [{column: getattr(row, column) for column in columns} for row in listing(node(ctx))]
-    show_rows(rows, columns=columns, format=format, empty="No rule: every job waits for a person.")
+    columns = ("id", "requester_key", "dataset", "code_digest", "code_family", "expires", "made_by")
+    rows = [
+        {**{column: getattr(one.row, column) for column in columns}, "counts": one.counts or "yes"}
+        for one in pinned_rules(node(ctx))
+    ]
+    empty = "No rule: every job waits for a person."
+    show_rows(rows, columns=(*columns, "counts"), format=format, empty=empty)
 
 
 def add_rule(
@@ -202,10 +241,12 @@ def add_rule(
     days: Annotated[int, typer.Option(help="For how many days.", min=1)],
     code_digest: Annotated[str | None, typer.Option(help="Digest of one version of a tool.")] = None,
     code_family: Annotated[str | None, typer.Option(help="Family of tools.")] = None,
+    as_: As = "",
+    passphrase_file: PhraseFile = None,
 ) -> None:
     """Pin a rule: this requester, this code, this dataset are approved without asking.
 
-    Example: fairbank node add-rule --requester-key ed25519:… --dataset ct --days 90 --code-family measurements
+    Example: fairbank node add-rule --requester-key ed25519:… --dataset ct --days 90 --code-family measurements --as ada
     """
     from fairbank.federated_jobs.node.rules import Rule
     from fairbank.federated_jobs.node.rules import add_rule as pin
@@ -217,17 +258,25 @@ def add_rule(
         code_digest=code_digest,
         code_family=code_family,
     )
-    say(f"The rule {pin(node(ctx), rule, by=getpass.getuser())} is pinned.")
+    opened = node(ctx)
+    who = signer(opened, as_, passphrase_file)
+    say(f"The rule {pin(opened, rule, by=getpass.getuser(), signer=who)} is pinned.")
 
 
-def remove_rule(ctx: typer.Context, rule: Annotated[str, typer.Argument(help="Id of the rule.")]) -> None:
+def remove_rule(
+    ctx: typer.Context,
+    rule: Annotated[str, typer.Argument(help="Id of the rule.")],
+    as_: As = "",
+    passphrase_file: PhraseFile = None,
+) -> None:
     """Remove a rule; what it approved stays approved.
 
     Example: fairbank node remove-rule 01a1fdee-cff5-7f63-b5f0-d16d1d20c888
     """
     from fairbank.federated_jobs.node.rules import remove_rule as unpin
 
-    unpin(node(ctx), rule, by=getpass.getuser())
+    opened = node(ctx)
+    unpin(opened, rule, by=getpass.getuser(), signer=signer(opened, as_, passphrase_file))
     say("The rule is gone.")
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import getpass
 import sys
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
 from fairbank.cli.output import Format, FormatOption, say, show_rows
+from fairbank.cli.persons import As, PhraseFile, signer
 from fairbank.cli.session import node
 
 if TYPE_CHECKING:
@@ -16,7 +18,9 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="See what waits to leave this node, and decide about it.")
 _RELEASE = Annotated[str, typer.Argument(help="Id of the release, or name of its output.")]
-_BY = Annotated[str, typer.Option(help="Who decides; the user of this machine by default.")]
+_BY = Annotated[
+    str, typer.Option(help="Who decides, where no person is named; by default this machine's user.")
+]
 _WHY = Annotated[str, typer.Option(help="Why; it is kept in the node's audit log.")]
 
 
@@ -73,46 +77,77 @@ def show(
 
 
 @app.command()
-def approve(ctx: typer.Context, release: _RELEASE, why: _WHY, by: _BY = "") -> None:
+def approve(
+    ctx: typer.Context,
+    release: _RELEASE,
+    why: _WHY,
+    by: _BY = "",
+    as_: As = "",
+    passphrase_file: PhraseFile = None,
+) -> None:
     """Let a held record leave; 'fairbank node send' sends it.
 
     Example: fairbank node outbox approve record-northfield-ct --why "counts and texts looked at"
     """
     from fairbank.release.outbox_review import Decision
 
-    _decide(ctx, release, Decision.APPROVE, by=by, why=why)
+    who = _Who(by, as_, passphrase_file)
+    _decide(ctx, release, Decision.APPROVE, who=who, why=why)
     say("It may leave: fairbank node send.")
 
 
 @app.command()
-def hold(ctx: typer.Context, release: _RELEASE, why: _WHY, by: _BY = "") -> None:
+def hold(
+    ctx: typer.Context,
+    release: _RELEASE,
+    why: _WHY,
+    by: _BY = "",
+    as_: As = "",
+    passphrase_file: PhraseFile = None,
+) -> None:
     """Let what is ready wait until a curator approves it.
 
     Example: fairbank node outbox hold record-northfield-ct --why "the title is under discussion"
     """
     from fairbank.release.outbox_review import Decision
 
-    _decide(ctx, release, Decision.HOLD, by=by, why=why)
+    who = _Who(by, as_, passphrase_file)
+    _decide(ctx, release, Decision.HOLD, who=who, why=why)
     say("It waits.")
 
 
 @app.command()
-def withhold(ctx: typer.Context, release: _RELEASE, why: _WHY, by: _BY = "") -> None:
+def withhold(
+    ctx: typer.Context,
+    release: _RELEASE,
+    why: _WHY,
+    by: _BY = "",
+    as_: As = "",
+    passphrase_file: PhraseFile = None,
+) -> None:
     """Keep something back for good; a dataset can be published anew after that.
 
     Example: fairbank node outbox withhold record-northfield-ct --why "the wrong project was indexed"
     """
     from fairbank.release.outbox_review import Decision
 
-    _decide(ctx, release, Decision.WITHHOLD, by=by, why=why)
+    who = _Who(by, as_, passphrase_file)
+    _decide(ctx, release, Decision.WITHHOLD, who=who, why=why)
     say("It stays here.")
 
 
-def _decide(ctx: typer.Context, release: str, decision: Decision, *, by: str, why: str) -> None:
+class _Who(NamedTuple):
+    by: str
+    as_: str
+    passphrase_file: Path | None
+
+
+def _decide(ctx: typer.Context, release: str, decision: Decision, *, who: _Who, why: str) -> None:
     from fairbank.release.outbox_review import decide, find
 
     opened = node(ctx)
-    decide(opened, find(opened, release), decision, by=by or getpass.getuser(), why=why)
+    person = signer(opened, who.as_, who.passphrase_file)
+    decide(opened, find(opened, release), decision, by=who.by or getpass.getuser(), why=why, signer=person)
 
 
 def _tell(compared: Comparison) -> None:

@@ -28,6 +28,24 @@ def password(file: Path | None, *, confirm: bool = False) -> str:
     return answer
 
 
+def code() -> str:
+    """Return a one-time code that the person types.
+
+    Raises:
+        NoPassword: if standard input is not a terminal.
+    """
+    if not sys.stdin.isatty():
+        raise NoPassword(
+            "A one-time code is needed, and this is not a terminal.",
+            why="Somebody has to read it from an app.",
+            todo="Run the command in a terminal, or name the code with --code where there is that option.",
+        )
+    import typer
+
+    answer: str = typer.prompt("Code")
+    return answer
+
+
 def read_text(name: str) -> str:
     """Return the text of a file, or of standard input for `-`.
 
@@ -42,6 +60,23 @@ def read_text(name: str) -> str:
             why=f"{type(err).__name__}.",
             todo="Check its name and its mode.",
         ) from err
+
+
+def read_patient_id(name: str) -> str:
+    """Return a patient's id from a file, or from standard input for `-`: one line, without space around it.
+
+    Raises:
+        UnreadableFile: as `read_text` does.
+        typer.BadParameter: if it is empty, or more than a line.
+    """
+    import typer
+
+    if name == "-" and sys.stdin.isatty():
+        sys.stderr.write("The patient's id as the archive has it, then Ctrl-D:\n")
+    patient_id = read_text(name).strip()
+    if not patient_id or "\n" in patient_id:
+        raise typer.BadParameter("the patient's id is one line, and not empty")
+    return patient_id
 
 
 def write_bytes(content: bytes, to: Path) -> None:

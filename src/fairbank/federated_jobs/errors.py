@@ -16,6 +16,10 @@
     ├── NotYetMerged                 FB-JOBS-025
     ├── NotesUnreadable              FB-JOBS-026
     ├── RuleRefused                  FB-JOBS-027
+    ├── HubLogForked                 FB-CORE-054
+    ├── GrantEnded                   FB-JOBS-050
+    ├── GrantPaused                  FB-JOBS-051
+    ├── TransferRuleRefused          FB-JOBS-053
     └── SiteRefusal                  FB-JOBS-040
         ├── ChainBroken              FB-JOBS-041
         ├── Replayed                 FB-JOBS-042
@@ -23,7 +27,11 @@
         ├── NotApproved              FB-JOBS-045
         ├── ApprovalOver             FB-JOBS-046
         ├── NotForThisSite           FB-JOBS-047
-        └── RoundRefused             FB-JOBS-048
+        ├── RoundRefused             FB-JOBS-048
+        ├── TransferRefused          FB-JOBS-052
+        ├── VisaSuperseded           FB-JOBS-054
+        ├── NotForThisHub            FB-JOBS-055
+        └── GrantNotCountersigned    FB-REL-037
 
 What runs inside a site (sandbox, worker, training) has its own subtree from FB-JOBS-100 in `node/errors.py`.
 """
@@ -33,18 +41,28 @@ from __future__ import annotations
 from typing import Self
 
 from fairbank.errors import FairbankError, Kind
+from fairbank.federated_jobs.checks import Check
 from fairbank.federated_jobs.reasons import Reason
 
 
 class JobsError(FairbankError):
-    """Something about a job is not as it must be; `reason` is the one word about it that may leave a site."""
+    """Something about a job is not as it must be; `reason` is the one word about it that may leave a site.
+
+    `check` names the check that found it, for the site's own people.
+    """
 
     code = "FB-JOBS-001"
     reason: Reason = Reason.NODE_FAULT
+    check: Check | None = None
 
     def because(self, reason: Reason) -> Self:
         """Return this error with another word for what leaves a site."""
         self.reason = reason
+        return self
+
+    def at(self, check: Check) -> Self:
+        """Return this error with the check that found it; the first to name one is right."""
+        self.check = self.check or check
         return self
 
 
@@ -157,6 +175,29 @@ class RuleRefused(JobsError):
     kind = Kind.MISUSE
 
 
+class GrantEnded(JobsError):
+    """An output arrived after the grant that it rests on had been taken back, or had ended."""
+
+    code = "FB-JOBS-050"
+    kind = Kind.GONE
+    reason = Reason.GRANT_REVOKED
+
+
+class GrantPaused(JobsError):
+    """An output arrived while the grant that it rests on is paused."""
+
+    code = "FB-JOBS-051"
+    kind = Kind.FORBIDDEN
+    reason = Reason.GRANT_PAUSED
+
+
+class TransferRuleRefused(JobsError):
+    """A site's country, or its rule of transfers, cannot be read."""
+
+    code = "FB-JOBS-053"
+    kind = Kind.MISUSE
+
+
 class SiteRefusal(JobsError):
     """A site does not run a job; `reason` is the word that the hub is told."""
 
@@ -211,3 +252,38 @@ class RoundRefused(SiteRefusal):
 
     code = "FB-JOBS-048"
     reason = Reason.MANIFEST_INVALID
+
+
+class HubLogForked(JobsError):
+    """The hub's audit log is not the one that this node has seen before; `audit_forked` in words for people."""
+
+    code = "FB-CORE-054"
+    kind = Kind.FORBIDDEN
+
+
+class TransferRefused(SiteRefusal):
+    """What a job computes would go to a country that the site's rule of transfers does not name."""
+
+    code = "FB-JOBS-052"
+    reason = Reason.TRANSFER_NOT_ALLOWED
+
+
+class VisaSuperseded(SiteRefusal):
+    """A new job comes under a visa that a later one has replaced."""
+
+    code = "FB-JOBS-054"
+    reason = Reason.VISA_SUPERSEDED
+
+
+class NotForThisHub(SiteRefusal):
+    """A visa was made at another hub than the one that the site enrolled with."""
+
+    code = "FB-JOBS-055"
+    reason = Reason.VISA_INVALID
+
+
+class GrantNotCountersigned(SiteRefusal):
+    """This site has not countersigned the grant of a job, or has refused it."""
+
+    code = "FB-REL-037"
+    reason = Reason.GRANT_NOT_COUNTERSIGNED

@@ -5,7 +5,7 @@ Hub and node judge by these same rules; the hub to answer early, the node becaus
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,10 +15,19 @@ from pydantic import JsonValue
 
 from fairbank.clock import Clock, iso, parse_iso
 from fairbank.errors import FairbankError
+from fairbank.federated_jobs.checks import Check
 from fairbank.federated_jobs.code import Tool, WorkerKind, tool_of
-from fairbank.federated_jobs.errors import BeyondVisa, ChainBroken, ManifestRefused, VisaRefused
+from fairbank.federated_jobs.errors import (
+    BeyondVisa,
+    ChainBroken,
+    ManifestRefused,
+    NotForThisHub,
+    VisaRefused,
+)
 from fairbank.federated_jobs.reasons import Reason
+from fairbank.ontology.errors import MalformedObject
 from fairbank.ontology.signed_objects import (
+    GrantedDataset,
     Manifest,
     Output,
     Plan,
@@ -63,35 +72,57 @@ def open_chain(request: bytes, visa: bytes, manifest: bytes, *, hub_key: str) ->
         the_request, sealed_request = Request.open(request, trusted=[the_visa.requester_key])
     with _blaming("manifest", Reason.MANIFEST_INVALID):
         the_manifest, sealed_manifest = Manifest.open(manifest, trusted=[the_visa.requester_key])
+    request_s, manifest_s = Reason.REQUEST_INVALID, Reason.MANIFEST_INVALID
+    key = the_visa.requester_key
     links = (
-        ("request", Reason.REQUEST_INVALID, the_visa.request == sealed_request.digest),
-        ("request", Reason.REQUEST_INVALID, the_request.requester_key == the_visa.requester_key),
-        ("manifest", Reason.MANIFEST_INVALID, the_manifest.visa == sealed_visa.digest),
-        ("manifest", Reason.MANIFEST_INVALID, the_manifest.requester_key == the_visa.requester_key),
+        ("request", request_s, Check.REQUEST_DIGEST, the_visa.request == sealed_request.digest),
+        ("request", request_s, Check.REQUESTER_KEY, the_request.requester_key == key),
+        ("manifest", manifest_s, Check.VISA_DIGEST, the_manifest.visa == sealed_visa.digest),
+        ("manifest", manifest_s, Check.REQUESTER_KEY, the_manifest.requester_key == key),
     )
-    for name, reason, holds in links:
+    for name, reason, check, holds in links:
         if not holds:
-            raise _broken(name).because(reason)
+            raise _broken(name).because(reason).at(check)
     return Chain(the_request, the_visa, the_manifest, sealed_request, sealed_visa, sealed_manifest)
 
 
-def check_times(visa: Visa, now: datetime) -> None:
-    """Refuse a visa that is over or not yet valid.
+def check_times(visa: Visa, now: datetime, *, datasets: Collection[str] | None = None) -> None:
+    """Refuse a visa that is over or not yet valid for what is to be used.
 
     Args:
         now: by the clock of who judges; at a node the node's.
+        datasets: IRIs of the granted datasets that are to be used; all of the visa's by default.
 
     Raises:
         VisaRefused: with the word `visa_expired`.
     """
-    if parse_iso(visa.not_before) <= now < parse_iso(visa.expires):
+    used = [one.expires for one in visa.datasets if datasets is None or one.iri in datasets]
+    ends = min(used, default=visa.expires)
+    if parse_iso(visa.not_before) <= now < parse_iso(ends):
         return
-    over = now >= parse_iso(visa.expires)
+    over = now >= parse_iso(ends)
     raise VisaRefused(
-        f"The visa {'ended on ' + visa.expires if over else 'begins on ' + visa.not_before}.",
+        f"The visa {'ended on ' + ends if over else 'begins on ' + visa.not_before}.",
         why="A visa is good only between its two dates.",
         todo="Ask the access committee for a new one." if over else "Wait until then.",
     ).because(Reason.VISA_EXPIRED)
+
+
+def check_made_here(visa: Visa, hub: str) -> None:
+    """Refuse a visa that names another hub than the one at which it is shown.
+
+    Args:
+        hub: the base of the hub's addresses; at a node the one that it enrolled with.
+
+    Raises:
+        NotForThisHub: if it is another.
+    """
+    if visa.hub != hub:
+        raise NotForThisHub(
+            "The visa of this job was made at another hub.",
+            why="A visa is good at the hub that it names, and nowhere else.",
+            todo="Ask for access at this hub.",
+        ).at(Check.HUB_ADDRESS)
 
 
 def check_visa_within_request(visa: Visa, request: Request) -> None:
@@ -101,7 +132,9 @@ def check_visa_within_request(visa: Visa, request: Request) -> None:
         VisaRefused: naming what goes beyond.
     """
     extra = {dataset.iri for dataset in visa.datasets} - set(request.datasets)
-    classes = set(visa.output_classes) - set(request.output_classes)
+    classes = {each for dataset in visa.datasets for each in dataset.output_classes} - set(
+        request.output_classes
+    )
     beyond = (
         ("a dataset", bool(extra)),
         ("an output class", bool(classes)),
@@ -121,33 +154,55 @@ def check_visa_within_request(visa: Visa, request: Request) -> None:
 def check_within_visa(manifest: Manifest, visa: Visa) -> None:
     """Refuse a manifest that asks for more data, other outputs or other code than its visa grants.
 
-    A visa that names no tool and no family leaves the choice of tool to the sites.
+    What a job does must be granted for each dataset that it names.
 
     Raises:
         BeyondVisa: naming the first thing that goes beyond.
     """
-    granted = {dataset.iri: dataset.selector for dataset in visa.datasets}
     asked = [dataset.iri for dataset in manifest.datasets]
     if len(set(asked)) != len(asked):
         raise _beyond("It names a dataset twice.", "Each dataset occurs once.")
     for dataset in manifest.datasets:
-        if dataset.iri not in granted:
+        terms = visa.terms_of(dataset.iri)
+        if terms is None:
             raise _beyond(f"The dataset {dataset.iri} is not granted.", "Leave it out, or ask for it.")
-        if not narrows(dataset.selector, granted[dataset.iri]):
+        if not narrows(dataset.selector, terms.selector):
             raise _beyond(
                 f"The selection from {dataset.iri} is wider than granted.",
                 "Select no more than the visa does.",
             )
-    classes = {output.output_class for output in manifest.outputs} - set(visa.output_classes)
+        _check_terms(manifest, terms)
+
+
+def covered(manifest: Manifest, dataset: VisaDataset, terms: GrantedDataset) -> bool:
+    """Tell whether what a job does with a dataset lies within some terms of that dataset."""
+    try:
+        _check_terms(manifest, terms)
+    except BeyondVisa:
+        return False
+    return narrows(dataset.selector, terms.selector)
+
+
+def _check_terms(manifest: Manifest, terms: GrantedDataset) -> None:
+    classes = {output.output_class for output in manifest.outputs} - set(terms.output_classes)
     if classes:
         words = ", ".join(sorted(classes))
         raise _beyond(
-            f"The output class {words} is not granted.", "Ask for it in the access request."
+            f"The output class {words} is not granted for {terms.iri}.", "Ask for it in the access request."
         ).because(Reason.OUTPUT_NOT_ALLOWED)
-    named = bool(visa.tool_digests or visa.tool_families)
-    allowed = manifest.code.digest in visa.tool_digests or manifest.code.family in visa.tool_families
+    named = bool(terms.tool_digests or terms.tool_families)
+    allowed = manifest.code.digest in terms.tool_digests or manifest.code.family in terms.tool_families
     if named and not allowed:
-        raise _beyond(f"The tool {manifest.code.name!r} is not granted.", "Use a tool that the visa names.")
+        raise _beyond(
+            f"The tool {manifest.code.name!r} is not granted for {terms.iri}.",
+            "Use a tool that the visa names.",
+        )
+
+
+def terms_used(manifest: Manifest, visa: Visa) -> list[GrantedDataset]:
+    """Return the terms of the granted datasets that a manifest names."""
+    found = (visa.terms_of(dataset.iri) for dataset in manifest.datasets)
+    return [terms for terms in found if terms is not None]
 
 
 def check_code(manifest: Manifest) -> Tool:
@@ -216,7 +271,8 @@ def draft(
         OptionRefused: if a parameter is unknown or out of range.
     """
     visa = Visa.parse(dict(sealed_visa.payload))
-    chosen = tuple(datasets) if datasets is not None else visa.datasets
+    granted = tuple(VisaDataset(iri=one.iri, selector=one.selector) for one in visa.datasets)
+    chosen = tuple(datasets) if datasets is not None else granted
     name, aggregator = _PLAN_OF[tool.worker]
     now = clock.now()
     plan = Plan.model_validate(
@@ -300,12 +356,17 @@ def _no_wider(output: Output, limit: Output) -> bool:
     )
 
 
+_SEALS = {"visa": Check.VISA_SEAL, "request": Check.REQUEST_SEAL, "manifest": Check.MANIFEST_SEAL}
+_SCHEMAS = {"visa": Check.VISA_SCHEMA, "request": Check.REQUEST_SCHEMA, "manifest": Check.MANIFEST_SCHEMA}
+
+
 @contextmanager
 def _blaming(name: str, reason: Reason) -> Iterator[None]:
     try:
         yield
     except FairbankError as err:
-        raise _broken(name, because=err.what).because(reason) from err
+        check = (_SCHEMAS if isinstance(err, MalformedObject) else _SEALS)[name]
+        raise _broken(name, because=err.what).because(reason).at(check) from err
 
 
 def _broken(name: str, *, because: str = "") -> ChainBroken:

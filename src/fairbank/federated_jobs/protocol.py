@@ -14,10 +14,13 @@ from pydantic import Field
 from fairbank.federated_jobs.reasons import Reason
 from fairbank.federated_jobs.states import JobState, SiteState
 from fairbank.ontology.outputs import OutputClass
+from fairbank.ontology.places import NodePlace
 from fairbank.ontology.signed_objects import Code, PlanName
-from fairbank.ontology.wire import DigestText, Id, Iri, Moment, Part, ShortText, Slug, Wire
+from fairbank.ontology.wire import Country, DigestText, Id, Iri, Moment, Part, ShortText, Slug, Wire
 from fairbank.release.control import ControlMessage, ErrorCode
 
+# A day on which a node told that a subject whose images were used has been withdrawn.
+Day = Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\d$")]
 LONGEST_WAIT_S = 60
 # A model of this size crosses a slow line in seconds, so nothing of it need be resumed; and one request less is made.
 MODEL_WITH_LEASE_BYTES = 4 << 20
@@ -48,6 +51,8 @@ class Claim(ControlMessage):
     """A node asks for one piece of work.
 
     Attributes:
+        audit_seq: number of the newest entry of its own audit log, whose hash is `audit_hash`.
+        hub_audit_seq: number of the newest entry of the hub's log that it was shown, with its hash.
         busy: jobs that this node keeps a worker or unfinished work for; the hub says which to stop.
         holding: leases that the node is still working on; any other open lease of it is given out again.
         model_bytes: the largest global model that may come with the lease; a larger one is fetched by its digest.
@@ -58,9 +63,19 @@ class Claim(ControlMessage):
     max_wait_s: Seconds
     audit_seq: Sequence
     audit_hash: DigestText
+    hub_audit_seq: Sequence | None = None
+    hub_audit_hash: DigestText | None = None
     busy: Annotated[tuple[Id, ...], Field(max_length=1000)] = ()
     holding: Annotated[tuple[Id, ...], Field(max_length=1000)] = ()
     model_bytes: Annotated[int, Field(ge=0, le=MODEL_WITH_LEASE_BYTES)] = 0
+
+
+class PlaceReport(ControlMessage):
+    """A node tells where it is and where it lets results, updates and its peers be."""
+
+    schema_name = "place/1"
+
+    place: NodePlace
 
 
 class Renew(ControlMessage):
@@ -88,6 +103,19 @@ class SiteStateReport(ControlMessage):
     error: ErrorCode | None = None
 
 
+class SubjectWithdrawnReport(ControlMessage):
+    """A node tells that a subject of a job's cohort was withdrawn: which job is in the address, and nothing else."""
+
+    schema_name = "subject-withdrawn/1"
+
+
+class SitePlace(Part):
+    """Where a site of a job is; None if it has not told the hub."""
+
+    node: Slug
+    country: Country | None = None
+
+
 class Lease(Wire):
     """The hub's answer to a claim.
 
@@ -98,6 +126,8 @@ class Lease(Wire):
         global_digest: the model that this round starts from; None if it starts from the job's seed.
         round_deadline: after it the round may close without this site.
         participants: sites that approved the job and have not dropped out.
+        hub_country: where the hub is, None if it is not set.
+        places: where the sites are: for `review` all that the job asks, for `round` the participants.
     """
 
     schema_name = "lease/1"
@@ -115,6 +145,8 @@ class Lease(Wire):
     global_digest: DigestText | None = None
     round_deadline: Moment | None = None
     participants: tuple[Slug, ...] = ()
+    hub_country: Country | None = None
+    places: tuple[SitePlace, ...] = ()
     hub_audit_seq: Sequence
     hub_audit_hash: DigestText
 
@@ -160,6 +192,7 @@ class JobView(Wire):
     created: Moment
     ended: Moment | None = None
     seen: int
+    withdrawn_subject_in_training: Day | None = None
 
 
 class JobSummary(Part):
@@ -222,6 +255,7 @@ class Results(Wire):
     state: JobState
     files: tuple[ResultFile, ...]
     received: tuple[Received, ...]
+    withdrawn_subject_in_training: Day | None = None
 
 
 class ModelView(Part):
@@ -238,6 +272,7 @@ class ModelView(Part):
     datasets: tuple[Iri, ...]
     nodes: tuple[Slug, ...]
     created: Moment
+    withdrawn_subject_in_training: Day | None = None
 
 
 class ModelList(Wire):

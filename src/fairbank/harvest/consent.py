@@ -7,7 +7,7 @@ allows least, so that the order in which files are read never matters. All days 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from enum import StrEnum
 
@@ -81,6 +81,7 @@ class Statement:
         valid_from: the first day on which given consent holds; None: from the day it was recorded.
         valid_until: the day on which it no longer holds; None: no end.
         recorded: the day on which it was recorded.
+        data_use: data-use codes and MONDO ids that the consent is limited to; empty: it names no purpose.
     """
 
     project: str
@@ -88,6 +89,7 @@ class Statement:
     valid_from: date | None
     valid_until: date | None
     recorded: date
+    data_use: tuple[str, ...] = ()
 
     def covers(self, project: str) -> bool:
         """Return whether the statement is about a project."""
@@ -113,8 +115,17 @@ _STRICTNESS = (ConsentStatus.GIVEN, ConsentStatus.REFUSED, ConsentStatus.WITHDRA
 
 
 def newest(statements: Iterable[Statement], project: str) -> Statement | None:
-    """Return the statement that counts for a project: the newest; of those of one day, the one that allows least."""
-    return max((one for one in statements if one.covers(project)), key=_rank, default=None)
+    """Return the statement that counts for a project: the newest; of those of one day, the one that allows least.
+
+    Where consent was given several times on that day, every purpose that was named then limits it.
+    """
+    about = [one for one in statements if one.covers(project)]
+    found = max(about, key=_rank, default=None)
+    # Nearly everybody has said one thing, and making a statement anew takes longer than choosing it.
+    if found is None or found.status is not ConsentStatus.GIVEN or len(about) == 1:
+        return found
+    same_day = (one for one in about if (one.recorded, one.status) == (found.recorded, found.status))
+    return replace(found, data_use=tuple(sorted({code for one in same_day for code in one.data_use})))
 
 
 def standing(statement: Statement | None, day: date) -> Standing:

@@ -37,6 +37,8 @@ class ConsentRow(NodeBase):
 class StandingRow(NodeBase):
     """The statement that counts for a subject of a project, by pseudonym: `status` is `none` where none covers it.
 
+    `scope` names the purposes that given consent is limited to, as in `consent_purposes`; empty: it names none.
+
     Worked out from the statements by who has the identity store, so that who has not can still tell who may be counted.
     """
 
@@ -47,6 +49,7 @@ class StandingRow(NodeBase):
     status: Mapped[str]
     valid_from: Mapped[date | None]
     valid_until: Mapped[date | None]
+    scope: Mapped[str] = mapped_column(default="", server_default="")
 
 
 class BasisRow(NodeBase):
@@ -56,6 +59,22 @@ class BasisRow(NodeBase):
 
     project: Mapped[str] = mapped_column(primary_key=True)
     basis: Mapped[str]
+    note: Mapped[str]
+    recorded_by: Mapped[str]
+    recorded: Mapped[datetime]
+
+
+class RetentionRow(NodeBase):
+    """Until when images of a project may be used: `ends` is the first day on which they may not.
+
+    `said_by` is empty for what the site recorded for the project, else the dataset whose description says it.
+    """
+
+    __tablename__ = "harvest_retentions"
+
+    project: Mapped[str] = mapped_column(primary_key=True)
+    said_by: Mapped[str] = mapped_column(primary_key=True)
+    ends: Mapped[date]
     note: Mapped[str]
     recorded_by: Mapped[str]
     recorded: Mapped[datetime]

@@ -116,6 +116,7 @@ _WORDS = {
     "withdrawn": ConsentStatus.WITHDRAWN,
     "revoked": ConsentStatus.WITHDRAWN,
 }
+_CODES = ("DUO:", "MONDO:")
 _DELIMITERS = (",", ";", "\t")
 _ISO = re.compile(r"(\d{4})-?(\d\d)-?(\d\d)(?:[T ]00:00(?::00(?:\.0+)?)?Z?)?")
 _DOTTED = re.compile(r"(\d{1,2})\.(\d{1,2})\.(\d{4})")
@@ -246,10 +247,10 @@ def _day(cell: str, column: Column) -> date | None:
 def _scope(text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the projects and data-use codes that a scope names."""
     words = [word for word in re.split(r"[\s,;|]+", text) if word]
-    codes = sorted({word.upper() for word in words if word.upper().startswith("DUO:")})
-    if [code for code in codes if code not in TERMS]:
+    codes = sorted({word.upper() for word in words if word.upper().startswith(_CODES)})
+    if [code for code in codes if code not in TERMS and not re.fullmatch(r"MONDO:\d{7}", code)]:
         raise _Bad(Column.SCOPE, Fault.UNKNOWN_CODE)
-    projects = sorted({word for word in words if not word.upper().startswith("DUO:")})
+    projects = sorted({word for word in words if not word.upper().startswith(_CODES)})
     if not projects:
         raise _Bad(Column.SCOPE, Fault.NO_PROJECT)
     for project in projects:

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
-from sqlalchemy import ColumnElement, and_, bindparam, delete, insert, or_
+from sqlalchemy import ColumnElement, and_, bindparam, delete, false, func, insert, or_
 from sqlalchemy import select as sql_select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
@@ -30,28 +30,48 @@ from fairbank.harvest.consent import (
     newest,
     standing,
 )
-from fairbank.harvest.consent_store import BasisRow, ConsentRow, StandingRow
-from fairbank.harvest.errors import NoLegalBasis
+from fairbank.harvest.consent_purposes import covering, scope_of
+from fairbank.harvest.consent_store import BasisRow, ConsentRow, RetentionRow, StandingRow
+from fairbank.harvest.errors import NoLegalBasis, RetentionOver
 from fairbank.harvest.store import SeriesRow
+from fairbank.ontology.data_use_facts import Asked
 from fairbank.release.node import Node
 
 NONE = "none"
 _CHUNK = 5000
-_Values = tuple[str, date | None, date | None]
+_Values = tuple[str, date | None, date | None, str]
+_BASES = BasisRow.metadata.tables[BasisRow.__tablename__]
+_BASIS_OF = sql_select(_BASES.c.basis).where(_BASES.c.project == bindparam("project"))
+_RETENTIONS = RetentionRow.metadata.tables[RetentionRow.__tablename__]
+_ENDS = sql_select(func.min(_RETENTIONS.c.ends)).where(_RETENTIONS.c.project == bindparam("project"))
+_STANDINGS = StandingRow.metadata.tables[StandingRow.__tablename__]
+_SCOPES = sql_select(_STANDINGS.c.scope).where(_STANDINGS.c.project == bindparam("project")).distinct()
 _OBJECTIONS = (ConsentStatus.REFUSED.value, ConsentStatus.WITHDRAWN.value)
 
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """What it takes to be counted in a project at a day."""
+    """What it takes to be counted in a project at a day.
+
+    Attributes:
+        ends: the first day on which the project's images may not be used any more; None: no end.
+        scopes: the scopes of consent that the purpose asked for is within; None: no purpose was asked for.
+    """
 
     project: str
     day: date
     basis: LegalBasis | None
+    ends: date | None = None
+    scopes: frozenset[str] | None = None
+
+    @property
+    def over(self) -> bool:
+        """Tell whether the project's images have been kept as long as they may."""
+        return self.ends is not None and self.day >= self.ends
 
     def admits(self, found: Standing) -> bool:
         """Return whether a subject of this standing may be indexed and counted."""
-        return admits(self.basis, found)
+        return not self.over and admits(self.basis, found)
 
     def admits_row(self) -> ColumnElement[bool]:
         """Return the condition that a row of `harvest_series` is of a subject who may be counted.
@@ -59,6 +79,8 @@ class Gate:
         A subject of whom nothing has been worked out is let through by no basis that honours objections.
         """
         of_project = SeriesRow.project == self.project
+        if self.over:
+            return and_(of_project, false())
         if self.basis is not None and not self.basis.honours_objection:
             return of_project
         said = sql_select(StandingRow.subject).where(StandingRow.project == self.project)
@@ -70,6 +92,8 @@ class Gate:
             )
         else:
             said = said.where(StandingRow.status.not_in(_OBJECTIONS))
+        if self.scopes is not None:
+            said = said.where(StandingRow.scope.in_(sorted({"", *self.scopes})))
         return and_(of_project, SeriesRow.subject.in_(said))
 
 
@@ -88,18 +112,34 @@ def day_of(moment: datetime) -> date:
     return moment.astimezone(UTC).date()
 
 
-def gate(session: Session, project: str, *, at: datetime) -> Gate:
-    """Return what it takes to be counted in a project at a moment."""
-    row = session.get(BasisRow, project)
-    return Gate(project, day_of(at), LegalBasis(row.basis) if row else None)
+def gate(session: Session, project: str, *, at: datetime, asked: Asked | None = None) -> Gate:
+    """Return what it takes to be counted in a project at a moment.
+
+    Args:
+        asked: for which purpose; without it consent is not compared with one, as where images are only counted.
+    """
+    session.flush()  # the plain statements below see only what has been written
+    connection = session.connection()
+    of = {"project": project}
+    basis = connection.execute(_BASIS_OF, of).scalar()
+    ends = connection.execute(_ENDS, of).scalar()
+    scopes = None if asked is None else covering(connection.execute(_SCOPES, of).scalars(), asked)
+    return Gate(project, day_of(at), None if basis is None else LegalBasis(basis), ends, scopes)
 
 
 def admitted(session: Session, opened: Gate) -> Admitted:
     """Return whose images may be taken in, by consent key.
 
     Raises:
+        RetentionOver: if the project's images have been kept as long as they may.
         NoLegalBasis: if the project has no basis and no statement covers it, so that nobody could come in.
     """
+    if opened.over:
+        raise RetentionOver(
+            f"The images of the project {opened.project!r} may not be used any more.",
+            why=f"They were to be kept until {opened.ends}, and that day has come.",
+            todo="Delete them (fairbank node retention apply PROJECT), or correct the day if it is wrong.",
+        )
     if opened.basis is not None and not opened.basis.honours_objection:
         return EVERYBODY
     found = _newest(session, opened.project)
@@ -130,7 +170,7 @@ def counted(session: Session, identity: IdentityStore, opened: Gate) -> Callable
     A pseudonym that nobody has here, such as that of a subject who was withdrawn, is nobody's who agreed.
     """
     if opened.basis is not None and not opened.basis.honours_objection:
-        return lambda pseudonym: True
+        return lambda pseudonym: not opened.over
     found = standings(session, identity, opened)
     may = frozenset(one for one, stands in found.items() if opened.admits(stands))
     return lambda pseudonym: pseudonym in may
@@ -202,6 +242,7 @@ def _newest(session: Session, project: str, keys: Collection[bytes] | None = Non
         ConsentRow.valid_from,
         ConsentRow.valid_until,
         ConsentRow.recorded,
+        ConsentRow.data_use,
     )
     query = sql_select(*columns).where(ConsentRow.project.in_((project, EVERY_PROJECT)))
     queries = (
@@ -211,8 +252,8 @@ def _newest(session: Session, project: str, keys: Collection[bytes] | None = Non
     )
     said: dict[str, list[Statement]] = defaultdict(list)
     for one in queries:
-        for held_under, of, status, begin, end, recorded in session.execute(one):
-            said[held_under].append(Statement(of, ConsentStatus(status), begin, end, recorded))
+        for held_under, of, status, begin, end, recorded, codes in session.execute(one):
+            said[held_under].append(Statement(of, ConsentStatus(status), begin, end, recorded, tuple(codes)))
     found = {bytes.fromhex(held_under): newest(each, project) for held_under, each in said.items()}
     return {key: statement for key, statement in found.items() if statement is not None}
 
@@ -224,12 +265,18 @@ def _keys(found: Mapping[bytes, Statement], opened: Gate, *, admitted: bool) -> 
 
 
 def _kept(session: Session, project: str, subjects: list[str] | None) -> dict[str, _Values]:
-    columns = (StandingRow.subject, StandingRow.status, StandingRow.valid_from, StandingRow.valid_until)
-    query = sql_select(*columns).where(StandingRow.project == project)
+    query = sql_select(
+        StandingRow.subject,
+        StandingRow.status,
+        StandingRow.valid_from,
+        StandingRow.valid_until,
+        StandingRow.scope,
+    )
+    query = query.where(StandingRow.project == project)
     queries = (
         [query] if subjects is None else [query.where(one) for one in _among(StandingRow.subject, subjects)]
     )
-    return {row[0]: (row[1], row[2], row[3]) for one in queries for row in session.execute(one)}
+    return {row[0]: (row[1], row[2], row[3], row[4]) for one in queries for row in session.execute(one)}
 
 
 def _write(
@@ -240,7 +287,7 @@ def _write(
     if changed:
         rows = []
         for one in changed:
-            status, begin, end = wanted[one]
+            status, begin, end, scope = wanted[one]
             rows.append(
                 {
                     "project": project,
@@ -248,6 +295,7 @@ def _write(
                     "status": status,
                     "valid_from": begin,
                     "valid_until": end,
+                    "scope": scope,
                 }
             )
         session.execute(insert(StandingRow), rows)
@@ -261,11 +309,12 @@ def _among(column: InstrumentedAttribute[str], values: list[str]) -> Iterator[Co
 
 def _values(statement: Statement | None) -> _Values:
     if statement is None:
-        return (NONE, None, None)
+        return (NONE, None, None, "")
     return (
         statement.status.value,
         statement.valid_from or statement.recorded,
         statement.valid_until,
+        scope_of(statement.data_use) if statement.status is ConsentStatus.GIVEN else "",
     )
 
 

@@ -15,6 +15,7 @@ from fairbank import audit
 from fairbank.audit import NodeAudit
 from fairbank.database import reading, writing
 from fairbank.harvest.errors import BadDefinition, UnknownDataset
+from fairbank.harvest.retention_rows import note_described
 from fairbank.harvest.store import DatasetRow
 from fairbank.ontology.counts import Count
 from fairbank.ontology.record import (
@@ -66,6 +67,7 @@ def define_dataset(node: Node, slug: str, *, project: str, description: Descript
         row.access_rights = description.access_rights.value
         row.collection_kind = description.collection_kind.value
         row.updated = now
+        note_described(node, session, slug, project, read_stewardship(row.stewardship))
         _audit(node, session, "dataset.define", slug)
 
 
@@ -81,6 +83,7 @@ def describe_dataset(node: Node, slug: str, stewardship: Stewardship) -> None:
         row = dataset_of(session, slug)
         row.stewardship = stewardship.model_dump(mode="json", exclude_defaults=True)
         row.updated = node.clock.now()
+        note_described(node, session, slug, row.project, stewardship)
         _audit(node, session, "dataset.describe", slug)
 
 

@@ -36,7 +36,10 @@ FairbankError
     ├── NoLegalBasis          FB-HARV-061
     ├── NothingRecorded       FB-HARV-062
     ├── RecordWaits           FB-HARV-067
-    └── NotYetDue             FB-HARV-068
+    ├── NotYetDue             FB-HARV-068
+    ├── CannotReceive         FB-HARV-075
+    ├── RetentionOver         FB-HARV-080
+    └── RetentionHolds        FB-HARV-081
 
 A message names a source by the name it has at the node, never by host, and a file by its local reference.
 """
@@ -292,4 +295,25 @@ class NotYetDue(HarvestError):
     """Other counts of the dataset may not be published yet."""
 
     code = "FB-HARV-068"
+    kind = Kind.CONFLICT
+
+
+class CannotReceive(HarvestError):
+    """Archives of this kind are read only: nothing can be sent to them."""
+
+    code = "FB-HARV-075"
+    kind = Kind.MISUSE
+
+
+class RetentionOver(HarvestError):
+    """The images of a project have been kept as long as they may, and may not be used any more."""
+
+    code = "FB-HARV-080"
+    kind = Kind.REFUSED
+
+
+class RetentionHolds(HarvestError):
+    """What was to be deleted because its time is over may be kept still, or nothing says until when."""
+
+    code = "FB-HARV-081"
     kind = Kind.CONFLICT

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fairbank.database import reading, writing
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from fairbank.database import compact, reading, writing
 from fairbank.deid.admitted import Admitted
 from fairbank.deid.identity import IdentityStore
 from fairbank.deid.outcomes import Reason
 from fairbank.harvest.bookkeeping import Route
 from fairbank.harvest.consents import admitted, gate, refresh
 from fairbank.harvest.described import SeriesDescription
-from fairbank.harvest.index import close_to
+from fairbank.harvest.index import close_to, forget_in_index
 from fairbank.harvest.sources.protocol import ArchiveDeid
+from fairbank.harvest.store import SeriesRow
 from fairbank.harvest.trusts import is_trusted
 from fairbank.harvest.verdicts import Verdict
 from fairbank.harvest.verification import judge_described
@@ -50,3 +54,18 @@ def settle(node: Node, project: str, identity: IdentityStore) -> None:
     with writing(node.engine) as session:
         refresh(session, identity, project)
         close_to(session, gate(session, project, at=node.clock.now()))
+        left = _left_meanwhile(session, identity, project)
+        for subject in left:
+            forget_in_index(session, project, subject)
+    if left:
+        compact(node.engine)
+
+
+def _left_meanwhile(session: Session, identity: IdentityStore, project: str) -> set[str]:
+    """Return the subjects of described series whom the identity store no longer knows.
+
+    They were withdrawn after this run had asked for their pseudonyms and before it wrote them down.
+    """
+    described = SeriesRow.project == project, SeriesRow.directory == "", SeriesRow.subject != ""
+    listed = set(session.scalars(select(SeriesRow.subject).where(*described).distinct()))
+    return listed - {one.pseudonym for one in identity.known_subjects(project)}

@@ -11,10 +11,11 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from itertools import groupby
 from pathlib import Path
 
-from sqlalchemy import ColumnElement, and_, bindparam, delete, not_, update
+from sqlalchemy import ColumnElement, Select, and_, bindparam, delete, not_, update
 from sqlalchemy import select as sql_select
 from sqlalchemy.orm import Session
 
@@ -36,6 +37,7 @@ from fairbank.harvest.series import SeriesFacts, describe, group_series
 from fairbank.harvest.states import GoneReason, State
 from fairbank.harvest.store import DatasetRow, ItemRow, QualityWordRow, RunRow, SeriesRow
 from fairbank.harvest.verification import Hold, judge_stored
+from fairbank.ontology.data_use_facts import Asked
 from fairbank.ontology.signed_objects import Pick, Selector, Unit
 from fairbank.release.node import Node
 from fairbank.signing import file_digest
@@ -86,24 +88,22 @@ class IndexedSeries:
     content_digest: str
 
 
-def select(session: Session, dataset: str, selector: Selector, *, at: datetime) -> list[IndexedSeries]:
+def select(
+    session: Session, dataset: str, selector: Selector, *, at: datetime, asked: Asked | None = None
+) -> list[IndexedSeries]:
     """Return the series of a dataset that a selector takes and that may be used at a moment, sorted by series UID.
+
+    Args:
+        asked: for which purpose; who consented to others only is left out.
 
     Raises:
         UnknownDataset: if there is no such dataset.
     """
-    query = _LIVE_SERIES
-    for column, words in (
-        (SeriesRow.modality, selector.modality),
-        (SeriesRow.body_part, selector.body_part),
-        (SeriesRow.manufacturer, selector.manufacturer),
-    ):
-        if words:
-            query = query.where(column.in_(words))
     project = session.connection().execute(_PROJECT_OF, {"slug": dataset}).scalar()
     if project is None:
         project = dataset_of(session, dataset).project
-    query = query.where(gate(session, project, at=at).admits_row())
+    words = (selector.modality, selector.body_part, selector.manufacturer)
+    query = _chosen_by(words, gate(session, project, at=at, asked=asked))
     of = {"project": project, "instances": selector.minimum_instances}
     chosen = [
         IndexedSeries(
@@ -118,6 +118,18 @@ def select(session: Session, dataset: str, selector: Selector, *, at: datetime) 
         for row in session.execute(query, of)
     ]
     return _picked(chosen, selector)
+
+
+@lru_cache(maxsize=64)
+def _chosen_by(words: tuple[tuple[str, ...], ...], opened: Gate) -> Select[str, str, str, str, str, int, str]:
+    # Every round of a job asks for the same twice, and putting a statement together takes longer than running it.
+    query = _LIVE_SERIES
+    for column, wanted in zip(
+        (SeriesRow.modality, SeriesRow.body_part, SeriesRow.manufacturer), words, strict=True
+    ):
+        if wanted:
+            query = query.where(column.in_(wanted))
+    return query.where(opened.admits_row())
 
 
 def index_store(node: Node, dataset: str, *, progress: ProgressCallback | None = None) -> RunReport:
@@ -138,7 +150,9 @@ def close_to(session: Session, opened: Gate) -> int:
     What stays of a row is by which name its series was known, and when and why it went.
     """
     # A tombstone names no subject any more; it keeps the reason for which its series went.
-    return _blank(session, opened.project, and_(SeriesRow.subject != "", not_(opened.admits_row())))
+    which = and_(SeriesRow.subject != "", not_(opened.admits_row()))
+    reason = GoneReason.RETENTION_OVER if opened.over else GoneReason.CONSENT_WITHDRAWN
+    return _blank(session, opened.project, which, reason=reason)
 
 
 def forget_in_index(session: Session, project: str, subject: str) -> int:
@@ -370,12 +384,18 @@ def _content_digest(digests: _Digests) -> str:
     return "sha256:" + hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-def _blank(session: Session, project: str, which: ColumnElement[bool]) -> int:
-    """Turn rows into tombstones of subjects who may no longer be in the index; return how many."""
+def _blank(
+    session: Session,
+    project: str,
+    which: ColumnElement[bool],
+    *,
+    reason: GoneReason = GoneReason.CONSENT_WITHDRAWN,
+) -> int:
+    """Turn rows into tombstones of series that may no longer be in the index; return how many."""
     values = blank_values() | {
         "state": State.TOMBSTONED.value,
         "held": None,
-        "gone": GoneReason.CONSENT_WITHDRAWN.value,
+        "gone": reason.value,
         "directory": "",
     }
     unsynchronised = {"synchronize_session": False}

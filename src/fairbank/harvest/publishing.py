@@ -20,7 +20,7 @@ from fairbank.harvest.counting import Counted, count_series
 from fairbank.harvest.datasets import dataset_of
 from fairbank.harvest.errors import NotYetDue, RecordWaits
 from fairbank.harvest.records import described, record_of_counts
-from fairbank.harvest.store import PublishedRow
+from fairbank.harvest.store import DatasetRow, PublishedRow
 from fairbank.ontology.outputs import DoorClass
 from fairbank.ontology.record import DatasetRecord
 from fairbank.release import differencing
@@ -30,6 +30,7 @@ from fairbank.release.next_publication import Rules, first_publication, next_pub
 from fairbank.release.node import Node
 from fairbank.release.outbox import Outbox
 from fairbank.release.releases import Release, ReleaseState
+from fairbank.release.store import ReleaseRow
 from fairbank.signing import sha256_digest
 
 MEDIA_TYPE = "application/vnd.fairbank.record.v1+json"
@@ -111,6 +112,30 @@ def publish(node: Node, dataset: str) -> Publication:
         row = dataset_of(session, dataset)
         row.version, row.published_digest = made.record.version, sha256_digest(envelope)
     return replace(made, envelope=envelope, release=release)
+
+
+def keep_back_unsent(node: Node, session: Session, project: str, *, by: str) -> int:
+    """Keep back, in the caller's transaction, records of a project that have not left; return how many.
+
+    The next record is made from what is there then.
+    """
+    waiting = unsent(session, project)
+    outbox = Outbox(node)
+    for release in waiting:
+        outbox.withhold(session, release, by=by)
+    return len(waiting)
+
+
+def unsent(session: Session, project: str) -> list[str]:
+    """Return the records of a project that have not left; one that may have arrived, since it was tried, has."""
+    slugs = session.scalars(select(DatasetRow.slug).where(DatasetRow.project == project)).all()
+    waiting = select(ReleaseRow.id).where(
+        ReleaseRow.door_class == DoorClass.RECORD.value,
+        ReleaseRow.output.in_([output_of(slug) for slug in slugs]),
+        ReleaseRow.state.in_((ReleaseState.HELD.value, ReleaseState.READY.value)),
+        ReleaseRow.attempts == 0,
+    )
+    return list(session.scalars(waiting.order_by(ReleaseRow.id)))
 
 
 def output_of(dataset: str) -> str:

@@ -15,6 +15,7 @@ from fairbank.harvest.distributions import Word, distributions
 from fairbank.harvest.errors import NothingToPublish
 from fairbank.harvest.index import runs
 from fairbank.harvest.provenance import provenance
+from fairbank.harvest.retention_rows import with_law
 from fairbank.ontology.counts import Count
 from fairbank.ontology.record import (
     UNKNOWN,
@@ -106,7 +107,7 @@ def described(session: Session, node: Node, dataset: str) -> dict[str, Any]:
         "access_rights": AccessRights(row.access_rights),
         "collection_kind": CollectionKind(row.collection_kind),
         "data_use": tuple(row.data_use),
-        "stewardship": read_stewardship(row.stewardship),
+        "stewardship": with_law(session, row.project, read_stewardship(row.stewardship)),
         "created": moment(node.clock.now()),
     }
 

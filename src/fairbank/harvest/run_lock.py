@@ -39,3 +39,23 @@ def alone(node: Node, route: Route) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
+
+
+@contextmanager
+def when_no_run_is_under_way(node: Node) -> Iterator[bool]:
+    """Tell whether no run of any route is under way, and let none of those that ran before begin meanwhile."""
+    folder = node.settings.home / _FOLDER
+    handles = []
+    try:
+        free = True
+        for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+            handles.append(os.open(path, os.O_RDWR))
+            try:
+                fcntl.flock(handles[-1], fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                free = False
+                break
+        yield free
+    finally:
+        for handle in handles:
+            os.close(handle)

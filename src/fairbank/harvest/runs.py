@@ -10,24 +10,26 @@ import contextlib
 import tempfile
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy.orm import Session
 
 from fairbank.database import reading, writing
-from fairbank.deid.admission import PixelTrust
 from fairbank.deid.admitted import Admitted
 from fairbank.deid.cleaning import Order
 from fairbank.deid.identity import IDENTITY_FILE, IdentityStore, checked_project
+from fairbank.deid.method import Method
 from fairbank.deid.outcomes import Outcome, Reason, Status
-from fairbank.deid.pipeline import Site, deidentify
+from fairbank.deid.pipeline import Group, Site, deidentify_series
+from fairbank.deid.policies import FacePolicy, PixelTrust
 from fairbank.deid.profiles import Profile
 from fairbank.deid.research_store import ResearchStore
 from fairbank.errors import Sensitive
 from fairbank.harvest.bookkeeping import Route, begin_run, check_way, end_run, noted, put_items
 from fairbank.harvest.consents import admitted, gate
+from fairbank.harvest.decided_faces import decided_at
 from fairbank.harvest.errors import HarvestError, SourceLoginRefused, SourceUnreachable
 from fairbank.harvest.looks import DO_AGAIN, Forecast, Seen, conclude, forecast, look_at
 from fairbank.harvest.reports import (
@@ -61,6 +63,8 @@ class PullOrder:
         project: project of the research store that it goes to.
         agent: who runs this, as a name of the site's own.
         again: fetch also what is done and unchanged, such as after files were lost from the store.
+        faces: what becomes of heads; None leaves it to what was decided for the project.
+        deface_command: the site's own program that removes faces, if any.
     """
 
     source: str
@@ -70,15 +74,32 @@ class PullOrder:
     profile: Profile = Profile.RESEARCH
     trust: PixelTrust = PixelTrust.STRICT
     again: bool = False
+    faces: FacePolicy | None = None
+    deface_command: str = ""
 
     @property
     def route(self) -> Route:
         """Return where the series come from and go to."""
         return Route(self.source, self.container, self.project)
 
+    @property
+    def method(self) -> Method:
+        """Return how files are de-identified."""
+        faces = self.faces or FacePolicy.HOLD
+        return Method(self.profile, trust=self.trust, faces=faces, deface_command=self.deface_command)
+
+    def decided(self, node: Node) -> PullOrder:
+        """Return the order with what was decided at the node of the project's heads.
+
+        Raises:
+            FacesUndecided, FaceDecisionDamaged: if what it asks for was not decided, or the decision cannot be trusted.
+        """
+        faces = decided_at(node, self.project, self.faces)
+        return replace(self, faces=faces, deface_command=node.settings.deface_command)
+
     def stamp(self, item: Item) -> str:
-        """Return under what an item is noted once it is done: another profile, trust or tool does it again."""
-        return f"{item.version} {self.profile.value} {self.trust.value} {SOFTWARE}"
+        """Return under what an item is noted once it is done: another method or tool does it again."""
+        return f"{item.version} {self.method.digest} {SOFTWARE}"
 
 
 def pull(node: Node, order: PullOrder, *, progress: ProgressCallback | None = None) -> RunReport:
@@ -89,6 +110,7 @@ def pull(node: Node, order: PullOrder, *, progress: ProgressCallback | None = No
         NoLegalBasis: if neither consent nor another basis covers anybody of the project; nothing is asked for then.
         NotInSource, SourceForbidden: if the source does not show the container, and never did.
         AnotherWay: if the container's headers are harvested into the project already.
+        FacesUndecided, FaceDecisionDamaged: if the project's decision on faces does not allow the run.
         RunUnderWay: if another process pulls the container at the moment.
         SourceUnreachable, SourceLoginRefused: if the archive goes away; what is done stays done.
         StoreNotWritable: if the research store cannot take a file; what is done stays done.
@@ -102,6 +124,7 @@ def pull_from(
     node: Node, order: PullOrder, source: Source, *, progress: ProgressCallback | None = None
 ) -> RunReport:
     """Fetch what is new in a container of an opened source; see `pull`."""
+    order = order.decided(node)
     with alone(node, order.route):
         return _pulled(node, order, source, progress)
 
@@ -109,6 +132,7 @@ def pull_from(
 def rehearse_pull(node: Node, order: PullOrder) -> Forecast:
     """Return what a pull would do, without fetching or writing anything; see `pull` for what it raises."""
     checked_project(order.project)
+    order = order.decided(node)
     with contextlib.closing(open_source(node, order.source)) as source:
         with reading(node.engine) as session:
             check_way(session, order.route, RunKind.PULL)
@@ -242,10 +266,10 @@ class _Pull:
         identity = IdentityStore.open_or_create(settings.home / IDENTITY_FILE, clock=self._node.clock)
         self._identity = identity
         site = Site(identity, ResearchStore(settings.store_path), self._node.engine, self._node.clock)
-        order = Order(self._order.project, self._order.profile, self._order.trust)
+        order = Order(self._order.project, self._order.method)
         try:
-            outcomes = deidentify(
-                self._instances(),
+            outcomes = deidentify_series(
+                self._groups(),
                 order,
                 site=site,
                 agent=self._order.agent,
@@ -260,7 +284,7 @@ class _Pull:
             identity.close()
         return sorted(self._results, key=lambda result: int(result.reference.rpartition("#")[2]))
 
-    def _instances(self) -> Iterator[_SourceFile]:
+    def _groups(self) -> Iterator[Group]:
         for start in range(0, len(self._items), _ASKED_AT_ONCE):
             page = self._items[start : start + _ASKED_AT_ONCE]
             turned_away = self._turned_away(page)
@@ -268,9 +292,9 @@ class _Pull:
                 opened = _Open(number, item)
                 if item.local_id in turned_away:
                     opened.turn_away()
-                else:
-                    yield from self._fetched(opened)
-                self._closing.append(opened)
+                    self._closing.append(opened)
+                    continue
+                yield self._fetched(opened)
 
     def _turned_away(self, items: Sequence[Item]) -> set[str]:
         """Return the items of which the source says, before anything is fetched, that their subject may not come in.
@@ -299,21 +323,25 @@ class _Pull:
             pass
         return found
 
-    def _fetched(self, opened: _Open) -> Iterator[_SourceFile]:
+    def _fetched(self, opened: _Open) -> Group:
+        """Fetch an item; its files are there until its group is done."""
         incoming = self._node.settings.home / INCOMING
         incoming.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=incoming) as folder:
-            instances = self._source.fetch(self._order.container, opened.item, Path(folder))
-            try:
-                for instance in instances:
-                    self._files += 1
-                    where = f"{self._order.source}/{opened.item.local_id}/{instance.name.reveal()}"
-                    self._under_way.append(opened)
-                    yield _SourceFile(instance.path, Sensitive(where, reference=f"file #{self._files}"))
-            except (SourceUnreachable, SourceLoginRefused):
-                raise
-            except HarvestError as err:
-                opened.error = err.code
+        folder = tempfile.TemporaryDirectory(dir=incoming)
+        sources: list[_SourceFile] = []
+        try:
+            for instance in self._source.fetch(self._order.container, opened.item, Path(folder.name)):
+                self._files += 1
+                where = f"{self._order.source}/{opened.item.local_id}/{instance.name.reveal()}"
+                sources.append(_SourceFile(instance.path, Sensitive(where, reference=f"file #{self._files}")))
+        except (SourceUnreachable, SourceLoginRefused):
+            folder.cleanup()
+            raise
+        except HarvestError as err:
+            opened.error = err.code
+        self._under_way.extend([opened] * len(sources))
+        self._closing.append(opened)
+        return Group(sources, folder.cleanup)
 
     def _settle(self) -> None:
         """Record every item all of whose files have come out."""

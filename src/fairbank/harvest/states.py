@@ -29,9 +29,11 @@ class GoneReason(StrEnum):
         MOVED: the archive has it in another container.
         ACCESS_LOST: the archive no longer shows its container; what is known of it is kept, but not published.
         CONSENT_WITHDRAWN: its subject may no longer be in the index.
+        RETENTION_OVER: its project has been kept as long as it may.
     """
 
     DELETED = "deleted"
     MOVED = "moved"
     ACCESS_LOST = "access_lost"
     CONSENT_WITHDRAWN = "consent_withdrawn"
+    RETENTION_OVER = "retention_over"

@@ -31,11 +31,20 @@ _HERE = Path(__file__).resolve().parent
 # Modules that define tables. They stand above this one, so they are found by name and only where a step is written
 # or compared; applying a history needs none of them.
 _STORES: dict[History, tuple[str, ...]] = {
-    "hub": ("events", "audit", "catalogue.store", "federated_jobs.hub.store"),
+    "hub": (
+        "events",
+        "audit",
+        "catalogue.store",
+        "catalogue.governance.store",
+        "catalogue.identity.store",
+        "federated_jobs.hub.store",
+    ),
     "node": (
         "events",
         "audit",
         "deid.store",
+        "deid.faces.store",
+        "deid.work_rows",
         "harvest.store",
         "harvest.clinical.store",
         "harvest.consent_store",

@@ -6,6 +6,8 @@ from typing import Any, Literal
 
 from alembic import context
 from alembic.autogenerate.api import AutogenContext
+from sqlalchemy import Text
+from sqlalchemy.types import TypeDecorator
 
 from fairbank.database import UtcDateTime
 from fairbank.migrations import metadata
@@ -38,6 +40,8 @@ def render_item(kind: str, item: Any, autogen: AutogenContext) -> str | Literal[
     """Write our own types as the plain ones they are stored as, so that a step needs nothing of fairbank."""
     if kind == "type" and isinstance(item, UtcDateTime):
         return "sa.DateTime(timezone=True)"
+    if kind == "type" and isinstance(item, TypeDecorator) and isinstance(item.impl, Text):
+        return "sa.Text()"
     return False
 
 

@@ -92,6 +92,14 @@ class Contributions:
                 merged._of[subject] = packed
         return merged
 
+    def renamed(self, subject: str, name: str) -> bool:
+        """Call a subject by another name, without a change to any count; return False if it is not there."""
+        packed = self._of.pop(subject, None)
+        if packed is None:
+            return False
+        self._of[name] = packed
+        return True
+
     def to_bytes(self) -> bytes:
         """Return all of it packed, to be kept at the node."""
         subjects = sorted(self._of)

@@ -13,12 +13,12 @@ from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin, 
 from pydantic import Field
 from pydantic.fields import FieldInfo
 
-from fairbank.ontology.wire import Decimal, DigestText, Id, KeyText, Moment, Part, Wire
+from fairbank.ontology.wire import Country, Decimal, DigestText, Id, KeyText, Moment, Part, Wire
 
 # The code of an error (FB-ROOM-NNN): all that an error report of class `error` holds.
 ErrorCode = Annotated[str, Field(pattern=r"^FB-[A-Z]{2,5}-\d{3}$")]
 
-_TEXT_THAT_IS_NOT_FREE: Final = (Id, DigestText, KeyText, Moment, Decimal, ErrorCode)
+_TEXT_THAT_IS_NOT_FREE: Final = (Id, DigestText, KeyText, Moment, Decimal, Country, ErrorCode)
 _NUMBERS: Final = (int, bool, float, type(None))
 
 

@@ -17,7 +17,21 @@ FairbankError
     ├── BadNodeName              FB-REL-017
     ├── DownloadDamaged          FB-REL-018
     ├── BadAnswer                FB-REL-019
-    └── OutputOfAJob             FB-REL-020
+    ├── OutputOfAJob             FB-REL-020
+    ├── PersonError              FB-REL-021
+    │   ├── PersonNeeded         FB-REL-022
+    │   ├── NoSuchPerson         FB-REL-023
+    │   ├── PersonRefused        FB-REL-024
+    │   ├── PersonLocked         FB-REL-025
+    │   ├── PersonRetired        FB-REL-026
+    │   ├── RoleMissing          FB-REL-027
+    │   ├── PeopleDamaged        FB-REL-028
+    │   ├── DecisionUntrusted    FB-REL-029
+    │   └── SecondPersonNeeded   FB-REL-030
+    ├── SuccessionUntrusted      FB-REL-031
+    ├── NodeSuspendedHere        FB-REL-032
+    ├── UnknownGrant             FB-REL-033
+    └── GrantUntrusted           FB-REL-034
 """
 
 from __future__ import annotations
@@ -155,3 +169,94 @@ class OutputOfAJob(ReleaseError):
 
     code = "FB-REL-020"
     kind = Kind.MISUSE
+
+
+class PersonError(ReleaseError):
+    """Something about who decides at this node is not as it must be."""
+
+    code = "FB-REL-021"
+    kind = Kind.FORBIDDEN
+
+
+class PersonNeeded(PersonError):
+    """This node has named persons, and a decision came without one."""
+
+    code = "FB-REL-022"
+
+
+class NoSuchPerson(PersonError):
+    """There is no person of this name at the node."""
+
+    code = "FB-REL-023"
+    kind = Kind.NOT_FOUND
+
+
+class PersonRefused(PersonError):
+    """A person cannot be named so, or under that key or passphrase."""
+
+    code = "FB-REL-024"
+    kind = Kind.MISUSE
+
+
+class PersonLocked(PersonError):
+    """A person's key does not open with that passphrase."""
+
+    code = "FB-REL-025"
+
+
+class PersonRetired(PersonError):
+    """A person who has retired cannot sign anything new."""
+
+    code = "FB-REL-026"
+
+
+class RoleMissing(PersonError):
+    """A person does not have the role that a decision needs."""
+
+    code = "FB-REL-027"
+
+
+class PeopleDamaged(PersonError):
+    """The list of persons is not what was signed."""
+
+    code = "FB-REL-028"
+
+
+class DecisionUntrusted(PersonError):
+    """A decision is not what a person of this node signed."""
+
+    code = "FB-REL-029"
+
+
+class SecondPersonNeeded(PersonError):
+    """A decision takes two persons, and only one has signed it so far."""
+
+    code = "FB-REL-030"
+
+
+class SuccessionUntrusted(ReleaseError):
+    """A key is said to follow another, and its signatures do not prove it."""
+
+    code = "FB-REL-031"
+    kind = Kind.FORBIDDEN
+
+
+class NodeSuspendedHere(ReleaseError):
+    """This node was suspended by its own people."""
+
+    code = "FB-REL-032"
+    kind = Kind.CONFLICT
+
+
+class UnknownGrant(ReleaseError):
+    """This node knows no such grant that concerns one of its datasets."""
+
+    code = "FB-REL-033"
+    kind = Kind.NOT_FOUND
+
+
+class GrantUntrusted(ReleaseError):
+    """What the hub sent as a grant does not prove to be one."""
+
+    code = "FB-REL-034"
+    kind = Kind.FORBIDDEN

@@ -79,6 +79,7 @@ class Policy:
         rounding_base: what published counts are multiples of.
         interval_days: how long published counts stay as they are.
         published: for a record, all records of its dataset before it, oldest first.
+        earlier_keys: keys that this node had before, which sealed records that have left.
     """
 
     node: str
@@ -88,6 +89,7 @@ class Policy:
     rounding_base: int = 1
     interval_days: int = 0
     published: tuple[DatasetRecord, ...] = ()
+    earlier_keys: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +147,7 @@ def record_of(path: Path, policy: Policy) -> DatasetRecord:
     Raises:
         FairbankError: if it is not one.
     """
-    return DatasetRecord.open(path.read_bytes(), trusted=[policy.key_id])[0]
+    return DatasetRecord.open(path.read_bytes(), trusted=[policy.key_id, *policy.earlier_keys])[0]
 
 
 def _size(candidate: Candidate, path: Path, policy: Policy) -> list[str]:
@@ -249,7 +251,13 @@ def _is_cell_of_words(cell: Any) -> bool:
     )
 
 
-def _count(candidate: Candidate, path: Path, policy: Policy) -> list[str]:
+def _aggregate(candidate: Candidate, path: Path, policy: Policy) -> list[str]:
+    """Check an aggregate by the rules of its media type; a type without rules does not leave."""
+    check = _AGGREGATES.get(candidate.media_type)
+    return check(candidate, path, policy) if check else ["No rule allows an aggregate of this type."]
+
+
+def _counts(candidate: Candidate, path: Path, policy: Policy) -> list[str]:
     """Check a table of counts: `{"schema": "counts/1", "counts": [{"group": [words], "count": Count}]}`."""
     parsed = _json(path)
     if not isinstance(parsed, dict) or set(parsed) != {"schema", "counts"} or parsed["schema"] != "counts/1":
@@ -330,10 +338,14 @@ def _control(candidate: Candidate, path: Path, policy: Policy) -> list[str]:
     return ["A control message is sent at once and never staged."]
 
 
+_AGGREGATES: Final[dict[str, Callable[[Candidate, Path, Policy], list[str]]]] = {
+    "application/json": _counts,
+}
+
 _CONTENT: Final[dict[DoorClass, Callable[[Candidate, Path, Policy], list[str]]]] = {
     DoorClass.CONTROL: _control,
     DoorClass.RECORD: _record,
-    DoorClass.COUNT: _count,
+    DoorClass.COUNT: _aggregate,
     DoorClass.RESULT: _result,
     DoorClass.UPDATE: _update,
     DoorClass.ERROR: _error,

@@ -38,6 +38,10 @@ _RETRIED: Final = frozenset({429, 500, 502, 503, 504})
 _CLOCK_OFF: Final = "FB-CORE-015"
 # The hub does not know the key (catalogue), or the signature does not verify (http_signatures).
 _KEY_REFUSED: Final = frozenset({"FB-CAT-012", "FB-CORE-014"})
+# No answer but a file is longer; whoever answers must not be able to fill this machine's memory.
+_LONGEST_ANSWER: Final = 128 << 20
+# Headers that say how an answer was packed on its way.
+_OF_THE_WAY: Final = frozenset({b"content-encoding", b"content-length", b"transfer-encoding"})
 _LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -153,6 +157,10 @@ class HubClient:
         authority = Path(node.settings.hub_authority) if node.settings.hub_authority else None
         return cls(node.enrolment.hub_url, key=node.key, clock=node.clock, authority=authority)
 
+    def sign_with(self, key: SigningKey) -> None:
+        """Sign with another key from now on: the node's own was replaced."""
+        self._key = key
+
     def close(self) -> None:
         """Close the connections."""
         self._client.close()
@@ -166,7 +174,9 @@ class HubClient:
         """
         return self.json_of(self.deliver("GET", path, parameters=parameters, timeout_s=timeout_s))
 
-    def download(self, digest: str, to: Path, *, durable: bool = True) -> Path:
+    def download(
+        self, digest: str, to: Path, *, durable: bool = True, maximum_bytes: int | None = None
+    ) -> Path:
         """Fetch `GET /v1/blobs/{digest}` into a file, resuming after a drop, and return the file.
 
         What was fetched before lies beside it as `….part`; the file itself appears only whole and checked.
@@ -175,6 +185,7 @@ class HubClient:
             digest: names the content.
             to: the file.
             durable: flush it to the disk; who passes False checks its digest before using a file that is there already.
+            maximum_bytes: give up on a longer file, so that nobody can fill this machine's disk.
 
         Raises:
             DownloadDamaged: if the bytes do not have the digest.
@@ -186,7 +197,7 @@ class HubClient:
         while True:
             have = part.stat().st_size if part.exists() else 0
             seen = hashlib.sha256()
-            problem = self._fetch_part(f"/v1/blobs/{digest}", part, have, seen)
+            problem = self._fetch_part(f"/v1/blobs/{digest}", part, have, seen, maximum_bytes)
             if problem is None:
                 break
             # Progress starts the count anew: a slow, shaky line still gets there.
@@ -234,7 +245,7 @@ class HubClient:
         failed = 0
         while True:
             try:
-                response = self._client.send(
+                response = self._answer(
                     self._request(
                         method,
                         path,
@@ -313,6 +324,30 @@ class HubClient:
         )
         return request
 
+    def _answer(self, request: httpx.Request) -> httpx.Response:
+        """Send a request and read its answer to the end, unpacked, unless that is too long.
+
+        Raises:
+            BadAnswer: if it is.
+        """
+        import httpx
+
+        response = self._client.send(request, stream=True)
+        blocks: list[bytes] = []
+        length = 0
+        try:
+            for block in response.iter_bytes():
+                length += len(block)
+                if length > _LONGEST_ANSWER:
+                    raise self._bad_answer("The answer is longer than any that it gives.")
+                blocks.append(block)
+        finally:
+            response.close()
+        headers = [(key, value) for key, value in response.headers.raw if key.lower() not in _OF_THE_WAY]
+        return httpx.Response(
+            response.status_code, headers=headers, content=b"".join(blocks), request=request
+        )
+
     def _accepted(self, response: httpx.Response) -> httpx.Response:
         if response.status_code < 400:
             return response
@@ -353,7 +388,9 @@ class HubClient:
             return {}
         return parsed if isinstance(parsed, dict) else {}
 
-    def _fetch_part(self, path: str, part: Path, have: int, seen: hashlib._Hash) -> Exception | None:
+    def _fetch_part(
+        self, path: str, part: Path, have: int, seen: hashlib._Hash, maximum_bytes: int | None
+    ) -> Exception | None:
         """Fetch what is missing, showing each block to `seen`; return what went wrong on the way, None for nothing."""
         import httpx
 
@@ -372,10 +409,18 @@ class HubClient:
                 if response.status_code >= 400:
                     response.read()
                     raise self._refusal(response)
-                with part.open("ab" if response.status_code == 206 else "wb") as opened:
+                appends = response.status_code == 206
+                length = have if appends else 0
+                with part.open("ab" if appends else "wb") as opened:
                     for block in response.iter_bytes():
+                        length += len(block)
+                        if maximum_bytes is not None and length > maximum_bytes:
+                            break
                         seen.update(block)
                         opened.write(block)
+                if maximum_bytes is not None and length > maximum_bytes:
+                    part.unlink()
+                    raise _too_long(path, maximum_bytes)
             finally:
                 response.close()
         except httpx.TransportError as err:
@@ -384,7 +429,7 @@ class HubClient:
 
     def _pause(self, failed: int, retry_after: str = "") -> None:
         wait_s = self._retries.wait_s(failed, self._jitter.random())
-        if retry_after.isdigit():
+        if retry_after.isdecimal():
             wait_s = min(max(wait_s, float(retry_after)), self._retries.longest_s)
         self._sleep(wait_s)
 
@@ -402,9 +447,17 @@ class HubClient:
             todo="Check the address and the network; what is staged stays in the outbox and is sent later.",
         )
 
-    def _bad_answer(self) -> BadAnswer:
+    def _bad_answer(self, why: str = "The answer is not a JSON object.") -> BadAnswer:
         return BadAnswer(
             f"What answers at {self.base_url} does not speak fairbank's protocol.",
-            why="The answer is not a JSON object.",
+            why=why,
             todo="Check the address of the hub, and what stands between.",
         )
+
+
+def _too_long(path: str, maximum_bytes: int) -> DownloadDamaged:
+    return DownloadDamaged(
+        f"The file {path.rpartition('/')[2]} is longer than {maximum_bytes} bytes.",
+        why="No file of this kind is, and a longer one could fill this machine's disk.",
+        todo="Nothing was kept. Tell the hub's administrator.",
+    )

@@ -7,20 +7,28 @@ only visas under that key count, and a hub that shows another key is refused.
 from __future__ import annotations
 
 import json
+import logging
 import re
 import stat
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from pydantic import ValidationError
+from sqlalchemy import select
 from sqlalchemy.engine import Engine
 
 from fairbank import audit, migrations
 from fairbank.audit import NodeAudit
 from fairbank.clock import Clock
 from fairbank.database import connect, reading, writing
+from fairbank.errors import FairbankError
+from fairbank.ontology.errors import MalformedObject
+from fairbank.ontology.key_succession import Succession, opened
 from fairbank.ontology.outputs import DoorClass
-from fairbank.release import ledger
+from fairbank.ontology.places import NodePlace, place_rule
+from fairbank.release import hub_keys, ledger
 from fairbank.release.errors import (
     BadAnswer,
     BadNodeName,
@@ -28,21 +36,28 @@ from fairbank.release.errors import (
     NodeExists,
     NoNode,
 )
-from fairbank.release.store import EnrolmentRow, NodeRow
-from fairbank.settings import Settings
+from fairbank.release.store import EnrolmentRow, NodeKeyRow, NodeRow
+from fairbank.settings import Settings, SettingsError
 from fairbank.signing import KeyId, PublicKey, SigningError, SigningKey
 
 if TYPE_CHECKING:
     from fairbank.release.hub_client import HubClient
 
+log = logging.getLogger(__name__)
+
 KEY_FILE: Final = "node.pem"
+# Where a new key lies until the hub has taken it; `key_rotation` makes and moves it.
+NEXT_KEY_FILE: Final = "node.next.pem"
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _JSON: Final = "application/json"
 
 
 @dataclass(frozen=True, slots=True)
 class Enrolment:
-    """The hub that this node enrolled with; `hub_key` is pinned."""
+    """The hub that this node enrolled with; `hub_key` is pinned.
+
+    What follows from it (`hub_keys`) is looked up when it is needed, since the hub may replace its key at any time.
+    """
 
     hub_url: str
     hub_key: KeyId
@@ -52,7 +67,10 @@ class Enrolment:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """Everything that the node side's functions need: made once, passed down."""
+    """Everything that the node side's functions need: made once, passed down.
+
+    `earlier_keys` are those that the present one took the place of, newest first.
+    """
 
     settings: Settings
     engine: Engine
@@ -60,6 +78,12 @@ class Node:
     key: SigningKey
     name: str
     enrolment: Enrolment | None
+    earlier_keys: tuple[KeyId, ...] = ()
+
+    @property
+    def keys(self) -> tuple[KeyId, ...]:
+        """Return the ids of this node's keys, the present one first: what any of them sealed is this node's word."""
+        return (self.key.key_id, *self.earlier_keys)
 
     @property
     def outbox_path(self) -> Path:
@@ -118,13 +142,54 @@ def open_node(settings: Settings, clock: Clock) -> Node:
     with reading(engine) as session:
         row = session.get(NodeRow, 1)
         pinned = session.get(EnrolmentRow, 1)
+        successions = session.scalars(select(NodeKeyRow.succession)).all()
     if row is None:
         raise _no_node(settings)
-    key = SigningKey.load(settings.keys_path / KEY_FILE)
+    key = node_key(settings, row.key_id)
     enrolment = None
     if pinned is not None:
         enrolment = Enrolment(pinned.hub_url, KeyId(pinned.hub_key), pinned.public_base_iri, pinned.node)
-    return Node(settings, engine, clock, key, row.name, enrolment)
+    return Node(
+        settings, engine, clock, key, row.name, enrolment, _earlier(key.key_id, successions, row.name)
+    )
+
+
+def _earlier(key: KeyId, successions: Sequence[bytes], name: str) -> tuple[KeyId, ...]:
+    """Return the keys before a node's present one, newest first: each sealed who comes after it, and so did the next.
+
+    A row that does not lead to the present key is no word of this node.
+    """
+    by_new: dict[str, KeyId] = {}
+    for each in successions:
+        try:
+            words, _ = opened(Succession.parse(each), of="node", name=name)
+        except FairbankError as err:
+            log.warning("a succession of this node's key is left out: %s", err.what)
+            continue
+        by_new[words.new] = KeyId(words.old)
+    found: list[KeyId] = []
+    while (before := by_new.get(found[-1] if found else key)) is not None and before not in (key, *found):
+        found.append(before)
+    return tuple(found)
+
+
+def node_key(settings: Settings, key_id: str) -> SigningKey:
+    """Return the node's key; where a rotation was cut off before the files were moved, it is finished.
+
+    Args:
+        key_id: which key is the node's, as its database says.
+
+    Raises:
+        KeyFileError: if the file is missing or readable by others.
+    """
+    path, coming = settings.keys_path / KEY_FILE, settings.keys_path / NEXT_KEY_FILE
+    key = SigningKey.load(path)
+    if key.key_id != key_id and coming.exists():
+        following = SigningKey.load(coming)
+        if following.key_id == key_id:
+            coming.replace(path)
+            return following
+    return key
 
 
 def enrol(
@@ -156,9 +221,13 @@ def enrol(
         check_way(hub_url, node.settings)
     authority = Path(node.settings.hub_authority) if node.settings.hub_authority else None
     client = client or HubClient(hub_url, key=node.key, clock=node.clock, authority=authority)
-    shown = _key_of(client.get("/v1/hub").get("key"))
+    about = client.get("/v1/hub")
+    shown = _key_of(about.get("key"))
     _expect(shown, hub_key, why="The administrator named another key.")
-    _expect(shown, node.enrolment.hub_key if node.enrolment else None, why="This node pinned another key.")
+    if node.enrolment is not None:
+        with writing(node.engine) as session:
+            pinned = hub_keys.learn_from(session, node, node.enrolment, about)
+        _expect(shown, pinned, why="This node pinned another key.")
     body = _introduction(node, token=token, title=title)
     answer = _introduce(node, client, body)
     named = _key_of(answer.get("hub_key"))
@@ -170,7 +239,33 @@ def enrol(
             why="It has to confirm the node's name and tell the base of its addresses.",
             todo="Check that the address is a fairbank hub's, and its version.",
         )
-    return _pin(node, Enrolment(hub_url.rstrip("/"), shown, base_iri, node.name))
+    # What was pinned first stays: from it follows every key that sealed anything for this node.
+    first = node.enrolment.hub_key if node.enrolment is not None else shown
+    return _pin(node, Enrolment(hub_url.rstrip("/"), first, base_iri, node.name))
+
+
+def place_of(settings: Settings) -> NodePlace:
+    """Return where a node is and what it lets leave where to, as it tells the hub.
+
+    Raises:
+        SettingsError: if its country or one of its rules cannot be read.
+    """
+    rules = {
+        "results": settings.node_results_may_go,
+        "updates": settings.node_updates_may_go,
+        "peers": settings.node_peers_may_be,
+    }
+    try:
+        for rule in rules.values():
+            place_rule(rule)
+        words = {name: rule.split() for name, rule in rules.items()}
+        return NodePlace.model_validate_json(json.dumps({"country": settings.node_country or None, **words}))
+    except (MalformedObject, ValidationError) as err:
+        raise SettingsError(
+            "The node's country or one of its rules of transfers cannot be read.",
+            why="A country is a code of two capitals; a rule is 'any', or codes, 'EEA', 'adequate' and 'own'.",
+            todo="Correct node_country, node_results_may_go, node_updates_may_go or node_peers_may_be.",
+        ) from err
 
 
 def _introduction(node: Node, *, token: str, title: str) -> bytes:
@@ -182,6 +277,7 @@ def _introduction(node: Node, *, token: str, title: str) -> bytes:
         "key": node.key.key_id,
         "token": token,
         "title": title or (row.title if row else node.name),
+        "place": place_of(node.settings).model_dump(mode="json", exclude_none=True),
     }
     return json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode()
 

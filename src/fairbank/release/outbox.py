@@ -7,6 +7,7 @@ bytes again are the same release, other bytes are a conflict.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -36,8 +37,10 @@ from fairbank.release.gate import Policy, Verdict
 from fairbank.release.ledger import EntryState
 from fairbank.release.node import Node
 from fairbank.release.outbox_files import digest_of_name, keep, stored
+from fairbank.release.records_word import check_record_let_go
 from fairbank.release.releases import MOVES, Release, ReleaseState, release_of
 from fairbank.release.store import LedgerRow, ReleaseRow
+from fairbank.release.suspension import check_not_suspended
 from fairbank.release.uploads import upload
 from fairbank.signing import Digest
 
@@ -97,11 +100,22 @@ class Sending:
 
 
 class Outbox:
-    """Stages and sends what leaves the node; without a client it only stages (rehearsal)."""
+    """Stages and sends what leaves the node; without a client it only stages (rehearsal).
 
-    def __init__(self, node: Node, client: HubClient | None = None) -> None:
+    Args:
+        may_leave: asked before an output of a job is sent; raises if what the job rests on does not hold any more.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        client: HubClient | None = None,
+        *,
+        may_leave: Callable[[Release], None] | None = None,
+    ) -> None:
         self._node = node
         self._client = client
+        self._may_leave = may_leave
         # Staged by this very process and not sent yet. Of any other release an earlier process may have sent a part, so
         # the hub is asked first.
         self._never_sent: set[str] = set()
@@ -306,19 +320,26 @@ class Outbox:
 
         Raises:
             ReleaseStateError: if it is held or withheld.
+            NodeSuspendedHere: if the node is suspended; the release stays in the outbox.
+            DecisionUntrusted: if it is a record that had to wait, and no person let it go.
             ReleaseConflict: if the hub has other bytes for this job, round, node and output.
             HubUnreachable: if the hub does not answer; the release stays in the outbox.
         """
         client = self._connected()
-        release = self._begin(release_id)
+        release, head = self._begin(release_id)
         if release.state is ReleaseState.SENT:
             return {"state": "complete"}
+        if release.job is not None and self._may_leave is not None:
+            self._may_leave(release)
+        with reading(self._node.engine) as session:
+            check_not_suspended(session)
+            check_record_let_go(session, self._node, release)
         path = stored(self._node.outbox_path, release.digest)
         first_time = release_id in self._never_sent
         self._never_sent.discard(release_id)
         try:
             chunk = self._node.settings.jobs_chunk_bytes
-            answer = upload(client, release, path, chunk_bytes=chunk, first_time=first_time)
+            answer = upload(client, release, path, chunk_bytes=chunk, first_time=first_time, audit_head=head)
         except FairbankError as err:
             self._failed(release_id, err)
             raise
@@ -366,6 +387,7 @@ class Outbox:
             rounding_base=settings.release_rounding_base,
             interval_days=settings.release_publication_interval_days,
             published=published,
+            earlier_keys=self._node.earlier_keys,
         )
 
     def _awaits(self, candidate: Candidate, before: list[tuple[Release, DatasetRecord]]) -> bool:
@@ -474,9 +496,10 @@ class Outbox:
             session, NodeEvent, clock=self._node.clock, kind=kind, subject=release.id, detail=detail
         )
 
-    def _begin(self, release_id: str) -> Release:
-        with self._node.engine.connect() as connection:
-            found = connection.execute(_STANDING, {"of": release_id}).first()
+    def _begin(self, release_id: str) -> tuple[Release, audit.Head]:
+        with reading(self._node.engine) as session:
+            found = session.connection().execute(_STANDING, {"of": release_id}).first()
+            head = audit.head(session, NodeAudit)
         if found is None:
             raise _unknown()
         release = release_of(found)
@@ -486,7 +509,7 @@ class Outbox:
                 why="The curator has not approved it, or keeps it back.",
                 todo="Look at it with 'fairbank node outbox show'.",
             )
-        return release
+        return release, head
 
     def _mark_sent(self, seq: int) -> None:
         # That it leaves is on the disk already; after a power cut the line may still say that it waits for an answer.

@@ -18,7 +18,12 @@ from fairbank.release.errors import OutputOfAJob, UnknownRelease
 from fairbank.release.node import Node
 from fairbank.release.outbox import Outbox
 from fairbank.release.outbox_files import stored
-from fairbank.release.published_counts import counts_of, words_of
+from fairbank.release.people import Signer
+from fairbank.release.person_decisions import Act, second_needed, second_person
+from fairbank.release.person_decisions import decide as sign
+from fairbank.release.published_counts import counts_of
+from fairbank.release.published_counts import words_of as words_of_count
+from fairbank.release.records_word import words_of
 from fairbank.release.releases import Release, ReleaseState
 from fairbank.signing import open_sealed
 
@@ -32,6 +37,13 @@ class Decision(StrEnum):
     APPROVE = "approve"
     HOLD = "hold"
     WITHHOLD = "withhold"
+
+
+_SIGNED = {
+    Decision.APPROVE: Act.RECORD_APPROVE,
+    Decision.HOLD: Act.RECORD_HOLD,
+    Decision.WITHHOLD: Act.RECORD_WITHHOLD,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +100,7 @@ def readable(node: Node, release: Release) -> str | None:
     raw = content(node, release)
     try:
         if release.door_class is DoorClass.RECORD:
-            parsed: Any = open_sealed(raw, DatasetRecord.kind, trusted=[node.key.key_id]).payload
+            parsed: Any = open_sealed(raw, DatasetRecord.kind, trusted=node.keys).payload
         else:
             parsed = json.loads(raw)
     except (FairbankError, ValueError):
@@ -110,11 +122,15 @@ def compare(node: Node, release: Release) -> Comparison | None:
     return Comparison(record.version, earlier[-1].version, changes)
 
 
-def decide(node: Node, release: Release, decision: Decision, *, by: str, why: str) -> Release:
+def decide(
+    node: Node, release: Release, decision: Decision, *, by: str, why: str, signer: Signer | None = None
+) -> Release:
     """Let a release leave, wait, or stay for good; who decided and why is in the audit log.
 
     Raises:
         OutputOfAJob: if a job made it.
+        PersonNeeded: if persons are named here and none signs.
+        SecondPersonNeeded: if the node asks for four eyes before something leaves, and this was the first pair.
         ReleaseStateError: if it is in no state that allows this.
     """
     if release.job is not None:
@@ -129,13 +145,24 @@ def decide(node: Node, release: Release, decision: Decision, *, by: str, why: st
         Decision.HOLD: outbox.hold,
         Decision.WITHHOLD: outbox.withhold,
     }[decision]
+    words = words_of(release)
+    signed = _SIGNED[decision]
     with writing(node.engine) as session:
-        return act(session, release.id, by=by, why=why)
+        enough = (
+            signer is None
+            or decision is not Decision.APPROVE
+            or node.settings.node_four_eyes == "no"
+            or second_person(session, node, signed, release.id, words, signer=signer)
+        )
+        sign(session, node, signed, release.id, words, signer=signer)
+        if enough:
+            return act(session, release.id, by=signer.name if signer else by, why=why)
+    raise second_needed()
 
 
 def _of(node: Node, release: Release) -> DatasetRecord:
     """Return the record of a release that was kept back."""
-    return DatasetRecord.open(content(node, release), trusted=[node.key.key_id])[0]
+    return DatasetRecord.open(content(node, release), trusted=list(node.keys))[0]
 
 
 def _said(before: DatasetRecord, after: DatasetRecord) -> Iterator[Change]:
@@ -154,7 +181,7 @@ def _counted(before: DatasetRecord, after: DatasetRecord) -> Iterator[Change]:
     new: Mapping[Key, Count] = counts_of(after)
     for key in dict.fromkeys((*old, *new)):
         if old.get(key) != new.get(key):
-            yield Change(words_of(key), _text(old.get(key)), _text(new.get(key)))
+            yield Change(words_of_count(key), _text(old.get(key)), _text(new.get(key)))
 
 
 def _text(value: object) -> str | None:

@@ -23,6 +23,83 @@ class NodeRow(NodeBase):
     title: Mapped[str]
     key_id: Mapped[str]
     created: Mapped[datetime]
+    suspended: Mapped[datetime | None]
+
+
+class NodeKeyRow(NodeBase):
+    """A key that this node had before: what it sealed stays good; `succession` names the key that came after."""
+
+    __tablename__ = "release_node_keys"
+
+    key_id: Mapped[str] = mapped_column(primary_key=True)
+    succession: Mapped[bytes] = mapped_column(LargeBinary)
+    succeeded: Mapped[datetime]
+
+
+class HubKeyRow(NodeBase):
+    """A succession of the hub's root key that this node has verified: sealed by `old`, which it trusted before."""
+
+    __tablename__ = "release_hub_keys"
+
+    old: Mapped[str] = mapped_column(primary_key=True)
+    new: Mapped[str] = mapped_column(unique=True)
+    succession: Mapped[bytes] = mapped_column(LargeBinary)
+    learnt: Mapped[datetime]
+
+
+class PersonRow(NodeBase):
+    """A person of this node: the sealed entry counts, the columns only find it. Rows are never deleted."""
+
+    __tablename__ = "release_people"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    key_id: Mapped[str] = mapped_column(unique=True)
+    entry: Mapped[bytes] = mapped_column(LargeBinary)
+    added: Mapped[datetime]
+    retirement: Mapped[bytes | None] = mapped_column(LargeBinary)
+    retired: Mapped[datetime | None]
+
+
+class DecisionRow(NodeBase):
+    """What a person decided, as that person's key sealed it; named by the digest of its payload.
+
+    `detail` is what the decision depends on; its digest is in what was sealed.
+    """
+
+    __tablename__ = "release_decisions"
+
+    digest: Mapped[str] = mapped_column(primary_key=True)
+    person: Mapped[str]
+    act: Mapped[str]
+    target: Mapped[str] = mapped_column(index=True)
+    detail: Mapped[dict[str, Any]]
+    envelope: Mapped[bytes] = mapped_column(LargeBinary)
+    at: Mapped[datetime]
+
+
+class SeenGrantRow(NodeBase):
+    """A visa that concerns datasets of this node, with the request it answers: as the hub sent it, verified here."""
+
+    __tablename__ = "release_grants"
+
+    visa: Mapped[str] = mapped_column(primary_key=True)
+    supersedes: Mapped[str | None]
+    envelope: Mapped[bytes] = mapped_column(LargeBinary)
+    request: Mapped[bytes] = mapped_column(LargeBinary)
+    state: Mapped[str]
+    seen: Mapped[datetime]
+
+
+class CountersignatureRow(NodeBase):
+    """What a person of this node said to a dataset of a visa; the newest word counts."""
+
+    __tablename__ = "release_countersignatures"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    visa: Mapped[str] = mapped_column(index=True)
+    dataset: Mapped[str] = mapped_column(index=True)
+    envelope: Mapped[bytes] = mapped_column(LargeBinary)
+    at: Mapped[datetime]
 
 
 class EnrolmentRow(NodeBase):

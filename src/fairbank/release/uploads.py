@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from fairbank.audit import Head
 from fairbank.errors import RemoteError
 from fairbank.release.errors import BadAnswer, HubUnreachable, KeyNotEnrolled, ReleaseConflict
 from fairbank.release.releases import Release
@@ -20,7 +21,13 @@ _PIECE_TIMEOUT_S: Final = 300.0
 
 
 def upload(
-    client: HubClient, release: Release, path: Path, *, chunk_bytes: int, first_time: bool
+    client: HubClient,
+    release: Release,
+    path: Path,
+    *,
+    chunk_bytes: int,
+    first_time: bool,
+    audit_head: Head | None = None,
 ) -> dict[str, Any]:
     """Send the bytes of a release until the hub has them all, and return its answer.
 
@@ -30,6 +37,7 @@ def upload(
         path: its bytes, already checked against its digest.
         chunk_bytes: largest piece.
         first_time: nothing of it was sent before, so the hub need not be asked where to start.
+        audit_head: the newest entry of this node's audit log, which the hub's log will name beside the release.
 
     Raises:
         ReleaseConflict: if the hub has other bytes for this job, round, node and output.
@@ -50,7 +58,7 @@ def upload(
                     f"/v1/releases/{release.id}",
                     body=piece,
                     content_type=release.media_type,
-                    headers=_headers(release, at, len(piece)),
+                    headers=_headers(release, at, len(piece), audit_head),
                     timeout_s=_PIECE_TIMEOUT_S,
                     once=True,
                     # Just checked, if this is all of it.
@@ -74,7 +82,7 @@ def upload(
                 )
 
 
-def _headers(release: Release, at: int, length: int) -> dict[str, str]:
+def _headers(release: Release, at: int, length: int, audit_head: Head | None) -> dict[str, str]:
     headers = {
         "Fairbank-Class": release.door_class.value,
         "Fairbank-Digest": release.digest,
@@ -84,6 +92,8 @@ def _headers(release: Release, at: int, length: int) -> dict[str, str]:
     }
     if release.job is not None:
         headers["Fairbank-Job"] = release.job
+    if audit_head is not None:
+        headers["Fairbank-Audit"] = f"{audit_head.seq}:{audit_head.hash}"
     return headers
 
 
@@ -123,4 +133,4 @@ def _offset(client: HubClient, release: Release) -> int | None:
 
 def _next_offset(response: httpx.Response, otherwise: int) -> int:
     text = response.headers.get("Upload-Offset", "")
-    return int(text) if text.isdigit() else otherwise
+    return int(text) if text.isdecimal() else otherwise

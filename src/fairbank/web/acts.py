@@ -15,8 +15,9 @@ from fairbank.errors import FairbankError, Kind
 from fairbank.federated_jobs.code import tool_named
 from fairbank.federated_jobs.manifest import draft
 from fairbank.ontology.errors import MalformedObject
+from fairbank.ontology.key_succession import Succession, opened
 from fairbank.ontology.outputs import OutputClass
-from fairbank.ontology.signed_objects import Manifest, Purpose, Request, Resources, VisaDataset
+from fairbank.ontology.signed_objects import Manifest, Purpose, Request, Resources, Selector, VisaDataset
 from fairbank.signing import Sealed, open_sealed
 from fairbank.web.api_client import HubApi
 
@@ -81,10 +82,16 @@ def grant(api: HubApi, wanted: str) -> Sealed:
     Raises:
         NoSuchGrant: if there is none, or it has ended.
     """
-    hub_key = str(api.get("/v1/hub")["key"])
+    about = api.get("/v1/hub")
+    # What the hub sealed before it replaced its key is its word all the same.
+    earlier = [Succession.parse(each) for each in about.get("successions", [])]
+    hub_keys = [
+        str(about["key"]),
+        *(opened(each, of="hub", name=about["base_iri"])[0].old for each in earlier),
+    ]
     for each in api.get("/v1/grants", signed_in=True)["grants"]:
         if wanted in (each["id"], each["request"]) and each["state"] == "holds":
-            return open_sealed(json.dumps(each["envelope"]).encode(), "visa", trusted=[hub_key])
+            return open_sealed(json.dumps(each["envelope"]).encode(), "visa", trusted=hub_keys)
     raise NoSuchGrant(
         f"You have no grant {wanted!r} that holds.",
         why="It was never given, it has ended, or it was revoked.",
@@ -115,7 +122,9 @@ def send_job(
     if datasets is not None:
         granted: Any = visa.payload["datasets"]
         chosen = [
-            VisaDataset.model_validate_json(json.dumps(one)) for one in granted if one["iri"] in datasets
+            VisaDataset(iri=one["iri"], selector=Selector.model_validate_json(json.dumps(one["selector"])))
+            for one in granted
+            if one["iri"] in datasets
         ]
     try:
         manifest = draft(

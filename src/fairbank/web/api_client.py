@@ -106,10 +106,19 @@ class HubApi:
 
     # -- account ---------------------------------------------------------------------------------------------------
 
-    def login(self, name: str, password: str) -> dict[str, Any]:
-        """Log in, keep the token in the home folder (mode 0600), and return who this is."""
+    def login(self, name: str, password: str, *, code: str | None = None) -> dict[str, Any]:
+        """Log in, keep the token in the home folder (mode 0600), and return who this is.
+
+        Args:
+            code: of the account's second factor, if it has one.
+        """
         body = {"schema": "login/1", "name": name, "password": password}
-        answer = self.post("/v1/login", body)
+        if code is not None:
+            body["code"] = code
+        return self.keep_login(self.post("/v1/login", body))
+
+    def keep_login(self, answer: dict[str, Any]) -> dict[str, Any]:
+        """Keep the token that a log-in was answered with in the home folder (mode 0600), and return the answer."""
         self._token = str(answer["token"])
         # With the hub that gave it: no other hub is ever shown it.
         _write_private(self.home / "keys" / TOKEN_FILE, f"{self._token}\n{self.base_url}\n")
@@ -159,6 +168,46 @@ class HubApi:
         parsed: dict[str, Any] = answer.json() if answer.content else {}
         return parsed
 
+    def put(self, path: str, body: Mapping[str, Any], *, signed_in: bool = False) -> dict[str, Any]:
+        """PUT a JSON body and return the JSON answer."""
+        headers = {"Content-Type": "application/json", "Accept": "application/json"}
+        content = json.dumps(dict(body)).encode()
+        answer = self._send("PUT", path, signed_in=signed_in, content=content, headers=headers)
+        parsed: dict[str, Any] = answer.json() if answer.content else {}
+        return parsed
+
+    def log_out(self) -> None:
+        """End the log-in at the hub and forget its token here."""
+        self.post("/v1/logout", b"", signed_in=True)
+        self._token = None
+        (self.home / "keys" / TOKEN_FILE).unlink(missing_ok=True)
+
+    def text(self, path: str, *, signed_in: bool = False, **parameters: Any) -> str:
+        """GET a resource that is text, such as a page."""
+        given = {key: value for key, value in parameters.items() if value is not None}
+        return self._send("GET", path, signed_in=signed_in, params=given).text
+
+    def delete(self, path: str) -> dict[str, Any]:
+        """DELETE what is at an address and return the JSON answer, empty if there is none."""
+        answer = self._send("DELETE", path, signed_in=True, headers={"Accept": "application/json"})
+        parsed: dict[str, Any] = answer.json() if answer.content else {}
+        return parsed
+
+    def upload(self, path: str, file: Path, **parameters: str) -> dict[str, Any]:
+        """POST the content of a file, read as it is sent, and return the JSON answer."""
+        headers = {
+            "Content-Type": "application/octet-stream",
+            "Content-Length": str(file.stat().st_size),
+            "Accept": "application/json",
+        }
+        with file.open("rb") as opened:
+            pieces = iter(lambda: opened.read(1 << 20), b"")
+            answer = self._send(
+                "POST", path, signed_in=True, params=parameters, content=pieces, headers=headers
+            )
+        parsed: dict[str, Any] = answer.json()
+        return parsed
+
     def sparql(self, query: str, *, accept: str = "application/sparql-results+json") -> bytes:
         """Send a SPARQL query and return the answer's bytes in the asked format."""
         return self.sparql_answer(query, accept=accept).content
@@ -169,13 +218,13 @@ class HubApi:
         answer = self._send("POST", "/sparql", content=query.encode(), headers=headers, optional_token=True)
         return SparqlAnswer(answer.content, answer.headers.get("content-type", "").partition(";")[0])
 
-    def download(self, digest: str, to: Path) -> Path:
-        """Fetch a blob to a new file and check its digest.
+    def download(self, digest: str, to: Path, *, path: str | None = None) -> Path:
+        """Fetch a blob, or what lies at a path, to a new file and check its digest.
 
         Raises:
             WrongBytes: if the bytes are not those that the digest names; nothing is left behind then.
         """
-        content = self._send("GET", f"/v1/blobs/{digest}", signed_in=True).content
+        content = self._send("GET", path or f"/v1/blobs/{digest}", signed_in=True).content
         if sha256_digest(content) != digest:
             raise WrongBytes(
                 f"The file that came is not {digest}.",

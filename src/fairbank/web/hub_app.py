@@ -11,16 +11,27 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from fairbank import __version__
-from fairbank.catalogue import fdp_routes, negotiation, rdf_answers, schema_org, uploads
+from fairbank.catalogue import (
+    fdp_routes,
+    ga4gh_routes,
+    negotiation,
+    permissions,
+    rdf_answers,
+    schema_org,
+    uploads,
+)
 from fairbank.catalogue import routes as catalogue
 from fairbank.catalogue.context import Hub
 from fairbank.catalogue.records import RecordReceiver
 from fairbank.catalogue.route_parts import join
 from fairbank.federated_jobs.hub import routes as jobs
 from fairbank.ontology.outputs import DoorClass
+from fairbank.web import login_pages, openapi
 from fairbank.web.front_page import front_page
+from fairbank.web.limits import Limits
 from fairbank.web.open_reading import OpenReading
 from fairbank.web.problems import add_handlers
+from fairbank.web.security_headers import SecurityHeaders
 
 _HTML = "text/html"
 _VARIES = {"Vary": rdf_answers.VARY}
@@ -51,6 +62,9 @@ def create_app(hub: Hub) -> FastAPI:
     )
     add_handlers(app)
     app.add_middleware(OpenReading)
+    app.add_middleware(Limits, hub=hub)
+    # The outermost: what the others answer by themselves has these headers too.
+    app.add_middleware(SecurityHeaders, hub=hub)
     receivers = {DoorClass.RECORD: RecordReceiver(hub), **jobs.receivers(hub)}
     join(
         app.router,
@@ -58,7 +72,11 @@ def create_app(hub: Hub) -> FastAPI:
         jobs.router(hub),
         uploads.router(hub, receivers=receivers, may_read=jobs.may_read(hub)),
         catalogue.router(hub),
+        ga4gh_routes.router(hub),
+        login_pages.router(hub),
     )
+
+    app.openapi = openapi.describe(app)  # type: ignore[method-assign]  # what the framework foresees for this
 
     @app.head("/", include_in_schema=False)
     @app.get("/", include_in_schema=False)
@@ -75,6 +93,7 @@ def create_app(hub: Hub) -> FastAPI:
             return JSONResponse(about, headers=_VARIES)
         return fdp_routes.root(hub, request)
 
+    permissions.check_routes(app.routes)
     return app
 
 

@@ -11,7 +11,7 @@ from html import escape
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DataError, OperationalError
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Match
@@ -65,6 +65,8 @@ def add_handlers(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(OSError, _os_error)
     app.add_exception_handler(OperationalError, _database_error)
+    for error in (DataError, OverflowError, UnicodeEncodeError):
+        app.add_exception_handler(error, _value_error)
     app.add_exception_handler(Exception, _unexpected)
 
 
@@ -79,7 +81,7 @@ def answer(
     status = status or error.kind.http_status
     headers = {**(headers or {}), "Cache-Control": "no-store"}
     if status in (429, 503, 504):
-        headers["Retry-After"] = str(getattr(error, "retry_after_s", 5))
+        headers.setdefault("Retry-After", str(getattr(error, "retry_after_s", None) or 5))
     if status == 415:
         headers["Accept-Encoding"] = "identity"
     if status == 401:
@@ -168,6 +170,18 @@ async def _database_error(request: Request, error: Exception) -> Response:
         return await _unexpected(request, error)
     log.error("the database refused at %s %s: %s", request.method, request.url.path, name or "no connection")
     return answer(request, _storage_failed())
+
+
+async def _value_error(request: Request, error: Exception) -> Response:
+    log.warning("a value was refused at %s %s: %s", request.method, request.url.path, type(error).__name__)
+    return answer(
+        request,
+        BadQuery(
+            "The request holds a value that cannot be kept or compared.",
+            why="A number is too large for the database, or a text holds characters that no database takes.",
+            todo="See /openapi.json for the parameters of each address.",
+        ),
+    )
 
 
 def _storage_failed() -> StorageFailed:

@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from fairbank.analysis.dicom_frames import SeriesImpossible, grey_frames, read_headers
+from fairbank.analysis.dicom_frames import grey_frames, read_headers
+from fairbank.analysis.errors import ItemImpossible
 from fairbank.analysis.staged import StagedSeries
 from fairbank.federated_jobs.algorithms.errors import NothingToTrainOn
 from fairbank.federated_jobs.algorithms.parameters import SliceAutoencoderParameters
@@ -94,7 +95,7 @@ def _slices(series: StagedSeries, parameters: SliceAutoencoderParameters) -> lis
             for header in _evenly(headers, parameters.max_slices_per_series)
             for values, kept in grey_frames(header)
         ]
-    except SeriesImpossible:
+    except ItemImpossible:
         return []
     size = parameters.image_size
     usable = [frame for frame in frames if frame is not None]

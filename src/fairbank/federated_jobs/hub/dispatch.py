@@ -4,27 +4,34 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from fairbank import audit, events
+from fairbank.catalogue import hub_keys
 from fairbank.catalogue.context import Hub
 from fairbank.catalogue.nodes import key_of
 from fairbank.catalogue.withdrawal import withdrawn_among
 from fairbank.clock import parse_iso
+from fairbank.database import one_writer_at_a_time
 from fairbank.errors import FairbankError
 from fairbank.federated_jobs.errors import JobNotFound, ManifestRefused, RunsSpent, StateRefused, VisaRefused
+from fairbank.federated_jobs.hub import runs
 from fairbank.federated_jobs.hub.grants import GrantLookup
 from fairbank.federated_jobs.hub.progress import end_job, ended
-from fairbank.federated_jobs.hub.store import JobRow, SiteRow
+from fairbank.federated_jobs.hub.standing import check_granted_now
+from fairbank.federated_jobs.hub.store import JobDatasetRow, JobRow, SiteRow
 from fairbank.federated_jobs.manifest import (
     Chain,
     check_code,
+    check_made_here,
     check_times,
     check_visa_within_request,
     check_within_visa,
+    node_of,
     nodes_of,
     open_chain,
+    terms_used,
 )
 from fairbank.federated_jobs.reasons import Reason
 from fairbank.federated_jobs.states import JobEvent, JobState, SiteState
@@ -70,11 +77,15 @@ def submit(
             todo="Draft the job anew.",
         ).because(Reason.REPLAYED)
     chain = _chain(hub, session, envelope, manifest, grants)
-    check_times(chain.visa, hub.clock.now())
+    check_made_here(chain.visa, hub.base_iri)
+    check_times(chain.visa, hub.clock.now(), datasets={one.iri for one in manifest.datasets})
     check_visa_within_request(chain.visa, chain.request)
     check_within_visa(chain.manifest, chain.visa)
     check_code(chain.manifest)
     _check_datasets(session, chain)
+    check_granted_now(hub, session, chain)
+    # Two jobs of one request at the same moment must not both take its last run.
+    one_writer_at_a_time(session)
     _check_runs(session, chain)
     if parse_iso(manifest.plan.approval_deadline) <= hub.clock.now():
         raise ManifestRefused(
@@ -129,7 +140,8 @@ def _chain(hub: Hub, session: Session, envelope: bytes, manifest: Manifest, gran
             todo="Ask the committee, or request access anew.",
         ).because(Reason.GRANT_REVOKED)
     try:
-        return open_chain(grant.request, grant.visa, envelope, hub_key=hub.key.key_id)
+        hub_key = hub_keys.key_for(session, grant.visa)
+        return open_chain(grant.request, grant.visa, envelope, hub_key=hub_key)
     except FairbankError as err:
         raise ManifestRefused(err.what, why=err.why, todo=err.todo) from err
 
@@ -144,14 +156,15 @@ def _check_datasets(session: Session, chain: Chain) -> None:
 
 
 def _check_runs(session: Session, chain: Chain) -> None:
-    digest = chain.sealed_visa.digest
-    used = session.scalar(select(func.count()).select_from(JobRow).where(JobRow.visa_digest == digest)) or 0
-    if used >= chain.visa.maximum_runs:
-        raise RunsSpent(
-            f"All {chain.visa.maximum_runs} runs of this visa have been used.",
-            why="The committee granted that many runs.",
-            todo="Ask the committee for a new visa.",
-        )
+    # By request and dataset, not by visa: a visa that replaces another does not give its runs again.
+    used = runs.counted(session, (chain.request.id,))
+    for terms in terms_used(chain.manifest, chain.visa):
+        if used.get((chain.request.id, terms.iri), 0) >= terms.maximum_runs:
+            raise RunsSpent(
+                f"All {terms.maximum_runs} runs that are granted on {terms.iri} have been used.",
+                why="The committee granted that many runs.",
+                todo="Leave the dataset out, or amend the request to ask for more runs.",
+            )
 
 
 def _check_nodes(session: Session, nodes: list[str]) -> None:
@@ -185,7 +198,7 @@ def _store(hub: Hub, session: Session, chain: Chain, *, requester: Requester, no
         rounds=manifest.plan.rounds,
         quorum=manifest.plan.quorum,
         approval_deadline=parse_iso(manifest.plan.approval_deadline),
-        expires=parse_iso(chain.visa.expires),
+        expires=max(parse_iso(one.expires) for one in terms_used(chain.manifest, chain.visa)),
         created=now,
         changes=1,
     )
@@ -199,6 +212,18 @@ def _store(hub: Hub, session: Session, chain: Chain, *, requester: Requester, no
                 state=SiteState.PENDING_REVIEW.value,
                 reason=Reason.NONE.value,
                 since=now,
+            )
+        )
+    for terms in terms_used(chain.manifest, chain.visa):
+        place = node_of(terms.iri, hub.base_iri)
+        assert place is not None, "nodes_of has refused datasets of elsewhere"
+        session.add(
+            JobDatasetRow(
+                job=job.id,
+                dataset=terms.iri,
+                node=place[0],
+                request=chain.request.id,
+                expires=parse_iso(terms.expires),
             )
         )
     detail = {"manifest": job.manifest_digest, "visa": job.visa_digest, "code": manifest.code.digest}

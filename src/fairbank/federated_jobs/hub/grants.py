@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
-from fairbank.catalogue import access
 from fairbank.catalogue.context import Hub
+from fairbank.catalogue.governance import grants
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ def granted(hub: Hub) -> GrantLookup:
     """Return the look-up of the catalogue's grants, by the digest of a visa's payload."""
 
     def look_up(session: Session, visa_digest: str) -> Grant | None:
-        found = access.find_grant(session, visa_digest, now=hub.clock.now())
+        found = grants.find_grant(session, visa_digest, now=hub.clock.now())
         if found is None:
             return None
         return Grant(found.visa_id, found.envelope, found.request_id, found.request_envelope, not found.holds)

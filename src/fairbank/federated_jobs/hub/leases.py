@@ -5,6 +5,7 @@ Every function works inside the caller's transaction; `waiting` only reads, so t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -12,12 +13,23 @@ from sqlalchemy import and_, bindparam, or_, select
 from sqlalchemy.orm import Session
 
 from fairbank import audit
+from fairbank.audit_alarms import AlarmKind
 from fairbank.catalogue.context import Hub
+from fairbank.catalogue.nodes import countries_of
 from fairbank.clock import iso
 from fairbank.federated_jobs.errors import LeaseGone
+from fairbank.federated_jobs.hub import node_logs
 from fairbank.federated_jobs.hub.progress import ended, move_site
 from fairbank.federated_jobs.hub.store import AnchorRow, JobRow, LeaseRow, RoundRow, SiteRow
-from fairbank.federated_jobs.protocol import Claim, Lease, LeaseKind, LeaseWork, Renew, Renewed
+from fairbank.federated_jobs.protocol import (
+    Claim,
+    Lease,
+    LeaseKind,
+    LeaseWork,
+    Renew,
+    Renewed,
+    SitePlace,
+)
 from fairbank.federated_jobs.reasons import Reason
 from fairbank.federated_jobs.states import ACTIVE_SITES, SiteEvent, SiteState
 
@@ -35,13 +47,14 @@ def lease_next(hub: Hub, session: Session, node: str, claim: Claim) -> Lease | N
     if found is None:
         return None
     if found.kind is LeaseKind.STOP:
-        return _stop_lease(hub, session, found.job)
+        return _stop_lease(hub, session, found.job, node)
     job, site, current = session.execute(_PLACE, {"job": found.job, "node": node}).one()
     # What is read is read before anything changes: one flush then writes it all.
     head = audit.head(session, audit.HubAudit)
     _anchor(hub, session, node, claim)
     if found.kind is LeaseKind.REVIEW:
-        return _review_lease(hub, job, _grant(hub, session, site, found.kind), head)
+        places = _places(session, session.scalars(_ASKED, {"job": job.id}).all())
+        return _review_lease(hub, job, _grant(hub, session, site, found.kind), head, places)
     participants = tuple(session.scalars(_PARTICIPANTS, {"job": job.id}))
     lease = _grant(hub, session, site, found.kind)
     if site.state == SiteState.QUEUED.value:
@@ -56,6 +69,8 @@ def lease_next(hub: Hub, session: Session, node: str, claim: Claim) -> Lease | N
         global_digest=current.global_digest,
         round_deadline=iso(current.deadline),
         participants=participants,
+        hub_country=hub.settings.hub_country or None,
+        places=_places(session, participants),
         hub_audit_seq=head.seq,
         hub_audit_hash=head.hash,
     )
@@ -71,10 +86,14 @@ def renew(hub: Hub, session: Session, lease_id: str, *, node: str, message: Rene
     if lease is None:
         raise _gone()
     job = session.get_one(JobRow, lease.job)
-    if ended(job):
-        return Renewed(expires=iso(hub.clock.now()), stop=True, reason=Reason(job.reason))
     site = session.get_one(SiteRow, (job.id, node))
-    if not lease.open or SiteState(site.state) not in ACTIVE_SITES | {SiteState.PENDING_REVIEW}:
+    if ended(job):
+        return _stop(hub, job.reason)
+    if SiteState(site.state) not in _STILL_OF_THE_JOB:
+        return _stop(hub, site.reason)
+    if job.paused is not None:
+        return _stop(hub, Reason.GRANT_PAUSED.value)
+    if not lease.open:
         raise _gone()
     lease.expires = hub.clock.now() + timedelta(seconds=hub.settings.jobs_lease_s)
     if site.state == SiteState.LEASED.value and lease.kind == LeaseKind.ROUND.value:
@@ -96,6 +115,10 @@ def requeue_lapsed(hub: Hub, session: Session) -> int:
     return len(lapsed)
 
 
+def _stop(hub: Hub, reason: str) -> Renewed:
+    return Renewed(expires=iso(hub.clock.now()), stop=True, reason=Reason(reason))
+
+
 @dataclass(frozen=True, slots=True)
 class _Next:
     kind: LeaseKind
@@ -109,7 +132,7 @@ def _next(session: Session, node: str, claim: Claim) -> _Next | None:
     for job in claim.busy:
         if job not in going_on:
             return _Next(LeaseKind.STOP, job)
-    open_rows = [row for row in rows if row.ended is None]
+    open_rows = [row for row in rows if row.ended is None and row.paused is None]
     for row in open_rows:
         fresh = row.state == SiteState.PENDING_REVIEW.value and not row.delivered
         if fresh and _free(session, row.job, node, 0, claim):
@@ -123,7 +146,7 @@ def _next(session: Session, node: str, claim: Claim) -> _Next | None:
 
 # Put together once: a statement costs more to write down than to run.
 _JOBS_OF_NODE = (
-    select(SiteRow.job, SiteRow.state, SiteRow.delivered, SiteRow.round, JobRow.ended)
+    select(SiteRow.job, SiteRow.state, SiteRow.delivered, SiteRow.round, JobRow.ended, JobRow.paused)
     .join(JobRow, JobRow.id == SiteRow.job)
     .where(
         SiteRow.node == bindparam("node"),
@@ -142,6 +165,7 @@ _PARTICIPANTS = (
     .where(SiteRow.job == bindparam("job"), SiteRow.state.in_([state.value for state in ACTIVE_SITES]))
     .order_by(SiteRow.node)
 )
+_ASKED = select(SiteRow.node).where(SiteRow.job == bindparam("job")).order_by(SiteRow.node)
 _STILL_OF_THE_JOB = ACTIVE_SITES | {SiteState.PENDING_REVIEW}
 
 
@@ -168,7 +192,14 @@ def _grant(hub: Hub, session: Session, site: SiteRow, kind: LeaseKind) -> LeaseR
     return lease
 
 
-def _review_lease(hub: Hub, job: JobRow, lease: LeaseRow, head: audit.Head) -> Lease:
+def _places(session: Session, nodes: Sequence[str]) -> tuple[SitePlace, ...]:
+    known = countries_of(session, nodes)
+    return tuple(SitePlace(node=node, country=known.get(node)) for node in nodes)
+
+
+def _review_lease(
+    hub: Hub, job: JobRow, lease: LeaseRow, head: audit.Head, places: tuple[SitePlace, ...]
+) -> Lease:
     return Lease(
         id=lease.id,
         kind=LeaseKind.REVIEW,
@@ -178,19 +209,25 @@ def _review_lease(hub: Hub, job: JobRow, lease: LeaseRow, head: audit.Head) -> L
         request=job.request.decode(),
         visa=job.visa.decode(),
         manifest=job.manifest.decode(),
+        hub_country=hub.settings.hub_country or None,
+        places=places,
         hub_audit_seq=head.seq,
         hub_audit_hash=head.hash,
     )
 
 
-def _stop_lease(hub: Hub, session: Session, job_id: str) -> Lease:
+def _stop_lease(hub: Hub, session: Session, job_id: str, node: str) -> Lease:
     head = audit.head(session, audit.HubAudit)
-    job = session.get(JobRow, job_id)
+    job, site = session.get(JobRow, job_id), session.get(SiteRow, (job_id, node))
+    # A job that goes on without this site stops here for the site's own reason.
+    told = Reason.JOB_CANCELLED
+    if job is not None:
+        told = Reason(job.reason if ended(job) or site is None else site.reason)
     return Lease(
         id=hub.clock.new_id(),
         kind=LeaseKind.STOP,
         job=job_id,
-        reason=Reason(job.reason) if job is not None else Reason.JOB_CANCELLED,
+        reason=told,
         expires=iso(hub.clock.now()),
         hub_audit_seq=head.seq,
         hub_audit_hash=head.hash,
@@ -198,8 +235,25 @@ def _stop_lease(hub: Hub, session: Session, job_id: str) -> Lease:
 
 
 def _anchor(hub: Hub, session: Session, node: str, claim: Claim) -> None:
-    if session.get(AnchorRow, (node, claim.audit_seq)) is None:
-        session.add(AnchorRow(node=node, seq=claim.audit_seq, hash=claim.audit_hash, at=hub.clock.now()))
+    known = session.get(AnchorRow, (node, claim.audit_seq))
+    if known is not None and known.hash == claim.audit_hash:
+        return
+    if known is not None:
+        detail = {"seen": known.seq, "seen_head": known.hash, "told_head": claim.audit_hash}
+        node_logs.sound(hub, session, node, AlarmKind.REWRITTEN, detail)
+        # Both are kept: what was seen stands in the alarm.
+        session.delete(known)
+        session.flush()
+    session.add(
+        AnchorRow(
+            node=node,
+            seq=claim.audit_seq,
+            hash=claim.audit_hash,
+            at=hub.clock.now(),
+            hub_seq=claim.hub_audit_seq,
+            hub_hash=claim.hub_audit_hash,
+        )
+    )
 
 
 def _gone() -> LeaseGone:

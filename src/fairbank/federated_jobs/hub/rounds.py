@@ -39,6 +39,7 @@ from fairbank.federated_jobs.hub.progress import (
     open_round,
     sites_of,
 )
+from fairbank.federated_jobs.hub.standing import check_still_granted
 from fairbank.federated_jobs.hub.store import (
     JobRow,
     ModelRow,
@@ -47,6 +48,7 @@ from fairbank.federated_jobs.hub.store import (
     SiteRow,
     UpdateRow,
 )
+from fairbank.federated_jobs.hub.withdrawals import with_day
 from fairbank.federated_jobs.reasons import Reason
 from fairbank.federated_jobs.states import ACTIVE_SITES, JobEvent, RoundState, SiteEvent, SiteState
 from fairbank.ontology.outputs import DOOR_OF_OUTPUT
@@ -67,15 +69,16 @@ class OutputReceiver:
         Raises:
             JobNotFound: if this node has no part in the job.
             RoundClosed: if the round is not open, or the node no longer takes part.
+            GrantEnded: if the grant has ended that the job rests on there; GrantPaused while it is paused.
             OutputRefused: if the job declares no such output, or a smaller one.
         """
-        job, _ = _open_place(session, meta)
+        job, _ = _open_place(self._hub, session, meta)
         _check_declared(manifest_of(job), meta)
 
     def complete(self, session: Session, meta: ReleaseMeta, path: Path) -> None:
         """Accept an output, once per job, round, site and output."""
         hub = self._hub
-        job, site = _open_place(session, meta)
+        job, site = _open_place(hub, session, meta)
         manifest = manifest_of(job)
         _check_declared(manifest, meta)
         session.add(
@@ -126,18 +129,17 @@ def _ready(hub: Hub, session: Session) -> list[tuple[str, int]]:
 
 
 def _ready_rounds() -> Select[tuple[str, int]]:
-    rounds, sites = (
-        RoundRow.metadata.tables[RoundRow.__tablename__],
-        SiteRow.metadata.tables[SiteRow.__tablename__],
-    )
+    rounds, sites, jobs = (row.metadata.tables[row.__tablename__] for row in (RoundRow, SiteRow, JobRow))
     busy: list[ColumnElement[str]] = [
         literal_column(f"'{state}'") for state in sorted(ACTIVE_SITES - {SiteState.RELEASED})
     ]
     somebody = exists().where(sites.c.job == rounds.c.job, sites.c.state.in_(busy))
+    waiting = exists().where(jobs.c.id == rounds.c.job, jobs.c.paused.is_not(None))
     return (
         select(rounds.c.job, rounds.c.round)
         .where(
             rounds.c.state == RoundState.OPEN.value,
+            ~waiting,
             or_(~somebody, rounds.c.deadline <= bindparam("now")),
         )
         .order_by(rounds.c.job, rounds.c.round)
@@ -208,7 +210,7 @@ def _plan(hub: Hub, session: Session, job_id: str, number: int) -> _Plan | None:
     job, current = session.get(JobRow, job_id), session.get(RoundRow, (job_id, number))
     if job is None or current is None or current.state != RoundState.OPEN.value:
         return None
-    if ended(job) or job.expires <= hub.clock.now():
+    if ended(job) or job.paused is not None or job.expires <= hub.clock.now():
         return None
     sites = sites_of(session, job_id)
     released = {site.node for site in active(sites) if site.state == SiteState.RELEASED.value}
@@ -305,7 +307,7 @@ def _complete(hub: Hub, session: Session, job: JobRow, closing: Closing, files: 
         if site.state != SiteState.RELEASED.value:
             move_site(hub, job, site, SiteEvent.FAIL, reason=Reason.ROUND_DEADLINE)
     end_job(hub, session, job, JobEvent.COMPLETE)
-    provenance = _provenance(session, job, closing)
+    provenance = with_day(session, job.id, _provenance(session, job, closing))
     for file in files:
         is_model = file.name == MODEL
         if is_model:
@@ -368,7 +370,7 @@ _PLACE = (
 )
 
 
-def _open_place(session: Session, meta: ReleaseMeta) -> tuple[JobRow, SiteRow]:
+def _open_place(hub: Hub, session: Session, meta: ReleaseMeta) -> tuple[JobRow, SiteRow]:
     found = session.execute(_PLACE, {"job": meta.job, "node": meta.node, "round": meta.round}).first()
     if found is None:
         raise JobNotFound(
@@ -377,6 +379,7 @@ def _open_place(session: Session, meta: ReleaseMeta) -> tuple[JobRow, SiteRow]:
             todo="The node keeps the output and drops the job.",
         )
     job, site, current = found
+    check_still_granted(hub, session, job, site)
     is_open = current is not None and current.state == RoundState.OPEN.value
     if ended(job) or not is_open or SiteState(site.state) not in ACTIVE_SITES:
         raise RoundClosed(

@@ -21,14 +21,14 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from fairbank.catalogue import blobs, bodies
 from fairbank.catalogue.accounts import Account, Role, account
 from fairbank.catalogue.context import Hub
-from fairbank.catalogue.nodes import NodeIdentity, signed_node
+from fairbank.catalogue.nodes import NodeIdentity, admit, signed_node, tell_place
 from fairbank.catalogue.notifier import Concern
 from fairbank.catalogue.uploads import MayRead, Reader, Receiver
 from fairbank.database import reading, writing
 from fairbank.federated_jobs.code import Tool, tools
 from fairbank.federated_jobs.errors import JobNotFound
 from fairbank.federated_jobs.freed_memory import keep_freed_memory
-from fairbank.federated_jobs.hub import dispatch, leases, sites, views
+from fairbank.federated_jobs.hub import dispatch, leases, node_logs, runs, sites, views, withdrawals
 from fairbank.federated_jobs.hub.grants import GrantLookup, granted
 from fairbank.federated_jobs.hub.rounds import OutputReceiver, close_ready
 from fairbank.federated_jobs.hub.sweep import next_due, sweep
@@ -38,8 +38,10 @@ from fairbank.federated_jobs.protocol import (
     Claim,
     JobView,
     Lease,
+    PlaceReport,
     Renew,
     SiteStateReport,
+    SubjectWithdrawnReport,
     Submitted,
 )
 from fairbank.federated_jobs.states import JobState
@@ -55,13 +57,15 @@ _PIECE_BYTES = 1 << 18
 
 
 def router(hub: Hub, *, grants: GrantLookup | None = None) -> APIRouter:
-    """Return all routes of jobs.
+    """Return all routes of jobs, and let the catalogue know whom to ask how many runs were used.
 
     Args:
         grants: where visas are looked up; the catalogue if None.
     """
+    hub.runs.count = runs.counted
     routes = APIRouter(tags=["jobs"])
     _node_routes(routes, hub)
+    _withdrawal_routes(routes, hub)
     _account_routes(routes, hub, grants or granted(hub))
     return routes
 
@@ -84,7 +88,7 @@ def may_read(hub: Hub) -> list[MayRead]:
 
 
 def background(hub: Hub) -> list[Callable[[], Awaitable[None]]]:
-    """Return the tasks that the application runs while it lives: closing rounds, lapsing leases, ending jobs."""
+    """Return the tasks that the application runs while it lives: closing rounds, lapsing leases, comparing logs."""
 
     keeper = _Keeper(hub)
 
@@ -100,7 +104,7 @@ def background(hub: Hub) -> list[Callable[[], Awaitable[None]]]:
                 await asyncio.sleep(AFTER_FAILURE_S)
             await hub.notifier.wait(seen, sleep_s)
 
-    return [keep_going]
+    return [keep_going, *node_logs.background(hub)]
 
 
 class _Keeper:
@@ -130,14 +134,13 @@ def _node_routes(routes: APIRouter, hub: Hub) -> None:
     # Dependencies are default values: an alias inside a function is unknown where the annotations are resolved.
     node_of, body_of = Depends(signed_node(hub)), Depends(bodies.body())
 
-    @routes.post("/v1/nodes/{node}/claim")
-    async def claim_work(
-        node: str, request: Request, who: NodeIdentity = node_of, body: bytes = body_of
-    ) -> Response:
-        _same_node(node, who)
-        claim = Claim.parse(body)
-        granted = await _next_lease(hub, request, who.name, claim)
+    async def claim_work(request: Request) -> Response:
+        body = await bodies.read(request, limit_bytes=bodies.MESSAGE_BYTES)
+        granted = await _next_lease(hub, request, body)
         return Response(status_code=204) if granted is None else granted.response()
+
+    # A plain route: every node comes here after every round, and finds what waits in the thread that admits it.
+    routes.add_route("/v1/nodes/{node}/claim", claim_work, methods=["POST"])
 
     @routes.put("/v1/leases/{lease_id}")
     def renew_lease(lease_id: str, who: NodeIdentity = node_of, body: bytes = body_of) -> Response:
@@ -145,6 +148,14 @@ def _node_routes(routes: APIRouter, hub: Hub) -> None:
         with writing(hub.engine) as session:
             renewed = leases.renew(hub, session, lease_id, node=who.name, message=message)
         return _json(renewed)
+
+    @routes.put("/v1/nodes/{node}/place")
+    def report_place(node: str, who: NodeIdentity = node_of, body: bytes = body_of) -> Response:
+        _same_node(node, who)
+        message = PlaceReport.parse(body)
+        with writing(hub.engine) as session:
+            tell_place(hub, session, node=who.name, place=message.place)
+        return JSONResponse({"node": who.name})
 
     @routes.post("/v1/jobs/{job_id}/sites/{node}/state")
     def report_state(job_id: str, node: str, who: NodeIdentity = node_of, body: bytes = body_of) -> Response:
@@ -154,6 +165,21 @@ def _node_routes(routes: APIRouter, hub: Hub) -> None:
             state = sites.report(hub, session, job_id, node=who.name, message=message)
         hub.notifier.notify()
         return JSONResponse({"state": state.value})
+
+
+def _withdrawal_routes(routes: APIRouter, hub: Hub) -> None:
+    node_of, body_of = Depends(signed_node(hub)), Depends(bodies.body())
+
+    @routes.post("/v1/jobs/{job_id}/sites/{node}/withdrawal", status_code=204)
+    def report_withdrawal(
+        job_id: str, node: str, who: NodeIdentity = node_of, body: bytes = body_of
+    ) -> Response:
+        _same_node(node, who)
+        SubjectWithdrawnReport.parse(body)
+        with writing(hub.engine) as session:
+            withdrawals.mark(hub, session, job_id, node=who.name)
+        hub.notifier.notify()
+        return Response(status_code=204)
 
 
 def _account_routes(routes: APIRouter, hub: Hub, grants: GrantLookup) -> None:
@@ -234,22 +260,28 @@ async def _pieces(head: bytes, model: bytes) -> AsyncIterator[bytes | memoryview
         yield whole[start : start + _PIECE_BYTES]
 
 
-async def _next_lease(hub: Hub, request: Request, node: str, claim: Claim) -> _Granted | None:
+async def _next_lease(hub: Hub, request: Request, body: bytes) -> _Granted | None:
+    seen = hub.notifier.seen
+    node, claim, granted = await run_in_threadpool(_admit_claim, hub, request, body)
     deadline = time.monotonic() + min(claim.max_wait_s, LONGEST_WAIT_S)
-    waited = False
-    while True:
-        seen = hub.notifier.seen
-        # What is handed to a node that has gone would be lost until it claims again.
-        if waited and await request.is_disconnected():
-            return None
-        granted = await run_in_threadpool(_grant_if_any, hub, node, claim)
-        if granted is not None:
-            return granted
+    while granted is None:
         left_s = deadline - time.monotonic()
         if left_s <= 0 or hub.notifier.closed:
             return None
         await hub.notifier.wait(seen, left_s, Concern.WORK)
-        waited = True
+        # What is handed to a node that has gone would be lost until it claims again.
+        if await request.is_disconnected():
+            return None
+        seen = hub.notifier.seen
+        granted = await run_in_threadpool(_grant_if_any, hub, node, claim)
+    return granted
+
+
+def _admit_claim(hub: Hub, request: Request, body: bytes) -> tuple[str, Claim, _Granted | None]:
+    who = admit(hub, request, body)
+    _same_node(request.path_params["node"], who)
+    claim = Claim.parse(body)
+    return who.name, claim, _grant_if_any(hub, who.name, claim)
 
 
 def _grant_if_any(hub: Hub, node: str, claim: Claim) -> _Granted | None:

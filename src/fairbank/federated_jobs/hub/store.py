@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary
@@ -14,7 +14,8 @@ from fairbank.database import HubBase
 class JobRow(HubBase):
     """One job: its three sealed objects, byte for byte, and its state.
 
-    `changes` grows with every change of the job or one of its sites; long-polls compare it.
+    `changes` grows with every change of the job or one of its sites; long-polls compare it. While a grant that it
+    rests on is `paused`, since when, nothing of it is handed out, taken in or merged.
     """
 
     __tablename__ = "jobs_jobs"
@@ -42,6 +43,21 @@ class JobRow(HubBase):
     started: Mapped[datetime | None] = mapped_column(default=None)
     ended: Mapped[datetime | None] = mapped_column(default=None)
     changes: Mapped[int] = mapped_column(default=1)
+    paused: Mapped[datetime | None] = mapped_column(default=None)
+
+
+class JobDatasetRow(HubBase):
+    """One dataset that a job uses: at which node, under which request, until when by its visa, since when paused."""
+
+    __tablename__ = "jobs_datasets"
+    __table_args__ = (Index(None, "request", "dataset"),)
+
+    job: Mapped[str] = mapped_column(ForeignKey("jobs_jobs.id"), primary_key=True)
+    dataset: Mapped[str] = mapped_column(primary_key=True)
+    node: Mapped[str]
+    request: Mapped[str]
+    expires: Mapped[datetime] = mapped_column(index=True)
+    paused: Mapped[datetime | None] = mapped_column(default=None)
 
 
 class SiteRow(HubBase):
@@ -134,8 +150,18 @@ class ModelRow(HubBase):
     created: Mapped[datetime]
 
 
+class WithdrawalRow(HubBase):
+    """A site has told that a subject whose images a job used has been withdrawn; on which day the hub learned of it."""
+
+    __tablename__ = "jobs_withdrawals"
+
+    job: Mapped[str] = mapped_column(ForeignKey("jobs_jobs.id"), primary_key=True)
+    node: Mapped[str] = mapped_column(primary_key=True)
+    day: Mapped[date]
+
+
 class AnchorRow(HubBase):
-    """A head of a node's audit log, as the node stated it."""
+    """A head of a node's audit log, as the node stated it, and the newest head of the hub's that it had seen."""
 
     __tablename__ = "jobs_anchors"
 
@@ -143,3 +169,5 @@ class AnchorRow(HubBase):
     seq: Mapped[int] = mapped_column(primary_key=True)
     hash: Mapped[str]
     at: Mapped[datetime]
+    hub_seq: Mapped[int | None] = mapped_column(BigInteger, default=None)
+    hub_hash: Mapped[str | None] = mapped_column(default=None)

@@ -10,6 +10,7 @@ from fairbank.federated_jobs.errors import NotYetMerged
 from fairbank.federated_jobs.hub.dispatch import not_found
 from fairbank.federated_jobs.hub.progress import manifest_of, sites_of
 from fairbank.federated_jobs.hub.store import JobRow, ModelRow, OutputRow, RoundRow, SiteRow, UpdateRow
+from fairbank.federated_jobs.hub.withdrawals import day_of, days_of
 from fairbank.federated_jobs.protocol import (
     JobList,
     JobSummary,
@@ -60,6 +61,7 @@ def job_view(session: Session, job: JobRow) -> JobView:
         created=iso(job.created),
         ended=iso(job.ended) if job.ended else None,
         seen=job.changes,
+        withdrawn_subject_in_training=day_of(session, job.id),
     )
 
 
@@ -124,6 +126,7 @@ def results(session: Session, job: JobRow) -> Results:
             )
             for update in updates
         ),
+        withdrawn_subject_in_training=day_of(session, job.id),
     )
 
 
@@ -135,8 +138,9 @@ def model_list(session: Session, account: str, *, limit: int = 200) -> ModelList
         .where(JobRow.account == account)
         .order_by(ModelRow.created.desc(), ModelRow.digest)
         .limit(limit)
-    )
-    return ModelList(models=tuple(_model_view(model, job) for model, job in rows))
+    ).all()
+    days = days_of(session, [job.id for _, job in rows])
+    return ModelList(models=tuple(_model_view(model, job, days.get(job.id)) for model, job in rows))
 
 
 def model_detail(session: Session, digest: str, account: str) -> ModelDetail:
@@ -160,7 +164,7 @@ def model_detail(session: Session, digest: str, account: str) -> ModelDetail:
         )
     model, job = found
     return ModelDetail(
-        model=_model_view(model, job),
+        model=_model_view(model, job, day_of(session, job.id)),
         manifest=job.manifest_digest,
         visa=job.visa_digest,
         request=job.request_id,
@@ -200,7 +204,7 @@ def _site_view(site: SiteRow) -> SiteView:
     )
 
 
-def _model_view(model: ModelRow, job: JobRow) -> ModelView:
+def _model_view(model: ModelRow, job: JobRow, withdrawn: str | None) -> ModelView:
     provenance = model.provenance
     return ModelView(
         digest=model.digest,
@@ -214,4 +218,5 @@ def _model_view(model: ModelRow, job: JobRow) -> ModelView:
         datasets=tuple(provenance["datasets"]),
         nodes=tuple(provenance["nodes"]),
         created=iso(model.created),
+        withdrawn_subject_in_training=withdrawn,
     )

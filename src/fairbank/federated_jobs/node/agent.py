@@ -10,23 +10,27 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
-from sqlalchemy import bindparam, insert, select
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.orm import Session
 
-from fairbank import audit
+from fairbank import audit, audit_settings
 from fairbank.database import reading, writing
 from fairbank.errors import FairbankError, RemoteError
-from fairbank.federated_jobs.errors import JobsError, SiteRefusal
+from fairbank.federated_jobs.errors import GrantPaused, JobsError, SiteRefusal
 from fairbank.federated_jobs.freed_memory import keep_freed_memory
 from fairbank.federated_jobs.node import rounds
-from fairbank.federated_jobs.node.approval import receive
+from fairbank.federated_jobs.node.approval import leaving, receive, withhold_unsent
 from fairbank.federated_jobs.node.cohort import CohortSource, Member, harvest_index, harvest_intact
 from fairbank.federated_jobs.node.errors import WorkerCancelled
+from fairbank.federated_jobs.node.hub_log import HubLog
 from fairbank.federated_jobs.node.reporting import report_decisions, tell
 from fairbank.federated_jobs.node.rounds import RoundOrder, Site
 from fairbank.federated_jobs.node.runner import ConfinedRunner, Runner
-from fairbank.federated_jobs.node.store import AnchorRow, ReviewRow
+from fairbank.federated_jobs.node.store import ReviewRow
+from fairbank.federated_jobs.node.transfers import places_told
+from fairbank.federated_jobs.node.withdrawn_training import tell_due
 from fairbank.federated_jobs.protocol import (
     LEASE_WITH_MODEL,
     MODEL_WITH_LEASE_BYTES,
@@ -34,18 +38,22 @@ from fairbank.federated_jobs.protocol import (
     Lease,
     LeaseKind,
     LeaseWork,
+    PlaceReport,
     Renew,
     Renewed,
     SiteStateReport,
 )
 from fairbank.federated_jobs.reasons import Reason
 from fairbank.federated_jobs.states import SiteState
-from fairbank.release.errors import ReleaseConflict
+from fairbank.release import hub_keys
+from fairbank.release.errors import BadAnswer, DecisionUntrusted, ReleaseConflict, SuccessionUntrusted
 from fairbank.release.hub_client import HubClient
-from fairbank.release.node import Node
+from fairbank.release.key_rotation import renewed
+from fairbank.release.node import Node, place_of
 from fairbank.release.outbox import Outbox
 from fairbank.release.outbox_files import sweep
-from fairbank.release.store import ReleaseRow
+from fairbank.release.store import NodeRow, ReleaseRow
+from fairbank.release.suspension import check_not_suspended, is_suspended
 
 log = logging.getLogger(__name__)
 
@@ -54,11 +62,19 @@ LONGEST_PAUSE_S = 30.0
 # How much longer than its long-poll a claim may take before the connection counts as broken.
 ANSWER_MARGIN_S = 15.0
 RENEWALS_PER_LEASE = 3
+CANCEL_EVERY_S = 1.0
 FAULTS_FORGIVEN = 3
-# Asked in every round: plain tables, and statements put together once.
-_REVIEWS, _ANCHORS = (row.metadata.tables[row.__tablename__] for row in (ReviewRow, AnchorRow))
-_REVIEWED = select(_REVIEWS.c.job).where(_REVIEWS.c.job == bindparam("job"))
-_ANCHORED, _ANCHOR = select(_ANCHORS.c.seq).where(_ANCHORS.c.seq == bindparam("seq")), insert(_ANCHORS)
+# The hub's word that it takes nothing from this node for now; a node imports nothing of the hub.
+_NODE_SUSPENDED = "FB-REL-036"
+_NO_SUCH_ROUTE = 404
+# Asked in every round: a plain table, and statements put together once.
+_REVIEWS = ReviewRow.metadata.tables[ReviewRow.__tablename__]
+_REVIEWED = select(_REVIEWS.c.job, _REVIEWS.c.places, _REVIEWS.c.paused).where(
+    _REVIEWS.c.job == bindparam("job")
+)
+_KEY = select(NodeRow.key_id)
+_OPEN_JOBS = select(ReviewRow.job).where(ReviewRow.ended.is_(False))
+_GOES_ON = update(_REVIEWS).where(_REVIEWS.c.job == bindparam("of"))
 
 
 class Agent:
@@ -85,14 +101,19 @@ class Agent:
         intact: Callable[[Member], bool] = harvest_intact,
     ) -> None:
         client = client or HubClient.of(node)
-        outbox = Outbox(node, client)
+        outbox = Outbox(node, client, may_leave=leaving(node))
         self._site = Site(node, client, outbox, runner or ConfinedRunner(node), source, intact)
         self._node = node
+        self._hub_log = HubLog(node, client)
         self._faults: Counter[tuple[str, int]] = Counter()
 
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set; a hub that cannot be reached is tried again, slower and slower."""
         keep_freed_memory()
+        audit_settings.note_if_changed(
+            self._node.engine, audit.NodeAudit, self._node.settings, clock=self._node.clock,
+            actor=self._node.key.key_id,
+        )  # fmt: skip
         pause_s = FIRST_PAUSE_S
         resumed = False
         try:
@@ -113,31 +134,44 @@ class Agent:
                 pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
         finally:
             self._site.runner.close()
+            self._hub_log.seal_own(now=True)
 
     def resume(self) -> None:
         """Take up what was not finished: decisions to tell, outputs to send again, rounds to compute again.
 
         Raises:
             HubUnreachable: if the hub does not answer.
+            HubLogForked: if an alarm about its audit log stands.
         """
+        self._look_at_itself()
+        self._hub_log.refuse_if_forked()
         self._sweep()
+        self._tell_place()
         report_decisions(self._node, self._site.outbox)
+        tell_due(self._node, self._site.outbox)
         self._send_ready()
         with reading(self._node.engine) as session:
             waiting = rounds.unfinished(session)
-        for job, number in waiting:
-            self._work(job, number, lease=None)
+        for job, number, lease in waiting:
+            self._work(job, number, lease=lease)
 
     def step(self, *, max_wait_s: int = 0) -> bool:
         """Ask for one piece of work and do it; return whether there was any.
 
         Raises:
             HubUnreachable: if the hub does not answer.
+            HubLogForked: if its audit log is not the one that was seen before.
+            NodeSuspendedHere: if the site's people have suspended the node.
         """
+        self._look_at_itself()
+        self._hub_log.refuse_if_forked()
         report_decisions(self._node, self._site.outbox)
+        tell_due(self._node, self._site.outbox)
         self._send_ready()
+        self._hub_log.look_if_due(idle=False)
         answer = self._claim(max_wait_s)
         if answer is None:
+            self._hub_log.look_if_due(idle=True)
             return False
         lease, model = answer
         match lease.kind:
@@ -149,16 +183,36 @@ class Agent:
                 self._stop(lease)
         return True
 
+    def _look_at_itself(self) -> None:
+        """Do nothing while the node is suspended; go on with its new key after the old one was replaced.
+
+        Raises:
+            NodeSuspendedHere: if the site's people have suspended the node.
+        """
+        with reading(self._node.engine) as session:
+            check_not_suspended(session)
+            key_id = session.scalar(_KEY)
+        if key_id is None or key_id == self._node.key.key_id:
+            return
+        self._node = renewed(self._node, key_id)
+        self._site.client.sign_with(self._node.key)
+        self._hub_log.go_on_as(self._node)
+        outbox = Outbox(self._node, self._site.client, may_leave=leaving(self._node))
+        self._site = replace(self._site, node=self._node, outbox=outbox)
+
     def _claim(self, max_wait_s: int) -> tuple[Lease, bytes | None] | None:
         """Return the lease that the hub gives, and the global model that came with it, if any."""
         with reading(self._node.engine) as session:
             head = audit.head(session, audit.NodeAudit)
-            open_jobs = session.scalars(select(ReviewRow.job).where(ReviewRow.ended.is_(False)))
+            open_jobs = session.scalars(_OPEN_JOBS)
             busy = sorted({*open_jobs, *self._site.runner.jobs()})
+        seen = self._hub_log.seen
         claim = Claim(
             max_wait_s=max_wait_s,
             audit_seq=head.seq,
             audit_hash=head.hash,
+            hub_audit_seq=None if seen is None else seen.seq,
+            hub_audit_hash=None if seen is None else seen.hash,
             busy=tuple(busy),
             model_bytes=MODEL_WITH_LEASE_BYTES,
         )
@@ -178,32 +232,70 @@ class Agent:
     def _review(self, lease: Lease) -> None:
         with writing(self._node.engine) as session:
             self._note_anchor(session, lease)
+        self._hub_log.refuse_if_forked()
+        self._learn_hub_key(lease)
         try:
             receive(self._node, lease, source=self._site.source)
         except SiteRefusal as err:
             self._tell(lease.job, SiteState.REJECTED, reason=err.reason, error=err.code)
             return
+        except FairbankError:
+            raise
+        except Exception as err:
+            # A job that this node cannot even judge must not keep it from all others that wait behind it.
+            self._faults[lease.job, 0] += 1
+            log.error("unexpected %s in the review of job %s", type(err).__name__, lease.job)
+            if self._faults[lease.job, 0] < FAULTS_FORGIVEN:
+                raise
+            self._tell(lease.job, SiteState.REJECTED, reason=Reason.NODE_FAULT)
+            return
         report_decisions(self._node, self._site.outbox)
+
+    def _learn_hub_key(self, lease: Lease) -> None:
+        """Ask for the succession of the hub's key where a visa is signed with one that is not known here."""
+        if self._node.enrolment is None or lease.visa is None:
+            return
+        with reading(self._node.engine) as session:
+            known = hub_keys.knows_signer(session, self._node.enrolment, lease.visa.encode())
+        if not known:
+            try:
+                hub_keys.learn(self._node, self._site.client)
+            except (SuccessionUntrusted, RemoteError, BadAnswer) as err:
+                # The visa is then judged by the keys that are trusted, and refused.
+                log.warning("%s %s", err.code, err.what)
 
     def _round(self, lease: Lease, model: bytes | None) -> None:
         order = RoundOrder(lease.job, lease.round, lease.id, lease.global_digest)
         # A round that a power cut makes forgotten is claimed again.
         with writing(self._node.engine, lasting=False) as session:
-            known = session.connection().execute(_REVIEWED, {"job": lease.job}).first() is not None
-            if known:
-                rounds.take(session, order, site=self._site)
             self._note_anchor(session, lease)
-        if not known:
+            connection = session.connection()
+            known = connection.execute(_REVIEWED, {"job": lease.job}).first()
+            if known is not None and not self._hub_log.alarmed:
+                rounds.take(session, order, site=self._site)
+                places = places_told(lease)
+                if known.paused is not None or known.places != places:
+                    connection.execute(_GOES_ON, {"of": lease.job, "places": places, "paused": None})
+        self._hub_log.refuse_if_forked()
+        if known is None:
             self._tell(lease.job, SiteState.FAILED, reason=Reason.APPROVAL_MISSING)
             return
-        self._work(lease.job, lease.round, lease=lease, model=model)
+        self._work(lease.job, lease.round, lease=lease.id, lease_s=lease.lease_s, model=model)
 
-    def _work(self, job: str, number: int, *, lease: Lease | None, model: bytes | None = None) -> None:
+    def _work(
+        self, job: str, number: int, *, lease: str, lease_s: int | None = None, model: bytes | None = None
+    ) -> None:
         try:
-            with self._renewing(job, lease):
+            with self._renewing(job, lease, lease_s):
                 state = rounds.work(self._site, job, number, model=model)
         except WorkerCancelled:
             log.warning("job %s was stopped in round %d", job, number)
+            return
+        except RemoteError as err:
+            if err.remote_code != GrantPaused.code:
+                raise
+            # What is staged stays, and is sent when the grant resumes.
+            log.warning("job %s waits: its grant is paused", job)
             return
         except FairbankError:
             raise
@@ -239,6 +331,8 @@ class Agent:
                     done = lease.reason is Reason.NONE
                     row.state = (SiteState.RELEASED if done else SiteState.FAILED).value
                     row.reason = lease.reason.value
+                    if not done:
+                        withhold_unsent(self._node, session, lease.job, by="the hub's word")
                 audit.record(
                     session,
                     audit.NodeAudit,
@@ -249,6 +343,15 @@ class Agent:
                     detail={"reason": lease.reason.value},
                 )
             self._note_anchor(session, lease)
+
+    def _tell_place(self) -> None:
+        message = PlaceReport(place=place_of(self._node.settings))
+        try:
+            self._site.outbox.control("PUT", f"/v1/nodes/{self._node.name}/place", message)
+        except RemoteError as err:
+            # A hub of the version before knows no places.
+            if err.status != _NO_SUCH_ROUTE:
+                raise
 
     def _sweep(self) -> None:
         # Whoever stages does so in a writing transaction, so nothing is being staged during this one.
@@ -263,49 +366,69 @@ class Agent:
                     self._site.outbox.send(release.id)
                 else:
                     rounds.deliver(self._site, release.job, release.round)
-            except (RemoteError, ReleaseConflict) as err:
-                # It stays ready; what the hub does not take now must not keep the node from its other work.
-                log.warning("the hub does not take a release for now: %s", err.what)
+            except (RemoteError, BadAnswer, ReleaseConflict, DecisionUntrusted) as err:
+                # It stays ready; what cannot leave now must not keep the node from its other work.
+                log.warning("a release does not leave for now: %s", err.what)
 
     @contextmanager
-    def _renewing(self, job: str, lease: Lease | None) -> Iterator[None]:
+    def _renewing(self, job: str, lease: str, lease_s: int | None) -> Iterator[None]:
         """Keep a lease alive while its work is done, and end the work when the hub, or the site, says stop."""
-        if lease is None:
-            yield
-            return
         done = threading.Event()
-        every_s = max(1.0, lease.lease_s / RENEWALS_PER_LEASE)
-        thread = threading.Thread(
-            target=self._renew, args=(job, lease, done, every_s), name="lease", daemon=True
+        own_s = self._node.settings.jobs_lease_s
+        # However long a lease the hub gives, a stop is looked for by the site's own measure.
+        every_s = _every_s(own_s if lease_s is None else min(own_s, lease_s))
+        watches = (
+            threading.Thread(target=self._watch, args=(job, done, _every_s(own_s)), daemon=True),
+            threading.Thread(target=self._renew, args=(job, lease, done, every_s), daemon=True),
         )
-        thread.start()
+        for thread in watches:
+            thread.start()
         try:
             yield
         finally:
             done.set()
 
-    def _renew(self, job: str, lease: Lease, done: threading.Event, every_s: float) -> None:
+    def _watch(self, job: str, done: threading.Event, every_s: float) -> None:
+        """Stop what this site's people have ended or suspended, whatever the hub answers, and however late."""
         while not done.wait(every_s):
             if self._is_over(job):
-                self._site.runner.cancel(job)
-                return
+                self._cancel(job, done)
+
+    def _renew(self, job: str, lease: str, done: threading.Event, every_s: float) -> None:
+        while not done.wait(every_s):
             try:
                 answer = self._site.outbox.control(
-                    "PUT", f"/v1/leases/{lease.id}", Renew(state=LeaseWork.WORKING), timeout_s=every_s
+                    "PUT", f"/v1/leases/{lease}", Renew(state=LeaseWork.WORKING), timeout_s=every_s
                 )
-            except RemoteError:
-                # The lease is gone; what is computed counts all the same while the round is open.
-                return
+                renewed = Renewed.parse(answer)
+            except RemoteError as err:
+                # A lease that is gone is asked about again: what is computed counts while the round is open, and the
+                # hub says stop of a lease that has lapsed, too.
+                if err.remote_code == _NODE_SUSPENDED:
+                    self._cancel(job, done)
+                continue
             except FairbankError:
                 continue
-            if Renewed.parse(answer).stop and not done.is_set():
-                self._site.runner.cancel(job)
-                return
+            if renewed.stop and not done.is_set():
+                self._note_pause(job, renewed.reason)
+                self._cancel(job, done)
+
+    def _cancel(self, job: str, done: threading.Event) -> None:
+        """End what a job computes; again and again until it has, for its worker may only be starting."""
+        while not done.is_set():
+            self._site.runner.cancel(job)
+            done.wait(CANCEL_EVERY_S)
+
+    def _note_pause(self, job: str, reason: Reason) -> None:
+        """Remember that a job waits, so that a node that starts anew does not go on with it by itself."""
+        if reason is Reason.GRANT_PAUSED:
+            with writing(self._node.engine) as session:
+                session.get_one(ReviewRow, job).paused = self._node.clock.now()
 
     def _is_over(self, job: str) -> bool:
         with reading(self._node.engine) as session:
             row = session.get(ReviewRow, job)
-        return row is None or row.ended
+            return row is None or row.ended or is_suspended(session)
 
     def _tell(
         self,
@@ -320,7 +443,9 @@ class Agent:
         tell(self._node, self._site.outbox, job, message)
 
     def _note_anchor(self, session: Session, lease: Lease) -> None:
-        connection = session.connection()
-        if connection.execute(_ANCHORED, {"seq": lease.hub_audit_seq}).first() is None:
-            anchor = {"seq": lease.hub_audit_seq, "hash": lease.hub_audit_hash, "at": self._node.clock.now()}
-            connection.execute(_ANCHOR, anchor)
+        self._hub_log.note(session, audit.Head(lease.hub_audit_seq, lease.hub_audit_hash))
+
+
+def _every_s(lease_s: float) -> float:
+    """Return how often one looks during a lease; the shortest pause is a second."""
+    return max(1.0, lease_s / RENEWALS_PER_LEASE)

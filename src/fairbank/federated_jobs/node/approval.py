@@ -7,37 +7,29 @@ person, or a rule that a person pinned, decides.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from fairbank import audit, events
 from fairbank.clock import iso, parse_iso
-from fairbank.database import writing
+from fairbank.database import reading, writing
 from fairbank.errors import FairbankError, MissingExtra
+from fairbank.federated_jobs.checks import Check
 from fairbank.federated_jobs.code import Tool, tool_of
 from fairbank.federated_jobs.errors import (
     ApprovalOver,
     ChainBroken,
     JobsError,
     NotApproved,
-    NotForThisSite,
     Replayed,
-    RunsSpent,
     SiteRefusal,
 )
-from fairbank.federated_jobs.manifest import (
-    Chain,
-    check_code,
-    check_times,
-    check_visa_within_request,
-    check_within_visa,
-    datasets_at,
-    open_chain,
-)
+from fairbank.federated_jobs.manifest import Chain, open_chain
 from fairbank.federated_jobs.node.cohort import (
     Cohort,
     CohortSource,
@@ -46,21 +38,43 @@ from fairbank.federated_jobs.node.cohort import (
     frozen_digest,
     harvest_index,
     recheck,
+    serving,
     smallest,
+    still_holds,
 )
+from fairbank.federated_jobs.node.countersigned import (
+    check_countersigned,
+    check_not_refused,
+    is_countersigned,
+)
+from fairbank.federated_jobs.node.judging import (
+    check_newest,
+    check_runs,
+    checked,
+    count_run,
+    datasets_here,
+    during,
+    enrolment_of,
+    terms_here,
+)
+from fairbank.federated_jobs.node.persons_word import check_approval, check_let_go, sign_approval
 from fairbank.federated_jobs.node.rules import rule_for
 from fairbank.federated_jobs.node.site_keys import KEY_FILE, site_key, site_public_key
 from fairbank.federated_jobs.node.store import ApprovalRow, ReviewRow
+from fairbank.federated_jobs.node.transfers import check_transfer, places_told
 from fairbank.federated_jobs.protocol import Lease
 from fairbank.federated_jobs.reasons import Reason
 from fairbank.federated_jobs.states import SiteState
-from fairbank.ontology.signed_objects import Selector, SiteApproval
-from fairbank.release.errors import NotEnrolled
-from fairbank.release.node import Enrolment, Node
+from fairbank.ontology.signed_objects import Request, SiteApproval
+from fairbank.release import hub_keys
+from fairbank.release.errors import DecisionUntrusted
+from fairbank.release.node import Node
 from fairbank.release.outbox import Outbox
-from fairbank.release.releases import ReleaseState
+from fairbank.release.people import Signer
+from fairbank.release.person_decisions import Act, decide
+from fairbank.release.releases import Release, ReleaseState
 from fairbank.release.store import ReleaseRow
-from fairbank.signing import KeyFileError, SigningKey
+from fairbank.signing import Digest, Json, KeyFileError, SigningKey
 
 _OPEN = (SiteState.PENDING_REVIEW.value, SiteState.APPROVED.value)
 
@@ -94,12 +108,19 @@ class Consent:
         by: who it is, for the site's own records.
         expires: until when; the visa's end by default.
         hold_outputs: keep each output until a person has looked at it.
+        signer: the person, with the key open; needed once anybody is named at the node.
     """
 
     by: str
     expires: datetime | None = None
     hold_outputs: bool = False
     rule: str | None = None
+    signer: Signer | None = None
+
+    @property
+    def who(self) -> str:
+        """Return who it is: the person who signs, or else what was said."""
+        return self.signer.name if self.signer else self.by
 
 
 def receive(node: Node, lease: Lease, *, source: CohortSource = harvest_index) -> ReviewRow:
@@ -108,7 +129,9 @@ def receive(node: Node, lease: Lease, *, source: CohortSource = harvest_index) -
     A job that fails a check is written down as rejected, with its reason; nothing is raised for that.
     """
     if lease.request is None or lease.visa is None or lease.manifest is None:
-        raise ChainBroken("The hub brought a job without its signed objects.", todo="Update the hub.")
+        raise ChainBroken("The hub brought a job without its signed objects.", todo="Update the hub.").at(
+            Check.OBJECTS
+        )
     request, visa, manifest = lease.request.encode(), lease.visa.encode(), lease.manifest.encode()
     with writing(node.engine) as session:
         known = session.get(ReviewRow, lease.job)
@@ -126,6 +149,7 @@ def receive(node: Node, lease: Lease, *, source: CohortSource = harvest_index) -
             state=SiteState.PENDING_REVIEW.value,
             reason=Reason.NONE.value,
             received=node.clock.now(),
+            places=places_told(lease),
         )
         rule = None
         try:
@@ -134,7 +158,8 @@ def receive(node: Node, lease: Lease, *, source: CohortSource = harvest_index) -
             row.requester_key = chain.visa.requester_key
             row.manifest_digest = chain.sealed_manifest.digest
             row.visa_digest = chain.sealed_visa.digest
-            rule = _rule(node, session, chain)
+            check_not_refused(session, node, chain)
+            rule = _rule(node, session, chain) if is_countersigned(session, node, chain) else None
         except JobsError as err:
             _refuse(row, err, at=node.clock.now())
         session.add(row)
@@ -156,12 +181,13 @@ def review(node: Node, job: str, *, source: CohortSource = harvest_index) -> Rev
         row, approval = session.get(ReviewRow, job), session.get(ApprovalRow, job)
         if row is None:
             raise _not_waiting()
-        chain, _ = _checked(node, row)
+        chain, _ = checked(node, session, row)
         at_least = smallest(node, chain.manifest)
+        suited = serving(source, chain.request, at=node.clock.now())
         if approval is not None:
-            cohort = recheck(node, session, source, approval, at_least=at_least)
+            cohort = recheck(node, session, suited, approval, at_least=at_least)
         else:
-            cohort = draw(node, session, source, _datasets(node, chain), at_least=at_least)
+            cohort = draw(node, session, suited, datasets_here(node, chain), at_least=at_least)
         return Review(chain, SiteState(row.state), Reason(row.reason), len(cohort.members), cohort.subjects)
 
 
@@ -177,6 +203,7 @@ def approve(
 
     Raises:
         NotApproved: if no such job waits for a decision.
+        PersonNeeded: if persons are named here and none signs.
         JobsError: if it fails a check now.
         KeyFileError: if the site's key is locked.
         MissingExtra: if what the job's tool needs is not installed here.
@@ -185,14 +212,17 @@ def approve(
     with writing(node.engine) as session:
         row = _waiting(session, job)
         chain, cohort = _judge(node, session, row, source)
+        check_countersigned(session, node, chain)
         tool_of(chain.manifest.code).check_installed()
-        now, visa_ends = node.clock.now(), parse_iso(chain.visa.expires)
+        now, visa_ends = node.clock.now(), min(parse_iso(one.expires) for one in terms_here(node, chain))
         if now >= parse_iso(chain.manifest.plan.approval_deadline):
             raise ApprovalOver(
                 "The date until which this job can be approved has passed.",
                 why="The requester set it.",
                 todo="The requester can submit the job anew.",
             ).because(Reason.APPROVAL_DEADLINE)
+        expires = iso(min(consent.expires or visa_ends, visa_ends))
+        decision = sign_approval(session, node, chain, consent, expires=expires)
         approval = SiteApproval(
             id=node.clock.new_id(),
             node=node.name,
@@ -201,48 +231,56 @@ def approve(
             manifest=chain.sealed_manifest.digest,
             cohort_digest=cohort.digest,
             cohort_size=len(cohort.members),
-            approved_by=consent.by,
+            approved_by=consent.who,
+            decision=decision,
             maximum_runs=1,
-            expires=iso(min(consent.expires or visa_ends, visa_ends)),
+            expires=expires,
             created=iso(now),
         )
         _store(session, row, approval, key, consent=consent)
+        count_run(node, session, chain)
         freeze(session, job, cohort)
-        _decide(row, SiteState.APPROVED, Reason.NONE, by=consent.by, at=now)
-        _log(node, session, row, act="job.approve", by=consent.by)
+        _decide(row, SiteState.APPROVED, Reason.NONE, by=consent.who, at=now)
+        _log(node, session, row, act=Act.JOB_APPROVE, by=consent.who, decision=decision)
     return approval
 
 
-def reject(node: Node, job: str, *, by: str) -> None:
+def reject(node: Node, job: str, *, by: str, signer: Signer | None = None) -> None:
     """Say no to a job that waits for a decision.
 
     Raises:
         NotApproved: if no such job waits.
+        PersonNeeded: if persons are named here and none signs.
     """
+    by = signer.name if signer else by
     with writing(node.engine) as session:
         row = _waiting(session, job)
+        decision = decide(session, node, Act.JOB_REJECT, job, _named(row), signer=signer)
         _decide(row, SiteState.REJECTED, Reason.CURATOR_DECLINED, by=by, at=node.clock.now())
         row.ended = True
-        _log(node, session, row, act="job.reject", by=by)
+        _log(node, session, row, act=Act.JOB_REJECT, by=by, decision=decision)
 
 
-def withdraw(node: Node, job: str, *, by: str) -> None:
+def withdraw(node: Node, job: str, *, by: str, signer: Signer | None = None) -> None:
     """Take an approval back: nothing more is computed, and what has not left yet stays here for good.
 
     A round that is under way is stopped at the next renewal or claim.
 
     Raises:
         NotApproved: if this site has not approved the job, or it is over.
+        PersonNeeded: if persons are named here and none signs.
     """
+    by = signer.name if signer else by
     with writing(node.engine) as session:
         row, approval = session.get(ReviewRow, job), session.get(ApprovalRow, job)
         if row is None or approval is None or row.ended:
             raise _not_approved()
+        decision = decide(session, node, Act.JOB_WITHDRAW, job, _named(row), signer=signer)
         approval.withdrawn = node.clock.now()
         withhold_unsent(node, session, job, by=by)
         _decide(row, SiteState.REJECTED, Reason.APPROVAL_WITHDRAWN, by=by, at=node.clock.now())
         row.ended = True
-        _log(node, session, row, act="job.withdraw", by=by)
+        _log(node, session, row, act=Act.JOB_WITHDRAW, by=by, decision=decision)
 
 
 def authorise(node: Node, session: Session, job: str, *, source: CohortSource = harvest_index) -> Authorised:
@@ -260,19 +298,20 @@ def authorise(node: Node, session: Session, job: str, *, source: CohortSource = 
         raise _not_approved().because(
             Reason.APPROVAL_WITHDRAWN if approval.withdrawn else Reason.APPROVAL_MISSING
         )
-    chain, tool = _checked(node, row)
+    chain, tool = checked(node, session, row)
     consent = _consent(node, approval)
-    named = (consent.node, consent.request, consent.visa, consent.manifest)
-    digests = (chain.sealed_request.digest, chain.sealed_visa.digest, chain.sealed_manifest.digest)
-    if named != (node.name, *digests) or approval.digest == "":
-        raise _approval_broken("It is for another job, or another site.")
+    _check_is_for(node, chain, approval, consent)
+    check_countersigned(session, node, chain)
+    _check_person(node, session, chain, approval, consent)
     _check_lasts(node, consent)
     # A run is one passage through the plan, counted when its first output is staged; `rounds` sees to it that no round
     # is computed again or out of the plan, so a second run under the same manifest cannot begin.
     if approval.runs > consent.maximum_runs:
         raise ApprovalOver("All runs that this site approved have been used.").because(Reason.RUNS_SPENT)
     _check_frozen(node, session, approval, consent)
-    cohort = recheck(node, session, source, approval, at_least=smallest(node, chain.manifest))
+    with during(Check.COHORT):
+        suited = serving(source, chain.request, at=node.clock.now())
+        cohort = recheck(node, session, suited, approval, at_least=smallest(node, chain.manifest))
     return Authorised(chain, tool, approval, cohort)
 
 
@@ -282,13 +321,47 @@ def check_may_leave(node: Node, session: Session, job: str) -> None:
     Raises:
         NotApproved: if the approval was taken back.
         ApprovalOver: if it has ended; it never outlives its visa.
+        ChainBroken: if it is for another job, or no person stands behind it where persons are named.
+        GrantNotCountersigned: if a person here has refused the grant meanwhile.
+        TransferRefused: if the site's rule of transfers does not allow where it would go.
     """
     approval = session.get(ApprovalRow, job)
     if approval is None:
         raise _not_approved()
     if approval.withdrawn is not None:
         raise _not_approved().because(Reason.APPROVAL_WITHDRAWN)
-    _check_lasts(node, _consent(node, approval))
+    consent = _consent(node, approval)
+    _check_lasts(node, consent)
+    row = session.get_one(ReviewRow, job)
+    hub_key = hub_keys.key_for(session, enrolment_of(node), row.visa)
+    chain = open_chain(row.request, row.visa, row.manifest, hub_key=hub_key)
+    _check_is_for(node, chain, approval, consent)
+    check_not_refused(session, node, chain)
+    _check_person(node, session, chain, approval, consent)
+    with during(Check.TRANSFER):
+        check_transfer(node.settings, chain, row.places)
+
+
+def computed_with_all(node: Node, session: Session, job: str, *, source: CohortSource) -> bool:
+    """Return whether all whose images a job used may still be used for it: nobody withdrew, no consent has ended.
+
+    Raises:
+        NotForThisSite: if a dataset of the job is no longer there.
+    """
+    request, _ = Request.open(session.get_one(ReviewRow, job).request, trusted=None)
+    return still_holds(node, session, serving(source, request, at=node.clock.now()), job)
+
+
+def leaving(node: Node) -> Callable[[Release], None]:
+    """Return what an outbox asks before it sends an output of a job: `check_may_leave` and `check_let_go`, then."""
+
+    def may_leave(release: Release) -> None:
+        if release.job is not None:
+            with reading(node.engine) as session:
+                check_may_leave(node, session, release.job)
+                check_let_go(session, node, release.job, [release])
+
+    return may_leave
 
 
 def withhold_unsent(node: Node, session: Session, job: str, *, by: str) -> None:
@@ -304,6 +377,13 @@ def withhold_unsent(node: Node, session: Session, job: str, *, by: str) -> None:
         outbox.withhold(session, release, by=by)
 
 
+def _check_is_for(node: Node, chain: Chain, approval: ApprovalRow, consent: SiteApproval) -> None:
+    named = (consent.node, consent.request, consent.visa, consent.manifest)
+    digests = (chain.sealed_request.digest, chain.sealed_visa.digest, chain.sealed_manifest.digest)
+    if named != (node.name, *digests) or chain.manifest.id != approval.job or approval.digest == "":
+        raise _approval_broken("It is for another job, or another site.")
+
+
 def _check_lasts(node: Node, consent: SiteApproval) -> None:
     if node.clock.now() < parse_iso(consent.expires):
         return
@@ -311,66 +391,31 @@ def _check_lasts(node: Node, consent: SiteApproval) -> None:
         f"This site's approval ended on {consent.expires}.",
         why="An approval is good until its end.",
         todo="The requester can submit the job anew.",
-    )
+    ).at(Check.APPROVAL_DATES)
 
 
 def _judge(node: Node, session: Session, row: ReviewRow, source: CohortSource) -> tuple[Chain, Cohort]:
-    chain, _ = _checked(node, row)
-    if chain.manifest.id != row.job:
-        raise ChainBroken(
-            "The hub brought a manifest under the id of another job.", why="A manifest names its own job."
+    chain, _ = checked(node, session, row)
+    check_newest(node, session, chain)
+    check_runs(node, session, chain)
+    with during(Check.COHORT):
+        cohort = draw(
+            node,
+            session,
+            serving(source, chain.request, at=node.clock.now()),
+            datasets_here(node, chain),
+            at_least=smallest(node, chain.manifest),
         )
-    used = (
-        select(func.count())
-        .select_from(ReviewRow)
-        .where(
-            ReviewRow.visa_digest == chain.sealed_visa.digest,
-            ReviewRow.job != row.job,
-            ReviewRow.job.in_(select(ApprovalRow.job)),
-        )
-    )
-    if (session.scalar(used) or 0) >= chain.visa.maximum_runs:
-        raise RunsSpent(
-            f"This site has approved all {chain.visa.maximum_runs} runs of this visa.",
-            why="The committee granted that many.",
-        )
-    cohort = draw(
-        node,
-        session,
-        source,
-        _datasets(node, chain),
-        at_least=smallest(node, chain.manifest),
-    )
     return chain, cohort
-
-
-def _checked(node: Node, row: ReviewRow) -> tuple[Chain, Tool]:
-    """Check what needs neither cohort nor approval: objects, ends, bounds, code, and that this site is meant."""
-    enrolment = _enrolment(node)
-    chain = open_chain(row.request, row.visa, row.manifest, hub_key=enrolment.hub_key)
-    check_times(chain.visa, node.clock.now())
-    check_visa_within_request(chain.visa, chain.request)
-    check_within_visa(chain.manifest, chain.visa)
-    tool = check_code(chain.manifest)
-    _datasets(node, chain)
-    return chain, tool
-
-
-def _datasets(node: Node, chain: Chain) -> dict[str, Selector]:
-    datasets = datasets_at(chain.manifest, node.name, _enrolment(node).public_base_iri)
-    if not datasets:
-        raise NotForThisSite(
-            "The job names no dataset of this site.", why="The hub sent it to the wrong node.", todo=""
-        )
-    return datasets
 
 
 def _rule(node: Node, session: Session, chain: Chain) -> str | None:
     return rule_for(
         session,
+        node=node,
         requester_key=chain.visa.requester_key,
         code=chain.manifest.code,
-        datasets=list(_datasets(node, chain)),
+        datasets=list(datasets_here(node, chain)),
         now=node.clock.now(),
     )
 
@@ -423,6 +468,28 @@ def _check_frozen(node: Node, session: Session, approval: ApprovalRow, consent: 
         )
 
 
+def _check_person(
+    node: Node, session: Session, chain: Chain, approval: ApprovalRow, consent: SiteApproval
+) -> None:
+    """Refuse an approval that no person of this node signed for what it is for."""
+    try:
+        check_approval(
+            session,
+            node,
+            chain,
+            consent,
+            rule=approval.rule,
+            hold=approval.hold_outputs,
+            datasets=datasets_here(node, chain),
+        )
+    except DecisionUntrusted as err:
+        raise _approval_broken(err.why or err.what, check=Check.PERSON) from err
+
+
+def _named(row: ReviewRow) -> dict[str, Json]:
+    return {"manifest": row.manifest_digest or ""}
+
+
 def _waiting(session: Session, job: str) -> ReviewRow:
     row = session.get(ReviewRow, job)
     if row is None or row.state != SiteState.PENDING_REVIEW.value or row.ended:
@@ -450,12 +517,13 @@ def _again(known: ReviewRow, manifest: bytes) -> None:
         "A job that this site has dealt with was brought again.",
         why="A manifest runs once; under its id nothing else is accepted.",
         todo="The requester drafts a new job.",
-    )
+    ).at(Check.REPLAY)
 
 
 def _refuse(row: ReviewRow, err: JobsError, *, at: datetime) -> None:
     _decide(row, SiteState.REJECTED, err.reason, by="checks", at=at)
     row.error = err.code
+    row.stopped_by = err.check.value if err.check else None
     row.ended = True
 
 
@@ -465,35 +533,41 @@ def _decide(row: ReviewRow, state: SiteState, reason: Reason, *, by: str, at: da
     row.reported = False
 
 
-def _enrolment(node: Node) -> Enrolment:
-    if node.enrolment is None:
-        raise NotEnrolled(
-            "This node has not enrolled with a hub, so it can judge no job.",
-            why="Visas count only under the hub key that was pinned at enrolment.",
-            todo="Run 'fairbank node enrol'.",
-        )
-    return node.enrolment
-
-
 def _not_approved() -> NotApproved:
     return NotApproved(
         "Nobody at this site has approved this job, or the approval was taken back.",
         why="A site runs nothing without its own approval.",
         todo="Decide on it: fairbank node jobs.",
+    ).at(Check.APPROVAL)
+
+
+def _approval_broken(why: str, *, check: Check = Check.APPROVAL) -> SiteRefusal:
+    return (
+        ChainBroken(
+            "This site's approval of the job cannot be trusted.",
+            why=why,
+            todo=f"Compare the node's database and its {KEY_FILE} with their backups.",
+        )
+        .because(Reason.APPROVAL_INVALID)
+        .at(check)
     )
 
 
-def _approval_broken(why: str) -> SiteRefusal:
-    return ChainBroken(
-        "This site's approval of the job cannot be trusted.",
-        why=why,
-        todo=f"Compare the node's database and its {KEY_FILE} with their backups.",
-    ).because(Reason.APPROVAL_INVALID)
-
-
-def _log(node: Node, session: Session, row: ReviewRow, *, act: str, by: str) -> None:
+def _log(
+    node: Node, session: Session, row: ReviewRow, *, act: str, by: str, decision: Digest | None = None
+) -> None:
     detail = {"state": row.state, "reason": row.reason, "manifest": row.manifest_digest or ""}
-    audit.record(session, audit.NodeAudit, clock=node.clock, actor=by, act=act, target=row.job, detail=detail)
+    stopped = {"check": row.stopped_by} if row.stopped_by else {}
+    signed = {"decision": decision} if decision else {}
+    audit.record(
+        session,
+        audit.NodeAudit,
+        clock=node.clock,
+        actor=by,
+        act=str(act),
+        target=row.job,
+        detail={**detail, **stopped, **signed},
+    )
     events.append(
         session, events.NodeEvent, clock=node.clock, kind="job.decided", subject=row.job, detail=detail
     )

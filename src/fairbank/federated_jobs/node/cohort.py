@@ -7,6 +7,7 @@ node seals that and goes on.
 from __future__ import annotations
 
 import hmac
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,7 +24,9 @@ from fairbank.errors import FairbankError
 from fairbank.federated_jobs.errors import CohortInsufficient, NotForThisSite
 from fairbank.federated_jobs.node.site_keys import cohort_secret
 from fairbank.federated_jobs.node.store import ApprovalRow, CohortRow, ShrinkageRow
-from fairbank.ontology.signed_objects import Manifest, Selector, SignedObject
+from fairbank.ontology.data_use import asked_from
+from fairbank.ontology.data_use_facts import Asked
+from fairbank.ontology.signed_objects import Manifest, Request, Selector, SignedObject
 from fairbank.ontology.wire import DigestText, Id, Moment
 from fairbank.release.node import Node
 
@@ -107,11 +110,27 @@ class CohortShrunk(SignedObject):
     created: Moment
 
 
-def harvest_index(session: Session, dataset: str, selector: Selector, /, *, at: datetime) -> Sequence[Series]:
-    """Select from the local index: nobody whose consent does not hold at the moment."""
-    from fairbank.harvest.index import select as from_index
+@dataclass(frozen=True, slots=True)
+class HarvestIndex:
+    """Selects from the local index: nobody whose consent does not hold at the moment, or is for other purposes."""
 
-    return from_index(session, dataset, selector, at=at)
+    asked: Asked | None = None
+
+    def __call__(
+        self, session: Session, dataset: str, selector: Selector, /, *, at: datetime
+    ) -> Sequence[Series]:
+        """Return the series that a selector takes and that may be used at a moment, for the purpose asked for."""
+        from fairbank.harvest.index import select as from_index
+
+        return from_index(session, dataset, selector, at=at, asked=self.asked)
+
+
+harvest_index = HarvestIndex()
+
+
+def serving(source: CohortSource, request: Request, *, at: datetime) -> CohortSource:
+    """Return a source that leaves out whose consent does not cover the purpose of a request."""
+    return HarvestIndex(asked_from(request, at)) if isinstance(source, HarvestIndex) else source
 
 
 def harvest_intact(member: Member) -> bool:
@@ -172,6 +191,19 @@ def frozen_digest(node: Node, session: Session, job: str) -> str:
     return _digest(node, sorted((row.dataset, row.series_uid, row.content_digest) for row in rows))
 
 
+def still_holds(node: Node, session: Session, source: CohortSource, job: str) -> bool:
+    """Return whether all series that a job may use are still there, and change nothing."""
+    rows = session.connection().execute(_FROZEN, {"job": job})
+    wanted: dict[str, set[tuple[str, str]]] = defaultdict(set)
+    for row in rows:
+        if row.gone is None:
+            wanted[row.dataset].add((row.series_uid, row.content_digest))
+    return all(
+        series <= {(one.series_uid, one.content_digest) for one in _there(node, session, source, dataset)}
+        for dataset, series in wanted.items()
+    )
+
+
 def recheck(
     node: Node, session: Session, source: CohortSource, approval: ApprovalRow, *, at_least: int
 ) -> Cohort:
@@ -185,7 +217,7 @@ def recheck(
     there: dict[tuple[str, str], Member] = {}
     for dataset in sorted({row.dataset for row in frozen}):
         # The widest selector: what was chosen was frozen, so only presence and content are asked for now.
-        for member in _members(session, source, dataset, Selector(), at=node.clock.now()):
+        for member in _there(node, session, source, dataset):
             there[dataset, member.series_uid] = member
     left = []
     for row in frozen:
@@ -198,6 +230,10 @@ def recheck(
     if cohort.digest != approval.cohort_digest:
         _seal_shrinkage(node, session, approval, cohort)
     return cohort
+
+
+def _there(node: Node, session: Session, source: CohortSource, dataset: str) -> list[Member]:
+    return _members(session, source, dataset, Selector(), at=node.clock.now())
 
 
 def _members(

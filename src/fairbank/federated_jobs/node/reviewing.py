@@ -4,22 +4,45 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from sqlalchemy import select
+
 from fairbank.database import reading
 from fairbank.federated_jobs.errors import NotApproved
 from fairbank.federated_jobs.manifest import Chain, datasets_at, open_chain
 from fairbank.federated_jobs.node.cohort import CohortSource, harvest_index
-from fairbank.federated_jobs.node.store import ReviewRow
+from fairbank.federated_jobs.node.judging import approved_runs, terms_here
+from fairbank.federated_jobs.node.store import ApprovalRow, ReviewRow
+from fairbank.ontology.signed_objects import GrantedDataset
+from fairbank.release import hub_keys
 from fairbank.release.errors import NotEnrolled
 from fairbank.release.node import Node
 
 
 @dataclass(frozen=True, slots=True)
+class TermsHere:
+    """On what terms a dataset of this site is granted, and how many runs this site has approved of it so far."""
+
+    terms: GrantedDataset
+    approved_runs: int
+
+
+@dataclass(frozen=True, slots=True)
 class JobReview:
-    """A job, verified, and how many series and subjects here it selects now; these numbers stay at the site."""
+    """A job, verified, and how many series and subjects here it selects now; these numbers stay at the site.
+
+    Attributes:
+        stopped_by: which check refused it, None if none did.
+        hub_country: where the hub says that it is.
+        known_requester: this site has approved a job of the same requester's key before.
+    """
 
     chain: Chain
     series: int
     subjects: int
+    terms: tuple[TermsHere, ...]
+    stopped_by: str | None
+    hub_country: str | None
+    known_requester: bool
 
 
 def review(node: Node, job: str, *, source: CohortSource = harvest_index) -> JobReview:
@@ -40,10 +63,29 @@ def review(node: Node, job: str, *, source: CohortSource = harvest_index) -> Job
                 why="A job comes when its requester names a dataset of this site.",
                 todo="List the jobs that came: fairbank node jobs.",
             )
-        chain = open_chain(row.request, row.visa, row.manifest, hub_key=node.enrolment.hub_key)
+        hub_key = hub_keys.key_for(session, node.enrolment, row.visa)
+        chain = open_chain(row.request, row.visa, row.manifest, hub_key=hub_key)
         wanted = datasets_at(chain.manifest, node.name, node.enrolment.public_base_iri)
         now = node.clock.now()
         found = [
             one for dataset, selector in wanted.items() for one in source(session, dataset, selector, at=now)
         ]
-    return JobReview(chain, len(found), len({one.subject for one in found}))
+        terms = tuple(
+            TermsHere(one, approved_runs(session, chain.request.id, one.iri))
+            for one in terms_here(node, chain)
+        )
+        known = session.scalars(
+            select(ApprovalRow.job)
+            .join(ReviewRow, ReviewRow.job == ApprovalRow.job)
+            .where(ReviewRow.requester_key == chain.visa.requester_key, ApprovalRow.job != job)
+            .limit(1)
+        ).first()
+    return JobReview(
+        chain,
+        len(found),
+        len({one.subject for one in found}),
+        terms,
+        stopped_by=row.stopped_by,
+        hub_country=(row.places or {}).get("hub"),
+        known_requester=known is not None,
+    )

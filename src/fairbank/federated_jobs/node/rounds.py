@@ -17,7 +17,9 @@ from sqlalchemy.orm import Session
 from fairbank.database import reading, writing
 from fairbank.errors import FairbankError, RemoteError
 from fairbank.federated_jobs.algorithms.errors import SiteJobError
+from fairbank.federated_jobs.checks import Check
 from fairbank.federated_jobs.errors import (
+    GrantEnded,
     JobNotFound,
     JobsError,
     OutputRefused,
@@ -25,7 +27,13 @@ from fairbank.federated_jobs.errors import (
     RoundRefused,
     SiteRefusal,
 )
-from fairbank.federated_jobs.node.approval import Authorised, authorise, check_may_leave, withhold_unsent
+from fairbank.federated_jobs.node.approval import (
+    Authorised,
+    authorise,
+    check_may_leave,
+    computed_with_all,
+    withhold_unsent,
+)
 from fairbank.federated_jobs.node.cohort import Cohort, CohortSource, Member, harvest_intact, mark_gone
 from fairbank.federated_jobs.node.errors import (
     SandboxError,
@@ -35,6 +43,7 @@ from fairbank.federated_jobs.node.errors import (
     WorkerTimedOut,
 )
 from fairbank.federated_jobs.node.inputs import series_to_stage
+from fairbank.federated_jobs.node.persons_word import check_let_go
 from fairbank.federated_jobs.node.runner import Product, RoundTask, Runner, job_folder
 from fairbank.federated_jobs.node.sandbox_staging import SeriesToStage
 from fairbank.federated_jobs.node.store import ApprovalRow, ReviewRow, WorkRow
@@ -42,11 +51,12 @@ from fairbank.federated_jobs.reasons import Reason
 from fairbank.federated_jobs.states import SiteState
 from fairbank.ontology.outputs import DOOR_OF_OUTPUT
 from fairbank.release.candidates import Candidate
-from fairbank.release.errors import GateRefused, HubUnreachable, ReleaseStateError
+from fairbank.release.errors import GateRefused, HubUnreachable, NodeSuspendedHere, ReleaseStateError
 from fairbank.release.hub_client import HubClient
 from fairbank.release.node import Node
 from fairbank.release.outbox import Outbox
 from fairbank.release.releases import Release, ReleaseState
+from fairbank.release.suspension import check_not_suspended
 from fairbank.release.tensors import form_of
 from fairbank.signing import file_digest, sha256_digest
 
@@ -56,12 +66,23 @@ TAKEN = "taken"
 STAGED = "staged"
 GIVEN_UP = "given_up"
 CRASHES_FORGIVEN = 1
+# Updates may have halved their numbers on the way.
+_MODEL_OF_UPDATES = 2
 _UNSENT = (ReleaseState.HELD, ReleaseState.READY)
 # The hub's codes after which sending the same bytes again cannot help: round closed, no such job, output refused, and
 # (of its uploads) refused, too large. After any other the output stays ready and is sent again.
 # The hub's words for an upload that it refuses, and for one that is too large; a node imports nothing of the hub.
 _UPLOAD_REFUSED, _BODY_TOO_LARGE = "FB-CAT-030", "FB-CAT-013"
-_FINAL = frozenset({RoundClosed.code, JobNotFound.code, OutputRefused.code, _UPLOAD_REFUSED, _BODY_TOO_LARGE})
+_FINAL = frozenset(
+    {
+        RoundClosed.code,
+        GrantEnded.code,
+        JobNotFound.code,
+        OutputRefused.code,
+        _UPLOAD_REFUSED,
+        _BODY_TOO_LARGE,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +162,7 @@ def work(site: Site, job: str, number: int, *, model: bytes | None = None) -> Si
     if row.state == TAKEN:
         try:
             staged = _compute(site, row, model)
-        except (HubUnreachable, WorkerCancelled):
+        except (HubUnreachable, WorkerCancelled, NodeSuspendedHere):
             raise
         except FairbankError as err:
             return give_up(site, job, number, err)
@@ -155,21 +176,29 @@ def deliver(site: Site, job: str, number: int) -> SiteState:
 
     Raises:
         HubUnreachable: if the hub does not answer.
+        NodeSuspendedHere: if the node is suspended; the output stays ready.
         RemoteError: if it refuses in a way that may pass; the output stays ready.
     """
     with reading(site.node.engine) as session:
+        check_not_suspended(session)
         row = _written_down(session.connection(), job, number)
         releases = [site.outbox.release(each) for each in row.releases]
         unsent = any(each.state in _UNSENT for each in releases)
         try:
             if unsent:
                 check_may_leave(site.node, session, job)
+                check_let_go(session, site.node, job, releases)
+            whole = not unsent or computed_with_all(site.node, session, job, source=site.source)
         except SiteRefusal as err:
             refusal: SiteRefusal | None = err
+            whole = False
         else:
             refusal = None
+    if refusal is None and not whole:
+        # The word for what people here keep back, so that it does not tell that somebody has withdrawn.
+        return _kept_back(site, row, reason=Reason.OUTPUT_WITHHELD, error=None, by="a smaller cohort")
     if refusal is not None:
-        return _kept_back(site, row, reason=refusal.reason, error=refusal.code, by="the approval's end")
+        return _refused_here(site, row, refusal)
     return _send(site, row, releases)
 
 
@@ -188,6 +217,8 @@ def _send(site: Site, row: Work, releases: Sequence[Release]) -> SiteState:
             site.outbox.send(release.id)
         except ReleaseStateError:
             return SiteState.OUTPUT_REVIEW
+        except SiteRefusal as err:
+            return _refused_here(site, row, err)
         except RemoteError as err:
             if err.remote_code not in _FINAL:
                 raise
@@ -207,20 +238,21 @@ def give_up(site: Site, job: str, number: int, err: FairbankError) -> SiteState:
         if not review.ended:
             review.state, review.reason = state.value, reason_of(err).value
             review.error = err.code
+            review.stopped_by = err.check.value if isinstance(err, JobsError) and err.check else None
             review.ended, review.reported = True, False
     site.runner.forget(job)
     return state
 
 
-def unfinished(session: Session) -> list[tuple[str, int]]:
-    """Return the rounds that were taken and not staged, of jobs that go on, oldest first."""
+def unfinished(session: Session) -> list[tuple[str, int, str]]:
+    """Return the rounds that were taken and not staged, of jobs that go on, oldest first, each with its lease."""
     rows = session.scalars(
         select(WorkRow)
         .join(ReviewRow, ReviewRow.job == WorkRow.job)
-        .where(WorkRow.state == TAKEN, ReviewRow.ended.is_(False))
+        .where(WorkRow.state == TAKEN, ReviewRow.ended.is_(False), ReviewRow.paused.is_(None))
         .order_by(WorkRow.taken, WorkRow.round)
     )
-    return [(row.job, row.round) for row in rows]
+    return [(row.job, row.round, row.lease) for row in rows]
 
 
 def _compute(site: Site, row: Work, model: bytes | None) -> list[Release]:
@@ -257,7 +289,8 @@ def _stage(
     candidate: Candidate | None = None
     try:
         with writing(site.node.engine) as session:
-            # A withdrawal, of the approval or of a subject, may have come while the worker computed.
+            # A withdrawal, of the approval or of a subject, may have come while the worker computed, or a suspension.
+            check_not_suspended(session)
             now = authorise(site.node, session, row.job, source=site.source)
             if now.cohort.digest != authorised.cohort.digest:
                 return None
@@ -337,7 +370,9 @@ def _global_model(site: Site, row: Work, given: bytes | None) -> Path | None:
     if given is not None and is_given:
         target.write_bytes(given)
     else:
-        site.client.download(row.global_digest, target, durable=False)
+        # A model is merged from updates, each of which could leave its site.
+        longest = _MODEL_OF_UPDATES * site.node.settings.release_maximum_bytes
+        site.client.download(row.global_digest, target, durable=False, maximum_bytes=longest)
     return target
 
 
@@ -393,12 +428,16 @@ def _not_in_plan(why: str) -> RoundRefused:
         "The hub asks for a round that the approved plan does not have.",
         why=why,
         todo="Nothing was computed. Ask the hub's administrator where this round comes from.",
-    )
+    ).at(Check.PLAN)
 
 
 def _refused_by_hub(site: Site, row: Work, release_id: str, err: RemoteError) -> SiteState:
     """Keep back what the hub will never take: the round was closed without this site, or the job is over."""
     log.warning("the hub does not take round %d of job %s: %s", row.round, row.job, err.remote_code)
+    if err.remote_code == GrantEnded.code:
+        return _kept_back(
+            site, row, reason=Reason.GRANT_REVOKED, error=GrantEnded.code, by="the end of the grant"
+        )
     if err.remote_code != RoundClosed.code:
         return _kept_back(site, row, reason=Reason.UPDATE_REFUSED, error=None, by="the hub's answer")
     with writing(site.node.engine) as session:
@@ -407,7 +446,14 @@ def _refused_by_hub(site: Site, row: Work, release_id: str, err: RemoteError) ->
     return SiteState.QUEUED
 
 
-def _kept_back(site: Site, row: Work, *, reason: Reason, error: str | None, by: str) -> SiteState:
+def _refused_here(site: Site, row: Work, err: SiteRefusal) -> SiteState:
+    """Keep back what the site itself does not let go any more."""
+    return _kept_back(site, row, reason=err.reason, error=err.code, by="the approval's end", check=err.check)
+
+
+def _kept_back(
+    site: Site, row: Work, *, reason: Reason, error: str | None, by: str, check: Check | None = None
+) -> SiteState:
     """Keep back all that a job has not sent yet and drop out of it; the hub is told the word."""
     with writing(site.node.engine) as session:
         withhold_unsent(site.node, session, row.job, by=by)
@@ -415,6 +461,7 @@ def _kept_back(site: Site, row: Work, *, reason: Reason, error: str | None, by: 
         review = session.get_one(ReviewRow, row.job)
         if not review.ended:
             review.state, review.reason, review.error = SiteState.WITHHELD.value, reason.value, error
+            review.stopped_by = check.value if check else None
             review.ended, review.reported = True, False
     site.runner.forget(row.job)
     return SiteState.WITHHELD

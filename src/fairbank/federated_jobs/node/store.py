@@ -5,16 +5,20 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, LargeBinary
+from sqlalchemy import BigInteger, ForeignKey, Index, Integer, LargeBinary
 from sqlalchemy.orm import Mapped, mapped_column
 
 from fairbank.database import NodeBase
+
+_SEQ = BigInteger().with_variant(Integer, "sqlite")
 
 
 class ReviewRow(NodeBase):
     """A job that was brought to this site: its three sealed objects, byte for byte, and what the site said.
 
-    `reported` tells whether the hub knows of the present state.
+    `reported` tells whether the hub knows of the present state. `stopped_by` names the check that refused it, which the
+    hub is not told. `places` is where the hub says that it and the other sites are, by its last lease. While `paused`,
+    since when, an unfinished round waits for the hub's word.
     """
 
     __tablename__ = "jobs_reviews"
@@ -36,6 +40,9 @@ class ReviewRow(NodeBase):
     received: Mapped[datetime]
     decided: Mapped[datetime | None] = mapped_column(default=None)
     decided_by: Mapped[str | None] = mapped_column(default=None)
+    stopped_by: Mapped[str | None] = mapped_column(default=None)
+    places: Mapped[dict[str, Any] | None] = mapped_column(default=None)
+    paused: Mapped[datetime | None] = mapped_column(default=None)
 
 
 class ApprovalRow(NodeBase):
@@ -52,6 +59,32 @@ class ApprovalRow(NodeBase):
     hold_outputs: Mapped[bool] = mapped_column(default=False)
     rule: Mapped[str | None] = mapped_column(default=None)
     withdrawn: Mapped[datetime | None] = mapped_column(default=None)
+
+
+class RunRow(NodeBase):
+    """A run that this site approved on one of its datasets, by the request that it was granted under.
+
+    By the request's id, which stays when it is amended: neither a visa that replaces another nor a later version of the
+    request gives runs again.
+    """
+
+    __tablename__ = "jobs_runs"
+    __table_args__ = (Index(None, "request", "dataset"),)
+
+    job: Mapped[str] = mapped_column(ForeignKey("jobs_reviews.job"), primary_key=True)
+    dataset: Mapped[str] = mapped_column(primary_key=True)
+    request: Mapped[str]
+
+
+class NewestVisaRow(NodeBase):
+    """The newest visa of a request that this site has seen for one of its datasets."""
+
+    __tablename__ = "jobs_newest_visas"
+
+    request: Mapped[str] = mapped_column(primary_key=True)
+    dataset: Mapped[str] = mapped_column(primary_key=True)
+    visa: Mapped[str]
+    created: Mapped[datetime]
 
 
 class CohortRow(NodeBase):
@@ -93,8 +126,21 @@ class WorkRow(NodeBase):
     finished: Mapped[datetime | None] = mapped_column(default=None)
 
 
+class WithdrawalNoticeRow(NodeBase):
+    """A job that used a subject who was withdrawn since: when the hub is told, and when it was."""
+
+    __tablename__ = "jobs_withdrawal_notices"
+
+    job: Mapped[str] = mapped_column(ForeignKey("jobs_reviews.job"), primary_key=True)
+    due: Mapped[datetime] = mapped_column(index=True)
+    told: Mapped[datetime | None] = mapped_column(default=None)
+
+
 class RuleRow(NodeBase):
-    """A rule under which this site approves by itself: pinned requester and code, one dataset."""
+    """A rule under which this site approves by itself: pinned requester and code, one dataset.
+
+    `decision` is the digest of what a person signed; the columns count only as far as they agree with it.
+    """
 
     __tablename__ = "jobs_rules"
 
@@ -106,6 +152,7 @@ class RuleRow(NodeBase):
     made_by: Mapped[str]
     created: Mapped[datetime]
     expires: Mapped[datetime]
+    decision: Mapped[str | None] = mapped_column(default=None)
 
 
 class AnchorRow(NodeBase):
@@ -116,3 +163,15 @@ class AnchorRow(NodeBase):
     seq: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     hash: Mapped[str]
     at: Mapped[datetime]
+
+
+class HubCheckpointRow(NodeBase):
+    """A sealed head of the hub's audit log, which was shown to extend those before it."""
+
+    __tablename__ = "jobs_hub_checkpoints"
+
+    size: Mapped[int] = mapped_column(_SEQ, primary_key=True, autoincrement=False)
+    head: Mapped[str]
+    root: Mapped[str]
+    envelope: Mapped[bytes] = mapped_column(LargeBinary)
+    seen: Mapped[datetime]

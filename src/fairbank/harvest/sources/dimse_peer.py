@@ -41,6 +41,8 @@ _TRIES: Final = 2
 # "Rejected, transient" (DICOM PS3.8, table 9-21), and how often to come back.
 _TRANSIENT: Final = 2
 _REFUSALS: Final = 4
+# An association that ends sooner than this was ended by the archive, not by our patience.
+_AT_ONCE_S: Final = 5.0
 _CHANCE: Final = random.SystemRandom()
 
 # Verification, and the Study Root models of C-FIND, C-MOVE and C-GET (DICOM PS3.6, table A-1).
@@ -266,6 +268,8 @@ class DimsePeer:
     ) -> Association:
         where = self._address
         for attempt in range(1, _REFUSALS + 1):
+            opened: list[Event] = []
+            begun = time.monotonic()
             link = self._ae.associate(
                 where.host,
                 where.port,
@@ -273,15 +277,21 @@ class DimsePeer:
                 ae_title=where.called_ae,
                 ext_neg=roles,
                 tls_args=(where.tls, where.host) if where.tls else None,
-                evt_handlers=[*handlers, (evt.EVT_CONN_OPEN, send_at_once)],
+                evt_handlers=[
+                    *handlers,
+                    (evt.EVT_CONN_OPEN, send_at_once),
+                    (evt.EVT_CONN_OPEN, opened.append),
+                ],
             )
             if link.is_established:
                 self.software = str(link.acceptor.implementation_version_name or "")
                 return guard(link)
             said = link.acceptor.primitive if link.is_rejected else None
-            if said is None or said.result != _TRANSIENT or attempt == _REFUSALS:
+            # A peer that hangs up as soon as it has refused can take its answer with it: its reset overtakes it.
+            hung_up = bool(opened) and not link.is_rejected and time.monotonic() - begun < _AT_ONCE_S
+            busy = said is not None and said.result == _TRANSIENT
+            if not (busy or hung_up) or attempt == _REFUSALS:
                 break
-            # It has too many callers at the moment.
             self._sleep(back_off_s(attempt, _CHANCE))
         if not link.is_rejected:
             raise self._unreachable()

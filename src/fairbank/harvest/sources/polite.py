@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import logging
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -151,6 +151,7 @@ class PoliteClient:
         params: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
         form: Mapping[str, str] | None = None,
+        body: Callable[[], Iterable[bytes]] | None = None,
         auth: httpx.Auth | tuple[str, str] | None = None,
         pages_allowed: bool = False,
         largest_bytes: int = LARGEST_ANSWER_BYTES,
@@ -161,6 +162,7 @@ class PoliteClient:
         Args:
             auth: in the place of the client's own.
             form: sent as the body, form-encoded.
+            body: gives the body anew for each try; the headers name its length and type.
             pages_allowed: take an HTML page for an answer; otherwise it is a refused login.
             largest_bytes: most bytes of the answer, after decompression.
             read: reads the answer; a ValueError, KeyError or TypeError of it counts as a failed try.
@@ -182,7 +184,7 @@ class PoliteClient:
             whole = Answer(answer.status_code, answer.headers, content)
             return whole if read is None else read(whole)
 
-        build = self._builder(method, path, params=params, headers=headers, form=form)
+        build = self._builder(method, path, params=params, headers=headers, form=form, body=body)
         return self._renewed(lambda: self._tried(build, take, auth))
 
     def download(
@@ -225,9 +227,17 @@ class PoliteClient:
         params: Mapping[str, str] | None,
         headers: Mapping[str, str] | None,
         form: Mapping[str, str] | None = None,
+        body: Callable[[], Iterable[bytes]] | None = None,
     ) -> Callable[[], httpx.Request]:
         # Built anew for each try: the cookies may be those of a new session by then.
-        return lambda: self._client.build_request(method, path, params=params, headers=headers, data=form)
+        return lambda: self._client.build_request(
+            method,
+            path,
+            params=params,
+            headers=headers,
+            data=form,
+            content=body() if body is not None else None,
+        )
 
     def _renewed(self, ask: Callable[[], T]) -> T:
         """Ask, and once more after a new login if the session has ended."""

@@ -478,4 +478,4 @@ def _version(rows: list[Row]) -> str:
 
 def _files(rows: list[Row]) -> int | None:
     counts = [row.get(_COUNT, "") for row in rows]
-    return sum(int(count) for count in counts) if all(count.isdigit() for count in counts) else None
+    return sum(int(count) for count in counts) if all(count.isdecimal() for count in counts) else None

@@ -1,10 +1,10 @@
-"""One session at an XNAT: opened with a login, renewed when it has ended, closed after use; only ever read through."""
+"""One session at an XNAT: opened with a login, renewed when it has ended, closed after use. Only a push writes."""
 
 from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -82,6 +82,22 @@ class XnatSession:
     def download(self, path: str, query: dict[str, str], *, to: Path) -> None:
         """Write an answer to a file."""
         self._inside(lambda: self._client.download(path, to=to, params=query))
+
+    def send(
+        self,
+        path: str,
+        query: dict[str, str],
+        *,
+        headers: Mapping[str, str],
+        body: Callable[[], Iterable[bytes]],
+    ) -> Answer:
+        """Return the answer to a POST; what is sent must be safe to send twice."""
+
+        def posted() -> Answer:
+            answer: Answer = self._client.request("POST", path, params=query, headers=headers, body=body)
+            return answer
+
+        return self._inside(posted)
 
     def close(self) -> None:
         """End the session at the archive; a closed one may be closed again."""

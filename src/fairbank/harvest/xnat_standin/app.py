@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from urllib.parse import parse_qs
 from zoneinfo import ZoneInfo
@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from fairbank.clock import Clock, SystemClock
 from fairbank.harvest.xnat_standin.archive import Archive
 from fairbank.harvest.xnat_standin.faults import Faults
+from fairbank.harvest.xnat_standin.imports import take_in
 from fairbank.harvest.xnat_standin.logins import LoginNeeded, Logins, Visit, is_browser, login_page
 from fairbank.harvest.xnat_standin.rest import PREFIXES, Handler, Rest
 from fairbank.harvest.xnat_standin.site import Asked, Site, User
@@ -53,11 +54,14 @@ def create_app(
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     app.state.logins, app.state.site = logins, site
     app.add_middleware(_Log, site=site)
-    behind = _Behind(logins, interrupt, faults or Faults())
+    behind = _Behind(logins, site, interrupt, faults or Faults())
     _add_entrance(app, logins, behind)
     rest = Rest(Archive(root, recheck_s=recheck_s), site)
     for path, handler in [*rest.routes(), *Xapi(rest, site).routes()]:
         app.add_api_route(path, behind.reading(handler), methods=["GET", "HEAD"], response_model=None)
+    for prefix in PREFIXES:
+        take = behind.importing(root)
+        app.add_api_route(f"{prefix}/services/import", take, methods=["POST"], response_model=None)
     for prefix in (*PREFIXES, "/xapi"):
         writing = ["POST", "PUT", "DELETE"]
         app.add_api_route(f"{prefix}/{{path:path}}", behind.writing, methods=writing, response_model=None)
@@ -83,8 +87,9 @@ class _Log:
 class _Behind:
     """What stands before every handler: faults, the login, and the proof that a browser was not tricked."""
 
-    def __init__(self, logins: Logins, interrupt: Interrupt | None, faults: Faults) -> None:
+    def __init__(self, logins: Logins, site: Site, interrupt: Interrupt | None, faults: Faults) -> None:
         self._logins = logins
+        self._site = site
         self._interrupt = interrupt
         self._faults = faults
 
@@ -97,6 +102,18 @@ class _Behind:
             return self._faults.answer(request, lambda: self._answer(request, handler))
 
         return answered
+
+    def importing(self, root: Path) -> Callable[[Request], Awaitable[Response]]:
+        """Return the handler of the import service."""
+
+        async def taken(request: Request) -> Response:
+            self.prove(request)
+            content = await request.body()
+            if self._interrupt is not None and (instead := self._interrupt(request)) is not None:
+                return instead
+            return self._answer(request, lambda asked, user: take_in(root, self._site, user, asked, content))
+
+        return taken
 
     def writing(self, request: Request) -> Response:
         """Refuse to change anything; a browser is told first that its proof is missing."""

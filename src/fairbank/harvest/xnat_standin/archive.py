@@ -22,6 +22,7 @@ from pydicom.errors import InvalidDicomError
 
 from fairbank.harvest.xnat_standin import dicom_fields
 from fairbank.harvest.xnat_standin.about import About, ScanSaid, read_about
+from fairbank.harvest.xnat_standin.imports import IMPORTED
 from fairbank.harvest.xnat_standin.modalities import session_modality
 from fairbank.harvest.xnat_standin.model import (
     IMAGES,
@@ -172,7 +173,7 @@ class _Filing:
         scanned = [header for header in headers if header.modality not in self.about.assessors]
         modality = session_modality(sorted({header.modality for header in scanned or headers}))
         counts[modality] = counts.get(modality, 0) + 1
-        label = f"{subject_label}_{modality}{counts[modality]}"
+        label = _given_label(first.file.path) or f"{subject_label}_{modality}{counts[modality]}"
         identity = _accession("E", self.folder.name, first.patient, first.study)
         return Session(
             id=identity,
@@ -254,6 +255,11 @@ def _files(stored: Iterable[StoredFile]) -> tuple[StoredFile, ...]:
         taken.add(name)
         files.append(replace(file, name=name))
     return tuple(files)
+
+
+def _given_label(path: Path) -> str:
+    """Return what an import called the session of a file; empty for files that lay there."""
+    return path.parent.name if path.parent.parent.parent.name == IMPORTED else ""
 
 
 def _grouped(headers: list[_Header], field: str) -> list[tuple[str, list[_Header]]]:

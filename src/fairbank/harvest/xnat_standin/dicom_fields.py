@@ -195,4 +195,4 @@ def _clock(text: str) -> str:
 
 
 def _years(text: str) -> int | None:
-    return int(text[:3]) if len(text) == 4 and text[:3].isdigit() and text[3] == "Y" else None
+    return int(text[:3]) if len(text) == 4 and text[:3].isdecimal() and text[3] == "Y" else None

@@ -21,12 +21,14 @@ class User:
     Attributes:
         projects: what this user is a member of; None for everything.
         hidden_types: session types that the user's role does not show, such as `xnat:mrSessionData`.
+        stores: whether the user may import into the projects.
     """
 
     name: str
     password: str
     projects: frozenset[str] | None = None
     hidden_types: frozenset[str] = frozenset()
+    stores: bool = False
 
 
 @dataclass(frozen=True, slots=True)

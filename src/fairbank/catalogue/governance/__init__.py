@@ -1,0 +1,1 @@
+"""Access requests and who decides about them: workflow, committees, votes, grants."""

@@ -1,0 +1,72 @@
+"""Passwords: their hashes (argon2id), how long they take, and which are too weak."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerifyMismatchError
+from argon2.profiles import RFC_9106_LOW_MEMORY
+
+from fairbank.catalogue.errors import AccountRefused
+
+SHORTEST_PASSWORD = 10
+# What stands for the hash of an account that has no password, such as one of a provider of identities.
+NO_PASSWORD = ""
+
+# 64 MiB and 3 passes (RFC 9106, section 4, the second recommended option); two at a time bound the memory.
+_HASHER = PasswordHasher.from_parameters(RFC_9106_LOW_MEMORY)
+_HASHING = threading.BoundedSemaphore(2)
+_FEWEST_CHARACTERS = 4
+
+
+def hashed(password: str, *, name: str) -> str:
+    """Return the hash of a password.
+
+    Raises:
+        AccountRefused: if it is too short, holds the account's name, or is made of very few characters.
+    """
+    if len(password) < SHORTEST_PASSWORD:
+        raise AccountRefused(
+            "The password is too short.",
+            why=f"A password has at least {SHORTEST_PASSWORD} characters.",
+            todo="Choose a longer one; a few random words do well.",
+        )
+    if name.lower() in password.lower() and len(password) - len(name) < SHORTEST_PASSWORD:
+        raise _weak("it holds the account's name")
+    if len(set(password)) < _FEWEST_CHARACTERS:
+        raise _weak("it repeats very few characters")
+    return _hash(password)
+
+
+def matches(stored: str | None, password: str) -> bool:
+    """Tell whether a password is the one of a hash; without a hash it is not, after the same time."""
+    with _HASHING:
+        try:
+            return bool(_HASHER.verify(stored or _decoy(), password)) and bool(stored)
+        except (VerifyMismatchError, InvalidHashError):
+            return False
+
+
+_decoys: list[str] = []
+
+
+def _decoy() -> str:
+    # Unknown names take as long as known ones, so that names cannot be found by the clock.
+    if not _decoys:
+        _decoys.append(str(_HASHER.hash(secrets.token_urlsafe(16))))
+    return _decoys[0]
+
+
+def _hash(password: str) -> str:
+    with _HASHING:
+        return str(_HASHER.hash(password))
+
+
+def _weak(reason: str) -> AccountRefused:
+    return AccountRefused(
+        f"The password is too easy to guess: {reason}.",
+        why="Whoever guesses passwords tries these first.",
+        todo="Choose another one; a few random words do well.",
+    )

@@ -1,0 +1,95 @@
+"""Log-ins of browsers: kept at the hub, named by a random cookie, ended by time, log-out or a new password.
+
+The cookie's value is new after each step of a log-in, so that one planted before is worth nothing afterwards.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from typing import Final
+
+from sqlalchemy import delete, update
+from sqlalchemy.orm import Session
+
+from fairbank.catalogue.context import Hub
+from fairbank.catalogue.identity import hub_secrets
+from fairbank.catalogue.identity.store import SessionRow
+from fairbank.database import reading, writing
+
+_NOTED_EVERY: Final = timedelta(minutes=1)
+CSRF_HEADER: Final = "x-csrf-token"
+# A browser takes `__Host-` only with Secure, without Domain and for all paths (RFC 6265bis, section 4.1.3.2).
+SECURE_COOKIE: Final = "__Host-fairbank"
+PLAIN_COOKIE: Final = "fairbank"
+
+
+class Stage(StrEnum):
+    """How far a log-in has come."""
+
+    SECOND_FACTOR = "second-factor"
+    ENROL = "enrol"
+    COMPLETE = "complete"
+
+
+@dataclass(frozen=True, slots=True)
+class BrowserSession:
+    """A session that holds."""
+
+    account: str
+    stage: Stage
+    csrf: str
+
+
+def begin(session: Session, hub: Hub, *, account: str, stage: Stage) -> str:
+    """Begin a session and return the cookie's value."""
+    secret, now = secrets.token_urlsafe(32), hub.clock.now()
+    session.execute(delete(SessionRow).where(SessionRow.expires <= now))
+    session.add(
+        SessionRow(
+            secret_hash=hub_secrets.digest(secret),
+            account=account,
+            stage=stage.value,
+            created=now,
+            seen=now,
+            expires=now + timedelta(hours=hub.settings.accounts_session_hours),
+        )
+    )
+    session.flush()
+    return secret
+
+
+def find(hub: Hub, secret: str) -> BrowserSession | None:
+    """Return the session of a cookie; None if it is unknown, has ended, or was idle for too long."""
+    now, name = hub.clock.now(), hub_secrets.digest(secret)
+    idle = timedelta(minutes=hub.settings.accounts_session_idle_minutes)
+    with reading(hub.engine) as session:
+        row = session.get(SessionRow, name)
+    if row is None or now >= row.expires or now >= row.seen + idle:
+        return None
+    if now - row.seen >= _NOTED_EVERY:
+        with writing(hub.engine, lasting=False) as session:
+            session.execute(update(SessionRow).where(SessionRow.secret_hash == name).values(seen=now))
+    return BrowserSession(row.account, Stage(row.stage), csrf_of(hub, secret))
+
+
+def csrf_of(hub: Hub, secret: str) -> str:
+    """Return what a form of this session has to carry; no other site can know it."""
+    return hub_secrets.proof(hub, "forms", secret)
+
+
+def is_csrf(hub: Hub, secret: str, given: str) -> bool:
+    """Tell whether a form carries what it has to."""
+    return secrets.compare_digest(csrf_of(hub, secret).encode(), given.encode())
+
+
+def end(session: Session, secret: str) -> None:
+    """End a session; an unknown one is fine."""
+    session.execute(delete(SessionRow).where(SessionRow.secret_hash == hub_secrets.digest(secret)))
+
+
+def end_all(session: Session, account: str) -> None:
+    """End all sessions of an account."""
+    session.execute(delete(SessionRow).where(SessionRow.account == account))

@@ -1,0 +1,60 @@
+"""What every answer tells browsers: run no scripts, load nothing from elsewhere, stand in no frame, guess no types."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from starlette.datastructures import MutableHeaders
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from fairbank.catalogue.context import Hub
+from fairbank.catalogue.identity.origins import is_https
+from fairbank.catalogue.identity.sessions import PLAIN_COOKIE, SECURE_COOKIE
+
+# Styles stand in the pages themselves; there are no scripts.
+_OF_PAGES: Final = (
+    "default-src 'none'; style-src 'unsafe-inline'; img-src 'self' data:; form-action 'self'; "
+    "base-uri 'none'; frame-ancestors 'none'"
+)
+_OF_THE_REST: Final = "default-src 'none'; frame-ancestors 'none'"
+_ALWAYS: Final = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+_A_YEAR_S: Final = 31_536_000
+
+
+class SecurityHeaders:
+    """Adds them to each answer, unless it has its own."""
+
+    def __init__(self, app: ASGIApp, hub: Hub) -> None:
+        self._app, self._hub = app, hub
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request = Request(scope)
+        secure = is_https(request, self._hub.settings)
+        of_a_session = SECURE_COOKIE in request.cookies or PLAIN_COOKIE in request.cookies
+
+        async def adding(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                is_page = headers.get("content-type", "").startswith("text/html")
+                headers.setdefault("Content-Security-Policy", _OF_PAGES if is_page else _OF_THE_REST)
+                for name, value in _ALWAYS.items():
+                    headers.setdefault(name, value)
+                if secure:
+                    headers.setdefault("Strict-Transport-Security", f"max-age={_A_YEAR_S}")
+                if of_a_session:
+                    # What one person sees is kept for nobody else.
+                    headers.add_vary_header("Cookie")
+                    headers.setdefault("Cache-Control", "private")
+            await send(message)
+
+        await self._app(scope, receive, adding)
