@@ -43,12 +43,14 @@ test: $(DEV_STAMP) $(PEERS_STAMP) ## run the tests, but not the long ones (TESTS
 test-long: $(DEV_STAMP) $(PEERS_STAMP) ## run all the tests, the kill-point and fuzz suites too
 	@$(BIN)/python -m pytest -q -n $(JOBS) $(ARGS) $(TESTS)
 
-check: $(DEV_STAMP) ## check format, lint, types and the directions of imports
+check: $(DEV_STAMP) ## check format, lint, types, imports, insecure code and what is installed
 	@status=0; \
 	echo "check: format";  $(BIN)/ruff format --check --quiet . || status=1; \
 	echo "check: lint";    $(BIN)/ruff check --quiet . || status=1; \
 	echo "check: types";   $(BIN)/mypy || status=1; \
 	echo "check: imports"; $(BIN)/lint-imports --no-logo || status=1; \
+	echo "check: insecure code";  $(BIN)/python tools/check_security.py || status=1; \
+	echo "check: dependencies";   $(BIN)/python tools/check_dependencies.py || status=1; \
 	exit $$status
 
 format: $(DEV_STAMP) ## write the files in the house's format
@@ -59,7 +61,7 @@ bench: $(BENCH_STAMP) ## run the benchmarks of bench/, one after the other
 
 docs: $(DEV_STAMP) ## build the documentation into site/, without network
 	@$(BIN)/python tools/build_settings_page.py && $(BIN)/python tools/build_cli_page.py
-	@$(BIN)/python tools/build_profiles_page.py
+	@$(BIN)/python tools/build_profiles_page.py && $(BIN)/python tools/build_permissions_page.py
 	@$(BIN)/python tools/build_ontology_page.py
 	@$(BIN)/python -m mkdocs build --strict --quiet
 	@echo "docs: site/index.html"

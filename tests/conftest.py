@@ -13,6 +13,7 @@ import socket
 import sqlite3
 import sys
 import uuid
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
@@ -57,7 +58,27 @@ def _lacking() -> dict[str, str]:
     return found
 
 
+# Some are kept on purpose: what a session's fixtures share, and pools of connections.
+_MOST_LEFT_OPEN = 60
+
+
+def _open_files() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
 _DATABASES = ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
+# What has a twin on SQLite is tried on PostgreSQL once in so many tests, always the same ones; all by `make test-long`.
+_ONE_IN = 4
+
+
+def _waits_for_a_long_run(item: pytest.Item) -> bool:
+    """Return whether a test on PostgreSQL is left to long runs: by its name, or by its file where a hub is shared."""
+    parameters = getattr(getattr(item, "callspec", None), "params", {})
+    if "postgres" in (parameters.get("shared_homes"), parameters.get("hub_database")):
+        shared = "shared_homes" in parameters
+        name = item.nodeid.partition("::")[0] if shared else item.nodeid
+        return zlib.crc32(name.encode()) % _ONE_IN != 0
+    return False
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -66,8 +87,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line(f"left out: tests marked {mark!r} ({reason})")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out the tests whose needs are not met."""
+    """Leave out the tests whose needs are not met; mark what only a long run tries on PostgreSQL."""
+    for item in items:
+        if _waits_for_a_long_run(item):
+            item.add_marker(pytest.mark.long)
     missing = _lacking()
     left_out = [item for item in items if any(item.get_closest_marker(mark) for mark in missing)]
     if left_out:
@@ -104,15 +129,15 @@ def hasher_in_earnest() -> Iterator[Any]:
     Gives what a hub uses in earnest. A hub that a test runs as a process uses it.
     """
     # Only where a test module that was collected needs it: the import takes half a second.
-    accounts = sys.modules.get("fairbank.catalogue.accounts")
-    if accounts is None:
+    passwords = sys.modules.get("fairbank.catalogue.identity.passwords")
+    if passwords is None:
         yield None
         return
     from argon2 import PasswordHasher
 
-    in_earnest = accounts._HASHER
+    in_earnest = passwords._HASHER
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(accounts, "_HASHER", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+        patch.setattr(passwords, "_HASHER", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
         yield in_earnest
 
 
@@ -150,6 +175,17 @@ def upgrade_in_earnest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cal
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(migrations, "upgrade", upgrade)
         yield in_earnest
+
+
+@pytest.fixture(scope="module", autouse=True)
+def gives_files_back() -> Iterator[None]:
+    """Fail a file of tests that leaves many files open: above 1,024 of them, `select` fails in tests far from here."""
+    before = _open_files()
+    yield
+    if _open_files() - before > _MOST_LEFT_OPEN:
+        gc.collect()
+        left = _open_files() - before
+        assert left <= _MOST_LEFT_OPEN, f"{left} files and connections were left open"
 
 
 @pytest.fixture

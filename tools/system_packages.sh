@@ -27,6 +27,7 @@ python=$(find_python) || {
 
 missing=()
 command -v bwrap >/dev/null || missing+=(bubblewrap)
+command -v tesseract >/dev/null || missing+=(tesseract-ocr)
 "$python" -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
 
 if ((${#missing[@]})); then
@@ -38,6 +39,7 @@ if ((${#missing[@]})); then
   else
     say "missing: ${missing[*]}. Install them (Debian: sudo apt-get install ${missing[*]})."
     say "Without bubblewrap there is no sandbox, and a node in strict mode refuses to run jobs."
+    say "Without tesseract-ocr images whose pixels may show text are held."
   fi
 fi
 

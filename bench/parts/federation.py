@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import secrets
 import subprocess
 import sys
@@ -18,7 +19,8 @@ import trustme
 
 from fairbank.catalogue import nodes
 from fairbank.catalogue.accounts import Role, create_account
-from fairbank.catalogue.context import init_hub
+from fairbank.catalogue.context import init_hub, open_hub
+from fairbank.catalogue.governance import membership
 from fairbank.clock import SystemClock, iso
 from fairbank.database import writing
 from fairbank.demo.processes import Processes, free_port
@@ -83,6 +85,7 @@ class Federation:
             self._make_site(name)
         researcher, member = self._person(RESEARCHER), self._person(MEMBER)
         _until(lambda: researcher.get("/search")["count"] >= len(SITES))
+        self._set_up_committee()
         visa = self._granted(researcher, member)
         for site in self.sites:
             add_rule(
@@ -151,7 +154,9 @@ class Federation:
 
     def _start_agent(self, site: Site) -> None:
         arguments = [str(site.notes), "--home", str(site.node.settings.home), "node", "run"]
-        environ = {"PYTHONPATH": str(OBSERVED_NODE.parent)}
+        # Beside what the bench itself is run with: it may measure another tree than the installed one.
+        paths = [str(OBSERVED_NODE.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
+        environ = {"PYTHONPATH": os.pathsep.join(paths)}
         self._processes.start(f"node-{site.node.name}", [OBSERVED_NODE.stem, *arguments], environ=environ)
 
     def _person(self, name: str) -> HubApi:
@@ -159,6 +164,17 @@ class Federation:
         api.login(name, self._passwords[name])
         api.register_key()
         return api
+
+    def _set_up_committee(self) -> None:
+        hub = open_hub(load(flags={"home": self.home / "hub"}, environ={})[0], self.clock)
+        with writing(hub.engine) as session:
+            wish = membership.NewCommittee(title="Bench")
+            committee = membership.create(session, hub, wish, actor="bench").id
+            for name in SITES:
+                membership.add_scope(session, hub, committee, membership.Scope(node=name), actor="bench")
+            membership.add_member(session, hub, committee, MEMBER, chair=True, actor="bench")
+        hub.queries.close()
+        hub.engine.dispose()
 
     def _granted(self, researcher: HubApi, member: HubApi) -> Sealed:
         wish = Wish(
@@ -170,13 +186,9 @@ class Federation:
             until=self.clock.now() + timedelta(days=2),
         )
         asked = request_access(researcher, wish)["id"]
-        decision = {
-            "schema": "decision/1",
-            "decision": "approve",
-            "until": iso(self.clock.now() + timedelta(days=1)),
-            "maximum_runs": 5,
-        }
-        member.post(f"/v1/requests/{asked}/decision", decision, signed_in=True)
+        terms = {"until": iso(self.clock.now() + timedelta(days=1)), "maximum_runs": 5}
+        approval = {"schema": "approval/1", "request": asked, "terms": terms, "comment": ""}
+        member.post("/v1/reviews/approvals", approval, signed_in=True)
         return grant(researcher, asked)
 
     def _home(self, name: str, **of_hub: str | int) -> Settings:

@@ -13,17 +13,30 @@ from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage
 
 from fairbank.analysis.contract import Row
 from fairbank.analysis.errors import RowsRefused, ToolDigestMismatch, ToolParametersRefused, ToolUnknown
+from fairbank.analysis.run import measure_item
 from fairbank.analysis.staged import StagedSeries, read_staged
-from fairbank.analysis.tool import require_tool, tool_digest, tool_named, tool_parameters
+from fairbank.analysis.tool import (
+    Desk,
+    ToolParameters,
+    require_tool,
+    tool_digest,
+    tool_named,
+    tool_parameters,
+)
 
 FILES = Path(pydicom.__file__).parent / "data/test_files"
 TOOL = tool_named("intensity-geometry")
 DEFAULTS = tool_parameters("intensity-geometry", {})
 
 
+def rows_of(series: list[StagedSeries], parameters: ToolParameters) -> list[Row]:
+    nowhere = Desk(Path("/nonexistent"), Path("/nonexistent"))
+    return [row for one in series for row in measure_item(TOOL, one, parameters, nowhere)]
+
+
 def measured(*files: Path, **parameters: object) -> Row:
     checked = tool_parameters("intensity-geometry", parameters)
-    rows = list(TOOL.measure([StagedSeries("u1", "s1", files)], checked))
+    rows = rows_of([StagedSeries("u1", "s1", files)], checked)
     TOOL.contract(checked).check(rows)
     return rows[0]
 
@@ -194,7 +207,7 @@ def test_a_truncated_file_and_a_file_that_is_no_dicom_do_not_stop_the_others(tmp
         StagedSeries("u4", "s", ()),
         StagedSeries("u5", "s", (FILES / "CT_small.dcm",)),
     ]
-    rows = list(TOOL.measure(series, DEFAULTS))
+    rows = rows_of(series, DEFAULTS)
     TOOL.contract(DEFAULTS).check(rows)
     assert [row["status"] for row in rows[:5]].count("ok") == 0
     assert rows[5]["status"] == "ok"
@@ -204,7 +217,7 @@ def test_every_bundled_file_gives_a_row_of_the_contract() -> None:
     series = [StagedSeries(f"u{i}", "s", (f,)) for i, f in enumerate(sorted(FILES.glob("*.dcm")))]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        rows = list(TOOL.measure(series, DEFAULTS))
+        rows = rows_of(series, DEFAULTS)
     TOOL.contract(DEFAULTS).check(rows)
     assert len(rows) == len(series)
     assert sum(row["status"] == "ok" for row in rows) >= 10

@@ -14,8 +14,9 @@ import pytest
 from fairbank.analysis.contract import Row
 from fairbank.analysis.errors import NothingToMerge, RowsRefused
 from fairbank.analysis.merge import MergedTable, merge_rows
+from fairbank.analysis.run import measure_item
 from fairbank.analysis.staged import StagedSeries
-from fairbank.analysis.tool import tool_named, tool_parameters
+from fairbank.analysis.tool import Desk, tool_named, tool_parameters
 
 FILES = Path(pydicom.__file__).parent / "data/test_files"
 TOOL = "intensity-geometry"
@@ -26,11 +27,16 @@ def rows_by_site() -> dict[str, list[Row]]:
     parameters = tool_parameters(TOOL, {})
     names = {"b": ("CT_small.dcm", "MR_small.dcm"), "a": ("MR_small.dcm", "MR_small_RLE.dcm", "reportsi.dcm")}
     return {
-        site: list(
-            tool_named(TOOL).measure(
-                [StagedSeries(f"u{i}", "s", (FILES / name,)) for i, name in enumerate(files)], parameters
+        site: [
+            row
+            for i, name in enumerate(files)
+            for row in measure_item(
+                tool_named(TOOL),
+                StagedSeries(f"u{i}", "s", (FILES / name,)),
+                parameters,
+                Desk(Path("/nonexistent"), Path("/nonexistent")),
             )
-        )
+        ]
         for site, files in names.items()
     }
 

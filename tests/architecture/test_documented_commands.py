@@ -16,9 +16,9 @@ from fairbank.cli.main import NOUNS
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DOCS = REPOSITORY / "docs"
-# A command in a page stands between backticks, or at the head of an indented line.
+# A command in a page stands between backticks, or at the head of an indented line, up to a pipe outside quotes.
 _INLINE = re.compile(r"`((?:\w+=\S+ )*fairbank [^`]+)`")
-_LINE = re.compile(r"^(?: {4,}\$? ?|\$ )(fairbank [^|>\n]*)", re.M)
+_LINE = re.compile(r"^(?: {4,}\$? ?|\$ )(fairbank (?:\"[^\"\n]*\"|[^|>\"\n])*)", re.M)
 _GLOBAL = {"--home": 1, "--hub": 1, "--set": 1, "--version": 0, "--help": 0}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -44,6 +45,15 @@ def test_each_route_of_the_hub_is_in_the_page(routes: set[tuple[str, str]]) -> N
 
 def test_each_route_in_the_page_is_the_hub_s(routes: set[tuple[str, str]]) -> None:
     assert sorted(_written() - routes) == []
+
+
+def test_the_page_of_permissions_is_what_the_table_says() -> None:
+    path = Path(__file__).resolve().parents[2] / "tools" / "build_permissions_page.py"
+    spec = importlib.util.spec_from_file_location("build_permissions_page", path)
+    assert spec and spec.loader
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    assert tool.TARGET.read_text(encoding="utf-8") == tool.page()
 
 
 def _leaves(routes: Iterable[object]) -> Iterator[Route]:

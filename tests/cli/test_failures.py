@@ -333,7 +333,7 @@ def test_who_is_logged_in_is_known_and_asks_the_committee_s_part_in_vain(
     who = json.loads(fairbank("--hub", url, "whoami", "--format", "json").ok().out)
     assert who["account"] == "ada" and who["key"].startswith("ed25519:")
     missing = "01a1fdee-cff5-7f63-b5f0-d16d1d20c888"
-    ran = fairbank("--hub", url, "review", "decline", missing, "--comment", "No.")
+    ran = fairbank("--hub", url, "review", "return", missing, "--comment", "No.")
     assert ran.code == 1 and ran.err.startswith("Error FB-CAT-")
 
 

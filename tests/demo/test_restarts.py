@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from fairbank.clock import iso
-from fairbank.demo.federation import MEMBER, RESEARCHER
+from fairbank.demo.federation import MEMBER, RESEARCHER, SECOND
 from fairbank.errors import FairbankError
 from fairbank.federated_jobs.errors import NotApproved
 from fairbank.federated_jobs.node.approval import Consent, approve
@@ -110,19 +110,15 @@ class Training:
             until=now + timedelta(days=20),
         )
         asked = request_access(self.researcher, wish)["id"]
-        decision = {
-            "schema": "decision/1",
-            "decision": "approve",
-            "until": iso(now + timedelta(days=10)),
-            "maximum_runs": 1000,
-        }
-        member = self.federation.person(MEMBER)
-        member.post(f"/v1/requests/{asked}/decision", decision, signed_in=True)
+        terms = {"until": iso(now + timedelta(days=10)), "maximum_runs": 1000}
+        approval = {"schema": "approval/1", "request": asked, "terms": terms, "comment": ""}
+        for name in (MEMBER, SECOND):
+            self.federation.person(name).post("/v1/reviews/approvals", approval, signed_in=True)
         return grant(self.researcher, asked)
 
     def _approved(self, site: Any, job: str) -> bool:
         try:
-            approve(site.node, job, Consent(by="curator"))
+            approve(site.node, job, Consent(by="", signer=site.curator))
         except NotApproved:
             return False
         return True

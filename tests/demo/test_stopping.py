@@ -21,6 +21,14 @@ from fairbank.demo.processes import Processes
 PATIENCE_S = 120
 
 
+@pytest.fixture(autouse=True)
+def interrupts_are_heard() -> Iterator[None]:
+    """A shell that starts the tests in the background has them ignore Ctrl-C, and so would all that they start."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def test_the_demo_leaves_no_process_behind(told: Any) -> None:
     """It stops the demo: nothing of this folder's session may come after it."""
     running = told.descendants()
@@ -72,7 +80,8 @@ def test_an_interrupted_demo_stops_all_its_processes(tmp_path: Path, sign: signa
         _, err = demo.communicate(timeout=60)
         _, alive = psutil.wait_procs(children, timeout=5)
         assert alive == []
-        assert demo.returncode == 130
+        # A shell sees 130 either way: where an import was interrupted, Python ends by the signal itself.
+        assert demo.returncode in (130, -signal.SIGINT)
         assert err.strip().endswith("Interrupted.") and "Traceback" not in err
 
 

@@ -24,7 +24,7 @@ from fastapi import FastAPI
 from safetensors.numpy import load_file, save_file
 from sqlalchemy.orm import Session
 
-from fairbank.catalogue import accounts, nodes, uploads
+from fairbank.catalogue import accounts, audit_routes, nodes, uploads
 from fairbank.catalogue.context import Hub, init_hub, open_hub
 from fairbank.catalogue.route_parts import join
 from fairbank.clock import FixedClock, iso
@@ -43,7 +43,7 @@ from fairbank.federated_jobs.node.reporting import report_decisions
 from fairbank.federated_jobs.node.runner import Product, RoundTask
 from fairbank.federated_jobs.update_notes import annotate
 from fairbank.ontology.outputs import OutputClass
-from fairbank.ontology.signed_objects import Manifest, Purpose, Request, Selector, Visa, VisaDataset
+from fairbank.ontology.signed_objects import GrantedDataset, Manifest, Purpose, Request, Selector, Visa
 from fairbank.release.hub_client import HubClient, Retries
 from fairbank.release.node import Enrolment, Node, init_node
 from fairbank.release.outbox import Outbox
@@ -155,6 +155,7 @@ class Site:
 
     def __init__(self, fed: Federation, name: str, *, subjects: int, step: float) -> None:
         self.fed, self.name = fed, name
+        self.clients: list[HubClient] = []
         settings = replace(
             Settings(), home=fed.folder / name, release_minimum_count=2, jobs_long_poll_s=1, jobs_lease_s=60
         )
@@ -183,7 +184,7 @@ class Site:
         return self.agent
 
     def client(self) -> HubClient:
-        return HubClient(
+        opened = HubClient(
             self.fed.url,
             key=self.node.key,
             clock=self.node.clock,
@@ -191,6 +192,14 @@ class Site:
             # The hub is on this machine, without TLS: to read the authorities takes longer than all else in a client.
             transport=httpx.HTTPTransport(verify=False),
         )
+        self.clients.append(opened)
+        return opened
+
+    def close(self) -> None:
+        """Give back connections and files: a process may not have any number of them."""
+        for opened in self.clients:
+            opened.close()
+        self.node.engine.dispose()
 
     @property
     def outbox(self) -> Outbox:
@@ -285,6 +294,7 @@ class Federation:
             app.router,
             uploads.router(hub, receivers=routes.receivers(hub), may_read=routes.may_read(hub)),
             routes.router(hub, grants=lambda session, digest: self.grants.get(digest)),
+            audit_routes.router(hub),
         )
         return app
 
@@ -296,6 +306,8 @@ class Federation:
         self._start(port)
 
     def close(self, *, forget: bool = True) -> None:
+        for site in self.sites.values() if forget else ():
+            site.close()
         self.server.should_exit = True
         self.server.force_exit = True
         self.thread.join(timeout=20)
@@ -324,8 +336,15 @@ class Federation:
         request = request.model_copy(update=changes)
         return request, request.seal(self.requester)
 
-    def visa(self, *, key: SigningKey | None = None, **changes: Any) -> Sealed:
-        """Grant a visa over all sites; changes are made before it is sealed."""
+    def visa(
+        self,
+        *,
+        key: SigningKey | None = None,
+        selector: Selector | None = None,
+        terms: Any = None,
+        **changes: Any,
+    ) -> Sealed:
+        """Grant a visa over all sites; changes, and those of each dataset's terms, are made before it is sealed."""
         request, envelope = self.request()
         _, sealed_request = Request.open(envelope, trusted=[self.requester.key_id])
         visa = Visa(
@@ -333,13 +352,19 @@ class Federation:
             hub=BASE,
             request=sealed_request.digest,
             requester_key=self.requester.key_id,
-            datasets=tuple(VisaDataset(iri=iri, selector=Selector()) for iri in request.datasets),
+            datasets=tuple(
+                GrantedDataset(
+                    iri=iri,
+                    selector=selector or Selector(),
+                    output_classes=request.output_classes,
+                    tool_families=("benchmark", "measurements", "training"),
+                    expires=iso(self.clock.now() + timedelta(days=20)),
+                    maximum_runs=5,
+                ).model_copy(update=terms or {})
+                for iri in request.datasets
+            ),
             purpose=request.purpose,
-            output_classes=request.output_classes,
-            tool_families=("benchmark", "measurements", "training"),
             not_before=iso(self.clock.now()),
-            expires=iso(self.clock.now() + timedelta(days=20)),
-            maximum_runs=5,
             created=iso(self.clock.now()),
         ).model_copy(update=changes)
         sealed_envelope = visa.seal(key or self.hub.key)

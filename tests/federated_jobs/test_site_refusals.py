@@ -72,7 +72,7 @@ def test_a_request_other_than_the_one_that_was_granted_is_refused(fed):
 
 
 def test_a_visa_that_grants_more_than_was_asked_for_is_refused(fed):
-    visa = fed.visa(output_classes=(OutputClass.COUNT, OutputClass.MODEL_UPDATE))
+    visa = fed.visa(terms={"output_classes": (OutputClass.AGGREGATE, OutputClass.MODEL_UPDATE)})
     assert brought(fed, fed.manifest(visa)) == ("rejected", "visa_invalid")
 
 
@@ -82,7 +82,7 @@ def test_a_visa_for_another_purpose_than_was_asked_for_is_refused(fed):
 
 
 def test_a_visa_that_ends_later_than_was_asked_for_is_refused(fed):
-    visa = fed.visa(expires=iso(fed.clock.now() + timedelta(days=31)))
+    visa = fed.visa(terms={"expires": iso(fed.clock.now() + timedelta(days=31))})
     assert brought(fed, fed.manifest(visa)) == ("rejected", "visa_invalid")
 
 
@@ -96,7 +96,7 @@ def test_a_privacy_budget_that_nothing_would_keep_is_refused(fed):
 def test_a_manifest_that_selects_more_than_the_visa_is_refused(fed):
     request, _ = fed.request()
     narrow = tuple(VisaDataset(iri=iri, selector=Selector(modality=("CT",))) for iri in request.datasets)
-    manifest = fed.manifest(fed.visa(datasets=narrow))
+    manifest = fed.manifest(fed.visa(selector=Selector(modality=("CT",))))
     wide = manifest.model_copy(
         update={"datasets": tuple(VisaDataset(iri=d.iri, selector=Selector()) for d in narrow)}
     )
@@ -124,7 +124,7 @@ def test_code_with_another_digest_than_the_installed_one_is_refused(fed):
 
 
 def test_a_tool_that_the_visa_does_not_name_is_refused(fed):
-    visa = fed.visa(tool_families=("measurements",))
+    visa = fed.visa(terms={"tool_families": ("measurements",)})
     assert brought(fed, fed.manifest(visa)) == ("rejected", "manifest_invalid")
 
 
@@ -256,7 +256,7 @@ def test_an_approval_that_is_withdrawn_stops_the_next_round(fed):
 
 
 def test_more_runs_than_the_visa_allows_are_refused_by_the_site(fed):
-    visa = fed.visa(maximum_runs=1)
+    visa = fed.visa(terms={"maximum_runs": 1})
     first = fed.smuggle(fed.manifest(visa))
     fed.settle("east")
     fed.sites["east"].approve(first)

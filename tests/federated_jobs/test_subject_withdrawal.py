@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from sqlalchemy import select
-from tests.conftest import Ran
 from tests.deid.conftest import as_file, ct_dataset
 
 from fairbank import migrations
 from fairbank.audit import NodeAudit, verify
 from fairbank.clock import FixedClock
 from fairbank.database import reading
-from fairbank.deid import withdrawal as deid
-from fairbank.deid.errors import UnknownSubject
 from fairbank.deid.store import FactRow
 from fairbank.deid.store import ItemRow as DeidItem
 from fairbank.errors import Sensitive
 from fairbank.federated_jobs.errors import CohortInsufficient
 from fairbank.federated_jobs.node.cohort import draw, harvest_index
-from fairbank.federated_jobs.node.withdrawn_subjects import withdraw_patient, withdraw_subject
+from fairbank.federated_jobs.node.withdrawn_subjects import Named, SubjectWithdrawn, withdraw
 from fairbank.harvest.consent import ConsentStatus, LegalBasis
 from fairbank.harvest.consent_store import ConsentRow
 from fairbank.harvest.consents import identity_of
@@ -61,6 +57,14 @@ def node(tmp_path: Path) -> Node:
     return made
 
 
+def withdraw_patient(node: Node, patient: str) -> SubjectWithdrawn:
+    return withdraw(node, Named.by_id(Sensitive(patient, reference="the patient")))
+
+
+def withdraw_subject(node: Node, project: str, pseudonym: str) -> SubjectWithdrawn:
+    return withdraw(node, Named(project=project, pseudonym=pseudonym))
+
+
 def counted(node: Node) -> int:
     with reading(node.engine) as session:
         rows = publishable_series(session, "lungs", at=node.clock.now())
@@ -81,7 +85,8 @@ def pseudonyms(node: Node) -> list[str]:
 def test_a_withdrawal_acts_everywhere_at_once_without_a_new_index(node: Node) -> None:
     gone, other = pseudonyms(node)
     done = withdraw_subject(node, "lung", gone)
-    assert (done.projects, done.files, done.items, done.series, done.jobs) == (1, 1, 1, 1, 0)
+    assert (done.projects, done.jobs, done.compacted) == (("lung",), (), True)
+    assert [count for count in done.gone.values() if count] == [1, 1, 1]
     assert (counted(node), pseudonyms(node)) == (1, [other])
     assert [path.name for path in (node.settings.store_path / "lung").iterdir()] == [other]
     with reading(node.engine) as session:
@@ -94,7 +99,7 @@ def test_a_withdrawal_acts_everywhere_at_once_without_a_new_index(node: Node) ->
 
 
 def test_who_withdrew_is_not_taken_in_again_whatever_the_basis(node: Node) -> None:
-    withdraw_patient(node, Sensitive(ADA, reference="the patient"))
+    withdraw_patient(node, ADA)
     for basis in (LegalBasis.SCIENTIFIC_RESEARCH, LegalBasis.ANONYMOUS_DATA):
         record_basis(node, "lung", basis, note="law", by="curator")
         report = pull(node, dataclasses.replace(ORDER, again=True))
@@ -104,8 +109,8 @@ def test_who_withdrew_is_not_taken_in_again_whatever_the_basis(node: Node) -> No
 
 
 def test_a_patient_who_was_never_seen_can_withdraw_beforehand(node: Node, tmp_path: Path) -> None:
-    done = withdraw_patient(node, Sensitive("HN-8843209", reference="the patient"))
-    assert (done.projects, done.files, done.series) == (0, 0, 0)
+    done = withdraw_patient(node, "HN-8843209")
+    assert (done.projects, set(done.gone.values())) == ((), {0})
     place = tmp_path / "clinic" / "LUNG" / "new"
     place.mkdir()
     (place / "1.dcm").write_bytes(as_file(ct_dataset("HN-8843209")))
@@ -122,39 +127,10 @@ def test_the_audit_log_names_a_commitment_and_nobody(node: Node) -> None:
     with reading(node.engine) as session:
         verify(session, NodeAudit)
         (entry,) = session.scalars(select(NodeAudit).where(NodeAudit.act == "subject.withdraw"))
-    assert (entry.target, entry.detail) == (before, {"projects": ["lung"], "series": 1})
+    assert (entry.target, entry.detail) == (before, {"projects": ["lung"], "series": 1, "jobs": []})
     with identity_of(node) as identity:
         # The salt is gone, so nobody can make the commitment again, not even from the patient's number.
         assert before not in [identity.commitment(f"\x1f{patient}") for patient in (ADA, BEN)]
-
-
-def test_a_withdrawal_that_was_cut_off_can_be_done_again(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
-    gone = pseudonyms(node)[0]
-
-    def die(*args: object, **kwargs: object) -> None:
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patched:
-        patched.setattr(deid, "withdraw_pseudonym", die)
-        with pytest.raises(KeyboardInterrupt):
-            withdraw_subject(node, "lung", gone)
-    assert counted(node) == 1
-    assert withdraw_subject(node, "lung", gone).files == 1
-    with pytest.raises(UnknownSubject):
-        withdraw_subject(node, "lung", gone)
-
-
-def test_the_command_says_what_went_and_no_number(
-    node: Node, fairbank: Callable[..., Ran], tmp_path: Path
-) -> None:
-    named = tmp_path / "patient.txt"
-    named.write_text(ADA)
-    ran = fairbank("deid", "withdraw-patient", "--patient-id-file", named).ok()
-    assert "1 projects: 1 series, 1 files, 1 entries" in ran.err
-    assert ADA not in ran.out + ran.err
-    assert counted(node) == 1
-    kept = b"".join(path.read_bytes() for path in node.settings.home.rglob("*") if path.is_file())
-    assert ADA.encode() not in kept
 
 
 def test_every_table_of_harvest_that_knows_subjects_is_emptied_of_them() -> None:

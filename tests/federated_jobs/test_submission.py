@@ -81,18 +81,18 @@ def test_a_visa_that_is_over_is_refused(fed):
 def test_a_wider_selection_than_granted_is_refused(fed):
     request, _ = fed.request()
     narrow = tuple(VisaDataset(iri=iri, selector=Selector(modality=("CT",))) for iri in request.datasets)
-    manifest = fed.manifest(fed.visa(datasets=narrow))
+    manifest = fed.manifest(fed.visa(selector=Selector(modality=("CT",))))
     wide = tuple(VisaDataset(iri=d.iri, selector=Selector()) for d in narrow)
     assert refused(fed, manifest.model_copy(update={"datasets": wide})) == "FB-JOBS-013"
 
 
 def test_an_output_class_that_was_not_granted_is_refused(fed):
-    visa = fed.visa(output_classes=(OutputClass.MEASUREMENTS,))
+    visa = fed.visa(terms={"output_classes": (OutputClass.MEASUREMENTS,)})
     assert refused(fed, fed.manifest(visa)) == "FB-JOBS-013"
 
 
 def test_a_tool_that_was_not_granted_is_refused(fed):
-    assert refused(fed, fed.manifest(fed.visa(tool_families=("training",)))) == "FB-JOBS-013"
+    assert refused(fed, fed.manifest(fed.visa(terms={"tool_families": ("training",)}))) == "FB-JOBS-013"
 
 
 def test_an_output_larger_than_the_tool_allows_is_refused(fed):
@@ -114,13 +114,13 @@ def test_an_approval_deadline_that_has_passed_is_refused(fed):
 
 
 def test_more_runs_than_granted_are_refused(fed):
-    visa = fed.visa(maximum_runs=1)
+    visa = fed.visa(terms={"maximum_runs": 1})
     fed.submit(fed.manifest(visa))
     assert refused(fed, fed.manifest(visa)) == "FB-JOBS-016"
 
 
 def test_the_same_manifest_twice_is_one_job(fed):
-    manifest = fed.manifest(fed.visa(maximum_runs=1))
+    manifest = fed.manifest(fed.visa(terms={"maximum_runs": 1}))
     assert fed.submit(manifest) == fed.submit(manifest)
     with reading(fed.hub.engine) as session:
         assert session.query(JobRow).count() == 1

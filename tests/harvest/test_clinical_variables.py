@@ -16,7 +16,8 @@ from sqlalchemy import select
 
 from fairbank.cli import variable_commands
 from fairbank.database import reading, writing
-from fairbank.deid.identity import IDENTITY_FILE, IdentityStore, Known
+from fairbank.deid.departures import Known
+from fairbank.deid.identity import IDENTITY_FILE, IdentityStore
 from fairbank.deid.pseudonyms import subject_value
 from fairbank.harvest.clinical import store
 from fairbank.harvest.clinical.importing import ImportReport, import_variables

@@ -11,6 +11,7 @@ from rdflib import Graph, URIRef
 from rdflib import Literal as RdfLiteral
 
 from fairbank.ontology.counts import Count
+from fairbank.ontology.data_use_limits import DataUseLimits
 from fairbank.ontology.profiles import shapes
 from fairbank.ontology.profiles.facts import Facts, Iri, Triple
 from fairbank.ontology.profiles.listing import PROFILES
@@ -61,6 +62,7 @@ SAID = Stewardship(
     biomarkers=("suv", "ibsi-glcm"),
     planned_time_points=3,
     planned_follow_up="P5Y",
+    data_use_limits=DataUseLimits(countries=("AT", "EEA"), months=24),
 )
 
 

@@ -7,10 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from fairbank.ontology.data_use_limits import DataUseLimits
 from fairbank.ontology.errors import MalformedObject, UnknownTerm
 from fairbank.ontology.profiles import curator_file
 from fairbank.ontology.profiles.listing import PROFILES
 from fairbank.ontology.stewardship import Guideline, Organisation, Stewardship
+
+PARTS = (Organisation, Guideline, DataUseLimits)
 
 
 def test_an_untouched_template_says_nothing() -> None:
@@ -22,7 +25,7 @@ def test_a_template_offers_every_field_once_and_names_profiles_that_there_are() 
     offered = re.findall(r"^# (\w+) = ", text, re.M)
     tables = re.findall(r"^# \[(\w+)\]$", text, re.M)
     assert sorted(
-        [*set(offered) - set(Organisation.model_fields) - set(Guideline.model_fields), *tables]
+        [*set(offered) - {name for part in PARTS for name in part.model_fields}, *tables]
     ) == sorted(Stewardship.model_fields)
     named = {
         name
@@ -52,8 +55,9 @@ def test_conditions_are_taken_by_word_name_or_code_and_kept_as_words() -> None:
 
 def test_the_example_in_the_how_to_is_read() -> None:
     page = Path(__file__).resolve().parents[2] / "docs" / "how-to" / "describe-a-dataset.md"
-    (example,) = re.findall(r"^```toml\n(.*?)^```$", page.read_text(encoding="utf-8"), re.M | re.S)
-    said = curator_file.read(example)
+    examples = re.findall(r"^```toml\n(.*?)^```$", page.read_text(encoding="utf-8"), re.M | re.S)
+    said, limits = (curator_file.read(example) for example in examples)
+    assert limits.data_use_limits is not None
     assert said.conditions == ("non-small-cell-lung-cancer", "copd")
     assert said.annotation_guideline is not None and said.health_records_held is False
 
@@ -117,3 +121,25 @@ def test_what_is_wrong_is_refused_by_name_and_never_repeated(text: str, named: s
         curator_file.read(text)
     assert named in refused.value.what
     assert not any(value in str(refused.value) for value in ("nobody", "a b", "one day", "ftp:"))
+
+
+def test_the_values_of_data_use_codes_are_read_and_diseases_may_be_named_by_word() -> None:
+    said = curator_file.read(
+        '[data_use_limits]\ndiseases = ["Lung cancer", "MONDO:9999999"]\ncountries = ["AT", "EEA"]\nmonths = 24\n'
+    ).data_use_limits
+    assert said == DataUseLimits(
+        diseases=("MONDO:0008903", "MONDO:9999999"), countries=("AT", "EEA"), months=24
+    )
+
+
+@pytest.mark.parametrize(
+    "line", ['countries = ["Austria"]', 'no_publication_before = "2027-13"', "months = 0", 'users = ["A B"]']
+)
+def test_a_value_of_another_form_is_refused_by_its_name(line: str) -> None:
+    with pytest.raises(MalformedObject, match="data_use_limits." + line.partition(" ")[0]):
+        curator_file.read(f"[data_use_limits]\n{line}\n")
+
+
+def test_a_disease_that_nobody_knows_is_not_guessed() -> None:
+    with pytest.raises(UnknownTerm):
+        curator_file.read('[data_use_limits]\ndiseases = ["long cancer"]\n')

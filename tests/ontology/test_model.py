@@ -35,6 +35,7 @@ from fairbank.ontology.vocabulary import (
 DIGESTS = {
     "2.0.0": "sha256:66bc6c30cc0c06b422cea2f4df4ceabdaf357307bb0d41cb61e7877af83fe701",
     "2.1.0": "sha256:c0bf93898fe802d22ab0c21d5685731025ab6fda721d1b727923a079d693d07a",
+    "2.2.0": "sha256:e6e94fa2575bf36212ca506606c29d550fc238de442efd43865f5d5b3a8df866",
 }
 
 

@@ -18,7 +18,7 @@ from fairbank.signing import SigningKey
 Make = Callable[..., Any]
 NEW = (
     "conditions", "annotation_guideline", "biorepositories", "omics_held", "health_records_held", "biomarkers",
-    "planned_time_points", "planned_follow_up",
+    "planned_time_points", "planned_follow_up", "data_use_limits",
 )  # fmt: skip
 
 
@@ -88,7 +88,7 @@ def test_a_record_that_was_sealed_before_these_fields_were_there_is_verified_and
     assert sealed.envelope_bytes == envelope
     said = record.stewardship
     assert said is not None and said.contact_email == "data@alpha.test" and said.retained_until == 2040
-    assert [getattr(said, name) for name in NEW] == [(), None, (), None, None, (), None, None]
+    assert [getattr(said, name) for name in NEW] == [(), None, (), None, None, (), None, None, None]
 
 
 def test_a_word_that_left_its_list_does_not_make_a_record_unreadable(facts: Make) -> None:

@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from pydicom import dcmread
 from pydicom.errors import InvalidDicomError
 
+from fairbank.analysis.errors import ItemImpossible
+
 Floats = NDArray[np.float64]
 Vector = NDArray[np.float64]
 
@@ -23,14 +25,6 @@ Vector = NDArray[np.float64]
 UNEVEN_SHARE = 0.05
 # cos(20 degrees): a plane further than that from every body plane is oblique.
 STRAIGHT_COSINE = 0.94
-
-
-class SeriesImpossible(Exception):
-    """A series cannot be measured; `reason` is a word of the output contract."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,10 +109,10 @@ def read_headers(files: Sequence[Path]) -> list[Header]:
     """Return the headers of all files.
 
     Raises:
-        SeriesImpossible: if there is no file, or one is no DICOM image.
+        ItemImpossible: if there is no file, or one is no DICOM image.
     """
     if not files:
-        raise SeriesImpossible("empty")
+        raise ItemImpossible("empty")
     headers = []
     for file in files:
         try:
@@ -126,9 +120,9 @@ def read_headers(files: Sequence[Path]) -> list[Header]:
                 warnings.simplefilter("ignore")
                 dataset = dcmread(file, stop_before_pixels=True, force=True)
         except (InvalidDicomError, OSError, ValueError, EOFError, KeyError) as err:
-            raise SeriesImpossible("unreadable") from err
+            raise ItemImpossible("unreadable") from err
         if "Rows" not in dataset or "Columns" not in dataset:
-            raise SeriesImpossible("not_an_image")
+            raise ItemImpossible("not_an_image")
         headers.append(Header(file, dataset))
     return headers
 
@@ -137,13 +131,13 @@ def grey_frames(header: Header) -> Iterator[tuple[Floats, NDArray[np.bool_]]]:
     """Yield each frame of a file as (rescaled values, which pixels are not padding).
 
     Raises:
-        SeriesImpossible: for colour, and for pixels that cannot be decoded here.
+        ItemImpossible: for colour, and for pixels that cannot be decoded here.
     """
     dataset = header.dataset
     if int(dataset.get("SamplesPerPixel", 1) or 1) != 1 or "PALETTE" in str(
         dataset.get("PhotometricInterpretation", "")
     ):
-        raise SeriesImpossible("color")
+        raise ItemImpossible("color")
     pixels = _decode(header.file)
     frames = pixels if pixels.ndim == 3 else pixels[None]
     for number, frame in enumerate(frames):
@@ -155,7 +149,7 @@ def measure_intensities(headers: Sequence[Header]) -> Intensities:
     """Return the grey values of a series, one file in memory at a time.
 
     Raises:
-        SeriesImpossible: for colour, undecodable pixels, or a series of padding only.
+        ItemImpossible: for colour, undecodable pixels, or a series of padding only.
     """
     found: list[tuple[Floats, NDArray[np.int64]]] = []
     for header in headers:
@@ -166,7 +160,7 @@ def measure_intensities(headers: Sequence[Header]) -> Intensities:
         if len(found) > 64:
             found = [_merged(found)]
     if not found:
-        raise SeriesImpossible("only_padding")
+        raise ItemImpossible("only_padding")
     values, counts = _merged(found)
     return Intensities(values, counts, _unit(headers[0]))
 
@@ -175,12 +169,12 @@ def measure_geometry(headers: Sequence[Header]) -> Geometry:
     """Return the geometry of a series.
 
     Raises:
-        SeriesImpossible: if its files differ in size.
+        ItemImpossible: if its files differ in size.
     """
     first = headers[0].dataset
     sizes = {(int(h.dataset.Rows), int(h.dataset.Columns)) for h in headers}
     if len(sizes) != 1:
-        raise SeriesImpossible("mixed_sizes")
+        raise ItemImpossible("mixed_sizes")
     rows, columns = sizes.pop()
     planes = [plane for header in headers for plane in _planes(header.dataset)]
     row_mm, column_mm = _pixel_spacing(first)
@@ -201,9 +195,9 @@ def _decode(file: Path) -> NDArray[Any]:
             pixels = np.asarray(dcmread(file, force=True).pixel_array)
     except Exception as err:
         # The decoders of many libraries raise errors of every kind.
-        raise SeriesImpossible("undecodable") from err
+        raise ItemImpossible("undecodable") from err
     if pixels.ndim not in (2, 3):
-        raise SeriesImpossible("undecodable")
+        raise ItemImpossible("undecodable")
     return pixels
 
 

@@ -59,3 +59,15 @@ class NothingToMerge(AnalysisError):
 
     code = "FB-ANA-007"
     kind = Kind.REFUSED
+
+
+class ItemImpossible(Exception):
+    """One item of a cohort cannot be measured; it becomes a row with this reason, and the others go on.
+
+    Args:
+        reason: a word of the tool's contract.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason

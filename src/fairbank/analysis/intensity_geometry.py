@@ -8,7 +8,7 @@ extreme is a value of one person's image.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -17,13 +17,13 @@ from pydantic import Field
 from fairbank.analysis.contract import Column, ColumnType, Contract, Row, RowStatus, Value
 from fairbank.analysis.dicom_frames import (
     Header,
-    SeriesImpossible,
     measure_geometry,
     measure_intensities,
     read_headers,
 )
+from fairbank.analysis.errors import ItemImpossible
 from fairbank.analysis.staged import StagedSeries
-from fairbank.analysis.tool import ToolParameters
+from fairbank.analysis.tool import Desk, ToolParameters
 
 EXTREME_DIGITS = 2
 MODALITIES = ("CT", "MR", "PT", "NM", "US", "CR", "DX", "DR", "MG", "XA", "RF", "IO", "PX", "OT")
@@ -65,6 +65,7 @@ class IntensityGeometry:
     version: str = "1.0.0"
     modules: tuple[str, ...] = ("fairbank.analysis.intensity_geometry", "fairbank.analysis.dicom_frames")
     parameters: type[ToolParameters] = IntensityGeometryParameters
+    reasons: tuple[str, ...] = REASONS
 
     def contract(self, parameters: IntensityGeometryParameters) -> Contract:
         """Return the columns that these parameters lead to."""
@@ -76,27 +77,19 @@ class IntensityGeometry:
         return Contract(tuple(columns))
 
     def measure(
-        self, series: Sequence[StagedSeries], parameters: IntensityGeometryParameters
-    ) -> Iterator[Row]:
-        """Yield one row per series, in order; no series stops the others."""
-        names = self.contract(parameters).names
-        for one in series:
-            measured = _measure(one, parameters)
-            yield {name: measured.get(name) for name in names}
-
-
-def _measure(series: StagedSeries, parameters: IntensityGeometryParameters) -> dict[str, Value]:
-    row: dict[str, Value] = {"row": series.unit, "status": RowStatus.OK.value}
-    try:
-        headers = read_headers(series.files)
-        row["modality"] = headers[0].modality if headers[0].modality in MODALITIES else "OT"
-        for part in sorted(parameters.measure):
-            _PARTS[part](headers, parameters.significant_digits, row)
-    except SeriesImpossible as fault:
-        row |= {"status": RowStatus.IMPOSSIBLE.value, "reason": fault.reason}
-    except Exception:  # noqa: BLE001 - an outermost edge: one odd file must not stop the other series
-        row |= {"status": RowStatus.ERROR.value, "reason": "unreadable"}
-    return row
+        self, item: StagedSeries, parameters: IntensityGeometryParameters, desk: Desk
+    ) -> Sequence[Row]:
+        """Return the row of a series."""
+        headers = read_headers(item.files)
+        modality = headers[0].modality if headers[0].modality in MODALITIES else "OT"
+        row: dict[str, Value] = {"row": item.unit, "status": RowStatus.OK.value, "modality": modality}
+        try:
+            for part in sorted(parameters.measure):
+                _PARTS[part](headers, parameters.significant_digits, row)
+        except ItemImpossible as fault:
+            # What was measured before stays in the row.
+            row |= {"status": RowStatus.IMPOSSIBLE.value, "reason": fault.reason}
+        return [row]
 
 
 def _add_geometry(headers: Sequence[Header], digits: int, row: dict[str, Value]) -> None:

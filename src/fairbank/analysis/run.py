@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import json
+import tempfile
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from fairbank.analysis.contract import RowStatus
-from fairbank.analysis.staged import read_staged
-from fairbank.analysis.tool import require_tool, tool_parameters
+from fairbank.analysis.contract import Row, RowStatus
+from fairbank.analysis.errors import ItemImpossible
+from fairbank.analysis.staged import StagedSeries, read_staged
+from fairbank.analysis.tool import Desk, Tool, ToolParameters, require_tool, tool_parameters
+
+# The folder of pictures for the curator, beside the rows.
+OVERLAYS = "overlays"
+# Why nothing is known of an item whose measuring broke off; every tool's words have it.
+UNREADABLE = "unreadable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +49,12 @@ def run_tool(
     tool = require_tool(name, digest)
     checked = tool_parameters(name, parameters)
     staged = read_staged(inputs)
-    rows = list(tool.measure(staged, checked))
+    overlays = into.parent / OVERLAYS
+    overlays.mkdir(exist_ok=True)
+    rows: list[Row] = []
+    for item in staged:
+        with tempfile.TemporaryDirectory(dir=into.parent) as scratch:
+            rows += measure_item(tool, item, checked, Desk(Path(scratch), overlays))
     tool.contract(checked).check(rows)
     body = json.dumps(
         {"schema": "rows/1", "tool": name, "version": tool.version, "rows": rows},
@@ -59,6 +71,25 @@ def run_tool(
         statuses={status.value: statuses.get(status.value, 0) for status in RowStatus},
         subjects=len({subject_of[str(v)] for row in measured for v in row.values() if str(v) in subject_of}),
     )
+
+
+def measure_item(tool: Tool, item: StagedSeries, parameters: ToolParameters, desk: Desk) -> list[Row]:
+    """Return the rows of one item, all columns filled in; an item that fails becomes one row that says so.
+
+    Nothing of an error but its kind is kept: its text may quote what is in a file.
+    """
+    names = tool.contract(parameters).names
+    try:
+        measured = tool.measure(item, parameters, desk)
+    except ItemImpossible as fault:
+        measured = [_without_value(item, RowStatus.IMPOSSIBLE, fault.reason)]
+    except Exception:  # noqa: BLE001 - an outermost edge: one odd file must not stop the other items
+        measured = [_without_value(item, RowStatus.ERROR, UNREADABLE)]
+    return [{name: row.get(name) for name in names} for row in measured]
+
+
+def _without_value(item: StagedSeries, status: RowStatus, reason: str) -> Row:
+    return {"row": item.unit, "status": status.value, "reason": reason}
 
 
 def _is_number(value: object) -> bool:

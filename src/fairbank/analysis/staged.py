@@ -10,6 +10,19 @@ from fairbank.analysis.errors import StagedInputsUnreadable
 
 
 @dataclass(frozen=True, slots=True)
+class StagedAnnotation:
+    """A series that describes a staged one.
+
+    Args:
+        kind: its modality, such as SEG or RTSTRUCT.
+        files: its DICOM files.
+    """
+
+    kind: str
+    files: tuple[Path, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class StagedSeries:
     """One staged series.
 
@@ -17,11 +30,13 @@ class StagedSeries:
         unit: opaque pseudonym of the series, of one job only.
         subject: opaque pseudonym of its subject, of one job only.
         files: its DICOM files.
+        annotations: segmentations and structure sets of these images, where the job asks for them.
     """
 
     unit: str
     subject: str
     files: tuple[Path, ...]
+    annotations: tuple[StagedAnnotation, ...] = ()
 
 
 def read_staged(inputs: Path) -> list[StagedSeries]:
@@ -37,6 +52,13 @@ def read_staged(inputs: Path) -> list[StagedSeries]:
                 unit=str(unit["unit"]),
                 subject=str(unit["subject"]),
                 files=tuple(inputs / str(unit["unit"]) / str(name) for name in unit["files"]),
+                annotations=tuple(
+                    StagedAnnotation(
+                        kind=str(one["kind"]),
+                        files=tuple(inputs / str(one["folder"]) / str(name) for name in one["files"]),
+                    )
+                    for one in unit.get("annotations", ())
+                ),
             )
             for unit in listing["units"]
         ]

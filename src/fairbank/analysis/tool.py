@@ -1,11 +1,17 @@
-"""What an analysis tool is, and which ones there are."""
+"""What an analysis tool is, and which ones there are.
+
+A tool measures one item at a time, so that items can be spread over processes, one bad item stops no other, and what
+was measured before an interruption need not be measured again.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
+from pathlib import Path
 from typing import Any, Protocol
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -26,20 +32,46 @@ class ToolParameters(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
 
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """Where a tool works on one item.
+
+    Args:
+        scratch: a folder for what it needs meanwhile; emptied after the item.
+        overlays: a folder for pictures (PNG) that the curator of the site may look at; nothing in it ever leaves.
+        say: takes the done part of the item, from 0 to 1.
+    """
+
+    scratch: Path
+    overlays: Path
+    say: Callable[[float], None] = lambda part: None
+
+
 class Tool(Protocol):
-    """Turns staged series into rows."""
+    """Turns one staged item into rows.
+
+    Attributes:
+        modules: what its digest covers, besides what every tool uses.
+        parameters: the schema of its parameters.
+        reasons: the words by which it says why an item could not be measured.
+    """
 
     name: str
     version: str
     modules: tuple[str, ...]
     parameters: type[ToolParameters]
+    reasons: tuple[str, ...]
 
     def contract(self, parameters: Any) -> Contract:
-        """Return the columns that these parameters lead to."""
+        """Return the columns that these parameters lead to; `row`, `status` and `reason` are always among them."""
         ...
 
-    def measure(self, series: Sequence[StagedSeries], parameters: Any) -> Iterator[Row]:
-        """Yield one row per series; a series that cannot be measured yields its status."""
+    def measure(self, item: StagedSeries, parameters: Any, desk: Desk) -> Sequence[Row]:
+        """Return the rows of one item; what is missing in a row is empty.
+
+        Raises:
+            ItemImpossible: if it cannot be measured, with one of `reasons`.
+        """
         ...
 
 

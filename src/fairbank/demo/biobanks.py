@@ -24,6 +24,7 @@ class Biobank:
 
     Attributes:
         name: the node's name.
+        curator: the person who decides there.
         project: the project in its archive.
         modalities: DICOM modalities whose files it holds; None holds what no other biobank takes.
         reviewed_project: the project of files whose pixels a person has looked at for burned-in text, if it has one.
@@ -31,6 +32,7 @@ class Biobank:
 
     name: str
     title: str
+    curator: str
     project: str
     dataset: str
     dataset_title: str
@@ -54,6 +56,7 @@ BIOBANKS = (
     Biobank(
         "northfield",
         "Northfield Imaging Biobank",
+        "wilma",
         "THORAX",
         "northfield-ct",
         "Northfield CT collection",
@@ -63,6 +66,7 @@ BIOBANKS = (
     Biobank(
         "harbour",
         "Harbour University Hospital",
+        "joost",
         "NEURO",
         "harbour-mr",
         "Harbour MR collection",
@@ -72,6 +76,7 @@ BIOBANKS = (
     Biobank(
         "southvale",
         "Southvale Radiology",
+        "femke",
         "MIXED",
         "southvale-mixed",
         "Southvale mixed collection",

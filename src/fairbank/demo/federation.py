@@ -10,7 +10,8 @@ from pathlib import Path
 
 from fairbank.catalogue import nodes
 from fairbank.catalogue.accounts import Role, create_account
-from fairbank.catalogue.context import init_hub
+from fairbank.catalogue.context import init_hub, open_hub
+from fairbank.catalogue.governance import membership
 from fairbank.clock import Clock
 from fairbank.database import writing
 from fairbank.demo.biobanks import BIOBANKS, Biobank, fill_archives
@@ -18,12 +19,13 @@ from fairbank.demo.processes import Processes, free_port
 from fairbank.harvest.sources.opening import add_source
 from fairbank.harvest.sources.protocol import SourceKind
 from fairbank.release.node import Node, enrol, init_node, open_node
+from fairbank.release.people import Signer, add_person, unlock
 from fairbank.settings import FILE_NAME, Settings, load
 from fairbank.web.api_client import HubApi
 
 SOURCE = "archive"
 ARCHIVE_USER = "reader"
-RESEARCHER, MEMBER = "ada", "grace"
+RESEARCHER, MEMBER, SECOND = "ada", "grace", "hedy"
 # All bundled files together hold some forty patients, so the default of ten would leave nothing to see.
 DEMO_K = 2
 
@@ -35,6 +37,7 @@ class Site:
     biobank: Biobank
     node: Node
     files: int
+    curator: Signer
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,18 +64,19 @@ class Federation:
         self.hub_port = places.hub_port or free_port()
         self.hub_url = f"http://127.0.0.1:{self.hub_port}"
         self.node_hub_url = places.nodes_reach_hub_at or self.hub_url
-        self.passwords = {name: secrets.token_urlsafe(12) for name in (RESEARCHER, MEMBER)}
+        self.passwords = {name: secrets.token_urlsafe(12) for name in (RESEARCHER, MEMBER, SECOND)}
         self.sites: list[Site] = []
 
     def start_hub(self) -> None:
-        """Make the hub with its two accounts, and start it."""
+        """Make the hub with its three accounts, and start it."""
         home = self.home / "hub"
         given = self._home(home, {"hub": {"url": self.hub_url, "port": self.hub_port}})
         hub = init_hub(given, self.clock, public_base_iri=self.hub_url)
         with writing(hub.engine) as session:
             for name, role, organisation in (
                 (RESEARCHER, Role.RESEARCHER, "University of Example"),
-                (MEMBER, Role.COMMITTEE, "Access committee"),
+                (MEMBER, Role.COMMITTEE, "Harbour Hospital"),
+                (SECOND, Role.COMMITTEE, "Southvale Clinic"),
             ):
                 create_account(
                     session,
@@ -100,7 +104,7 @@ class Federation:
         for biobank in BIOBANKS:
             port = free_port()
             self._archive_urls[biobank.name] = f"http://127.0.0.1:{port}"
-            secret = self._secret(biobank)
+            secret = self._archive_secret(biobank)
             arguments = ["--root", str(archives / biobank.name), "--port", str(port), "--user", ARCHIVE_USER]
             module = "fairbank.harvest.xnat_standin"
             self.processes.start(_archive(biobank), [module, *arguments, "--password-file", str(secret)])
@@ -110,7 +114,7 @@ class Federation:
         return self._files
 
     def start_nodes(self) -> None:
-        """Make and enrol the three nodes, connect their archives, and start their agents."""
+        """Make and enrol the three nodes, connect their archives, name a person at each, and start their agents."""
         for biobank in BIOBANKS:
             home = self.home / biobank.name
             tables: dict[str, dict[str, str | int]] = {
@@ -126,17 +130,33 @@ class Federation:
                 kind=SourceKind.XNAT,
                 location=self._archive_urls[biobank.name],
                 user=ARCHIVE_USER,
-                secret_file=self._secret(biobank),
+                secret_file=self._archive_secret(biobank),
             )
-            self.sites.append(Site(biobank, open_node(given, self.clock), self._files[biobank.name]))
+            opened = open_node(given, self.clock)
+            curator = self._name_curator(opened, biobank)
+            self.sites.append(Site(biobank, opened, self._files[biobank.name], curator))
             self.start_agent(biobank.name)
+
+    def set_up_committee(self) -> None:
+        """Let two people decide about what the three biobanks hold, as the hub's operator would: four eyes."""
+        hub = open_hub(load(flags={"home": self.home / "hub"}, environ={})[0], self.clock)
+        wish = membership.NewCommittee(title="Access committee", quorum=2, four_eyes=True)
+        with writing(hub.engine) as session:
+            committee = membership.create(session, hub, wish, actor="operator").id
+            for biobank in BIOBANKS:
+                scope = membership.Scope(node=biobank.name)
+                membership.add_scope(session, hub, committee, scope, actor="operator")
+            for name in (MEMBER, SECOND):
+                membership.add_member(session, hub, committee, name, chair=name == MEMBER, actor="operator")
+        hub.queries.close()
+        hub.engine.dispose()
 
     def start_agent(self, name: str) -> None:
         """Start a node's agent, for the first time or again."""
         self.processes.start(f"node-{name}", ["fairbank", "--home", str(self.home / name), "node", "run"])
 
     def person(self, name: str) -> HubApi:
-        """Return the logged-in client of one of the two people, with a home of her own."""
+        """Return the logged-in client of one of the three people, with a home of her own."""
         home = self.home / name
         given = self._home(home, {"hub": {"url": self.hub_url}})
         api = HubApi.from_home(given, self.clock)
@@ -158,8 +178,20 @@ class Federation:
         (home / FILE_NAME).write_text("\n".join(lines) + "\n")
         return load(flags={"home": home}, environ={})[0]
 
-    def _secret(self, biobank: Biobank) -> Path:
-        path = self.home / "secrets" / f"{biobank.name}.archive"
+    def passphrase_file(self, biobank: Biobank) -> Path:
+        """Return the file with the passphrase of a biobank's curator, who would keep it in her head."""
+        return self._secret(f"{biobank.curator}.passphrase")
+
+    def _name_curator(self, node: Node, biobank: Biobank) -> Signer:
+        phrase = self.passphrase_file(biobank).read_text()
+        add_person(node, biobank.curator, phrase)
+        return unlock(node, biobank.curator, phrase)
+
+    def _archive_secret(self, biobank: Biobank) -> Path:
+        return self._secret(f"{biobank.name}.archive")
+
+    def _secret(self, name: str) -> Path:
+        path = self.home / "secrets" / name
         if not path.exists():
             path.parent.mkdir(mode=0o700, exist_ok=True)
             path.touch(mode=0o600)

@@ -81,7 +81,11 @@ class DemoRun:
         for name, password in federation.passwords.items():
             self._teller.say(f"  {federation.command(name)} whoami     (password of {name}: {password})")
         for site in federation.sites:
-            self._teller.say(f"  {federation.command(site.biobank.name)} node jobs")
+            biobank = site.biobank
+            self._teller.say(f"  {federation.command(biobank.name)} node jobs")
+            secret = federation.passphrase_file(biobank)
+            self._teller.say(f"      (who decides there: --as {biobank.curator} --passphrase-file {secret})")
+        self._teller.say(f"  {federation.command('hub')} hub accounts")
         self._teller.say("Ctrl-C stops it.")
         try:
             while True:

@@ -17,7 +17,7 @@ from pydantic import JsonValue
 from fairbank.clock import Clock, iso
 from fairbank.database import reading
 from fairbank.demo.biobanks import Biobank, DemoError
-from fairbank.demo.federation import DEMO_K, MEMBER, RESEARCHER, SOURCE, Federation, Places, Site
+from fairbank.demo.federation import DEMO_K, MEMBER, RESEARCHER, SECOND, SOURCE, Federation, Places, Site
 from fairbank.demo.pooled import Comparison, compare
 from fairbank.demo.processes import Processes
 from fairbank.demo.report import AnalysisReport, DemoReport, TrainingReport
@@ -41,7 +41,6 @@ from fairbank.signing import Sealed
 from fairbank.web.acts import Wish, grant, request_access, send_job
 from fairbank.web.api_client import HubApi
 
-CURATOR = "curator"
 STUDY = "What do these collections hold, and can one model learn from all of them?"
 PARAMETERS: dict[str, JsonValue] = {
     "image_size": 32,
@@ -52,6 +51,7 @@ PARAMETERS: dict[str, JsonValue] = {
 }
 ROUNDS = 10
 SEED = "20261121"
+RUNS = 5
 WAIT_S = 180.0
 CUBE_QUERY = """
 PREFIX fb: <https://w3id.org/fairbank/terms#>
@@ -96,7 +96,7 @@ class Story:
         self._publish()
         researcher = self.federation.person(RESEARCHER)
         self._search(researcher)
-        visa = self._get_access(researcher, self.federation.person(MEMBER))
+        visa = self._get_access(researcher)
         self._analyse(researcher, visa)
         self._train(researcher, visa)
         self._provenance(researcher)
@@ -110,6 +110,7 @@ class Story:
             federation.start_hub()
             files = federation.start_archives()
             federation.start_nodes()
+            federation.set_up_committee()
             for site in federation.sites:
                 line(
                     f"{site.biobank.title}: {files[site.biobank.name]} DICOM files, with names, dates and all"
@@ -127,7 +128,7 @@ class Story:
                 self._records.append(record)
                 self.report.held += held
                 totals = record.totals
-                line(f"{waits}; the curator looks at it and approves it")
+                line(f"{waits}; {site.biobank.curator}, the curator, approves it")
                 line(
                     f"{totals.series} series of {totals.subjects} subjects published; {held} files held in quarantine"
                 )
@@ -141,22 +142,18 @@ class Story:
     def _search(self, researcher: HubApi) -> None:
         with self._teller.step("A researcher searches, and asks in SPARQL") as line:
             found = _until(lambda: _all_found(researcher, len(self._records)), "the datasets to appear")
+            totals = {what: total["text"].partition(";")[0] for what, total in found["totals"].items()}
             line(
                 f"search: {found['count']} datasets; "
-                + "; ".join(f"{k} {v['text']}" for k, v in found["totals"].items())
+                + ", ".join(f"{what} {text}" for what, text in totals.items())
             )
             rows = _until(lambda: _bindings(researcher, CUBE_QUERY), "the RDF view to hold the datasets")
             self.report.sparql_rows = len(rows)
-            for row in rows[:4]:
-                cell = {name: value["value"] for name, value in row.items()}
-                count = cell.get("series") or f"fewer than {cell['below']}"
-                short = cell["dataset"].rpartition("/")[2]
-                line(f"SPARQL: {short}: {count} series {cell['modality']} by {cell['manufacturer']}")
+            for text in list(dict.fromkeys(map(_cell_text, rows)))[:4]:
+                line(f"SPARQL: {text}")
 
-    def _get_access(self, researcher: HubApi, member: HubApi) -> Sealed:
-        with self._teller.step(
-            "She asks for access; the committee looks at it and grants it until a date"
-        ) as line:
+    def _get_access(self, researcher: HubApi) -> Sealed:
+        with self._teller.step("She asks for access; two of the committee grant it until a date") as line:
             now = self._clock.now()
             wish = Wish(
                 title="First federated study",
@@ -166,25 +163,34 @@ class Story:
                 output_classes=["measurements", "model-update"],
                 until=now + timedelta(days=90),
             )
-            asked = request_access(researcher, wish)["id"]
-            seen = member.get(f"/v1/requests/{asked}", signed_in=True)
-            for match in seen["matches"]:
-                line(f"data use, {match['dataset'].rpartition('/')[2]}: {match['verdict']}")
-            decision = {
-                "schema": "decision/1",
-                "decision": "approve",
-                "until": iso(now + timedelta(days=30)),
-                "maximum_runs": 5,
-                "comment": "Fits the consent of all three collections.",
-            }
-            decided = member.post(f"/v1/requests/{asked}/decision", decision, signed_in=True)
-            self.report.request_state = str(decided["state"])
-            line(f"request {decided['state']} until {decision['until']}; the hub signs a visa")
-            return grant(researcher, asked)
+            asked = str(request_access(researcher, wish)["id"])
+            self._vote(asked, line, until=iso(now + timedelta(days=30)))
+            granted = researcher.get(f"/v1/requests/{asked}", signed_in=True)
+            self.report.request_state = str(granted["standing"])
+            visa = grant(researcher, asked)
+            ends = max(str(each["expires"]) for each in granted["legs"])[:10]
+            count = len(granted["legs"])
+            line(f"request {granted['standing']} until {ends}; the hub signs a visa over {count} datasets:")
+            line(f"{visa.digest[:23]}…, for her key alone, {RUNS} runs, measurements and model updates")
+            return visa
+
+    def _vote(self, asked: str, line: Callable[[str], None], *, until: str) -> None:
+        """Let the chair propose terms and approve them, and a second member, whose eyes they need, as well."""
+        first, second = self.federation.person(MEMBER), self.federation.person(SECOND)
+        for match in first.get(f"/v1/requests/{asked}", signed_in=True)["matches"]:
+            line(f"her purpose and the terms of {match['dataset'].rpartition('/')[2]}: {match['verdict']}")
+        said = "Fits the consent of all three collections."
+        proposed = {"schema": "approval/1", "request": asked, "terms": {"until": until, "maximum_runs": RUNS}}
+        first.post("/v1/reviews/approvals", proposed | {"comment": said}, signed_in=True)
+        waiting = first.get(f"/v1/requests/{asked}", signed_in=True)["standing"]
+        line(f"{MEMBER} proposes terms and approves them: {waiting}, for four eyes are needed")
+        vote = {"schema": "votes/1", "ids": [asked], "word": "approve", "comment": ""}
+        second.post("/v1/reviews/votes", vote, signed_in=True)
+        line(f"{SECOND} approves as well")
 
     def _analyse(self, researcher: HubApi, visa: Sealed) -> None:
         with self._teller.step(
-            "An analysis travels to the images; each site approves it with its own key"
+            "An analysis travels to the images; at each site a person approves it with a key of her own"
         ) as line:
             _, sent = send_job(researcher, visa, "intensity-geometry", {}, title="Intensity and geometry")
             self._approve_everywhere(sent["id"], line)
@@ -265,9 +271,11 @@ class Story:
     def _approve_everywhere(self, job: str, line: Callable[[str], None]) -> None:
         for site in self.federation.sites:
             found = _until(lambda site=site: _waiting(site, job), f"the job to reach {site.biobank.name}")  # type: ignore[misc]
-            approve(site.node, job, Consent(by=CURATOR))
+            approve(site.node, job, Consent(by=site.biobank.curator, signer=site.curator))
             report_decisions(site.node, Outbox(site.node, HubClient.of(site.node)))
-            line(f"{site.biobank.title} approves it for {found.series} series")
+            line(
+                f"{site.biobank.title}: {site.biobank.curator} looks at it and approves it for {found.series} series"
+            )
 
     def _finish(self, researcher: HubApi, job: str) -> list[float]:
         """Follow a job to its end; return when each round was seen to end."""
@@ -293,7 +301,7 @@ class Story:
 
 def _publish_at(site: Site) -> tuple[DatasetRecord, Release, int]:
     """Pull, index and publish a biobank's collection; return its record and how many files are held."""
-    from fairbank.deid.admission import PixelTrust
+    from fairbank.deid.policies import PixelTrust
 
     biobank, node = site.biobank, site.node
     project = biobank.project.lower()
@@ -301,10 +309,12 @@ def _publish_at(site: Site) -> tuple[DatasetRecord, Release, int]:
     if biobank.reviewed_project is not None:
         runs.append((biobank.reviewed_project, PixelTrust.REVIEWED))
     # Test images of pydicom: nobody's data, so nobody's consent.
-    record_basis(node, project, LegalBasis.ANONYMOUS_DATA, note="public test images", by=CURATOR)
+    record_basis(node, project, LegalBasis.ANONYMOUS_DATA, note="public test images", by=biobank.curator)
     done = 0
     for container, trust in runs:
-        order = PullOrder(source=SOURCE, container=container, project=project, agent=CURATOR, trust=trust)
+        order = PullOrder(
+            source=SOURCE, container=container, project=project, agent=biobank.curator, trust=trust
+        )
         done += pull(node, order).files.get("ok", 0)
     description = Description(
         title=biobank.dataset_title,
@@ -323,7 +333,14 @@ def _publish_at(site: Site) -> tuple[DatasetRecord, Release, int]:
 
 def _approve_record(site: Site, release: Release) -> None:
     """Let a dataset's first record leave: until its curator says so, it waits."""
-    decide(site.node, release, Decision.APPROVE, by=CURATOR, why="the first record was looked at")
+    decide(
+        site.node,
+        release,
+        Decision.APPROVE,
+        by=site.biobank.curator,
+        why="the first record was looked at",
+        signer=site.curator,
+    )
     Outbox(site.node, HubClient.of(site.node)).send(release.id)
 
 
@@ -343,6 +360,14 @@ def _all_found(researcher: HubApi, wanted: int) -> Any:
 
 def _bindings(researcher: HubApi, query: str) -> Any:
     return json.loads(researcher.sparql(query))["results"]["bindings"]
+
+
+def _cell_text(row: Any) -> str:
+    cell = {name: value["value"] for name, value in row.items()}
+    count = cell.get("series") or f"fewer than {cell['below']}"
+    return (
+        f"{cell['dataset'].rpartition('/')[2]}: {count} series {cell['modality']} by {cell['manufacturer']}"
+    )
 
 
 def _fetch(researcher: HubApi, job: str, folder: Path) -> list[str]:

@@ -6,11 +6,15 @@ from enum import StrEnum
 
 
 class OutputClass(StrEnum):
-    """What a job may return; a request asks for these, a visa grants them, a manifest declares them."""
+    """What may be returned; a request asks for these, a visa grants them, a manifest declares them.
 
-    COUNT = "count"
+    `download` is no output of a job: a grant of it only records the decision, the site hands data over by its own way.
+    """
+
+    AGGREGATE = "aggregate"
     MEASUREMENTS = "measurements"
     MODEL_UPDATE = "model-update"
+    DOWNLOAD = "download"
 
 
 class DoorClass(StrEnum):
@@ -25,7 +29,7 @@ class DoorClass(StrEnum):
 
 
 DOOR_OF_OUTPUT = {
-    OutputClass.COUNT: DoorClass.COUNT,
+    OutputClass.AGGREGATE: DoorClass.COUNT,
     OutputClass.MEASUREMENTS: DoorClass.RESULT,
     OutputClass.MODEL_UPDATE: DoorClass.UPDATE,
 }

@@ -13,7 +13,19 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import Field, JsonValue, model_validator
 
 from fairbank.ontology.outputs import OutputClass
-from fairbank.ontology.wire import DigestText, Id, Iri, KeyText, Moment, Part, ShortText, Slug, Text, Wire
+from fairbank.ontology.wire import (
+    Country,
+    DigestText,
+    Id,
+    Iri,
+    KeyText,
+    Moment,
+    Part,
+    ShortText,
+    Slug,
+    Text,
+    Wire,
+)
 from fairbank.signing import Sealed, SigningKey, open_sealed, seal
 
 
@@ -42,16 +54,70 @@ class SignedObject(Wire):
 
 
 class Purpose(Part):
-    """What the data are wanted for, in DUO codes and in words."""
+    """What the data are wanted for, in DUO codes, diseases (MONDO) and words."""
 
     data_use: Annotated[
         tuple[Annotated[str, Field(pattern=r"^DUO:\d{7}$")], ...], Field(min_length=1, max_length=20)
     ]
+    diseases: Annotated[
+        tuple[Annotated[str, Field(pattern=r"^MONDO:\d{7}$")], ...], Field(max_length=50)
+    ] = ()
+    commercial: bool = False
     statement: Text
 
 
+class OrganisationKind(StrEnum):
+    """What kind of organisation asks; data-use terms such as DUO:0000045 depend on it."""
+
+    PUBLIC = "public"
+    NOT_FOR_PROFIT = "not-for-profit"
+    FOR_PROFIT = "for-profit"
+
+
+class EvidenceKind(StrEnum):
+    """What a piece of evidence shows."""
+
+    ETHICS_APPROVAL = "ethics-approval"
+    DATA_MANAGEMENT_PLAN = "data-management-plan"
+    FUNDING = "funding"
+    PUBLICATION_PLAN = "publication-plan"
+    AGREEMENT = "agreement"
+    OTHER = "other"
+
+
+class Evidence(Part):
+    """A document that a request rests on: an attachment by its digest, a reference, or both."""
+
+    kind: EvidenceKind
+    title: ShortText
+    digest: DigestText | None = None
+    reference: ShortText | None = None
+    valid_until: Moment | None = None
+
+    @model_validator(mode="after")
+    def _is_somewhere(self) -> Self:
+        if self.digest is None and self.reference is None:
+            raise ValueError("evidence is an attachment, a reference, or both")
+        return self
+
+
+class Person(Part):
+    """Somebody who works on a project; `account` if she has one at this hub."""
+
+    name: ShortText
+    organisation: ShortText
+    role: ShortText
+    account: Slug | None = None
+
+
 class Request(SignedObject):
-    """A researcher asks for named datasets, a purpose and output classes; sealed with the requester's key."""
+    """A researcher asks for named datasets, a purpose and output classes; sealed with the requester's key.
+
+    Attributes:
+        version: 1, and one more each time that it is submitted again or amended under the same id.
+        amends: digest of the version that this one replaces.
+        minimum_datasets: with fewer granted the project cannot be done.
+    """
 
     schema_name = "request/1"
     kind = "request"
@@ -61,11 +127,27 @@ class Request(SignedObject):
     requester_account: ShortText
     organisation: ShortText
     title: ShortText
+    version: Annotated[int, Field(ge=1, le=1000)] = 1
+    amends: DigestText | None = None
+    organisation_kind: OrganisationKind | None = None
+    country: Country | None = None
+    project: ShortText | None = None
     datasets: Annotated[tuple[Iri, ...], Field(min_length=1, max_length=200)]
+    minimum_datasets: Annotated[int, Field(ge=1, le=200)] = 1
     purpose: Purpose
     output_classes: Annotated[tuple[OutputClass, ...], Field(min_length=1)]
+    evidence: Annotated[tuple[Evidence, ...], Field(max_length=50)] = ()
+    people: Annotated[tuple[Person, ...], Field(max_length=200)] = ()
+    funding: Annotated[tuple[ShortText, ...], Field(max_length=20)] = ()
+    publication_plan: Text | None = None
     until: Moment
     created: Moment
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.minimum_datasets > len(set(self.datasets)):
+            raise ValueError("the minimum is more than the datasets asked for")
+        return self
 
 
 class Unit(StrEnum):
@@ -95,14 +177,32 @@ class Selector(Part):
 
 
 class VisaDataset(Part):
-    """One dataset that a visa opens, and which part of it."""
+    """One dataset that a job uses, and which part of it."""
 
     iri: Iri
     selector: Selector
 
 
+class GrantedDataset(VisaDataset):
+    """One dataset that a visa opens, on the terms of the committee that decides about it.
+
+    A dataset that names no tool and no family leaves the choice of tool to its site.
+    """
+
+    output_classes: Annotated[tuple[OutputClass, ...], Field(min_length=1)]
+    tool_digests: tuple[DigestText, ...] = ()
+    tool_families: tuple[Slug, ...] = ()
+    conditions: tuple[Text, ...] = ()
+    maximum_runs: Annotated[int, Field(ge=1, le=10_000)]
+    expires: Moment
+
+
 class Visa(SignedObject):
-    """A committee's grant, sealed with the hub's key: who may run what, on which data, why, and how long."""
+    """What committees granted, sealed with the hub's key: who may run what, on which data, why, and how long.
+
+    Each dataset has the terms of its own committee. When another dataset is granted, or terms change, the hub seals a
+    new visa that names the one before it.
+    """
 
     schema_name = "visa/1"
     kind = "visa"
@@ -111,16 +211,27 @@ class Visa(SignedObject):
     hub: Iri
     request: DigestText
     requester_key: KeyText
-    datasets: Annotated[tuple[VisaDataset, ...], Field(min_length=1, max_length=200)]
+    datasets: Annotated[tuple[GrantedDataset, ...], Field(min_length=1, max_length=200)]
     purpose: Purpose
-    output_classes: Annotated[tuple[OutputClass, ...], Field(min_length=1)]
-    tool_digests: tuple[DigestText, ...] = ()
-    tool_families: tuple[Slug, ...] = ()
-    conditions: tuple[Text, ...] = ()
+    supersedes: DigestText | None = None
     not_before: Moment
-    expires: Moment
-    maximum_runs: Annotated[int, Field(ge=1, le=10_000)]
     created: Moment
+
+    @model_validator(mode="after")
+    def _each_once(self) -> Self:
+        iris = [dataset.iri for dataset in self.datasets]
+        if len(set(iris)) != len(iris):
+            raise ValueError("a dataset is named twice")
+        return self
+
+    @property
+    def expires(self) -> str:
+        """Return the end of the dataset that is granted longest."""
+        return max(dataset.expires for dataset in self.datasets)
+
+    def terms_of(self, iri: str) -> GrantedDataset | None:
+        """Return the terms on which a dataset is granted, None if it is not."""
+        return next((dataset for dataset in self.datasets if dataset.iri == iri), None)
 
 
 class Code(Part):
@@ -140,6 +251,12 @@ class Output(Part):
     media_type: ShortText
     maximum_bytes: Annotated[int, Field(ge=1, le=2**40)]
     minimum_count: Annotated[int, Field(ge=1, le=1_000_000)] = 1
+
+    @model_validator(mode="after")
+    def _leaves_by_the_door(self) -> Self:
+        if self.output_class is OutputClass.DOWNLOAD:
+            raise ValueError("images are handed out by the site itself, never by a job")
+        return self
 
 
 class PlanName(StrEnum):
@@ -205,7 +322,10 @@ class Manifest(SignedObject):
 
 
 class SiteApproval(SignedObject):
-    """A site's consent, sealed with the site's own key; its cohort digest never leaves the site."""
+    """A site's consent, sealed with the site's own key; its cohort digest never leaves the site.
+
+    `decision` is the digest of what the person who approved signed (`person-decision/1`).
+    """
 
     schema_name = "site-approval/1"
     kind = "site-approval"
@@ -218,6 +338,7 @@ class SiteApproval(SignedObject):
     cohort_digest: Annotated[str, Field(pattern=r"^hmac-sha256:[0-9a-f]{64}$")]
     cohort_size: Annotated[int, Field(ge=0)]
     approved_by: ShortText
+    decision: DigestText | None = None
     maximum_runs: Annotated[int, Field(ge=1, le=10_000)]
     expires: Moment
     created: Moment
@@ -225,6 +346,9 @@ class SiteApproval(SignedObject):
 
 def narrows(inner: Selector, outer: Selector) -> bool:
     """Tell whether `inner` selects only what `outer` selects.
+
+    What a wider selector picks of a study may lie outside a filter, and then a narrower one would pick another series:
+    where something is picked, only the same selector selects no more.
 
     >>> narrows(Selector(modality=("CT",)), Selector()), narrows(Selector(), Selector(modality=("CT",)))
     (True, False)
@@ -235,5 +359,5 @@ def narrows(inner: Selector, outer: Selector) -> bool:
         (inner.manufacturer, outer.manufacturer),
     ]
     within = all(not wide or (narrow and set(narrow) <= set(wide)) for narrow, wide in lists)
-    same_unit = outer.pick is Pick.ALL or (inner.unit is outer.unit and inner.pick is outer.pick)
-    return bool(within and same_unit and inner.minimum_instances >= outer.minimum_instances)
+    unpicked = outer.pick is Pick.ALL and inner.minimum_instances >= outer.minimum_instances
+    return inner == outer or bool(within and unpicked)

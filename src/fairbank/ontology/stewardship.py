@@ -14,6 +14,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, Field, SerializerFunctionWrapHandler, model_serializer
 
+from fairbank.ontology.data_use_limits import DataUseLimits
 from fairbank.ontology.wire import Part, ShortText, Slug, Text
 
 EMAIL: Final = r"[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+"
@@ -140,6 +141,9 @@ class Stewardship(Part):
         "Imaging time points per subject that the protocol plans."
     )
     planned_follow_up: Span | None = _asked("Follow-up per subject that the protocol plans, such as P5Y.")
+    data_use_limits: DataUseLimits | None = _asked(
+        "Values of the data-use codes: diseases, countries, months and others; see the page on data use."
+    )
 
     @model_serializer(mode="wrap")
     def _what_was_said(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:

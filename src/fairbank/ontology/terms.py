@@ -107,6 +107,7 @@ HEALTH_RECORDS_HELD: Final = FB + "healthRecordsHeld"
 IMAGING_BIOMARKER: Final = FB + "imagingBiomarker"
 PLANNED_TIME_POINTS: Final = FB + "plannedTimePoints"
 PLANNED_FOLLOW_UP: Final = FB + "plannedFollowUp"
+DATA_USE_LIMIT: Final = FB + "dataUseLimit"
 
 # Properties of a clinical variable and of its values.
 HAS_VARIABLE: Final = FB + "variable"
@@ -128,6 +129,7 @@ CODE_NAME: Final = FB + "codeName"
 CODE_VERSION: Final = FB + "codeVersion"
 CODE_DIGEST: Final = FB + "codeDigest"
 ROUNDS: Final = FB + "rounds"
+SUBJECT_WITHDRAWN: Final = FB + "subjectWithdrawn"
 
 # Properties of the ontology itself.
 VALUES_FROM: Final = FB + "valuesFrom"

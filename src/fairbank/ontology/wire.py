@@ -34,8 +34,11 @@ Moment = Annotated[str, AfterValidator(_moment)]
 Decimal = Annotated[str, Field(max_length=40), AfterValidator(_decimal)]
 Iri = Annotated[str, Field(pattern=r"^https?://[^\s<>\"{}|\\^`]+$", max_length=500)]
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
-Text = Annotated[str, Field(min_length=1, max_length=5000)]
-ShortText = Annotated[str, Field(min_length=1, max_length=200)]
+# No database holds the character NUL in a text.
+_NO_NUL = r"^[^\x00]*$"
+Text = Annotated[str, Field(min_length=1, max_length=5000, pattern=_NO_NUL)]
+Country = Annotated[str, Field(pattern=r"^[A-Z]{2}$")]  # ISO 3166-1 alpha-2
+ShortText = Annotated[str, Field(min_length=1, max_length=200, pattern=_NO_NUL)]
 
 
 class Wire(BaseModel):

@@ -11,5 +11,6 @@ class WithdrawalReason(StrEnum):
     CONSENT_WITHDRAWN = "consent_withdrawn"
     MOVED = "moved"
     ACCESS_LOST = "access_lost"
+    RETENTION_OVER = "retention_over"
     SUPERSEDED = "superseded"
     ERROR = "error"

@@ -16,7 +16,7 @@ import pydicom
 import pytest
 
 from fairbank.deid.facts import Recorder
-from fairbank.deid.pseudonyms import subject_value
+from fairbank.deid.pseudonyms import study_value
 from fairbank.harvest.described import SeriesDescription, describe_datasets
 from fairbank.harvest.errors import (
     BadDefinition,
@@ -222,7 +222,7 @@ def test_an_item_without_a_patient_is_of_a_subject_of_its_own(xnat: Any) -> None
     source = xnat.source()
     described = [each.description for each in source.describe("LIVER", source.snapshot("LIVER").items)]
     subjects = {each.subject.reveal() for each in described if each is not None}
-    assert subject_value(dataset.StudyInstanceUID, "\x1estudy") in subjects
+    assert study_value(dataset.StudyInstanceUID) in subjects
     assert len(described) == 4 and None not in described
 
 

@@ -61,6 +61,7 @@ healthRecordsHeld | health records are held | Gesundheitsakten liegen vor | doss
 imagingBiomarker | imaging biomarker | Bildgebungs-Biomarker | biomarqueur d'imagerie | biomarcador de imagen | biomarcatore di imaging | beeldvormingsbiomarker
 plannedTimePoints | planned time points | geplante Zeitpunkte | moments prévus | momentos previstos | momenti previsti | geplande tijdstippen
 plannedFollowUp | planned follow-up | geplante Nachbeobachtung | suivi prévu | seguimiento previsto | follow-up previsto | geplande follow-up
+dataUseLimit | limit of data use | Grenze der Datennutzung | limite d'utilisation des données | límite del uso de los datos | limite dell'uso dei dati | grens aan datagebruik
 variable | clinical variable | klinische Variable | variable clinique | variable clínica | variabile clinica | klinische variabele
 variableKind | kind of values | Art der Werte | type de valeurs | tipo de valores | tipo di valori | soort waarden
 codeSystem | code system | Codesystem | système de codes | sistema de códigos | sistema di codici | codesysteem
@@ -81,6 +82,7 @@ codeName | name of the code | Name des Programms | nom du code | nombre del cód
 codeVersion | version of the code | Version des Programms | version du code | versión del código | versione del codice | versie van de code
 codeDigest | digest of the code | Prüfsumme des Programms | empreinte du code | huella del código | impronta del codice | digest van de code
 rounds | rounds | Runden | tours | rondas | cicli | ronden
+subjectWithdrawn | a subject withdrew | eine Person widerrief | un sujet s'est retiré | un sujeto se retiró | un soggetto si è ritirato | een proefpersoon trok zich terug
 valuesFrom | values from | Werte aus | valeurs issues de | valores de | valori da | waarden uit
 dicomAttribute | DICOM attribute | DICOM-Attribut | attribut DICOM | atributo DICOM | attributo DICOM | DICOM-attribuut
 icd10Code | ICD-10 code | ICD-10-Code | code CIM-10 | código CIE-10 | codice ICD-10 | ICD-10-code
@@ -137,6 +139,7 @@ healthRecordsHeld | Whether health records of the same people are held; nothing 
 imagingBiomarker | A quantity measured in the images whose values come with the dataset. | Eine an den Bildern gemessene Größe, deren Werte zum Datensatz gehören.
 plannedTimePoints | Number of imaging time points per subject that the protocol plans. | Anzahl der Aufnahmezeitpunkte je Person, die das Protokoll vorsieht.
 plannedFollowUp | Follow-up per subject that the protocol plans. | Dauer der Nachbeobachtung je Person, die das Protokoll vorsieht.
+dataUseLimit | A value of a data-use code: the code, a blank, and the disease, country or other value that it asks for. | Ein Wert zu einem Datennutzungscode: der Code, ein Leerzeichen und die Krankheit, das Land oder was er sonst verlangt.
 variable | A clinical variable of a dataset; its subject count says of how many subjects a value is known. | Eine klinische Variable eines Datensatzes; ihre Anzahl sagt, von wie vielen Personen ein Wert bekannt ist.
 variableKind | What the values are: coded, quantity, integer, boolean, year or age-band. | Was die Werte sind: coded, quantity, integer, boolean, year oder age-band.
 codeSystem | The code system that a code is from, as FHIR names it. | Das Codesystem eines Codes, wie FHIR es benennt.
@@ -157,6 +160,7 @@ codeName | The code that was run. | Das Programm, das lief.
 codeVersion | The version of the code that was run. | Die Version des Programms, das lief.
 codeDigest | SHA-256 of the code's files. | SHA-256 der Dateien des Programms.
 rounds | How many rounds a training took. | Wie viele Runden ein Training dauerte.
+subjectWithdrawn | Day on which the hub learned that a subject of whose images a model or result was made has withdrawn. | Tag, an dem die Zentrale erfuhr, dass eine Person, aus deren Bildern ein Modell oder Ergebnis entstand, widerrufen hat.
 valuesFrom | The concept scheme whose notations are the values of a property. | Das Begriffssystem, dessen Notationen die Werte einer Eigenschaft sind.
 dicomAttribute | Tag and keyword of the DICOM attribute that a value is made from. | Tag und Schlüsselwort des DICOM-Attributs, aus dem ein Wert entsteht.
 icd10Code | Code or range of codes of ICD-10 under which a condition is coded; several conditions may share one. | Code oder Codebereich der ICD-10, unter dem eine Krankheit verschlüsselt wird; mehrere können ihn teilen.

@@ -63,6 +63,7 @@ healthRecordsHeld | datatype | - | dcat:Dataset | xsd:boolean | -
 imagingBiomarker | object | - | dcat:Dataset | skos:Concept | -
 plannedTimePoints | datatype | - | dcat:Dataset | xsd:integer | -
 plannedFollowUp | datatype | - | dcat:Dataset | xsd:duration | -
+dataUseLimit | datatype | - | dcat:Dataset | xsd:string | -
 variable | object | - | dcat:Dataset | fb:Variable | -
 variableKind | datatype | - | fb:Variable | xsd:string | -
 codeSystem | object | - | - | - | healthdcatap:hasCodingSystem
@@ -83,6 +84,7 @@ codeName | datatype | - | prov:Activity | xsd:string | -
 codeVersion | datatype | - | prov:Activity | xsd:string | -
 codeDigest | datatype | - | prov:Activity | xsd:string | -
 rounds | datatype | - | prov:Activity | xsd:integer | -
+subjectWithdrawn | datatype | - | - | xsd:date | -
 valuesFrom | object | - | rdf:Property | skos:ConceptScheme | -
 dicomAttribute | datatype | - | - | xsd:string | -
 icd10Code | datatype | - | skos:Concept | xsd:string | -

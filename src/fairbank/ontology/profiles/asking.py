@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from pydantic.fields import FieldInfo
+
 from fairbank.ontology.profiles import curator_file
 from fairbank.ontology.profiles.rows import Profile, Severity
 from fairbank.ontology.stewardship import Stewardship
@@ -77,11 +79,16 @@ def as_answer(value: Any) -> str:
 
 def _value(field: str, answer: str | Mapping[str, str]) -> Any:
     if not isinstance(answer, str):
-        return {key: text.strip() for key, text in answer.items() if text.strip()}
-    text = answer.strip()
-    if Stewardship.model_fields[field].default == ():
+        part = curator_file.part_of(Stewardship.model_fields[field])
+        kinds = part.model_fields if part is not None else {}
+        return {key: _typed(kinds.get(key), text.strip()) for key, text in answer.items() if text.strip()}
+    return _typed(Stewardship.model_fields[field], answer.strip())
+
+
+def _typed(field: FieldInfo | None, text: str) -> Any:
+    if field is not None and field.default == ():
         return [part.strip() for part in text.split(SEPARATOR) if part.strip()]
-    kind = str(Stewardship.model_fields[field].annotation)
+    kind = str(field.annotation) if field is not None else ""
     if "bool" in kind:
         return _TRUTH.get(text.lower(), text)
     # A number that is none is refused by its form.

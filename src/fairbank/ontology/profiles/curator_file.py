@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 import textwrap
 import tomllib
 from collections.abc import Callable, Iterable
@@ -51,7 +52,7 @@ def template() -> str:
         remarks = [f"# {field.description}", *_choices(name), f"# {wanted(name)}"]
         part = part_of(field)
         if part is not None:
-            keys = (f'# {key} = ""' for key in part.model_fields)
+            keys = (f"# {key} = {_blank(key, inner)}" for key, inner in part.model_fields.items())
             tables += [*remarks, f"# [{name}]", *keys, ""]
         else:
             lines += [*remarks, f"# {name} = {_blank(name, field)}", ""]
@@ -88,6 +89,9 @@ def checked(said: dict[str, Any]) -> Stewardship:
         # Whatever is no list of texts is refused below, by its form.
         if isinstance(said.get(name), list):
             said[name] = [_word(f"{name}.{place}", text, known) for place, text in enumerate(said[name])]
+    limits = said.get("data_use_limits")
+    if isinstance(limits, dict) and isinstance(limits.get("diseases"), list):
+        limits["diseases"] = [_disease(text) for text in limits["diseases"]]
     try:
         # As JSON, so that lists are taken for tuples; a date of TOML becomes a text, which no field takes.
         return Stewardship.model_validate_json(json.dumps(said, default=str))
@@ -108,6 +112,13 @@ def _word(place: str, text: Any, known: Callable[[str], str]) -> Any:
         why=f"Nothing is guessed. Nearest to it: {', '.join(near) or 'none'}.",
         todo="Take a word of the list: 'fairbank dataset describe --template' shows it.",
     )
+
+
+def _disease(text: Any) -> Any:
+    """Return the MONDO id of a disease that the list knows; any other MONDO id stays, and is compared as it is."""
+    if not isinstance(text, str) or re.fullmatch(r"MONDO:\d{7}", text):
+        return text
+    return CONDITIONS[_word("conditions", text, condition)].curie
 
 
 def strictest(name: str, profiles: Iterable[Profile]) -> Severity | None:

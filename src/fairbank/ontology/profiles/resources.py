@@ -35,6 +35,7 @@ ALSO: Final[tuple[Row, ...]] = (
     row(terms.IMAGING_BIOMARKER, "biomarkers", CURATOR, described(terms.SKOS + "Concept")),
     row(terms.PLANNED_TIME_POINTS, "planned_time_points", CURATOR, _INTEGER, most=1),
     row(terms.PLANNED_FOLLOW_UP, "planned_follow_up", CURATOR, typed(terms.XSD + "duration"), most=1),
+    row(terms.DATA_USE_LIMIT, "data_use_limits", CURATOR),
 )
 
 # A contact of a dataset (vCard); at least one of mail and page.

@@ -8,6 +8,7 @@ from typing import Final
 from fairbank.ontology import terms, vocabulary
 from fairbank.ontology.conditions import broader
 from fairbank.ontology.counts import Count
+from fairbank.ontology.data_use_limits import stated
 from fairbank.ontology.profiles import facts as known
 from fairbank.ontology.profiles import namespaces as ns
 from fairbank.ontology.profiles.facts import SUBJECTS, Facts, Iri, Literal, Term
@@ -301,6 +302,9 @@ VALUES: Final[dict[str, ValueFunction]] = {
     "biomarker_match": lambda facts, subject: _links(known.biomarkers(facts)[subject].iri),
     "planned_time_points": lambda facts, subject: _integer(facts.said.planned_time_points),
     "planned_follow_up": lambda facts, subject: _duration(facts.said.planned_follow_up),
+    "data_use_limits": lambda facts, subject: _texts(
+        *(f"{code} {value}" for code, value in stated(facts.said.data_use_limits))
+    ),
     # In place of the field alone: what the images say is added to what the curator says.
     "annotation_labels": lambda facts, subject: _links(
         *dict.fromkeys((*facts.said.annotation_labels, *known.annotation_labels(facts)))
