@@ -70,6 +70,8 @@ def measure(rounds: int, *, imports: int) -> dict[str, object]:
         trained = [interval for site in federation.sites for interval in _trained(site)]
     # The first round has no download: every site makes the same first model from the job's seed.
     payload = (2 * rounds - 1) * len(SITES) * MODEL_BYTES
+    if wire < payload:
+        raise RuntimeError(f"{wire} bytes were seen on the wire, fewer than the {payload} of the models")
     gaps, periods = _gaps(trained, rounds), _periods(trained, rounds)
     cold_s = max(one.begun for one in trained if one.round == 1) - submitted
     cold_over_s = cold_s - statistics.median(bare)

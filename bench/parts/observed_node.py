@@ -53,18 +53,18 @@ def observe_training(notes: Notes) -> None:
 
 
 def observe_bytes(notes: Notes) -> None:
-    """Note after each answer what its connection has carried so far."""
-    send: Callable[..., httpx.Response] = httpx.Client.send
+    """Note what the connection of an answer has carried so far, once all of the answer has been read."""
+    close: Callable[[httpx.Response], None] = httpx.Response.close
 
-    def observed(self: httpx.Client, request: httpx.Request, **options: Any) -> httpx.Response:
-        response = send(self, request, **options)
-        connection = response.extensions["network_stream"].get_extra_info("socket")
-        if not options.get("stream"):
+    def observed(self: httpx.Response) -> None:
+        # An answer that was taken from one is closed too; it has no connection of its own.
+        if not self.is_closed and "network_stream" in self.extensions:
+            connection = self.extensions["network_stream"].get_extra_info("socket")
             sent, received = carried(connection)
             notes.add(port=connection.getsockname()[1], sent=sent, received=received)
-        return response
+        close(self)
 
-    httpx.Client.send = observed  # type: ignore[method-assign]  # the point of this file
+    httpx.Response.close = observed  # type: ignore[method-assign]  # the point of this file
 
 
 def carried(connection: socket.socket) -> tuple[int, int]:
