@@ -81,6 +81,7 @@ ACTS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("let the work go on after an alarm", (C, O), "audit clear"),
     ("make a node", (C,), "node init"),
     ("see the node's name, keys and hub", (C,), "node show"),
+    ("see what needs somebody at the node", (C,), "node status"),
     ("name a person who decides at the node", (C,), "node person add"),
     ("see who decides at the node", (C,), "node person list"),
     ("change one's passphrase", (C,), "node person passphrase"),

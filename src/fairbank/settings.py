@@ -123,6 +123,12 @@ class Settings:
         "whether two persons of the node have to let something go before it leaves",
         words=("no", "yes"),
     )
+    node_hub_unsealed_hours: int = _setting(
+        6,
+        "how long the hub may work and seal nothing of its audit log before the node warns",
+        unit="h",
+        least=1,
+    )
     node_countersign: str = _setting(
         "not-needed",
         "whether a person of the node has to countersign a grant before jobs run under it",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import func, select
@@ -13,6 +14,8 @@ from fairbank.database import reading, writing
 from fairbank.deid.pseudonyms import subject_value
 from fairbank.errors import RemoteError, Sensitive
 from fairbank.events import HubEvent
+from fairbank.federated_jobs.errors import GrantPaused
+from fairbank.federated_jobs.hub import withdrawals
 from fairbank.federated_jobs.hub.store import WithdrawalRow
 from fairbank.federated_jobs.hub.withdrawals import TOLD
 from fairbank.federated_jobs.node.agent import Agent
@@ -20,7 +23,7 @@ from fairbank.federated_jobs.node.approval import Consent, approve
 from fairbank.federated_jobs.node.cohort import harvest_index, harvest_intact
 from fairbank.federated_jobs.node.output_review import let_go
 from fairbank.federated_jobs.node.reporting import report_decisions
-from fairbank.federated_jobs.node.store import CohortRow, WithdrawalNoticeRow
+from fairbank.federated_jobs.node.store import CohortRow, ReviewRow, WithdrawalNoticeRow
 from fairbank.federated_jobs.node.withdrawn_subjects import Named, withdraw
 from fairbank.federated_jobs.node.withdrawn_training import tell_due
 from fairbank.federated_jobs.protocol import SubjectWithdrawnReport
@@ -297,3 +300,28 @@ def consent(site, patient: str, status: ConsentStatus, *codes: str) -> None:
         row = statement_row(key, said, form="", data_use=codes, imported=node.clock.now())
         add_statements(session, [row])
         refresh(session, identity, "lung")
+
+
+def test_a_notice_that_the_hub_refuses_holds_up_neither_the_others_nor_the_claims(fed, site, monkeypatch):
+    refused, other = (start_job(fed, site) for _ in range(2))
+    fed.settle()
+    forget(site, ADA)
+    days_later(fed, 8)
+    mark = withdrawals.mark
+
+    def forbids(hub: Any, session: Any, job: str, **named: Any) -> None:
+        if job == refused:
+            raise GrantPaused("No.")
+        mark(hub, session, job, **named)
+
+    monkeypatch.setattr(withdrawals, "mark", forbids)
+    fresh = fed.submit(fed.manifest(fed.visa()))
+    site.agent.step()
+    assert told(fed, other) is not None
+    assert told(fed, refused) is None
+    with reading(site.node.engine) as session:
+        assert session.get(ReviewRow, fresh) is not None
+    monkeypatch.setattr(withdrawals, "mark", mark)
+    days_later(fed, 1)
+    site.agent.step()
+    assert told(fed, refused) is not None

@@ -71,6 +71,24 @@ def show(ctx: typer.Context, format: FormatOption = Format.TABLE) -> None:
 
 
 @app.command()
+def status(ctx: typer.Context, format: FormatOption = Format.TABLE) -> None:
+    """Show what needs somebody: a suspension, alarms, a hub that seals nothing, reports that it refuses; exit 1 if any.
+
+    Example: fairbank node status
+    """
+    from fairbank.federated_jobs.node.attention import needed
+
+    rows = [
+        {"code": one.code, "what": one.what, "why": one.why, "what to do": one.todo}
+        for one in needed(node(ctx))
+    ]
+    columns = ("code", "what", "why", "what to do")
+    show_rows(rows, columns=columns, format=format, empty="Nothing needs anybody.")
+    if rows:
+        raise typer.Exit(1)
+
+
+@app.command()
 def enrol(
     ctx: typer.Context,
     token_file: Annotated[str, typer.Option(help="File with the one-time token, or - for standard input.")],

@@ -287,7 +287,10 @@ def _tell(opened: Node) -> None:
     from fairbank.release.outbox import Outbox
 
     try:
-        report_decisions(opened, Outbox(opened, HubClient.of(opened)))
+        reported = report_decisions(opened, Outbox(opened, HubClient.of(opened)))
     except FairbankError as err:
         # The decision stands; the agent tells it as soon as the hub can be reached.
         say(f"The hub does not know yet: {err.what}")
+        return
+    if reported.refused:
+        say("The hub refuses to take a decision; it is told again later: fairbank node status")

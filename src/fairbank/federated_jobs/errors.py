@@ -20,6 +20,8 @@
     ├── GrantEnded                   FB-JOBS-050
     ├── GrantPaused                  FB-JOBS-051
     ├── TransferRuleRefused          FB-JOBS-053
+    ├── ReportRefused                FB-JOBS-056
+    ├── HubLogUnsealed               FB-JOBS-057
     └── SiteRefusal                  FB-JOBS-040
         ├── ChainBroken              FB-JOBS-041
         ├── Replayed                 FB-JOBS-042
@@ -198,6 +200,13 @@ class TransferRuleRefused(JobsError):
     kind = Kind.MISUSE
 
 
+class ReportRefused(JobsError):
+    """The hub refuses to take what a site decided about a job; it is kept and told again. Shown, not raised."""
+
+    code = "FB-JOBS-056"
+    kind = Kind.UNAVAILABLE
+
+
 class SiteRefusal(JobsError):
     """A site does not run a job; `reason` is the word that the hub is told."""
 
@@ -259,6 +268,13 @@ class HubLogForked(JobsError):
 
     code = "FB-CORE-054"
     kind = Kind.FORBIDDEN
+
+
+class HubLogUnsealed(JobsError):
+    """The hub's audit log grows, and the hub shows no sealed checkpoint of it. Shown, not raised."""
+
+    code = "FB-JOBS-057"
+    kind = Kind.UNAVAILABLE
 
 
 class TransferRefused(SiteRefusal):

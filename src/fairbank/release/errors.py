@@ -97,10 +97,14 @@ class ReleaseStateError(ReleaseError):
 
 
 class HubUnreachable(ReleaseError):
-    """The hub does not answer, after all retries."""
+    """The hub does not answer, after all retries.
+
+    `answered` tells that something did answer, but only that it cannot now (429 or 5xx).
+    """
 
     code = "FB-REL-010"
     kind = Kind.UNAVAILABLE
+    answered: bool = False
 
 
 class NodeClockOff(ReleaseError):

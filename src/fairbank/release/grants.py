@@ -210,11 +210,17 @@ def word_on(
 
 
 def replaced_by(
-    session: Session, node: Node, digest: str, dataset: str
+    session: Session, node: Node, digest: str, dataset: str, *, requester_key: str
 ) -> tuple[GrantedDataset, CountersignWord | None] | None:
     """Return the terms of a dataset in the newest fetched visa that replaces a visa, and this node's word on them.
 
-    It replaces directly or by others that were fetched; None if none that names the dataset was fetched.
+    It replaces directly or by others that were fetched; None if none that names the dataset was fetched. A visa for
+    another requester replaces nothing, whatever it says: it could else end a grant that is not hers.
+
+    Args:
+        digest: of the visa.
+        dataset: its IRI.
+        requester_key: whom the visa is for.
     """
     enrolment, left, found = _enrolment(node), [digest], list[tuple[Visa, Digest]]()
     for _ in range(_LONGEST_CHAIN):
@@ -226,7 +232,7 @@ def replaced_by(
                 later, its_digest = _verified(session, enrolment, row.envelope, row.request)
             except FairbankError:
                 continue
-            if later.supersedes == earlier:
+            if (later.supersedes, later.requester_key) == (earlier, requester_key):
                 left.append(its_digest)
                 found.append((later, its_digest))
     naming = [(visa, its_digest) for visa, its_digest in found if visa.terms_of(dataset) is not None]

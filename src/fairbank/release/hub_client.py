@@ -434,11 +434,13 @@ class HubClient:
         self._sleep(wait_s)
 
     def _troubled(self, status: int, code: str) -> HubUnreachable:
-        return HubUnreachable(
+        err = HubUnreachable(
             f"The hub at {self.base_url} does not answer but with {' '.join(filter(None, (str(status), code)))}.",
             why="It is overloaded, being restarted, or broken.",
             todo="Try again later, or tell the hub's administrator; what is staged stays in the outbox.",
         )
+        err.answered = True
+        return err
 
     def _unreachable(self) -> HubUnreachable:
         return HubUnreachable(

@@ -25,7 +25,7 @@ from fairbank.federated_jobs.node.approval import leaving, receive, withhold_uns
 from fairbank.federated_jobs.node.cohort import CohortSource, Member, harvest_index, harvest_intact
 from fairbank.federated_jobs.node.errors import WorkerCancelled
 from fairbank.federated_jobs.node.hub_log import HubLog
-from fairbank.federated_jobs.node.reporting import report_decisions, tell
+from fairbank.federated_jobs.node.reporting import NODE_SUSPENDED, refuses_this, report_decisions, tell
 from fairbank.federated_jobs.node.rounds import RoundOrder, Site
 from fairbank.federated_jobs.node.runner import ConfinedRunner, Runner
 from fairbank.federated_jobs.node.store import ReviewRow
@@ -64,8 +64,6 @@ ANSWER_MARGIN_S = 15.0
 RENEWALS_PER_LEASE = 3
 CANCEL_EVERY_S = 1.0
 FAULTS_FORGIVEN = 3
-# The hub's word that it takes nothing from this node for now; a node imports nothing of the hub.
-_NODE_SUSPENDED = "FB-REL-036"
 _NO_SUCH_ROUTE = 404
 # Asked in every round: a plain table, and statements put together once.
 _REVIEWS = ReviewRow.metadata.tables[ReviewRow.__tablename__]
@@ -404,7 +402,7 @@ class Agent:
             except RemoteError as err:
                 # A lease that is gone is asked about again: what is computed counts while the round is open, and the
                 # hub says stop of a lease that has lapsed, too.
-                if err.remote_code == _NODE_SUSPENDED:
+                if err.remote_code == NODE_SUSPENDED:
                     self._cancel(job, done)
                 continue
             except FairbankError:
@@ -439,8 +437,14 @@ class Agent:
         number: int = 0,
         error: str | None = None,
     ) -> None:
+        """Tell the hub what it brought comes to; if it refuses that, it brings it again, and is told again then."""
         message = SiteStateReport(state=state, reason=reason, round=number, error=error)
-        tell(self._node, self._site.outbox, job, message)
+        try:
+            tell(self._node, self._site.outbox, job, message)
+        except FairbankError as err:
+            if not refuses_this(err):
+                raise
+            log.warning("the hub refuses the state of job %s: %s %s", job, err.code, err.what)
 
     def _note_anchor(self, session: Session, lease: Lease) -> None:
         self._hub_log.note(session, audit.Head(lease.hub_audit_seq, lease.hub_audit_hash))

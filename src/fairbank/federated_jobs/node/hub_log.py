@@ -3,7 +3,7 @@
 Each lease states the hub's newest entry; it is compared at once with those stated before. When there is nothing else
 to do, and at least every hour, between two rounds, the node asks for the hub's sealed checkpoint and for proofs that it
 continues everything seen so far. A hub that rewrites, shortens or forks its log is not worked for any more until a
-person has looked into it.
+person has looked into it. Of one that seals nothing the node says so, and works on.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from fairbank.audit_checkpoints import Checkpoint
 from fairbank.database import reading, writing
 from fairbank.errors import FairbankError, RemoteError
 from fairbank.federated_jobs.errors import HubLogForked
+from fairbank.federated_jobs.node import hub_seals
 from fairbank.federated_jobs.node.store import AnchorRow, HubCheckpointRow
 from fairbank.release import hub_keys
 from fairbank.release.errors import BadAnswer, NotEnrolled, SuccessionUntrusted
@@ -108,7 +109,21 @@ class HubLog:
         except FairbankError as err:
             # An older hub has no checkpoints, and one that does not answer is asked again later.
             log.info("the hub's audit log was not looked at: %s", err.code)
+        self._warn_if_unsealed()
         self.seal_own()
+
+    def _warn_if_unsealed(self) -> None:
+        """Say, here each time and in this node's log once, that the hub does much and seals nothing."""
+        with reading(self._node.engine) as session:
+            found = hub_seals.overdue(session, self._node)
+            if found is None:
+                return
+            said = hub_seals.is_said(session, found)
+        words = found.words()
+        log.warning("%s %s", words.code, words.what)
+        if not said:
+            with writing(self._node.engine) as session:
+                hub_seals.note(session, self._node, found)
 
     def seal_own(self, *, now: bool = False) -> None:
         """Keep a sealed checkpoint of this node's own log, if one is due."""

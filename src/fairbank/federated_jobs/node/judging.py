@@ -38,7 +38,7 @@ from fairbank.federated_jobs.manifest import (
 from fairbank.federated_jobs.node.store import NewestVisaRow, ReviewRow, RunRow
 from fairbank.federated_jobs.node.transfers import check_transfer
 from fairbank.ontology.person_objects import CountersignWord
-from fairbank.ontology.signed_objects import GrantedDataset, Selector
+from fairbank.ontology.signed_objects import GrantedDataset, Request, Selector
 from fairbank.release import hub_keys
 from fairbank.release.errors import NotEnrolled
 from fairbank.release.grants import replaced_by
@@ -111,7 +111,8 @@ def check_newest(node: Node, session: Session, chain: Chain) -> None:
     """Refuse a new job under a visa that a later one has replaced here, and remember the newest, in one transaction.
 
     A hub could otherwise bring a visa back whose terms a committee has narrowed since. Of one request, the visa made
-    last that names a dataset is the one that holds for it.
+    last that names a dataset is the one that holds for it. A request is its id and its requester's key together: a hub
+    that lets another requester seal one of the same id ends nobody else's grant by it.
 
     Raises:
         VisaSuperseded: if a later visa of the same request was seen for a dataset of this site.
@@ -119,11 +120,12 @@ def check_newest(node: Node, session: Session, chain: Chain) -> None:
     created = parse_iso(chain.visa.created)
     for terms in terms_here(node, chain):
         _check_fetched(node, session, chain, terms.iri)
-        known = session.get(NewestVisaRow, (chain.request.id, terms.iri))
+        known = session.get(NewestVisaRow, (chain.request.id, chain.request.requester_key, terms.iri))
         if known is None:
             session.add(
                 NewestVisaRow(
                     request=chain.request.id,
+                    requester_key=chain.request.requester_key,
                     dataset=terms.iri,
                     visa=chain.sealed_visa.digest,
                     created=created,
@@ -137,7 +139,8 @@ def check_newest(node: Node, session: Session, chain: Chain) -> None:
 
 def _check_fetched(node: Node, session: Session, chain: Chain, iri: str) -> None:
     """Refuse what a later visa does not cover that was fetched with the grants, or that a person here has refused."""
-    later = replaced_by(session, node, chain.sealed_visa.digest, iri)
+    digest = chain.sealed_visa.digest
+    later = replaced_by(session, node, digest, iri, requester_key=chain.visa.requester_key)
     if later is None:
         return
     terms, word = later
@@ -162,7 +165,7 @@ def check_runs(node: Node, session: Session, chain: Chain) -> None:
         RunsSpent: if there are none left.
     """
     for terms in terms_here(node, chain):
-        used = approved_runs(session, chain.request.id, terms.iri, but=chain.manifest.id)
+        used = approved_runs(session, chain.request, terms.iri, but=chain.manifest.id)
         if used >= terms.maximum_runs:
             raise RunsSpent(
                 f"This site has approved all {terms.maximum_runs} runs that are granted.",
@@ -170,16 +173,31 @@ def check_runs(node: Node, session: Session, chain: Chain) -> None:
             ).at(Check.RUNS)
 
 
-def approved_runs(session: Session, request: str, dataset: str, *, but: str = "") -> int:
-    """Return how many runs of a dataset this site has approved under a request, those of the job `but` aside."""
-    used = select(func.count()).where(RunRow.request == request, RunRow.dataset == dataset, RunRow.job != but)
+def approved_runs(session: Session, request: Request, dataset: str, *, but: str = "") -> int:
+    """Return how many runs of a dataset this site has approved under a request, those of the job `but` aside.
+
+    Those of another requester whose request has the same id are not of this request.
+    """
+    used = select(func.count()).where(
+        RunRow.request == request.id,
+        RunRow.requester_key == request.requester_key,
+        RunRow.dataset == dataset,
+        RunRow.job != but,
+    )
     return session.scalar(used) or 0
 
 
 def count_run(node: Node, session: Session, chain: Chain) -> None:
     """Write down, in the transaction of the approval, that a run of each of its datasets here is used."""
     for terms in terms_here(node, chain):
-        session.add(RunRow(job=chain.manifest.id, dataset=terms.iri, request=chain.request.id))
+        session.add(
+            RunRow(
+                job=chain.manifest.id,
+                dataset=terms.iri,
+                request=chain.request.id,
+                requester_key=chain.request.requester_key,
+            )
+        )
 
 
 def enrolment_of(node: Node) -> Enrolment:

@@ -71,8 +71,7 @@ def review(node: Node, job: str, *, source: CohortSource = harvest_index) -> Job
             one for dataset, selector in wanted.items() for one in source(session, dataset, selector, at=now)
         ]
         terms = tuple(
-            TermsHere(one, approved_runs(session, chain.request.id, one.iri))
-            for one in terms_here(node, chain)
+            TermsHere(one, approved_runs(session, chain.request, one.iri)) for one in terms_here(node, chain)
         )
         known = session.scalars(
             select(ApprovalRow.job)

@@ -45,6 +45,23 @@ class ReviewRow(NodeBase):
     paused: Mapped[datetime | None] = mapped_column(default=None)
 
 
+class UntoldRow(NodeBase):
+    """A report on a job that the hub refused to take: what it said, when it is told again, how often it was tried.
+
+    It counts while the job stands as it was reported; what is decided anew is told at once.
+    """
+
+    __tablename__ = "jobs_untold"
+
+    job: Mapped[str] = mapped_column(ForeignKey("jobs_reviews.job"), primary_key=True)
+    state: Mapped[str]
+    reason: Mapped[str]
+    refused_with: Mapped[str]
+    tries: Mapped[int]
+    since: Mapped[datetime]
+    due: Mapped[datetime]
+
+
 class ApprovalRow(NodeBase):
     """A site's consent to a job: the envelope that its people's key sealed, and what has been used of it."""
 
@@ -65,23 +82,25 @@ class RunRow(NodeBase):
     """A run that this site approved on one of its datasets, by the request that it was granted under.
 
     By the request's id, which stays when it is amended: neither a visa that replaces another nor a later version of the
-    request gives runs again.
+    request gives runs again. And by the requester's key: who asks chooses the id, so one may be another's as well.
     """
 
     __tablename__ = "jobs_runs"
-    __table_args__ = (Index(None, "request", "dataset"),)
+    __table_args__ = (Index(None, "request", "requester_key", "dataset"),)
 
     job: Mapped[str] = mapped_column(ForeignKey("jobs_reviews.job"), primary_key=True)
     dataset: Mapped[str] = mapped_column(primary_key=True)
     request: Mapped[str]
+    requester_key: Mapped[str]
 
 
 class NewestVisaRow(NodeBase):
-    """The newest visa of a request that this site has seen for one of its datasets."""
+    """The newest visa of a requester's request that this site has seen for one of its datasets."""
 
     __tablename__ = "jobs_newest_visas"
 
     request: Mapped[str] = mapped_column(primary_key=True)
+    requester_key: Mapped[str] = mapped_column(primary_key=True)
     dataset: Mapped[str] = mapped_column(primary_key=True)
     visa: Mapped[str]
     created: Mapped[datetime]

@@ -7,6 +7,7 @@ subject do not come together.
 
 from __future__ import annotations
 
+import logging
 import secrets
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
@@ -19,6 +20,7 @@ from fairbank.database import reading, writing
 from fairbank.errors import RemoteError
 from fairbank.federated_jobs.errors import JobNotFound
 from fairbank.federated_jobs.node.approval import withhold_unsent
+from fairbank.federated_jobs.node.reporting import refuses_this
 from fairbank.federated_jobs.node.store import CohortRow, ReviewRow, WithdrawalNoticeRow, WorkRow
 from fairbank.federated_jobs.protocol import SubjectWithdrawnReport
 from fairbank.federated_jobs.reasons import Reason
@@ -27,6 +29,8 @@ from fairbank.release.node import Node
 from fairbank.release.outbox import Outbox
 from fairbank.release.releases import ReleaseState
 from fairbank.release.store import LedgerRow, ReleaseRow
+
+log = logging.getLogger(__name__)
 
 BY: Final = "the withdrawal of a subject"
 _MINUTES_A_DAY: Final = 24 * 60
@@ -112,10 +116,11 @@ def note(node: Node, session: Session, jobs: Iterable[str]) -> None:
 
 
 def tell_due(node: Node, outbox: Outbox) -> int:
-    """Tell the hub of each job whose time has come, once; return of how many.
+    """Tell the hub of each job whose time has come, once; return of how many. One that it refuses is put off a day.
 
     Raises:
         HubUnreachable: if the hub does not answer; what was not told is told later.
+        RemoteError: if it takes nothing from this node.
     """
     due = select(WithdrawalNoticeRow.job).where(
         WithdrawalNoticeRow.told.is_(None), WithdrawalNoticeRow.due <= node.clock.now()
@@ -126,8 +131,13 @@ def tell_due(node: Node, outbox: Outbox) -> int:
         try:
             outbox.control("POST", f"/v1/jobs/{job}/sites/{node.name}/withdrawal", SubjectWithdrawnReport())
         except RemoteError as err:
-            if err.status not in _SETTLED:
+            if not refuses_this(err):
                 raise
+            if err.status not in _SETTLED:
+                # One that the hub refuses holds up neither the others nor the claims.
+                log.warning("the hub refuses the notice of job %s: %s", job, err.code)
+                _put_off(node, job)
+                continue
             if err.remote_code != JobNotFound.code:
                 _put_off(node, job)
                 continue
