@@ -404,6 +404,11 @@ SELECTORS = st.builds(
     body_part=VALUES,
     manufacturer=VALUES,
     minimum_instances=st.integers(1, 5),
+    slice_thickness_min_mm=st.sampled_from([None, "0.5", "1", "1.0"]),
+    slice_thickness_max_mm=st.sampled_from([None, "1.5", "2", "10"]),
+    contrast=st.sampled_from([None, ("no",), ("no", "unknown"), ("yes",)]),
+    acquired_from=st.sampled_from([None, 2010, 2015]),
+    acquired_to=st.sampled_from([None, 2015, 2020]),
 )
 
 

@@ -14,8 +14,9 @@ from fairbank.database import reading, writing
 from fairbank.harvest.consent import ConsentStatus, LegalBasis, Statement, newest
 from fairbank.harvest.consent_purposes import NOT_WORKED_OUT, covers, scope_of
 from fairbank.harvest.consent_store import StandingRow
-from fairbank.harvest.index import index_store, publishable_series, select
+from fairbank.harvest.index import index_store, publishable_series
 from fairbank.harvest.legal_basis import record_basis
+from fairbank.harvest.selection import select
 from fairbank.ontology import duo
 from fairbank.ontology.data_use_facts import Asked, Shown
 from fairbank.ontology.duo import TERMS

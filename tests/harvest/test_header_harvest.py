@@ -26,12 +26,13 @@ from fairbank.harvest.errors import (
     SourceUnreachable,
 )
 from fairbank.harvest.header_harvest import HarvestOrder, harvest, harvest_from, rehearse_from
-from fairbank.harvest.index import index_store, select
+from fairbank.harvest.index import index_store
 from fairbank.harvest.publishing import preview
 from fairbank.harvest.reports import Progress, RunReport, RunState, Tally
 from fairbank.harvest.rows import without_marks
 from fairbank.harvest.run_lock import alone
 from fairbank.harvest.runs import PullOrder, pull
+from fairbank.harvest.selection import select
 from fairbank.harvest.sources.opening import add_source
 from fairbank.harvest.sources.protocol import Capability, SourceKind
 from fairbank.harvest.status import remove_source

@@ -26,11 +26,12 @@ from fairbank.harvest.errors import (
     UnknownSource,
     UnsafeSecret,
 )
-from fairbank.harvest.index import index_store, live_series, select
+from fairbank.harvest.index import index_store, live_series
 from fairbank.harvest.publishing import preview, publish
 from fairbank.harvest.records import build
 from fairbank.harvest.reports import Progress
 from fairbank.harvest.runs import PullOrder, pull
+from fairbank.harvest.selection import select
 from fairbank.harvest.sources.opening import add_source
 from fairbank.harvest.sources.protocol import SourceKind
 from fairbank.harvest.store import SeriesRow

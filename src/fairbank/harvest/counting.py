@@ -51,6 +51,7 @@ _NOT_COUNTED: Final = frozenset(
         *("id", "project", "state", "source", "held", "gone", "run", "seen"),
         *("directory", "stat_token", "content_digest"),
         *("manufacturer_raw", "slice_thickness_mm", "spacing_mm", "rows", "columns", "frames", "acquisition"),
+        *("contiguous", "derived"),
     ]
 )
 _SAID: Final = tuple(

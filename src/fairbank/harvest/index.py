@@ -1,4 +1,4 @@
-"""The local index: one row per series of the research store, and the choice of a cohort from it.
+"""The local index: one row per series of the research store.
 
 A row is made anew only when the files of its series have changed; a series that has gone is marked missing, never
 silently forgotten. Who may not be counted (`consents.py`) gets no row, and loses what a row said; what is not proven
@@ -11,11 +11,10 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import lru_cache
 from itertools import groupby
 from pathlib import Path
 
-from sqlalchemy import ColumnElement, Select, and_, bindparam, delete, not_, update
+from sqlalchemy import ColumnElement, and_, delete, not_, update
 from sqlalchemy import select as sql_select
 from sqlalchemy.orm import Session
 
@@ -35,10 +34,8 @@ from fairbank.harvest.reports import ItemResult, Progress, ProgressCallback, Run
 from fairbank.harvest.rows import SOFTWARE, blank_values, header_values, sheet_values
 from fairbank.harvest.series import SeriesFacts, describe, group_series
 from fairbank.harvest.states import GoneReason, State
-from fairbank.harvest.store import DatasetRow, ItemRow, QualityWordRow, RunRow, SeriesRow
+from fairbank.harvest.store import ItemRow, QualityWordRow, RunRow, SeriesRow
 from fairbank.harvest.verification import Hold, judge_stored
-from fairbank.ontology.data_use_facts import Asked
-from fairbank.ontology.signed_objects import Pick, Selector, Unit
 from fairbank.release.node import Node
 from fairbank.signing import file_digest
 
@@ -48,88 +45,6 @@ NO_CONSENT = Reason.NO_CONSENT.value
 _PAGE = 50
 # SQLite takes 999 values in one statement, or more.
 _AT_ONCE = 500
-
-
-# A round at a site asks for its whole cohort, twice: only the columns that a cohort needs, put together once.
-_LIVE_SERIES = (
-    sql_select(
-        SeriesRow.series_uid,
-        SeriesRow.study_uid,
-        SeriesRow.subject,
-        SeriesRow.modality,
-        SeriesRow.directory,
-        SeriesRow.instances,
-        SeriesRow.content_digest,
-    )
-    .where(
-        SeriesRow.project == bindparam("project"),
-        SeriesRow.state == LIVE,
-        SeriesRow.held.is_(None),
-        # A series that an archive only describes has no files here that a job could read.
-        SeriesRow.directory != "",
-        SeriesRow.instances >= bindparam("instances"),
-    )
-    .order_by(SeriesRow.series_uid)
-)
-_DATASETS = DatasetRow.metadata.tables[DatasetRow.__tablename__]
-_PROJECT_OF = sql_select(_DATASETS.c.project).where(_DATASETS.c.slug == bindparam("slug"))
-
-
-@dataclass(frozen=True, slots=True)
-class IndexedSeries:
-    """One series of a cohort; every id is a pseudonym."""
-
-    series_uid: str
-    study_uid: str
-    subject: str
-    modality: str
-    directory: Path
-    instances: int
-    content_digest: str
-
-
-def select(
-    session: Session, dataset: str, selector: Selector, *, at: datetime, asked: Asked | None = None
-) -> list[IndexedSeries]:
-    """Return the series of a dataset that a selector takes and that may be used at a moment, sorted by series UID.
-
-    Args:
-        asked: for which purpose; who consented to others only is left out.
-
-    Raises:
-        UnknownDataset: if there is no such dataset.
-    """
-    project = session.connection().execute(_PROJECT_OF, {"slug": dataset}).scalar()
-    if project is None:
-        project = dataset_of(session, dataset).project
-    words = (selector.modality, selector.body_part, selector.manufacturer)
-    query = _chosen_by(words, gate(session, project, at=at, asked=asked))
-    of = {"project": project, "instances": selector.minimum_instances}
-    chosen = [
-        IndexedSeries(
-            row.series_uid,
-            row.study_uid,
-            row.subject,
-            row.modality,
-            Path(row.directory),
-            row.instances,
-            row.content_digest,
-        )
-        for row in session.execute(query, of)
-    ]
-    return _picked(chosen, selector)
-
-
-@lru_cache(maxsize=64)
-def _chosen_by(words: tuple[tuple[str, ...], ...], opened: Gate) -> Select[str, str, str, str, str, int, str]:
-    # Every round of a job asks for the same twice, and putting a statement together takes longer than running it.
-    query = _LIVE_SERIES
-    for column, wanted in zip(
-        (SeriesRow.modality, SeriesRow.body_part, SeriesRow.manufacturer), words, strict=True
-    ):
-        if wanted:
-            query = query.where(column.in_(wanted))
-    return query.where(opened.admits_row())
 
 
 def index_store(node: Node, dataset: str, *, progress: ProgressCallback | None = None) -> RunReport:
@@ -330,19 +245,6 @@ class _Indexing:
             setattr(row, column, value)
         row.state, row.gone, row.run, row.seen = LIVE, None, self.run, self.now
         return row
-
-
-def _picked(series: list[IndexedSeries], selector: Selector) -> list[IndexedSeries]:
-    if selector.pick is Pick.ALL or selector.unit is Unit.SERIES:
-        return series
-    unit: Callable[[IndexedSeries], str] = (
-        (lambda one: one.study_uid) if selector.unit is Unit.STUDY else (lambda one: one.subject)
-    )
-    picked = [
-        max(group, key=lambda one: (one.instances, one.series_uid))
-        for _, group in groupby(sorted(series, key=unit), key=unit)
-    ]
-    return sorted(picked, key=lambda one: one.series_uid)
 
 
 def _rows(session: Session, project: str) -> Iterable[SeriesRow]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
 from fairbank import __version__
 from fairbank.clock import iso
@@ -23,6 +23,15 @@ SOFTWARE = f"fairbank {__version__}"
 # What a tombstone keeps: which series it was, and where the row belongs.
 _KEPT = frozenset(
     {"id", "project", "series_uid", "state", "source", "held", "gone", "directory", "run", "seen"}
+)
+# What speaks against slices that follow each other without a gap.
+AGAINST_CONTIGUITY: Final = (
+    Aspect.MISSING_SLICES,
+    Aspect.INCOMPLETE_VOLUMES,
+    Aspect.DUPLICATE_SLICES,
+    Aspect.UNEVEN_SPACING,
+    Aspect.SEVERAL_STACKS,
+    Aspect.SLICE_GAPS,
 )
 _EMPTY_TEXTS = frozenset({"study_uid", "subject", "stat_token", "content_digest", "manufacturer_raw"})
 
@@ -50,8 +59,33 @@ def header_values(facts: SeriesFacts, *, at: datetime) -> dict[str, Any]:
         "instances": facts.instances,
         "frames": facts.frames,
         "quality": quality_as_json(facts.quality, at=at),
+        "contiguous": contiguous(facts.quality),
+        "derived": derived(facts.acquisition.get("ImageType", [])),
         "acquisition": _marks(iso(at)) | {"how_known": HowKnown.HEADER.value, "values": facts.acquisition},
     }
+
+
+def contiguous(quality: Mapping[Aspect, Assessment]) -> bool | None:
+    """Return whether slices are all there, at even steps in one stack and without space between them; None: not known.
+
+    Source: the rules of `geometry.py`; a gap is a step larger than the thickness that headers state.
+    """
+    found = [quality[aspect] for aspect in AGAINST_CONTIGUITY if aspect in quality]
+    if any(one.affected for one in found):
+        return False
+    return True if len(found) == len(AGAINST_CONTIGUITY) and all(one.assessed for one in found) else None
+
+
+def derived(image_types: Sequence[str]) -> bool | None:
+    r"""Return whether images were made of others, None if headers do not say or images of a series differ.
+
+    Source: Image Type (0008,0008), value 1, DICOM PS3.3, C.7.6.1.1.2.
+
+    >>> derived([r"ORIGINAL\PRIMARY\AXIAL"]), derived([r"DERIVED\SECONDARY\REFORMATTED"]), derived([])
+    (False, True, None)
+    """
+    words = {said.split("\\")[0].strip().upper() for said in image_types}
+    return words == {"DERIVED"} if len(words) == 1 and words <= {"ORIGINAL", "DERIVED"} else None
 
 
 def sheet_values(

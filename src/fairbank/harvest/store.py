@@ -134,8 +134,9 @@ class SeriesRow(NodeBase):
     """A series of the research store, or one that an archive describes; the row never leaves the node.
 
     All ids are pseudonyms. `source` is empty for a series of the research store, `directory` where the files are not at
-    the node. `acquisition` is how it was made, as its headers say. `held` is why it may not be published, None if it
-    may; `gone` why it is no longer there.
+    the node. `acquisition` is how it was made, as its headers say; `contiguous` whether its slices follow each other
+    without a gap, `derived` whether it was made of other images, None where headers do not tell. `held` is why it may
+    not be published, None if it may; `gone` why it is no longer there.
     """
 
     __tablename__ = "harvest_series"
@@ -181,6 +182,8 @@ class SeriesRow(NodeBase):
     annotations: Mapped[dict[str, Any]]
     quality: Mapped[dict[str, Any]]
     acquisition: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    contiguous: Mapped[bool | None]
+    derived: Mapped[bool | None]
     run: Mapped[str]
     seen: Mapped[datetime]
 

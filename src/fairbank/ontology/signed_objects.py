@@ -8,13 +8,15 @@ its class. No floats: decimals, seeds and times are text. Unknown keys and out-o
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Any, ClassVar, Literal, Self
+from fractions import Fraction
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, JsonValue, model_validator
 
 from fairbank.ontology.outputs import OutputClass
 from fairbank.ontology.wire import (
     Country,
+    Decimal,
     DigestText,
     Id,
     Iri,
@@ -159,14 +161,44 @@ class Unit(StrEnum):
 
 
 class Pick(StrEnum):
-    """Which series of a unit are taken."""
+    """Which series of a unit are taken; where the unit is the series itself, each is its unit's only one.
+
+    `thinnest-contiguous` takes none whose slices are not known to follow each other without a gap. Of the others it
+    prefers images as they were acquired to reformatted ones, then those known to be without contrast agent, then the
+    thinnest slices, then the most.
+    """
 
     ALL = "all"
     MOST_INSTANCES = "most-instances"
+    THINNEST_CONTIGUOUS = "thinnest-contiguous"
+
+
+_Some = Field(min_length=1, max_length=50)
+# The words of `ontology.attributes`, which knows records and so cannot be asked here; a test compares them.
+Kernel = Literal["sharp", "soft", "unknown"]
+Contrast = Literal["yes", "no", "unknown"]
+Sex = Literal["F", "M", "O", "unknown"]
+_BANDS = "|".join(f"{low}-{low + 4}" for low in range(0, 90, 5))
+AgeBand = Annotated[str, Field(pattern=rf"^(?:{_BANDS}|90\+|unknown)$")]
+_Year = Annotated[int, Field(ge=1895, le=2999)]
 
 
 class Selector(Part):
-    """Which series of a dataset: each list holds alternatives, an empty list means any."""
+    """Which series of a dataset: each list holds alternatives, an empty list or none means any.
+
+    What came later is None where it says nothing and is then left out of what is sealed, so that a node of a version
+    before reads every selector that does not use it, and refuses one that does.
+
+    Attributes:
+        slice_thickness_min_mm: the smallest thickness of a slice, mm; who does not say is left out.
+        slice_thickness_max_mm: the largest, mm.
+        kernel: sharp, soft or unknown; asked of CT only, others have none.
+        contrast: yes, no or unknown.
+        sex: F, M, O or unknown.
+        age_band: five-year bands such as `60-64`, `90+` or unknown.
+        acquired_from: first year of acquisition; what is not known to lie within is left out.
+        acquired_to: last year of acquisition.
+    """
 
     unit: Unit = Unit.SERIES
     pick: Pick = Pick.ALL
@@ -174,6 +206,14 @@ class Selector(Part):
     body_part: tuple[ShortText, ...] = ()
     manufacturer: tuple[ShortText, ...] = ()
     minimum_instances: Annotated[int, Field(ge=1, le=1_000_000)] = 1
+    slice_thickness_min_mm: Decimal | None = None
+    slice_thickness_max_mm: Decimal | None = None
+    kernel: Annotated[tuple[Kernel, ...], _Some] | None = None
+    contrast: Annotated[tuple[Contrast, ...], _Some] | None = None
+    sex: Annotated[tuple[Sex, ...], _Some] | None = None
+    age_band: Annotated[tuple[AgeBand, ...], _Some] | None = None
+    acquired_from: _Year | None = None
+    acquired_to: _Year | None = None
 
 
 class VisaDataset(Part):
@@ -353,11 +393,21 @@ def narrows(inner: Selector, outer: Selector) -> bool:
     >>> narrows(Selector(modality=("CT",)), Selector()), narrows(Selector(), Selector(modality=("CT",)))
     (True, False)
     """
-    lists: list[tuple[Any, Any]] = [
-        (inner.modality, outer.modality),
-        (inner.body_part, outer.body_part),
-        (inner.manufacturer, outer.manufacturer),
-    ]
-    within = all(not wide or (narrow and set(narrow) <= set(wide)) for narrow, wide in lists)
-    unpicked = outer.pick is Pick.ALL and inner.minimum_instances >= outer.minimum_instances
-    return inner == outer or bool(within and unpicked)
+    lists = ("modality", "body_part", "manufacturer", "kernel", "contrast", "sex", "age_band")
+    within = all(_within(getattr(inner, name), getattr(outer, name)) for name in lists)
+    least = ("minimum_instances", "slice_thickness_min_mm", "acquired_from")
+    above = all(_not_below(getattr(inner, name), getattr(outer, name)) for name in least)
+    most = ("slice_thickness_max_mm", "acquired_to")
+    below = all(_not_below(getattr(outer, name), getattr(inner, name), unsaid=False) for name in most)
+    return inner == outer or (within and above and below and outer.pick is Pick.ALL)
+
+
+def _within(narrow: tuple[str, ...] | None, wide: tuple[str, ...] | None) -> bool:
+    return not wide or bool(narrow and set(narrow) <= set(wide))
+
+
+def _not_below(value: int | str | None, bound: int | str | None, *, unsaid: bool = True) -> bool:
+    """Tell whether a number is not below another; who is not bound by the outer selector is within it."""
+    if value is None or bound is None:
+        return (bound if unsaid else value) is None
+    return Fraction(value) >= Fraction(bound)

@@ -120,7 +120,7 @@ class HarvestIndex:
         self, session: Session, dataset: str, selector: Selector, /, *, at: datetime
     ) -> Sequence[Series]:
         """Return the series that a selector takes and that may be used at a moment, for the purpose asked for."""
-        from fairbank.harvest.index import select as from_index
+        from fairbank.harvest.selection import select as from_index
 
         return from_index(session, dataset, selector, at=at, asked=self.asked)
 
