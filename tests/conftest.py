@@ -30,7 +30,13 @@ from fairbank.clock import FixedClock
 for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
 # A developer's own settings must not change what a test sees.
-_OF_THE_TESTS = ("FAIRBANK_DATA", "FAIRBANK_DEBUG", "FAIRBANK_LIVE_XNAT", "FAIRBANK_TEST_POSTGRES")
+_OF_THE_TESTS = (
+    "FAIRBANK_CHEST_CT",
+    "FAIRBANK_DATA",
+    "FAIRBANK_DEBUG",
+    "FAIRBANK_LIVE_XNAT",
+    "FAIRBANK_TEST_POSTGRES",
+)
 for _name in [
     name for name in os.environ if name.startswith("FAIRBANK_") and not name.startswith(_OF_THE_TESTS)
 ]:
@@ -44,6 +50,7 @@ def _lacking() -> dict[str, str]:
     found = {
         mark: f"{variable} is unset"
         for mark, variable in (
+            ("chest_ct", "FAIRBANK_CHEST_CT"),
             ("data", "FAIRBANK_DATA"),
             ("live_xnat", "FAIRBANK_LIVE_XNAT"),
             ("postgres", "FAIRBANK_TEST_POSTGRES"),

@@ -21,6 +21,7 @@ _PREFIX = "FAIRBANK_"
 # Variables of the test suite, not settings.
 _NOT_SETTINGS = frozenset(
     {
+        "FAIRBANK_CHEST_CT",
         "FAIRBANK_DATA",
         "FAIRBANK_DEBUG",
         "FAIRBANK_LIVE_XNAT",
@@ -178,6 +179,10 @@ class Settings:
     )
     retention_uploads_days: int = _setting(
         7, "how long the hub keeps an upload that broke off", unit="days", least=1
+    )
+    analysis_workers: int = _setting(1, "series that a job of analysis measures at once", least=1)
+    analysis_scheduler: str = _setting(
+        "", "address of a Dask scheduler that measures instead, in permissive mode only; empty: none"
     )
     jobs_long_poll_s: int = _setting(25, "how long a claim waits for work", unit="s", least=0)
     jobs_lease_s: int = _setting(60, "how long a lease lives without renewal", unit="s", least=5)

@@ -13,7 +13,7 @@ from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage
 
 from fairbank.analysis.contract import Row
 from fairbank.analysis.errors import RowsRefused, ToolDigestMismatch, ToolParametersRefused, ToolUnknown
-from fairbank.analysis.run import measure_item
+from fairbank.analysis.execution import measure_item
 from fairbank.analysis.staged import StagedSeries, read_staged
 from fairbank.analysis.tool import (
     Desk,

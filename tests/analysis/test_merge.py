@@ -13,8 +13,8 @@ import pytest
 
 from fairbank.analysis.contract import Row
 from fairbank.analysis.errors import NothingToMerge, RowsRefused
+from fairbank.analysis.execution import measure_item
 from fairbank.analysis.merge import MergedTable, merge_rows
-from fairbank.analysis.run import measure_item
 from fairbank.analysis.staged import StagedSeries
 from fairbank.analysis.tool import Desk, tool_named, tool_parameters
 

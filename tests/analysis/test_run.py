@@ -11,8 +11,9 @@ from typing import Any
 import pydicom
 
 from fairbank.analysis.contract import Row
+from fairbank.analysis.execution import measure_item
 from fairbank.analysis.intensity_geometry import IntensityGeometry
-from fairbank.analysis.run import OVERLAYS, measure_item, run_tool
+from fairbank.analysis.run import OVERLAYS, run_tool
 from fairbank.analysis.staged import StagedSeries
 from fairbank.analysis.tool import Desk, tool_digest, tool_parameters
 

@@ -303,3 +303,22 @@ def _until(condition: Callable[[], bool]) -> None:
     while not condition():
         assert time.monotonic() < deadline, "it never happened"
         time.sleep(0.02)
+
+
+def test_two_processes_in_the_sandbox_measure_what_one_measures_and_tell_how_far_they_are(
+    start: Start, tmp_path: Path
+) -> None:
+    worker, told = start(), list[int]()
+    worker.prepare_analysis(TOOL, digest=tool_digest(TOOL), parameters={})
+    alone = worker.analyse(to=tmp_path / "one.json", max_bytes=MIB, timeout_s=60)
+    both = worker.analyse(
+        to=tmp_path / "two.json", max_bytes=MIB, timeout_s=240, workers=2, on_progress=told.append
+    )
+    assert both.digest == alone.digest
+    assert told == sorted(set(told)) and told[0] == 0 and told[-1] == 100
+
+
+def test_a_worker_that_tells_progress_without_end_is_ended(misbehaving: Start, tmp_path: Path) -> None:
+    worker = misbehaving("[self._say({'id': message['id'], 'percent': 7}) for _ in range(10**6)]")
+    with pytest.raises(WorkerProtocolBroken):
+        analyse(worker, tmp_path)

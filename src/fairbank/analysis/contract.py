@@ -24,6 +24,11 @@ class RowStatus(Enum):
     ERROR = "error"
 
 
+# Why the frame around a tool has no measurements of an item; among the words of every tool.
+UNREADABLE, CRASHED = "unreadable", "crashed"
+FRAME_REASONS = (UNREADABLE, CRASHED)
+
+
 class ColumnType(Enum):
     """What kind of value a column holds."""
 
@@ -43,6 +48,7 @@ class Column:
         unit: UCUM code, empty for a number without unit, None where a unit makes no sense.
         meaning: one sentence for readers.
         words: every word that may occur.
+        biomarker: its code (`SCHEME:code`), where a terminology has one; schemes are those of DICOM PS3.16, section 8.
     """
 
     name: str
@@ -50,6 +56,7 @@ class Column:
     unit: str | None
     meaning: str
     words: tuple[str, ...] = ()
+    biomarker: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +84,34 @@ class Contract:
                 fault = _fault(column, row[column.name])
                 if fault:
                     raise _refused(number, f"column {column.name!r}", fault)
+
+
+def identity_columns(reasons: tuple[str, ...]) -> tuple[Column, ...]:
+    """Return the columns that every contract begins with.
+
+    Args:
+        reasons: every word by which the tool or the frame around it says why an item was not measured.
+    """
+    statuses = tuple(status.value for status in RowStatus)
+    return (
+        Column("row", ColumnType.ROW_ID, None, "Pseudonym of the series, of this job only."),
+        Column("status", ColumnType.WORD, None, "How the measuring ended.", statuses),
+        Column("reason", ColumnType.WORD, None, "Why a series could not be measured in full.", reasons),
+    )
+
+
+def number_column(name: str, unit: str | None, meaning: str, *, biomarker: str | None = None) -> Column:
+    """Return a column of numbers."""
+    return Column(name, ColumnType.NUMBER, unit, meaning, biomarker=biomarker)
+
+
+def rounded(value: float | None, digits: int) -> float | None:
+    """Return a value with so many significant digits.
+
+    >>> rounded(1234.5, 2)
+    1200.0
+    """
+    return None if value is None else float(f"{value:.{digits - 1}e}")
 
 
 def _fault(column: Column, value: Value) -> str:

@@ -43,6 +43,17 @@ class Header:
         """Return the modality code, empty if there is none."""
         return str(self.dataset.get("Modality", "") or "")
 
+    @property
+    def coloured(self) -> bool:
+        """Tell whether its pixels are colours, so that they cannot be rescaled."""
+        palette = "PALETTE" in str(self.dataset.get("PhotometricInterpretation", ""))
+        return palette or int(self.dataset.get("SamplesPerPixel", 1) or 1) != 1
+
+    @property
+    def frames(self) -> int:
+        """Return the number of frames in the file."""
+        return int(self.dataset.get("NumberOfFrames", 1) or 1)
+
 
 @dataclass(frozen=True, slots=True)
 class Intensities:
@@ -134,15 +145,13 @@ def grey_frames(header: Header) -> Iterator[tuple[Floats, NDArray[np.bool_]]]:
         ItemImpossible: for colour, and for pixels that cannot be decoded here.
     """
     dataset = header.dataset
-    if int(dataset.get("SamplesPerPixel", 1) or 1) != 1 or "PALETTE" in str(
-        dataset.get("PhotometricInterpretation", "")
-    ):
+    if header.coloured:
         raise ItemImpossible("color")
     pixels = _decode(header.file)
     frames = pixels if pixels.ndim == 3 else pixels[None]
     for number, frame in enumerate(frames):
         slope, intercept = _rescale(dataset, number)
-        yield frame.astype(np.float64) * slope + intercept, ~_padding(dataset, frame)
+        yield frame.astype(np.float64) * slope + intercept, ~_padded(dataset, frame)
 
 
 def measure_intensities(headers: Sequence[Header]) -> Intensities:
@@ -162,7 +171,7 @@ def measure_intensities(headers: Sequence[Header]) -> Intensities:
     if not found:
         raise ItemImpossible("only_padding")
     values, counts = _merged(found)
-    return Intensities(values, counts, _unit(headers[0]))
+    return Intensities(values, counts, unit_of(headers[0]))
 
 
 def measure_geometry(headers: Sequence[Header]) -> Geometry:
@@ -178,8 +187,8 @@ def measure_geometry(headers: Sequence[Header]) -> Geometry:
     rows, columns = sizes.pop()
     planes = [plane for header in headers for plane in _planes(header.dataset)]
     row_mm, column_mm = _pixel_spacing(first)
-    thickness = _number(_functional(first, 0, "PixelMeasuresSequence", "SliceThickness"))
-    normal = _normal(_functional(first, 0, "PlaneOrientationSequence", "ImageOrientationPatient"))
+    thickness = number_of(functional_value(first, 0, "PixelMeasuresSequence", "SliceThickness"))
+    normal = _normal(functional_value(first, 0, "PlaneOrientationSequence", "ImageOrientationPatient"))
     spacing, even = _slice_spacing(planes, normal)
     if spacing is None and len(planes) == 1:
         spacing = thickness
@@ -202,19 +211,29 @@ def _decode(file: Path) -> NDArray[Any]:
 
 
 def _rescale(dataset: Any, frame: int) -> tuple[float, float]:
-    slope = _number(_functional(dataset, frame, "PixelValueTransformationSequence", "RescaleSlope"))
-    intercept = _number(_functional(dataset, frame, "PixelValueTransformationSequence", "RescaleIntercept"))
+    slope = number_of(functional_value(dataset, frame, "PixelValueTransformationSequence", "RescaleSlope"))
+    intercept = number_of(
+        functional_value(dataset, frame, "PixelValueTransformationSequence", "RescaleIntercept")
+    )
     return (1.0 if slope is None or slope == 0 else slope), intercept or 0.0
 
 
-def _padding(dataset: Any, frame: NDArray[Any]) -> NDArray[np.bool_]:
-    low = dataset.get("PixelPaddingValue")
-    if not isinstance(low, int):
+def _padded(dataset: Any, frame: NDArray[Any]) -> NDArray[np.bool_]:
+    limits = padding_of(dataset)
+    if limits is None:
         return np.zeros(frame.shape, dtype=bool)
-    high = dataset.get("PixelPaddingRangeLimit", low)
-    limits = sorted((low, high if isinstance(high, int) else low))
     padded: NDArray[np.bool_] = (frame >= limits[0]) & (frame <= limits[1])
     return padded
+
+
+def padding_of(dataset: Any) -> tuple[int, int] | None:
+    """Return the least and the greatest stored value that stand for padding (PS3.3 C.7.5.1.1.2), None if none does."""
+    low = dataset.get("PixelPaddingValue")
+    if not isinstance(low, int):
+        return None
+    high = dataset.get("PixelPaddingRangeLimit", low)
+    other = high if isinstance(high, int) else low
+    return min(low, other), max(low, other)
 
 
 def _merged(parts: Sequence[tuple[Any, Any]]) -> tuple[Floats, NDArray[np.int64]]:
@@ -224,14 +243,15 @@ def _merged(parts: Sequence[tuple[Any, Any]]) -> tuple[Floats, NDArray[np.int64]
     return values, counts
 
 
-def _unit(header: Header) -> str:
+def unit_of(header: Header) -> str:
+    """Return the unit of a series' rescaled values: UCUM, or the DICOM word where PET says becquerels."""
     if header.modality == "CT":
         return "[hnsf'U]"
     return "Bq/ml" if str(header.dataset.get("Units", "")) == "BQML" else "1"
 
 
-def _functional(dataset: Any, frame: int, group: str, name: str) -> Any:
-    """Return an attribute from the dataset, or from its functional groups (PS3.3 C.7.6.16)."""
+def functional_value(dataset: Any, frame: int, group: str, name: str) -> Any:
+    """Return an attribute from the dataset, or of one frame from its functional groups (PS3.3 C.7.6.16)."""
     if name in dataset:
         return dataset.get(name)
     per_frame = dataset.get("PerFrameFunctionalGroupsSequence") or []
@@ -246,20 +266,20 @@ def _functional(dataset: Any, frame: int, group: str, name: str) -> Any:
 def _planes(dataset: Any) -> list[Vector | None]:
     frames = int(dataset.get("NumberOfFrames", 1) or 1)
     return [
-        _vector(_functional(dataset, number, "PlanePositionSequence", "ImagePositionPatient"), 3)
+        vector_of(functional_value(dataset, number, "PlanePositionSequence", "ImagePositionPatient"), 3)
         for number in range(frames)
     ]
 
 
 def _pixel_spacing(dataset: Any) -> tuple[float | None, float | None]:
-    found = _vector(_functional(dataset, 0, "PixelMeasuresSequence", "PixelSpacing"), 2)
+    found = vector_of(functional_value(dataset, 0, "PixelMeasuresSequence", "PixelSpacing"), 2)
     if found is None or (found <= 0).any():
         return None, None
     return float(found[0]), float(found[1])
 
 
 def _normal(orientation: Any) -> Vector | None:
-    cosines = _vector(orientation, 6)
+    cosines = vector_of(orientation, 6)
     if cosines is None:
         return None
     normal = np.cross(cosines[:3], cosines[3:])
@@ -291,7 +311,8 @@ def _orientation(normal: Vector | None) -> str | None:
     return ("sagittal", "coronal", "axial")[axis]
 
 
-def _vector(value: Any, length: int) -> Vector | None:
+def vector_of(value: Any, length: int) -> Vector | None:
+    """Return a value as `(length,) float64`; None if it is not so many finite numbers."""
     try:
         found = np.array([float(v) for v in value], dtype=np.float64)
     except (TypeError, ValueError):
@@ -299,7 +320,8 @@ def _vector(value: Any, length: int) -> Vector | None:
     return found if found.shape == (length,) and np.isfinite(found).all() else None
 
 
-def _number(value: Any) -> float | None:
+def number_of(value: Any) -> float | None:
+    """Return a value as a finite number; None if it is none."""
     try:
         found = float(value)
     except (TypeError, ValueError):

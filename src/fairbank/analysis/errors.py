@@ -6,7 +6,9 @@ AnalysisError                FB-ANA-001
 ├── ToolDigestMismatch       FB-ANA-004
 ├── StagedInputsUnreadable   FB-ANA-005
 ├── RowsRefused              FB-ANA-006
-└── NothingToMerge           FB-ANA-007
+├── NothingToMerge           FB-ANA-007
+├── WorkersUnusable          FB-ANA-010
+└── SchedulerUnreachable     FB-ANA-011
 """
 
 from __future__ import annotations
@@ -59,6 +61,18 @@ class NothingToMerge(AnalysisError):
 
     code = "FB-ANA-007"
     kind = Kind.REFUSED
+
+
+class WorkersUnusable(AnalysisError):
+    """No process can be started to measure in."""
+
+    code = "FB-ANA-010"
+
+
+class SchedulerUnreachable(AnalysisError):
+    """The Dask scheduler that should spread the items cannot be reached, or may not be used."""
+
+    code = "FB-ANA-011"
 
 
 class ItemImpossible(Exception):

@@ -14,7 +14,18 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from fairbank.analysis.contract import Column, ColumnType, Contract, Row, RowStatus, Value
+from fairbank.analysis.contract import (
+    FRAME_REASONS,
+    Column,
+    ColumnType,
+    Contract,
+    Row,
+    RowStatus,
+    Value,
+    identity_columns,
+    number_column,
+    rounded,
+)
 from fairbank.analysis.dicom_frames import (
     Header,
     measure_geometry,
@@ -34,8 +45,8 @@ REASONS = (
     "mixed_sizes",
     "geometry_missing",
     "only_padding",
-    "unreadable",
     "empty",
+    *FRAME_REASONS,
 )
 PERCENTILES = (5, 25, 50, 75, 95)
 UNITS = ("[hnsf'U]", "Bq/ml", "1")
@@ -98,11 +109,11 @@ def _add_geometry(headers: Sequence[Header], digits: int, row: dict[str, Value])
         "rows": geometry.rows,
         "columns": geometry.columns,
         "slices": geometry.slices,
-        "row_spacing_mm": _rounded(geometry.row_spacing_mm, digits),
-        "column_spacing_mm": _rounded(geometry.column_spacing_mm, digits),
-        "slice_spacing_mm": _rounded(geometry.slice_spacing_mm, digits),
-        "slice_thickness_mm": _rounded(geometry.slice_thickness_mm, digits),
-        "volume_mm3": _rounded(geometry.volume_mm3, digits),
+        "row_spacing_mm": rounded(geometry.row_spacing_mm, digits),
+        "column_spacing_mm": rounded(geometry.column_spacing_mm, digits),
+        "slice_spacing_mm": rounded(geometry.slice_spacing_mm, digits),
+        "slice_thickness_mm": rounded(geometry.slice_thickness_mm, digits),
+        "volume_mm3": rounded(geometry.volume_mm3, digits),
         "evenly_spaced": None if geometry.even is None else ("yes" if geometry.even else "no"),
         "orientation": geometry.orientation,
     }
@@ -114,13 +125,13 @@ def _add_geometry(headers: Sequence[Header], digits: int, row: dict[str, Value])
 def _add_intensity(headers: Sequence[Header], digits: int, row: dict[str, Value]) -> None:
     intensities = measure_intensities(headers)
     mean, sd = intensities.mean_and_sd()
-    row |= {"intensity_unit": intensities.unit, "mean": _rounded(mean, digits), "sd": _rounded(sd, digits)}
+    row |= {"intensity_unit": intensities.unit, "mean": rounded(mean, digits), "sd": rounded(sd, digits)}
     row |= {
-        f"p{wanted:02d}": _rounded(value, digits)
+        f"p{wanted:02d}": rounded(value, digits)
         for wanted, value in zip(PERCENTILES, intensities.percentiles(PERCENTILES), strict=True)
     }
-    row["minimum"] = _rounded(float(intensities.values[0]), EXTREME_DIGITS)
-    row["maximum"] = _rounded(float(intensities.values[-1]), EXTREME_DIGITS)
+    row["minimum"] = rounded(float(intensities.values[0]), EXTREME_DIGITS)
+    row["maximum"] = rounded(float(intensities.values[-1]), EXTREME_DIGITS)
 
 
 _PARTS: dict[str, Callable[[Sequence[Header], int, dict[str, Value]], None]] = {
@@ -129,42 +140,30 @@ _PARTS: dict[str, Callable[[Sequence[Header], int, dict[str, Value]], None]] = {
 }
 
 
-def _rounded(value: float | None, digits: int) -> float | None:
-    """Return a value with so many significant digits.
-
-    >>> _rounded(1234.5, 2)
-    1200.0
-    """
-    return None if value is None else float(f"{value:.{digits - 1}e}")
-
-
-def _number(name: str, unit: str | None, meaning: str) -> Column:
-    return Column(name, ColumnType.NUMBER, unit, meaning)
-
-
 _IDENTITY = (
-    Column("row", ColumnType.ROW_ID, None, "Pseudonym of the series, of this job only."),
-    Column("status", ColumnType.WORD, None, "How the measuring ended.", tuple(s.value for s in RowStatus)),
-    Column("reason", ColumnType.WORD, None, "Why a series could not be measured in full.", REASONS),
+    *identity_columns(REASONS),
     Column("modality", ColumnType.WORD, None, "DICOM modality (0008,0060).", MODALITIES),
 )
 _INTENSITY = (
     Column("intensity_unit", ColumnType.WORD, None, "Unit of the grey values.", UNITS),
-    _number("mean", None, "Mean grey value of all voxels."),
-    _number("sd", None, "Standard deviation of all voxels."),
-    *(_number(f"p{q:02d}", None, f"Grey value that {q} % of voxels do not exceed.") for q in PERCENTILES),
-    _number("minimum", None, "Least grey value, two significant digits."),
-    _number("maximum", None, "Greatest grey value, two significant digits."),
+    number_column("mean", None, "Mean grey value of all voxels."),
+    number_column("sd", None, "Standard deviation of all voxels."),
+    *(
+        number_column(f"p{q:02d}", None, f"Grey value that {q} % of voxels do not exceed.")
+        for q in PERCENTILES
+    ),
+    number_column("minimum", None, "Least grey value, two significant digits."),
+    number_column("maximum", None, "Greatest grey value, two significant digits."),
 )
 _GEOMETRY = (
     Column("rows", ColumnType.INTEGER, "1", "Pixel rows."),
     Column("columns", ColumnType.INTEGER, "1", "Pixel columns."),
     Column("slices", ColumnType.INTEGER, "1", "Frames of the series."),
-    _number("row_spacing_mm", "mm", "Distance of pixel rows."),
-    _number("column_spacing_mm", "mm", "Distance of pixel columns."),
-    _number("slice_spacing_mm", "mm", "Median distance of neighbouring planes, from their positions."),
-    _number("slice_thickness_mm", "mm", "Slice thickness that the headers name."),
-    _number("volume_mm3", "mm3", "Volume of all voxels."),
+    number_column("row_spacing_mm", "mm", "Distance of pixel rows."),
+    number_column("column_spacing_mm", "mm", "Distance of pixel columns."),
+    number_column("slice_spacing_mm", "mm", "Median distance of neighbouring planes, from their positions."),
+    number_column("slice_thickness_mm", "mm", "Slice thickness that the headers name."),
+    number_column("volume_mm3", "mm3", "Volume of all voxels."),
     Column("evenly_spaced", ColumnType.WORD, None, "Whether no plane is missing or doubled.", ("yes", "no")),
     Column("orientation", ColumnType.WORD, None, "Body plane within 20 degrees.", ORIENTATIONS),
 )

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tempfile
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from fairbank.analysis.contract import Row, RowStatus
-from fairbank.analysis.errors import ItemImpossible
-from fairbank.analysis.staged import StagedSeries, read_staged
-from fairbank.analysis.tool import Desk, Tool, ToolParameters, require_tool, tool_parameters
+from fairbank.analysis.contract import RowStatus
+from fairbank.analysis.execution import Say, Task, Workers, spread
+from fairbank.analysis.journal import Journal
+from fairbank.analysis.staged import MANIFEST, read_staged
+from fairbank.analysis.tool import require_tool, tool_parameters
 
 # The folder of pictures for the curator, beside the rows.
 OVERLAYS = "overlays"
-# Why nothing is known of an item whose measuring broke off; every tool's words have it.
-UNREADABLE = "unreadable"
+# Beside the rows while a run lasts; a killed run goes on from it.
+JOURNAL = "rows.journal"
+HERE = Workers()
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,24 +38,44 @@ class ToolOutcome:
 
 
 def run_tool(
-    name: str, *, digest: str, parameters: Mapping[str, object], inputs: Path, into: Path
+    name: str,
+    *,
+    digest: str,
+    parameters: Mapping[str, object],
+    inputs: Path,
+    into: Path,
+    workers: Workers = HERE,
+    say: Say = lambda part: None,
 ) -> ToolOutcome:
     """Measure every staged series and write `{"schema": "rows/1", …}` to `into`.
+
+    What an earlier run of the same tool with the same parameters over the same inputs had finished, when it was killed,
+    is not measured again.
+
+    Args:
+        name: of the tool.
+        digest: of its approved code.
+        parameters: as the manifest has them.
+        inputs: the staged series.
+        into: the file of rows; its folder is worked in.
+        workers: who measures.
+        say: takes the finished part, from 0 to 1.
 
     Raises:
         ToolDigestMismatch: if the code here is not what was approved.
         ToolParametersRefused: if a parameter is unknown or out of range.
         RowsRefused: if the tool breaks its own contract.
+        WorkersUnusable, SchedulerUnreachable: if those who should measure cannot.
     """
     tool = require_tool(name, digest)
     checked = tool_parameters(name, parameters)
     staged = read_staged(inputs)
     overlays = into.parent / OVERLAYS
     overlays.mkdir(exist_ok=True)
-    rows: list[Row] = []
-    for item in staged:
-        with tempfile.TemporaryDirectory(dir=into.parent) as scratch:
-            rows += measure_item(tool, item, checked, Desk(Path(scratch), overlays))
+    task = Task(tool, checked, into.parent, overlays)
+    journal_file = into.parent / JOURNAL
+    with Journal(journal_file, of=_decided_by(digest, checked.model_dump_json(), inputs)) as journal:
+        rows = spread(task, staged, journal=journal, workers=workers, say=say)
     tool.contract(checked).check(rows)
     body = json.dumps(
         {"schema": "rows/1", "tool": name, "version": tool.version, "rows": rows},
@@ -62,6 +83,7 @@ def run_tool(
         separators=(",", ":"),
     ).encode()
     into.write_bytes(body)
+    journal_file.unlink()
     statuses = Counter(str(row["status"]) for row in rows)
     subject_of = {series.unit: series.subject for series in staged}
     # A row that is not all `ok` may still tell something measured, such as grey values without a geometry.
@@ -73,23 +95,11 @@ def run_tool(
     )
 
 
-def measure_item(tool: Tool, item: StagedSeries, parameters: ToolParameters, desk: Desk) -> list[Row]:
-    """Return the rows of one item, all columns filled in; an item that fails becomes one row that says so.
-
-    Nothing of an error but its kind is kept: its text may quote what is in a file.
-    """
-    names = tool.contract(parameters).names
-    try:
-        measured = tool.measure(item, parameters, desk)
-    except ItemImpossible as fault:
-        measured = [_without_value(item, RowStatus.IMPOSSIBLE, fault.reason)]
-    except Exception:  # noqa: BLE001 - an outermost edge: one odd file must not stop the other items
-        measured = [_without_value(item, RowStatus.ERROR, UNREADABLE)]
-    return [{name: row.get(name) for name in names} for row in measured]
-
-
-def _without_value(item: StagedSeries, status: RowStatus, reason: str) -> Row:
-    return {"row": item.unit, "status": status.value, "reason": reason}
+def _decided_by(digest: str, parameters: str, inputs: Path) -> str:
+    """Return the digest of all that decides the rows: code, parameters, and which files are staged."""
+    total = hashlib.sha256(f"{digest}\0{parameters}\0".encode())
+    total.update((inputs / MANIFEST).read_bytes())
+    return f"sha256:{total.hexdigest()}"
 
 
 def _is_number(value: object) -> bool:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from fairbank.analysis.errors import StagedInputsUnreadable
+
+MANIFEST = "manifest.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +34,15 @@ class StagedSeries:
         subject: opaque pseudonym of its subject, of one job only.
         files: its DICOM files.
         annotations: segmentations and structure sets of these images, where the job asks for them.
+        facts: what the site knows of the series beside its files, as coded words (`kernel_class`, `contrast`,
+            `respiratory_phase`); cleaning takes it from the headers.
     """
 
     unit: str
     subject: str
     files: tuple[Path, ...]
     annotations: tuple[StagedAnnotation, ...] = ()
+    facts: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_staged(inputs: Path) -> list[StagedSeries]:
@@ -46,7 +52,7 @@ def read_staged(inputs: Path) -> list[StagedSeries]:
         StagedInputsUnreadable: if the list is missing or not of the expected form.
     """
     try:
-        listing = json.loads((inputs / "manifest.json").read_bytes())
+        listing = json.loads((inputs / MANIFEST).read_bytes())
         series = [
             StagedSeries(
                 unit=str(unit["unit"]),
@@ -59,10 +65,11 @@ def read_staged(inputs: Path) -> list[StagedSeries]:
                     )
                     for one in unit.get("annotations", ())
                 ),
+                facts={str(name): str(word) for name, word in unit.get("facts", {}).items()},
             )
             for unit in listing["units"]
         ]
-    except (OSError, ValueError, KeyError, TypeError) as err:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as err:
         raise StagedInputsUnreadable(
             "The list of staged series cannot be read.",
             why=f"It is missing or damaged ({type(err).__name__}).",

@@ -21,8 +21,11 @@ from fairbank.analysis.contract import Contract, Row
 from fairbank.analysis.errors import ToolDigestMismatch, ToolParametersRefused, ToolUnknown
 from fairbank.analysis.staged import StagedSeries
 
-# A second tool adds a line here; an entry-point group follows when others bring tools.
-_TOOLS = {"intensity-geometry": "fairbank.analysis.intensity_geometry"}
+# An entry-point group follows when others bring tools.
+_TOOLS = {
+    "intensity-geometry": "fairbank.analysis.intensity_geometry",
+    "lung-densitometry": "fairbank.analysis.lung_densitometry",
+}
 _ALWAYS = ("fairbank.analysis.contract", "fairbank.analysis.staged", "fairbank.analysis.tool")
 
 

@@ -40,9 +40,11 @@ def jobs(ctx: typer.Context, format: FormatOption = Format.TABLE) -> None:
     from sqlalchemy import select
 
     from fairbank.database import reading
+    from fairbank.federated_jobs.node.runner import progress_of
     from fairbank.federated_jobs.node.store import ReviewRow
 
-    with reading(node(ctx).engine) as session:
+    here = node(ctx)
+    with reading(here.engine) as session:
         rows = [
             {
                 "job": row.job,
@@ -51,10 +53,11 @@ def jobs(ctx: typer.Context, format: FormatOption = Format.TABLE) -> None:
                 "state": row.state,
                 "reason": row.reason,
                 "stopped by": row.stopped_by or "",
+                "percent": progress_of(here, row.job),
             }
             for row in session.scalars(select(ReviewRow).order_by(ReviewRow.received))
         ]
-    columns = ("job", "title", "tool", "state", "reason", "stopped by")
+    columns = ("job", "title", "tool", "state", "reason", "stopped by", "percent")
     show_rows(rows, columns=columns, format=format, empty="No job came yet.")
 
 

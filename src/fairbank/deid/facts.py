@@ -145,8 +145,8 @@ def fact_sheet(
         body_region_code=region.code if region else None,
         body_region=region.meaning if region else None,
         body_region_known=known,
-        contrast=_contrast(dataset),
-        respiratory_phase=_respiratory_phase(dataset),
+        contrast=contrast_of(dataset),
+        respiratory_phase=respiratory_phase_of(dataset),
         kernel_class=kernel_class(text_of(dataset, 0x00181210)),
         acquisition_year=_year(dataset),
         study_day=study_day(dataset, shift_days=shift_days),
@@ -267,14 +267,16 @@ def _anatomic_region(dataset: Dataset) -> Region | None:
     return None
 
 
-def _contrast(dataset: Dataset) -> Contrast:
+def contrast_of(dataset: Dataset) -> Contrast:
+    """Return whether a contrast agent was given, by (0018,0010) and (0018,0012)."""
     agent = words_of(dataset, 0x00180010)
     if agent in _NO_AGENT:
         return Contrast.NO
     return Contrast.YES if agent or items_of(dataset, 0x00180012) else Contrast.UNKNOWN
 
 
-def _respiratory_phase(dataset: Dataset) -> RespiratoryPhase:
+def respiratory_phase_of(dataset: Dataset) -> RespiratoryPhase:
+    """Return the phase of breathing, by words of the series' description and protocol."""
     text = " ".join(text_of(dataset, tag).replace("_", " ") for tag in _SERIES_TEXTS)
     found = [
         phase

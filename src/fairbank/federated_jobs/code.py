@@ -195,6 +195,15 @@ _TRAINING_OUTPUTS = (
     ),
 )
 
+_ANALYSIS_OUTPUTS = (
+    Output(
+        name=MEASUREMENTS,
+        output_class=OutputClass.MEASUREMENTS,
+        media_type="application/json",
+        maximum_bytes=64 * MIB,
+    ),
+)
+
 _TOOLS = (
     Tool(
         name="intensity-geometry",
@@ -203,14 +212,17 @@ _TOOLS = (
         title="Intensity and geometry of each series: mean, spread, percentiles, voxel size, extent",
         worker=WorkerKind.ANALYSIS,
         shelf=_ANALYSES,
-        outputs=(
-            Output(
-                name=MEASUREMENTS,
-                output_class=OutputClass.MEASUREMENTS,
-                media_type="application/json",
-                maximum_bytes=64 * MIB,
-            ),
-        ),
+        outputs=_ANALYSIS_OUTPUTS,
+    ),
+    Tool(
+        name="lung-densitometry",
+        family="measurements",
+        version="1.0.0",
+        title="Density of the lungs in CT: LAA-950, Perc15, mean density, volume, of each lung",
+        worker=WorkerKind.ANALYSIS,
+        shelf=_ANALYSES,
+        outputs=_ANALYSIS_OUTPUTS,
+        extra="analysis",
     ),
     Tool(
         name="noop",
@@ -233,4 +245,4 @@ _TOOLS = (
     ),
 )
 # What the tools of an extra import.
-_MODULES = {"train": ("torch", "monai", "ignite")}
+_MODULES = {"analysis": ("scipy", "PIL", "dask"), "train": ("torch", "monai", "ignite")}

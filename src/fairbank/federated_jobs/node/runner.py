@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from fairbank.federated_jobs.node.worker_client import JobWorker, RoundOutcome
 
 FOLDER = "jobs"
+_PROGRESS = "progress"
+# Processes and threads that one worker of an analysis needs, with room to spare.
+_TASKS_PER_WORKER = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,8 +194,16 @@ class ConfinedRunner:
 
         manifest = task.manifest
         target = task.folder / f"{MEASUREMENTS}.json"
+        policy = _policy(self._node, manifest)
         outcome = worker.analyse(
-            to=target, max_bytes=_limit(manifest, MEASUREMENTS), timeout_s=manifest.resources.wall_s
+            to=target,
+            max_bytes=_limit(manifest, MEASUREMENTS),
+            timeout_s=manifest.resources.wall_s,
+            workers=min(
+                self._node.settings.analysis_workers, max(1, policy.max_processes // _TASKS_PER_WORKER)
+            ),
+            scheduler=_scheduler(self._node),
+            on_progress=partial(_note_progress, self._node, manifest.id),
         )
         contract = tool_named(manifest.code.name).contract(
             tool_parameters(manifest.code.name, manifest.parameters)
@@ -230,6 +241,23 @@ def job_folder(node: Node, job: str) -> Path:
     return node.settings.home / FOLDER / job
 
 
+def progress_of(node: Node, job: str) -> int | None:
+    """Return how much of a job is computed at this node, in percent; None where nothing tells it."""
+    try:
+        said = (job_folder(node, job) / _PROGRESS).read_text()
+    except OSError:
+        return None
+    return int(said) if said.isascii() and said.isdigit() else None
+
+
+def _note_progress(node: Node, job: str, percent: int) -> None:
+    """Write down how much of a job is computed, for other processes of the node."""
+    file = job_folder(node, job) / _PROGRESS
+    fresh = file.with_suffix(".part")
+    fresh.write_text(str(percent))
+    fresh.replace(file)
+
+
 def _policy(node: Node, manifest: Manifest) -> SandboxPolicy:
     from fairbank.federated_jobs.node.sandbox_policy import SandboxMode, SandboxPolicy
 
@@ -241,6 +269,25 @@ def _policy(node: Node, manifest: Manifest) -> SandboxPolicy:
         cpu_threads=settings.sandbox_threads,
         gpu=wanted.gpus > 0,
     )
+
+
+def _scheduler(node: Node) -> str:
+    """Return the address of the Dask scheduler that jobs of a node may use, empty for none.
+
+    Raises:
+        SchedulerUnreachable: if there is one that no job can reach.
+    """
+    from fairbank.analysis.errors import SchedulerUnreachable
+
+    address = node.settings.analysis_scheduler
+    if address and node.settings.sandbox_mode == "strict":
+        raise SchedulerUnreachable(
+            "This node names a Dask scheduler, and its jobs have no network to reach it.",
+            why="The setting analysis_scheduler goes together with sandbox_mode 'permissive' only.",
+            todo="Clear analysis_scheduler to measure at the node, or answer for the cluster's isolation "
+            "and set sandbox_mode to 'permissive'.",
+        )
+    return address
 
 
 def _limit(manifest: Manifest, name: str) -> int:

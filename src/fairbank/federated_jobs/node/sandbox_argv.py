@@ -22,6 +22,7 @@ BWRAP = "/usr/bin/bwrap"
 SETPRIV = "/usr/bin/setpriv"
 PRLIMIT = "/usr/bin/prlimit"
 INSIDE_UID = 65534
+SHARED_BYTES = 1 << 20
 KEPT_FOR_SETPRIV = ("CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP")
 SYSTEM_FILES = ("/etc/ld.so.cache",)
 GPU_DEVICES = ("nvidia[0-9]*", "nvidiactl", "nvidia-uvm", "nvidia-uvm-tools", "nvidia-modeset", "nvidia-caps")
@@ -175,6 +176,8 @@ def _file_system(plan: SandboxPlan) -> Iterator[str]:
     yield from ("--proc", "/proc", "--dev", "/dev")
     if plan.policy.gpu:
         yield from _gpu_devices()
+    # POSIX semaphores live here; what processes of one job need to share, and no more.
+    yield from ("--size", str(SHARED_BYTES), "--perms", "1777", "--tmpfs", "/dev/shm")  # noqa: S108
     # Without a user namespace /dev belongs to root; with one it would be memory that no limit counts.
     yield from ("--remount-ro", "/dev")
     if plan.has(Protection.EMPTY_RUN):

@@ -37,7 +37,8 @@ PRELOADED = {
 class Worker:
     """Answers the operations of one job."""
 
-    def __init__(self) -> None:
+    def __init__(self, say: Callable[[Message], None] = lambda message: None) -> None:
+        self._say = say
         self._loading: Thread | None = None
         self._inputs = Path()
         self._incoming = Path()
@@ -105,15 +106,26 @@ class Worker:
         return {}
 
     def _analyse(self, message: Message) -> Message:
+        from fairbank.analysis.execution import Workers
         from fairbank.analysis.run import run_tool
 
-        del message
+        told = -1
+
+        def tell(part: float) -> None:
+            nonlocal told
+            percent = int(100 * part)
+            if percent > told:
+                told = percent
+                self._say({"id": message.get("id"), "percent": percent})
+
         outcome = run_tool(
             self._job["name"],
             digest=self._job["digest"],
             parameters=self._job["parameters"],
             inputs=self._inputs,
             into=self._scratch / "rows.json",
+            workers=Workers(int(message.get("workers", 1)), str(message.get("scheduler", ""))),
+            say=tell,
         )
         return {
             "file": "rows.json",
@@ -151,14 +163,17 @@ class Worker:
 
 def serve(reading: BinaryIO, writing: BinaryIO) -> None:
     """Answer messages until the input ends or a shutdown is asked for."""
-    worker = Worker()
+
+    def say(answer: Message) -> None:
+        writing.write(frame(answer))
+        writing.flush()
+
+    worker = Worker(say)
     while (message := receive(reading)) is not None:
         if message.get("op") == "shutdown":
-            writing.write(frame({"id": message.get("id"), "ok": True}))
-            writing.flush()
+            say({"id": message.get("id"), "ok": True})
             return
-        writing.write(frame({"id": message.get("id"), **worker.answer(message)}))
-        writing.flush()
+        say({"id": message.get("id"), **worker.answer(message)})
 
 
 def main() -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -173,9 +174,33 @@ class JobWorker:
             parameters=dict(parameters),
         )
 
-    def analyse(self, *, to: Path, max_bytes: int, timeout_s: float) -> AnalysisOutcome:
-        """Run the prepared tool over the staged series and fetch its rows into `to`."""
-        answer = self._ask(Operation.ANALYSE, timeout_s=timeout_s)
+    def analyse(
+        self,
+        *,
+        to: Path,
+        max_bytes: int,
+        timeout_s: float,
+        workers: int = 1,
+        scheduler: str = "",
+        on_progress: Callable[[int], None] = lambda percent: None,
+    ) -> AnalysisOutcome:
+        """Run the prepared tool over the staged series and fetch its rows into `to`.
+
+        Args:
+            to: where the rows go.
+            max_bytes: how large they may be.
+            timeout_s: how long it may take altogether.
+            workers: how many series are measured at once.
+            scheduler: address of a Dask scheduler that has them measured instead; empty for none.
+            on_progress: takes the finished part in percent, each time that it has grown.
+        """
+        answer = self._ask(
+            Operation.ANALYSE,
+            timeout_s=timeout_s,
+            on_progress=on_progress,
+            workers=workers,
+            scheduler=scheduler,
+        )
         self._fetch(answer, to, max_bytes)
         return AnalysisOutcome(to, str(answer["digest"]), dict(answer["statuses"]), int(answer["subjects"]))
 
@@ -293,12 +318,19 @@ class JobWorker:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _ask(self, operation: Operation, *, timeout_s: float, **fields: Any) -> Message:
+    def _ask(
+        self,
+        operation: Operation,
+        *,
+        timeout_s: float,
+        on_progress: Callable[[int], None] = lambda percent: None,
+        **fields: Any,
+    ) -> Message:
         self._number += 1
         try:
             self._sandboxed.stdin.write(frame({"id": self._number, "op": operation.value, **fields}))
             self._sandboxed.stdin.flush()
-            answer = self._reader.read(timeout_s=timeout_s)
+            answer = self._answer(timeout_s, on_progress)
         except FrameTimeout as err:
             raise self._ended(
                 WorkerTimedOut(
@@ -316,6 +348,21 @@ class JobWorker:
         if answer.get("ok") is not True:
             raise _from_answer(answer)
         return answer
+
+    def _answer(self, timeout_s: float, on_progress: Callable[[int], None]) -> Message:
+        """Return the answer itself; what comes before it tells how far the work is."""
+        deadline = time.monotonic() + timeout_s
+        told = -1
+        while True:
+            answer = self._reader.read(timeout_s=max(0.0, deadline - time.monotonic()))
+            percent = answer.get("percent")
+            if "ok" in answer or answer.get("id") != self._number or type(percent) is not int:
+                return answer
+            # The worker is not trusted: it may only count upwards, and not for ever.
+            if not told < percent <= 100:
+                raise FrameBroken("progress does not grow")
+            told = percent
+            on_progress(percent)
 
     def _ended(self, reason: WorkerError | None) -> WorkerError:
         """End the process and say why it ended."""

@@ -1,0 +1,60 @@
+"""Pictures by which a curator sees what was taken for lung; they never leave the site."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fairbank.analysis.lungs import Lungs, Mask
+from fairbank.analysis.volumes import Grid, Voxels
+
+# Window of a lung CT, in HU.
+_LOW_HU, _HIGH_HU = -1350.0, 150.0
+_PICTURES, _PER_ROW = 12, 4
+_WIDEST = 256
+_BORDER = {"right": (255, 170, 0), "left": (0, 190, 255)}
+_LOW_DENSITY = (220, 0, 60)
+
+
+def write_overlay(file: Path, voxels: Voxels, *, grid: Grid, lungs: Lungs, below_hu: float) -> None:
+    """Write evenly spread axial slices as one PNG: lung borders in colour, voxels below a density in red.
+
+    Args:
+        voxels: (slices, rows, columns) float32 in HU.
+        below_hu: what is coloured inside the lungs.
+    """
+    from PIL import Image
+
+    with_lung = np.nonzero(lungs.mask.any(axis=(1, 2)))[0]
+    chosen = np.unique(np.linspace(with_lung[0], with_lung[-1], _PICTURES).round().astype(int))
+    step = max(1, -(-max(voxels.shape[1:]) // _WIDEST))
+    pictures = [_picture(voxels, lungs, int(place), step=step, below_hu=below_hu) for place in chosen]
+    empty = [np.zeros_like(pictures[0])] * (-len(pictures) % _PER_ROW)
+    pictures += empty
+    rows = [np.hstack(pictures[at : at + _PER_ROW]) for at in range(0, len(pictures), _PER_ROW)]
+    sheet = Image.fromarray(np.vstack(rows))
+    # Pixels may be wider than high.
+    height = round(sheet.height * grid.spacing_mm[1] / grid.spacing_mm[2])
+    sheet.resize((sheet.width, max(1, height))).save(file, format="PNG", optimize=False)
+
+
+def _picture(voxels: Voxels, lungs: Lungs, place: int, *, step: int, below_hu: float) -> NDArray[np.uint8]:
+    frame = voxels[place, ::step, ::step]
+    grey = np.clip((frame - _LOW_HU) / (_HIGH_HU - _LOW_HU), 0, 1) * 255
+    picture = np.repeat(grey.astype(np.uint8)[..., None], 3, axis=2)
+    picture[lungs.mask[place, ::step, ::step] & (frame < below_hu)] = _LOW_DENSITY
+    sides = {"right": lungs.right, "left": lungs.left}
+    for side, mask in sides.items() if lungs.left is not None else {"right": lungs.mask}.items():
+        assert mask is not None
+        picture[_border(mask[place, ::step, ::step])] = _BORDER[side]
+    return picture
+
+
+def _border(mask: Mask) -> Mask:
+    """Return the pixels of a mask that touch what is not in it."""
+    wide = np.pad(mask, 1)
+    inner = wide[:-2, 1:-1] & wide[2:, 1:-1] & wide[1:-1, :-2] & wide[1:-1, 2:]
+    border: Mask = mask & ~inner
+    return border
