@@ -1,4 +1,4 @@
-"""Run `fairbank` as it is, and note when its worker trains and how many bytes its sockets carried.
+"""Run `fairbank` as it is, and note when it gets work, when its worker trains, and how many bytes its sockets carried.
 
     python observed_node.py NOTES --home HOME node run
 
@@ -21,6 +21,7 @@ import httpx
 
 from fairbank.federated_jobs.node.worker_client import JobWorker
 from fairbank.federated_jobs.node.worker_protocol import Operation
+from fairbank.release.hub_client import HubClient
 
 # Offsets of tcpi_bytes_acked and tcpi_bytes_received in struct tcp_info (linux/tcp.h, since Linux 4.1).
 _ACKED_AT, _RECEIVED_AT, _INFO_BYTES = 120, 128, 232
@@ -52,6 +53,19 @@ def observe_training(notes: Notes) -> None:
     JobWorker._ask = observed  # type: ignore[method-assign]  # the point of this file
 
 
+def observe_claims(notes: Notes) -> None:
+    """Note when a claim was answered with work."""
+    deliver = HubClient.deliver
+
+    def observed(self: HubClient, method: str, path: str, **options: Any) -> httpx.Response:
+        response = deliver(self, method, path, **options)
+        if path.endswith("/claim") and response.content:
+            notes.add(claimed=time.monotonic())
+        return response
+
+    HubClient.deliver = observed  # type: ignore[method-assign]  # the point of this file
+
+
 def observe_bytes(notes: Notes) -> None:
     """Note what the connection of an answer has carried so far, once all of the answer has been read."""
     close: Callable[[httpx.Response], None] = httpx.Response.close
@@ -76,6 +90,7 @@ def carried(connection: socket.socket) -> tuple[int, int]:
 if __name__ == "__main__":
     kept = Notes(Path(sys.argv.pop(1)))
     observe_training(kept)
+    observe_claims(kept)
     observe_bytes(kept)
     from fairbank.cli.main import main
 

@@ -28,13 +28,14 @@ class AlarmKind(StrEnum):
 
     `rewritten`: an entry that was shown once has another hash now. `shortened`: the log ends before an entry that was
     shown. `unproven`: the log was not shown to continue what was sealed before. `forked`: another side was shown
-    another log.
+    another log. `doubled`: two agents speak as one node, each with a log of its own.
     """
 
     REWRITTEN = "rewritten"
     SHORTENED = "shortened"
     UNPROVEN = "unproven"
     FORKED = "forked"
+    DOUBLED = "doubled"
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,6 +90,12 @@ class Settings:
     limits_node_requests: int = _setting(
         60_000, "most signed requests of one node; 0: no limit", unit="1/min", least=0
     )
+    limits_uploads: int = _setting(
+        12, "pieces of uploads that one process of the hub takes in at the same time", least=1
+    )
+    limits_claims: int = _setting(
+        2_000, "claims that may wait at one process of the hub at the same time", least=1
+    )
     oidc_issuer: str = _setting("", "issuer of the provider of identities (OpenID Connect); empty: none")
     oidc_client_id: str = _setting("", "what the provider calls this hub")
     oidc_client_secret_file: str = _setting(
@@ -186,6 +192,19 @@ class Settings:
     )
     jobs_long_poll_s: int = _setting(25, "how long a claim waits for work", unit="s", least=0)
     jobs_lease_s: int = _setting(60, "how long a lease lives without renewal", unit="s", least=5)
+    jobs_retries: int = _setting(
+        2,
+        "how often the hub itself has a job tried again at a site where a crash or a fault of the node stopped it",
+        least=0,
+    )
+    jobs_at_once: int = _setting(1, "rounds of different jobs that a node computes at the same time", least=1)
+    jobs_memory_bytes: int = _setting(
+        0,
+        "memory of all workers of jobs together; 0: 'sandbox_memory_bytes' for each of 'jobs_at_once'",
+        unit="bytes",
+        least=0,
+    )
+    jobs_gpus: int = _setting(0, "GPUs that jobs may use at the same time, all together", least=0)
     jobs_withdrawal_notice_days: int = _setting(
         7,
         "within how long, at a moment drawn by chance, the hub is told that a job used a subject who withdrew since",

@@ -153,11 +153,18 @@ def _row(columns: Any, unit: str, subject: str) -> dict[str, Any]:
 class Site:
     """One node with its agent."""
 
-    def __init__(self, fed: Federation, name: str, *, subjects: int, step: float) -> None:
+    def __init__(
+        self, fed: Federation, name: str, *, subjects: int, step: float, **settings_of_node: Any
+    ) -> None:
         self.fed, self.name = fed, name
         self.clients: list[HubClient] = []
         settings = replace(
-            Settings(), home=fed.folder / name, release_minimum_count=2, jobs_long_poll_s=1, jobs_lease_s=60
+            Settings(),
+            home=fed.folder / name,
+            release_minimum_count=2,
+            jobs_long_poll_s=1,
+            jobs_lease_s=60,
+            **settings_of_node,
         )
         self.node = self._enrolled(settings)
         self.index = FakeIndex(
@@ -236,10 +243,14 @@ class Site:
 class Federation:
     """A hub, its nodes and a requester with a visa."""
 
-    def __init__(self, folder: Path, clock: FixedClock, *, with_background: bool = False) -> None:
+    def __init__(
+        self, folder: Path, clock: FixedClock, *, with_background: bool = False, **settings_of_hub: Any
+    ) -> None:
         self.folder, self.clock = folder, clock
         self.grants: dict[str, Grant] = {}
-        settings = replace(Settings(), home=folder / "hub", jobs_lease_s=60)
+        settings = replace(
+            Settings(), home=folder / "hub", jobs_lease_s=60, **{"jobs_retries": 0, **settings_of_hub}
+        )
         self.hub: Hub = init_hub(settings, clock, public_base_iri=BASE)
         self.requester = SigningKey.generate()
         with writing(self.hub.engine) as session:
@@ -256,30 +267,26 @@ class Federation:
         self.background = with_background
         self._serve()
         self.sites: dict[str, Site] = {}
+        self.others: list[SecondHub] = []
 
     # -- the hub's process ---------------------------------------------------------------------------------------
 
     def _serve(self) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+        port = _free_port()
         self.url = f"http://127.0.0.1:{port}"
         self._start(port)
 
     def _start(self, port: int) -> None:
-        app = self._app()
-        self.server = uvicorn.Server(
-            uvicorn.Config(app, host="127.0.0.1", port=port, log_level="critical", lifespan="on")
-        )
-        self.thread = threading.Thread(target=self.server.run, daemon=True)
-        self.thread.start()
-        ready = threading.Event()
-        while not self.server.started and self.thread.is_alive():
-            ready.wait(0.01)
+        self.server, self.thread = serve(self.app(self.hub), port)
 
-    def _app(self) -> FastAPI:
-        hub = self.hub
-        tasks = [*routes.background(hub)] if self.background else []
+    def second(self) -> SecondHub:
+        """Start another process's worth of this hub: on the same database, at an address of its own."""
+        made = SecondHub(self, open_hub(self.hub.settings, self.clock), _free_port())
+        self.others.append(made)
+        return made
+
+    def app(self, hub: Hub) -> FastAPI:
+        tasks = [hub.notifier.poll, *routes.background(hub)] if self.background else []
 
         @asynccontextmanager
         async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -308,16 +315,15 @@ class Federation:
     def close(self, *, forget: bool = True) -> None:
         for site in self.sites.values() if forget else ():
             site.close()
-        self.server.should_exit = True
-        self.server.force_exit = True
-        self.thread.join(timeout=20)
-        self.hub.queries.close()
-        self.hub.engine.dispose()
+        for other in self.others:
+            stop(other.hub, other.server, other.thread)
+        self.others.clear()
+        stop(self.hub, self.server, self.thread)
 
     # -- people --------------------------------------------------------------------------------------------------
 
-    def add(self, name: str, *, subjects: int = 3, step: float = 1.0) -> Site:
-        self.sites[name] = Site(self, name, subjects=subjects, step=step)
+    def add(self, name: str, *, subjects: int = 3, step: float = 1.0, **settings: Any) -> Site:
+        self.sites[name] = Site(self, name, subjects=subjects, step=step, **settings)
         return self.sites[name]
 
     def request(self, **changes: Any) -> tuple[Request, bytes]:
@@ -467,6 +473,43 @@ class Federation:
     def model(self, job: str) -> str:
         files = self.get(f"/v1/jobs/{job}/results").json()["files"]
         return str([file["digest"] for file in files if file["name"] == "model"][-1])
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def serve(app: FastAPI, port: int) -> tuple[uvicorn.Server, threading.Thread]:
+    """Serve an application in a thread of its own, and return when it answers."""
+    server = uvicorn.Server(
+        uvicorn.Config(app, host="127.0.0.1", port=port, log_level="critical", lifespan="on")
+    )
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    ready = threading.Event()
+    while not server.started and thread.is_alive():
+        ready.wait(0.01)
+    return server, thread
+
+
+def stop(hub: Hub, server: uvicorn.Server, thread: threading.Thread) -> None:
+    """Stop serving a hub and close it."""
+    server.should_exit = True
+    server.force_exit = True
+    hub.notifier.close()
+    thread.join(timeout=20)
+    hub.queries.close()
+    hub.engine.dispose()
+
+
+class SecondHub:
+    """One more process of a federation's hub."""
+
+    def __init__(self, fed: Federation, hub: Hub, port: int) -> None:
+        self.hub, self.url = hub, f"http://127.0.0.1:{port}"
+        self.server, self.thread = serve(fed.app(hub), port)
 
 
 @pytest.fixture

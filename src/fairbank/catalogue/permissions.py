@@ -125,7 +125,7 @@ ROUTES: Final[tuple[tuple[str, str, Action], ...]] = (
     (_UNSAFE, r"/v1/requests(/.*)?", Action.REQUEST_ACT),
     (_GET, r"/v1/committees(/.*)?", Action.COMMITTEE_READ),
     (_UNSAFE, r"/v1/committees(/.*)?", Action.COMMITTEE_ACT),
-    (_GET, r"/v1/(jobs|models)(/.*)?", Action.JOB_READ),
+    (_GET, r"/v1/(jobs|models|usage)(/.*)?", Action.JOB_READ),
     ("POST", r"/v1/jobs", Action.JOB_SUBMIT),
     (_UNSAFE, r"/v1/(jobs|models)/.*", Action.JOB_CANCEL),
     (_ANY, r"/v1/(invitations|nodes)(/.*)?", Action.NODE_MANAGE),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -50,6 +51,7 @@ _MEDIA_TYPE = re.compile(r"[a-z0-9.+-]{1,60}/[a-z0-9.+-]{1,100}")
 _DEFAULT_MEDIA_TYPE = "application/octet-stream"
 
 Reader: TypeAlias = NodeIdentity | Account
+Entrance: TypeAlias = Callable[[], AbstractAsyncContextManager[None]]
 MayRead: TypeAlias = Callable[[Session, Reader, str], bool]
 
 
@@ -57,7 +59,8 @@ MayRead: TypeAlias = Callable[[Session, Reader, str], bool]
 class ReleaseMeta:
     """What a release says about itself; the node's identity is proven, the digest is checked before `complete`.
 
-    `audit_head` is the newest entry of the node's audit log, `NUMBER:sha256:…`; an older node names none.
+    `audit_head` is the newest entry of the node's audit log, `NUMBER:sha256:…`; an older node names none. `boot` is
+    what the agent that sends it calls itself, as it came.
     """
 
     release_id: str
@@ -71,6 +74,7 @@ class ReleaseMeta:
     media_type: str
     total_bytes: int
     audit_head: str = _NO_HEAD
+    boot: str | None = None
 
 
 class Receiver(Protocol):
@@ -110,13 +114,18 @@ class _Piece:
 
 
 def router(
-    hub: Hub, *, receivers: Mapping[DoorClass, Receiver], may_read: Sequence[MayRead] = ()
+    hub: Hub,
+    *,
+    receivers: Mapping[DoorClass, Receiver],
+    may_read: Sequence[MayRead] = (),
+    entrance: Entrance = nullcontext,
 ) -> APIRouter:
     """Return the routes of releases and blobs.
 
     Args:
         receivers: who takes the releases of each class; a class without one is refused.
         may_read: who may read a blob; one that says yes is enough.
+        entrance: entered before the body of a piece is read, and left when it is dealt with.
     """
     routes = APIRouter(tags=["releases"])
     uploads = Uploads(hub, receivers)
@@ -137,7 +146,8 @@ def router(
         )
 
     async def put_release(request: Request) -> Response:
-        return await run_in_threadpool(take, request, await bodies.read(request, limit_bytes=limit))
+        async with entrance():
+            return await run_in_threadpool(take, request, await bodies.read(request, limit_bytes=limit))
 
     # A plain route: every site passes here in every round, and all it does it does in one go in one thread.
     routes.add_route("/v1/releases/{release_id}", put_release, methods=["PUT"])
@@ -437,6 +447,7 @@ def _described(
         audit_head=_matching(
             headers.get("fairbank-audit") or _NO_HEAD, _HEAD, "Fairbank-Audit is not NUMBER:sha256:…"
         ),
+        boot=headers.get("fairbank-boot"),
     )
     return meta, _Piece(first, content, node.body_digest)
 

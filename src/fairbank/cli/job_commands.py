@@ -97,6 +97,53 @@ def cancel(ctx: typer.Context, job: Annotated[str, _JOB]) -> None:
 
 
 @app.command()
+def retry(
+    ctx: typer.Context,
+    job: Annotated[str, _JOB],
+    node: Annotated[
+        str | None, typer.Option(help="Only at this node; wherever it may help by default.")
+    ] = None,
+) -> None:
+    """Have a job tried again where it failed by a crash, a limit, a fault or a deadline.
+
+    Example: fairbank job retry 01a1fdee-cff5-7f63-b5f0-d16d1d20c888
+    """
+    path = f"/v1/jobs/{job}/retry" + (f"?node={node}" if node else "")
+    answer = api(ctx).post(path, {}, signed_in=True)
+    say(f"The job is {answer['state']}; it is tried again at {', '.join(answer['nodes'])}.")
+
+
+@app.command()
+def usage(
+    ctx: typer.Context,
+    job: Annotated[str | None, typer.Argument(help="Id of the job; all of yours by default.")] = None,
+    format: FormatOption = Format.TABLE,
+) -> None:
+    """Show what a job has cost at each site, or all jobs by site; an administrator sees those of everybody.
+
+    Example: fairbank job usage
+    """
+    rows = api(ctx).get(f"/v1/jobs/{job}/usage" if job else "/v1/usage", signed_in=True)["sites"]
+    columns = ("account", "node", "jobs", "rounds", "cpu_s", "gpu_s", "bytes_up", "bytes_down")
+    show_rows(rows, columns=columns, format=format, empty="Nothing has been computed.")
+
+
+@app.command()
+def priority(
+    ctx: typer.Context,
+    job: Annotated[str, _JOB],
+    level: Annotated[str, typer.Argument(help="low, normal or high.")],
+) -> None:
+    """Let a job wait for others, or go before them; its requester may lower it, an administrator do both.
+
+    Example: fairbank job priority 01a1fdee-cff5-7f63-b5f0-d16d1d20c888 low
+    """
+    wish = {"schema": "priority/1", "priority": level}
+    answer = api(ctx).post(f"/v1/jobs/{job}/priority", wish, signed_in=True)
+    say(f"The priority of the job is {answer['priority']}.")
+
+
+@app.command()
 def results(
     ctx: typer.Context,
     job: Annotated[str, _JOB],

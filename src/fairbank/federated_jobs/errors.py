@@ -22,6 +22,10 @@
     ├── TransferRuleRefused          FB-JOBS-053
     ├── ReportRefused                FB-JOBS-056
     ├── HubLogUnsealed               FB-JOBS-057
+    ├── PriorityRefused              FB-JOBS-160
+    ├── NodeDoubled                  FB-JOBS-162
+    ├── Crowded                      FB-JOBS-163
+    ├── RetryRefused                 FB-JOBS-164
     └── SiteRefusal                  FB-JOBS-040
         ├── ChainBroken              FB-JOBS-041
         ├── Replayed                 FB-JOBS-042
@@ -33,6 +37,7 @@
         ├── TransferRefused          FB-JOBS-052
         ├── VisaSuperseded           FB-JOBS-054
         ├── NotForThisHub            FB-JOBS-055
+        ├── NoRoom                   FB-JOBS-161
         └── GrantNotCountersigned    FB-REL-037
 
 What runs inside a site (sandbox, worker, training) has its own subtree from FB-JOBS-100 in `node/errors.py`.
@@ -303,3 +308,39 @@ class GrantNotCountersigned(SiteRefusal):
 
     code = "FB-REL-037"
     reason = Reason.GRANT_NOT_COUNTERSIGNED
+
+
+class PriorityRefused(JobsError):
+    """A requester would let a job of hers go before those of others."""
+
+    code = "FB-JOBS-160"
+    kind = Kind.FORBIDDEN
+
+
+class NoRoom(SiteRefusal):
+    """A job asks for more than this site ever gives to a job."""
+
+    code = "FB-JOBS-161"
+    reason = Reason.NO_ROOM
+
+
+class NodeDoubled(JobsError):
+    """Two agents speak as the same node."""
+
+    code = "FB-JOBS-162"
+    kind = Kind.FORBIDDEN
+
+
+class Crowded(JobsError):
+    """The hub takes no more of something for now; `retry_after_s` says when to come again."""
+
+    code = "FB-JOBS-163"
+    kind = Kind.UNAVAILABLE
+    retry_after_s: int = 5
+
+
+class RetryRefused(JobsError):
+    """There is nothing of a job that may be tried again."""
+
+    code = "FB-JOBS-164"
+    kind = Kind.CONFLICT

@@ -40,11 +40,44 @@ class LeaseKind(StrEnum):
     STOP = "stop"
 
 
+class Priority(StrEnum):
+    """Which of the jobs that wait for a node it gets first."""
+
+    LOW = "low"
+    NORMAL = "normal"
+    HIGH = "high"
+
+
 class LeaseWork(StrEnum):
     """What a node is doing with a lease that it renews."""
 
     WORKING = "working"
     HOLDING = "holding"
+
+
+class Room(Part):
+    """What a node has free for further jobs.
+
+    Attributes:
+        jobs: how many more rounds it would compute at the same time.
+        memory_bytes: memory for all of their workers together.
+        worker_bytes: the most that one worker gets here, however much its job asks for.
+        gpus: GPUs for all of them together.
+    """
+
+    jobs: Annotated[int, Field(ge=0, le=1000)]
+    memory_bytes: Annotated[int, Field(ge=0, le=2**50)]
+    worker_bytes: Annotated[int, Field(ge=0, le=2**50)]
+    gpus: Annotated[int, Field(ge=0, le=1000)] = 0
+
+
+class RoundSpent(Part):
+    """What one round of one job has cost a node so far, in whole seconds, coarsened before it leaves."""
+
+    job: Id
+    round: RoundNumber
+    cpu_s: Annotated[int, Field(ge=0, le=2**40)]
+    gpu_s: Annotated[int, Field(ge=0, le=2**40)]
 
 
 class Claim(ControlMessage):
@@ -56,6 +89,8 @@ class Claim(ControlMessage):
         busy: jobs that this node keeps a worker or unfinished work for; the hub says which to stop.
         holding: leases that the node is still working on; any other open lease of it is given out again.
         model_bytes: the largest global model that may come with the lease; a larger one is fetched by its digest.
+        spent: what rounds have cost that it has not told yet; telling it again replaces it.
+        room: what it has free; a round that needs more is not given. None: whatever there is, one at a time.
     """
 
     schema_name = "claim/1"
@@ -68,6 +103,8 @@ class Claim(ControlMessage):
     busy: Annotated[tuple[Id, ...], Field(max_length=1000)] = ()
     holding: Annotated[tuple[Id, ...], Field(max_length=1000)] = ()
     model_bytes: Annotated[int, Field(ge=0, le=MODEL_WITH_LEASE_BYTES)] = 0
+    room: Room | None = None
+    spent: Annotated[tuple[RoundSpent, ...], Field(max_length=100)] = ()
 
 
 class PlaceReport(ControlMessage):
@@ -128,6 +165,7 @@ class Lease(Wire):
         participants: sites that approved the job and have not dropped out.
         hub_country: where the hub is, None if it is not set.
         places: where the sites are: for `review` all that the job asks, for `round` the participants.
+        retries: how often this site's part of the job was begun anew after it had failed; None for never.
     """
 
     schema_name = "lease/1"
@@ -147,6 +185,7 @@ class Lease(Wire):
     participants: tuple[Slug, ...] = ()
     hub_country: Country | None = None
     places: tuple[SitePlace, ...] = ()
+    retries: int | None = None
     hub_audit_seq: Sequence
     hub_audit_hash: DigestText
 
@@ -192,7 +231,47 @@ class JobView(Wire):
     created: Moment
     ended: Moment | None = None
     seen: int
+    priority: Priority = Priority.NORMAL
     withdrawn_subject_in_training: Day | None = None
+
+
+class SiteUsage(Part):
+    """What a job has cost at one site, all rounds together; bytes as the hub counts them."""
+
+    node: Slug
+    account: ShortText
+    jobs: int
+    rounds: int
+    cpu_s: int
+    gpu_s: int
+    bytes_up: int
+    bytes_down: int
+
+
+class Usage(Wire):
+    """What jobs have cost, by site and requester."""
+
+    schema_name = "usage/1"
+
+    sites: tuple[SiteUsage, ...]
+
+
+class Retried(Wire):
+    """The answer to a retry: at which sites the job is tried again."""
+
+    schema_name = "retried/1"
+
+    id: Id
+    state: JobState
+    nodes: tuple[Slug, ...]
+
+
+class PriorityWish(Wire):
+    """Somebody asks for another priority of a job."""
+
+    schema_name = "priority/1"
+
+    priority: Priority
 
 
 class JobSummary(Part):

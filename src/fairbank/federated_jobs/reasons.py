@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+# How often a site's part of a job is begun anew after it has failed, at most; hub and node keep to it.
+MOST_RETRIES = 3
+
 
 class Reason(StrEnum):
     """Why a job or a site is in its state; a closed list, so that nothing about a cohort slips out in words."""
@@ -46,4 +49,5 @@ class Reason(StrEnum):
     GRANT_REFUSED_BY_SITE = "grant_refused_by_site"
     GRANT_PAUSED = "grant_paused"
     TRANSFER_NOT_ALLOWED = "transfer_not_allowed"
+    NO_ROOM = "no_room"
     NODE_FAULT = "node_fault"

@@ -1,7 +1,8 @@
 """The states of a job and of a job at one site, as tables.
 
 per site  pending_review → approved | rejected | expired → queued → leased → running → output_review
-          → released | withheld | failed; a released site is queued again for the next round
+          → released | withheld | failed; a released site is queued again for the next round, a failed one for the
+          same round if it is tried again (`hub/retrying.py` says of what, by whom and how often)
 per job   running | degraded | completed | failed | cancelled
 """
 
@@ -44,6 +45,7 @@ class SiteEvent(StrEnum):
     RELEASE = "release"
     WITHHOLD = "withhold"
     FAIL = "fail"
+    RETRY = "retry"
 
 
 class JobState(StrEnum):
@@ -63,6 +65,7 @@ class JobEvent(StrEnum):
     COMPLETE = "complete"
     FAIL = "fail"
     CANCEL = "cancel"
+    RETRY = "retry"
 
 
 class RoundState(StrEnum):
@@ -106,6 +109,7 @@ SITE_MOVES: Mapping[tuple[SiteState, SiteEvent], SiteState] = {
     (_S.OUTPUT_REVIEW, _E.FAIL): _S.FAILED,
     (_S.RELEASED, _E.QUEUE): _S.QUEUED,
     (_S.RELEASED, _E.FAIL): _S.FAILED,
+    (_S.FAILED, _E.RETRY): _S.QUEUED,
 }
 
 # A site still counts towards the quorum of later rounds while it is in one of these.
@@ -135,6 +139,7 @@ JOB_MOVES: Mapping[tuple[JobState, JobEvent], JobState] = {
     (_J.DEGRADED, _V.COMPLETE): _J.COMPLETED,
     (_J.DEGRADED, _V.FAIL): _J.FAILED,
     (_J.DEGRADED, _V.CANCEL): _J.CANCELLED,
+    (_J.FAILED, _V.RETRY): _J.RUNNING,
 }
 
 ENDED_JOBS = frozenset({_J.COMPLETED, _J.FAILED, _J.CANCELLED})

@@ -52,12 +52,14 @@ class Retries:
     Args:
         attempts: most tries of one request, the first included.
         first_s: upper bound of the first wait; each next bound is double.
-        longest_s: upper bound of any wait.
+        longest_s: upper bound of any wait that the hub did not ask for.
+        longest_told_s: the longest that it may ask for; up to half as much is added by chance.
     """
 
     attempts: int = 6
     first_s: float = 0.2
     longest_s: float = 10.0
+    longest_told_s: float = 30.0
 
     def wait_s(self, tried: int, draw: float) -> float:
         """Return the wait after `tried` failures for a draw from [0, 1)."""
@@ -130,6 +132,7 @@ class HubClient:
         self._clock = clock
         self._retries = retries or Retries()
         self._sleep = sleep
+        self._boot: str | None = None
         # Jitter spreads retries; it protects nothing, so an ordinary generator will do.
         self._jitter = random.Random(os.urandom(8))  # noqa: S311
         self._client = httpx.Client(
@@ -160,6 +163,10 @@ class HubClient:
     def sign_with(self, key: SigningKey) -> None:
         """Sign with another key from now on: the node's own was replaced."""
         self._key = key
+
+    def speak_as(self, boot: str) -> None:
+        """Name an agent's start with every request from now on, so that the hub notices two that speak as one node."""
+        self._boot = boot
 
     def close(self) -> None:
         """Close the connections."""
@@ -301,11 +308,12 @@ class HubClient:
     ) -> httpx.Request:
         import httpx
 
+        headers = {**(headers or {}), **({"Fairbank-Boot": self._boot} if self._boot else {})}
         request = self._client.build_request(
             method,
             self.base_url + path,
             content=body or None,
-            headers=dict(headers or {}),
+            headers=headers,
             params=dict(parameters) if parameters else None,
             timeout=httpx.Timeout(timeout_s, connect=10.0),
         )
@@ -430,7 +438,9 @@ class HubClient:
     def _pause(self, failed: int, retry_after: str = "") -> None:
         wait_s = self._retries.wait_s(failed, self._jitter.random())
         if retry_after.isdecimal():
-            wait_s = min(max(wait_s, float(retry_after)), self._retries.longest_s)
+            # Not before, and not all at the same moment: a hub that sends a hundred away says the same to many.
+            told_s = min(float(retry_after), self._retries.longest_told_s)
+            wait_s = max(wait_s, told_s * (1.0 + self._jitter.random() / 2))
         self._sleep(wait_s)
 
     def _troubled(self, status: int, code: str) -> HubUnreachable:

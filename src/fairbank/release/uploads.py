@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 _REPLAYED: Final = "FB-CORE-016"
 _MOST_STALLS: Final = 5
 _PIECE_TIMEOUT_S: Final = 300.0
+# Of a piece that was cut off nothing is kept, so on a line that breaks pieces are small from then on.
+_AFTER_A_DROP_BYTES: Final = 1 << 20
 
 
 def upload(
@@ -69,6 +71,7 @@ def upload(
                 if stalls > _MOST_STALLS:
                     raise
                 at = _after(client, release, at, err)
+                chunk_bytes = min(chunk_bytes, _AFTER_A_DROP_BYTES)
                 continue
             stalls = 0
             if response.status_code == 200:

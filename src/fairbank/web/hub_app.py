@@ -70,7 +70,9 @@ def create_app(hub: Hub) -> FastAPI:
         app.router,
         # First what nodes ask again and again: an address is compared with one route after the other.
         jobs.router(hub),
-        uploads.router(hub, receivers=receivers, may_read=jobs.may_read(hub)),
+        uploads.router(
+            hub, receivers=receivers, may_read=jobs.may_read(hub), entrance=jobs.uploads_entrance(hub)
+        ),
         catalogue.router(hub),
         ga4gh_routes.router(hub),
         login_pages.router(hub),

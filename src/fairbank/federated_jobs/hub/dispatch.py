@@ -201,6 +201,8 @@ def _store(hub: Hub, session: Session, chain: Chain, *, requester: Requester, no
         expires=max(parse_iso(one.expires) for one in terms_used(chain.manifest, chain.visa)),
         created=now,
         changes=1,
+        memory_bytes=manifest.resources.memory_bytes,
+        gpus=manifest.resources.gpus,
     )
     session.add(job)
     session.flush()

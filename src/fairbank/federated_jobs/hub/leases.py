@@ -6,19 +6,20 @@ Every function works inside the caller's transaction; `waiting` only reads, so t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 
-from sqlalchemy import and_, bindparam, or_, select
+from sqlalchemy import and_, bindparam, select
 from sqlalchemy.orm import Session
 
 from fairbank import audit
 from fairbank.audit_alarms import AlarmKind
+from fairbank.catalogue import blobs
 from fairbank.catalogue.context import Hub
 from fairbank.catalogue.nodes import countries_of
 from fairbank.clock import iso
 from fairbank.federated_jobs.errors import LeaseGone
-from fairbank.federated_jobs.hub import node_logs
+from fairbank.federated_jobs.hub import node_logs, usage
+from fairbank.federated_jobs.hub.choosing import STILL_OF_THE_JOB, next_for, note_turn
 from fairbank.federated_jobs.hub.progress import ended, move_site
 from fairbank.federated_jobs.hub.store import AnchorRow, JobRow, LeaseRow, RoundRow, SiteRow
 from fairbank.federated_jobs.protocol import (
@@ -33,17 +34,15 @@ from fairbank.federated_jobs.protocol import (
 from fairbank.federated_jobs.reasons import Reason
 from fairbank.federated_jobs.states import ACTIVE_SITES, SiteEvent, SiteState
 
-_OFFERED = (SiteState.QUEUED.value, SiteState.LEASED.value, SiteState.RUNNING.value)
 
-
-def waiting(session: Session, node: str, claim: Claim) -> bool:
+def waiting(hub: Hub, session: Session, node: str, claim: Claim) -> bool:
     """Tell whether there is anything to hand to a node now."""
-    return _next(session, node, claim) is not None
+    return next_for(session, node, claim, now=hub.clock.now()) is not None
 
 
 def lease_next(hub: Hub, session: Session, node: str, claim: Claim) -> Lease | None:
     """Hand the next piece of work to a node: first what it must stop, then reviews, then rounds."""
-    found = _next(session, node, claim)
+    found = next_for(session, node, claim, now=hub.clock.now())
     if found is None:
         return None
     if found.kind is LeaseKind.STOP:
@@ -57,6 +56,11 @@ def lease_next(hub: Hub, session: Session, node: str, claim: Claim) -> Lease | N
         return _review_lease(hub, job, _grant(hub, session, site, found.kind), head, places)
     participants = tuple(session.scalars(_PARTICIPANTS, {"job": job.id}))
     lease = _grant(hub, session, site, found.kind)
+    site.not_before = None
+    if current.global_digest is not None:
+        size_bytes = blobs.path_of(hub, current.global_digest).stat().st_size
+        usage.note_down(session, job.id, node, lease.round, size_bytes)
+    note_turn(session, node, job.account, at=lease.granted)
     if site.state == SiteState.QUEUED.value:
         move_site(hub, job, site, SiteEvent.LEASE)
     return Lease(
@@ -71,6 +75,7 @@ def lease_next(hub: Hub, session: Session, node: str, claim: Claim) -> Lease | N
         participants=participants,
         hub_country=hub.settings.hub_country or None,
         places=_places(session, participants),
+        retries=site.retries or None,
         hub_audit_seq=head.seq,
         hub_audit_hash=head.hash,
     )
@@ -89,7 +94,7 @@ def renew(hub: Hub, session: Session, lease_id: str, *, node: str, message: Rene
     site = session.get_one(SiteRow, (job.id, node))
     if ended(job):
         return _stop(hub, job.reason)
-    if SiteState(site.state) not in _STILL_OF_THE_JOB:
+    if SiteState(site.state) not in STILL_OF_THE_JOB:
         return _stop(hub, site.reason)
     if job.paused is not None:
         return _stop(hub, Reason.GRANT_PAUSED.value)
@@ -119,41 +124,7 @@ def _stop(hub: Hub, reason: str) -> Renewed:
     return Renewed(expires=iso(hub.clock.now()), stop=True, reason=Reason(reason))
 
 
-@dataclass(frozen=True, slots=True)
-class _Next:
-    kind: LeaseKind
-    job: str
-
-
-def _next(session: Session, node: str, claim: Claim) -> _Next | None:
-    # Every node that waits asks this after every change at the hub, so it is one query.
-    rows = session.execute(_JOBS_OF_NODE, {"node": node, "busy": list(claim.busy)}).all()
-    going_on = {row.job for row in rows if row.ended is None and SiteState(row.state) in _STILL_OF_THE_JOB}
-    for job in claim.busy:
-        if job not in going_on:
-            return _Next(LeaseKind.STOP, job)
-    open_rows = [row for row in rows if row.ended is None and row.paused is None]
-    for row in open_rows:
-        fresh = row.state == SiteState.PENDING_REVIEW.value and not row.delivered
-        if fresh and _free(session, row.job, node, 0, claim):
-            return _Next(LeaseKind.REVIEW, row.job)
-    for row in open_rows:
-        queued, lost = row.state == SiteState.QUEUED.value, row.state in _OFFERED
-        if queued or (lost and _free(session, row.job, node, row.round, claim)):
-            return _Next(LeaseKind.ROUND, row.job)
-    return None
-
-
 # Put together once: a statement costs more to write down than to run.
-_JOBS_OF_NODE = (
-    select(SiteRow.job, SiteRow.state, SiteRow.delivered, SiteRow.round, JobRow.ended, JobRow.paused)
-    .join(JobRow, JobRow.id == SiteRow.job)
-    .where(
-        SiteRow.node == bindparam("node"),
-        or_(JobRow.ended.is_(None), SiteRow.job.in_(bindparam("busy", expanding=True))),
-    )
-    .order_by(SiteRow.job)
-)
 _PLACE = (
     select(JobRow, SiteRow, RoundRow)
     .join(SiteRow, and_(SiteRow.job == JobRow.id, SiteRow.node == bindparam("node")))
@@ -166,14 +137,6 @@ _PARTICIPANTS = (
     .order_by(SiteRow.node)
 )
 _ASKED = select(SiteRow.node).where(SiteRow.job == bindparam("job")).order_by(SiteRow.node)
-_STILL_OF_THE_JOB = ACTIVE_SITES | {SiteState.PENDING_REVIEW}
-
-
-def _free(session: Session, job: str, node: str, number: int, claim: Claim) -> bool:
-    # A node that claims has nothing in hand but what it lists; a lease that it does not list was lost on its way,
-    # or the node was killed.
-    lease = session.get(LeaseRow, (job, node, number))
-    return lease is None or not lease.open or lease.id not in claim.holding
 
 
 def _grant(hub: Hub, session: Session, site: SiteRow, kind: LeaseKind) -> LeaseRow:

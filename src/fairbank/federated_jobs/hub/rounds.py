@@ -22,10 +22,12 @@ from fairbank.catalogue import blobs
 from fairbank.catalogue.context import Hub
 from fairbank.catalogue.uploads import ReleaseMeta
 from fairbank.clock import iso
-from fairbank.database import reading, writing
+from fairbank.database import one_writer_at_a_time, reading
 from fairbank.errors import FairbankError
 from fairbank.federated_jobs.algorithms.errors import UpdateUnfit
 from fairbank.federated_jobs.errors import JobNotFound, OutputRefused, RoundClosed
+from fairbank.federated_jobs.hub import usage
+from fairbank.federated_jobs.hub.changing import changing
 from fairbank.federated_jobs.hub.merging import MODEL, Arrived, Closing, MergedFile, examine, merge
 from fairbank.federated_jobs.hub.progress import (
     HUB_ACTOR,
@@ -48,6 +50,7 @@ from fairbank.federated_jobs.hub.store import (
     SiteRow,
     UpdateRow,
 )
+from fairbank.federated_jobs.hub.twins import boot_in, check_speaks
 from fairbank.federated_jobs.hub.withdrawals import with_day
 from fairbank.federated_jobs.reasons import Reason
 from fairbank.federated_jobs.states import ACTIVE_SITES, JobEvent, RoundState, SiteEvent, SiteState
@@ -67,17 +70,21 @@ class OutputReceiver:
         """Refuse an output before its bytes are taken.
 
         Raises:
+            NodeDoubled: if it comes from an agent in whose place another was started.
             JobNotFound: if this node has no part in the job.
             RoundClosed: if the round is not open, or the node no longer takes part.
             GrantEnded: if the grant has ended that the job rests on there; GrantPaused while it is paused.
             OutputRefused: if the job declares no such output, or a smaller one.
         """
+        check_speaks(session, meta.node, boot_in(meta.boot))
         job, _ = _open_place(self._hub, session, meta)
         _check_declared(manifest_of(job), meta)
 
     def complete(self, session: Session, meta: ReleaseMeta, path: Path) -> None:
         """Accept an output, once per job, round, site and output."""
         hub = self._hub
+        one_writer_at_a_time(session)
+        check_speaks(session, meta.node, boot_in(meta.boot))
         job, site = _open_place(hub, session, meta)
         manifest = manifest_of(job)
         _check_declared(manifest, meta)
@@ -94,6 +101,7 @@ class OutputReceiver:
                 received=hub.clock.now(),
             )
         )
+        usage.note_up(session, job.id, meta.node, meta.round, meta.total_bytes)
         if len(manifest.outputs) == 1 or _all_arrived(session, manifest, meta):
             move_site(hub, job, site, SiteEvent.RELEASE)
 
@@ -164,7 +172,7 @@ def _close_or_fail(hub: Hub, job_id: str, number: int) -> bool:
         # Type and place only: a message might quote what a site sent.
         frames = "".join(traceback.format_tb(err.__traceback__))
         log.error("round %d of job %s cannot be merged: %s\n%s", number, job_id, type(err).__name__, frames)
-    with writing(hub.engine) as session:
+    with changing(hub) as session:
         job = session.get_one(JobRow, job_id)
         if not ended(job):
             end_job(hub, session, job, JobEvent.FAIL, reason=Reason.UPDATE_REFUSED)
@@ -182,7 +190,7 @@ def _close(hub: Hub, job_id: str, number: int) -> bool:
         _leave_out(hub, plan, examined.unfit)
         return True
     if len({item.node for item in plan.closing.arrived}) < plan.quorum:
-        with writing(hub.engine) as session:
+        with changing(hub) as session:
             job = session.get_one(JobRow, job_id)
             if not ended(job):
                 end_job(hub, session, job, JobEvent.FAIL, reason=Reason.QUORUM_NOT_MET)
@@ -199,7 +207,7 @@ def _close(hub: Hub, job_id: str, number: int) -> bool:
                 return True
             raise
         files = [_settled(hub, file) for file in merged]
-    with writing(hub.engine) as session:
+    with changing(hub) as session:
         closed = _commit(hub, session, plan, files)
     if closed:
         hub.notifier.notify()
@@ -228,7 +236,7 @@ def _plan(hub: Hub, session: Session, job_id: str, number: int) -> _Plan | None:
 
 
 def _leave_out(hub: Hub, plan: _Plan, nodes: Sequence[str]) -> None:
-    with writing(hub.engine) as session:
+    with changing(hub) as session:
         job = session.get_one(JobRow, plan.closing.manifest.id)
         for node in nodes:
             site = session.get_one(SiteRow, (job.id, node))
@@ -255,7 +263,7 @@ def _settled(hub: Hub, file: MergedFile) -> _Settled:
 
 def _commit(hub: Hub, session: Session, plan: _Plan, files: list[_Settled]) -> bool:
     closing = plan.closing
-    job = session.get_one(JobRow, closing.manifest.id, with_for_update=True)
+    job = session.get_one(JobRow, closing.manifest.id)
     current = session.get_one(RoundRow, (job.id, closing.round))
     fresh = _plan(hub, session, job.id, closing.round)
     # Somebody else has closed it, or one more update came while this one was being merged: look again.
@@ -367,6 +375,8 @@ _PLACE = (
     .join(SiteRow, and_(SiteRow.job == JobRow.id, SiteRow.node == bindparam("node")))
     .outerjoin(RoundRow, and_(RoundRow.job == JobRow.id, RoundRow.round == bindparam("round")))
     .where(JobRow.id == bindparam("job"))
+    # What was read before the output's turn came may have changed since.
+    .execution_options(populate_existing=True)
 )
 
 

@@ -21,14 +21,29 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from fairbank.catalogue import blobs, bodies
 from fairbank.catalogue.accounts import Account, Role, account
 from fairbank.catalogue.context import Hub
+from fairbank.catalogue.errors import NodeSuspended
 from fairbank.catalogue.nodes import NodeIdentity, admit, signed_node, tell_place
 from fairbank.catalogue.notifier import Concern
-from fairbank.catalogue.uploads import MayRead, Reader, Receiver
+from fairbank.catalogue.uploads import Entrance, MayRead, Reader, Receiver
 from fairbank.database import reading, writing
 from fairbank.federated_jobs.code import Tool, tools
 from fairbank.federated_jobs.errors import JobNotFound
 from fairbank.federated_jobs.freed_memory import keep_freed_memory
-from fairbank.federated_jobs.hub import dispatch, leases, node_logs, runs, sites, views, withdrawals
+from fairbank.federated_jobs.hub import (
+    dispatch,
+    leases,
+    node_logs,
+    priorities,
+    retrying,
+    runs,
+    sites,
+    twins,
+    usage,
+    views,
+    withdrawals,
+)
+from fairbank.federated_jobs.hub.changing import changing
+from fairbank.federated_jobs.hub.entrances import Entrance as WayIn
 from fairbank.federated_jobs.hub.grants import GrantLookup, granted
 from fairbank.federated_jobs.hub.rounds import OutputReceiver, close_ready
 from fairbank.federated_jobs.hub.sweep import next_due, sweep
@@ -39,7 +54,9 @@ from fairbank.federated_jobs.protocol import (
     JobView,
     Lease,
     PlaceReport,
+    PriorityWish,
     Renew,
+    Retried,
     SiteStateReport,
     SubjectWithdrawnReport,
     Submitted,
@@ -53,6 +70,9 @@ log = logging.getLogger(__name__)
 LONGEST_SLEEP_S = 30.0
 BETWEEN_SWEEPS_S = 1.0
 AFTER_FAILURE_S = 1.0
+# Shorter than a node waits for the answer to a piece, and than proxies wait.
+PATIENCE_S = 10.0
+_NODE_NAME = r"^[a-z0-9][a-z0-9-]{0,62}$"
 _PIECE_BYTES = 1 << 18
 
 
@@ -74,6 +94,11 @@ def receivers(hub: Hub) -> dict[DoorClass, Receiver]:
     """Return who takes the releases of the classes that jobs return."""
     taker = OutputReceiver(hub)
     return {DoorClass.RESULT: taker, DoorClass.COUNT: taker, DoorClass.UPDATE: taker}
+
+
+def uploads_entrance(hub: Hub) -> Entrance:
+    """Return the way in for pieces of uploads: so many at a time."""
+    return WayIn("uploads", hub.settings.limits_uploads, patience_s=PATIENCE_S).entered
 
 
 def may_read(hub: Hub) -> list[MayRead]:
@@ -133,19 +158,24 @@ class _Keeper:
 def _node_routes(routes: APIRouter, hub: Hub) -> None:
     # Dependencies are default values: an alias inside a function is unknown where the annotations are resolved.
     node_of, body_of = Depends(signed_node(hub)), Depends(bodies.body())
+    claims = WayIn("claims", hub.settings.limits_claims, patience_s=0.0)
 
     async def claim_work(request: Request) -> Response:
-        body = await bodies.read(request, limit_bytes=bodies.MESSAGE_BYTES)
-        granted = await _next_lease(hub, request, body)
+        async with claims.entered():
+            body = await bodies.read(request, limit_bytes=bodies.MESSAGE_BYTES)
+            granted = await _next_lease(hub, request, body)
         return Response(status_code=204) if granted is None else granted.response()
 
     # A plain route: every node comes here after every round, and finds what waits in the thread that admits it.
     routes.add_route("/v1/nodes/{node}/claim", claim_work, methods=["POST"])
 
     @routes.put("/v1/leases/{lease_id}")
-    def renew_lease(lease_id: str, who: NodeIdentity = node_of, body: bytes = body_of) -> Response:
+    def renew_lease(
+        lease_id: str, request: Request, who: NodeIdentity = node_of, body: bytes = body_of
+    ) -> Response:
         message = Renew.parse(body)
-        with writing(hub.engine) as session:
+        twins.heed(hub, who.name, _boot(request))
+        with changing(hub) as session:
             renewed = leases.renew(hub, session, lease_id, node=who.name, message=message)
         return _json(renewed)
 
@@ -158,10 +188,13 @@ def _node_routes(routes: APIRouter, hub: Hub) -> None:
         return JSONResponse({"node": who.name})
 
     @routes.post("/v1/jobs/{job_id}/sites/{node}/state")
-    def report_state(job_id: str, node: str, who: NodeIdentity = node_of, body: bytes = body_of) -> Response:
+    def report_state(
+        job_id: str, node: str, request: Request, who: NodeIdentity = node_of, body: bytes = body_of
+    ) -> Response:
         _same_node(node, who)
         message = SiteStateReport.parse(body)
-        with writing(hub.engine) as session:
+        twins.heed(hub, node, _boot(request))
+        with changing(hub) as session:
             state = sites.report(hub, session, job_id, node=who.name, message=message)
         hub.notifier.notify()
         return JSONResponse({"state": state.value})
@@ -176,7 +209,7 @@ def _withdrawal_routes(routes: APIRouter, hub: Hub) -> None:
     ) -> Response:
         _same_node(node, who)
         SubjectWithdrawnReport.parse(body)
-        with writing(hub.engine) as session:
+        with changing(hub) as session:
             withdrawals.mark(hub, session, job_id, node=who.name)
         hub.notifier.notify()
         return Response(status_code=204)
@@ -189,7 +222,7 @@ def _account_routes(routes: APIRouter, hub: Hub, grants: GrantLookup) -> None:
     @routes.post("/v1/jobs", status_code=201)
     def submit_job(who: Account = researcher, body: bytes = body_of) -> Response:
         requester = dispatch.Requester(who.name, who.key_id)
-        with writing(hub.engine) as session:
+        with changing(hub) as session:
             job = dispatch.submit(hub, session, body, requester=requester, grants=grants)
             answer = Submitted(id=job.id, state=JobState(job.state))
         hub.notifier.notify()
@@ -211,11 +244,40 @@ def _account_routes(routes: APIRouter, hub: Hub, grants: GrantLookup) -> None:
 
     @routes.post("/v1/jobs/{job_id}/cancel")
     def cancel_job(job_id: str, who: Account = anybody) -> Response:
-        with writing(hub.engine) as session:
+        with changing(hub) as session:
             job = dispatch.cancel(hub, session, job_id, account=who.name)
             answer = Submitted(id=job.id, state=JobState(job.state))
         hub.notifier.notify()
         return _json(answer)
+
+    @routes.post("/v1/jobs/{job_id}/retry")
+    def retry_job(
+        job_id: str, who: Account = anybody, node: Annotated[str | None, Query(pattern=_NODE_NAME)] = None
+    ) -> Response:
+        with changing(hub) as session:
+            job, nodes = retrying.retry(hub, session, job_id, who=who, node=node)
+            answer = Retried(id=job.id, state=JobState(job.state), nodes=tuple(nodes))
+        hub.notifier.notify()
+        return _json(answer)
+
+    @routes.get("/v1/jobs/{job_id}/usage")
+    def job_usage(job_id: str, who: Account = anybody) -> Response:
+        with reading(hub.engine) as session:
+            owner = None if who.has(Role.ADMIN) else who.name
+            return _json(usage.usage_of_job(session, views.job_of(session, job_id, owner).id))
+
+    @routes.get("/v1/usage")
+    def all_usage(who: Account = anybody) -> Response:
+        with reading(hub.engine) as session:
+            return _json(usage.usage_of_account(session, None if who.has(Role.ADMIN) else who.name))
+
+    @routes.post("/v1/jobs/{job_id}/priority")
+    def set_priority(job_id: str, who: Account = anybody, body: bytes = body_of) -> Response:
+        wish = PriorityWish.parse(body)
+        with changing(hub) as session:
+            job = priorities.set_priority(hub, session, job_id, wish.priority, who=who)
+        hub.notifier.notify()
+        return JSONResponse({"id": job.id, "priority": job.priority})
 
     @routes.get("/v1/jobs/{job_id}/results")
     def job_results(job_id: str, who: Account = anybody) -> Response:
@@ -262,7 +324,8 @@ async def _pieces(head: bytes, model: bytes) -> AsyncIterator[bytes | memoryview
 
 async def _next_lease(hub: Hub, request: Request, body: bytes) -> _Granted | None:
     seen = hub.notifier.seen
-    node, claim, granted = await run_in_threadpool(_admit_claim, hub, request, body)
+    boot = _boot(request)
+    node, claim, granted = await run_in_threadpool(_admit_claim, hub, request, body, boot)
     deadline = time.monotonic() + min(claim.max_wait_s, LONGEST_WAIT_S)
     while granted is None:
         left_s = deadline - time.monotonic()
@@ -273,23 +336,39 @@ async def _next_lease(hub: Hub, request: Request, body: bytes) -> _Granted | Non
         if await request.is_disconnected():
             return None
         seen = hub.notifier.seen
-        granted = await run_in_threadpool(_grant_if_any, hub, node, claim)
+        granted = await run_in_threadpool(_grant_if_any, hub, node, claim, boot)
     return granted
 
 
-def _admit_claim(hub: Hub, request: Request, body: bytes) -> tuple[str, Claim, _Granted | None]:
-    who = admit(hub, request, body)
+def _boot(request: Request) -> str | None:
+    return twins.boot_in(request.headers.get(twins.HEADER))
+
+
+def _admit_claim(
+    hub: Hub, request: Request, body: bytes, boot: str | None
+) -> tuple[str, Claim, _Granted | None]:
+    try:
+        who = admit(hub, request, body)
+    except NodeSuspended as err:
+        raise twins.explained(hub, request.path_params["node"], err) from err
     _same_node(request.path_params["node"], who)
     claim = Claim.parse(body)
-    return who.name, claim, _grant_if_any(hub, who.name, claim)
+    twins.heed(hub, who.name, boot)
+    if claim.spent:
+        with changing(hub, lasting=False) as session:
+            usage.note_spent(session, who.name, claim.spent)
+    return who.name, claim, _grant_if_any(hub, who.name, claim, boot)
 
 
-def _grant_if_any(hub: Hub, node: str, claim: Claim) -> _Granted | None:
+def _grant_if_any(hub: Hub, node: str, claim: Claim, boot: str | None) -> _Granted | None:
     with reading(hub.engine) as session:
-        if not leases.waiting(session, node, claim):
+        # Another agent of this node may have been started since this claim began to wait.
+        if not twins.speaks(session, node, boot) or not leases.waiting(hub, session, node, claim):
             return None
     # A lease that a power cut makes forgotten is given again; what is computed under it counts all the same.
-    with writing(hub.engine, lasting=False) as session:
+    with changing(hub, lasting=False) as session:
+        if not twins.speaks(session, node, boot):
+            return None
         lease = leases.lease_next(hub, session, node, claim)
     return None if lease is None else _Granted(lease, _model_of(hub, lease, claim.model_bytes))
 

@@ -9,6 +9,7 @@ from fairbank.catalogue.context import Hub
 from fairbank.federated_jobs.errors import StateRefused
 from fairbank.federated_jobs.hub.dispatch import not_found
 from fairbank.federated_jobs.hub.progress import advance, after_loss, ended, move_site
+from fairbank.federated_jobs.hub.retrying import begin_anew, may_pass
 from fairbank.federated_jobs.hub.store import JobRow, LeaseRow, SiteRow
 from fairbank.federated_jobs.protocol import SiteStateReport
 from fairbank.federated_jobs.states import (
@@ -43,6 +44,13 @@ def report(hub: Hub, session: Session, job_id: str, *, node: str, message: SiteS
     # An approval told twice finds the job further on: that is no contradiction.
     if message.state is SiteState.APPROVED and message.approval_digest == site.approval_digest is not None:
         return state
+    # A failure told twice finds the site waiting to be tried again.
+    if (
+        message.state is SiteState.FAILED
+        and site.not_before is not None
+        and site.reason == message.reason.value
+    ):
+        return state
     event = REPORTED.get(message.state)
     if ended(job) or event is None:
         raise StateRefused(
@@ -58,6 +66,7 @@ def report(hub: Hub, session: Session, job_id: str, *, node: str, message: SiteS
     if event in (SiteEvent.REJECT, SiteEvent.LAPSE) and state in WORKING_SITES | {SiteState.RELEASED}:
         event = SiteEvent.FAIL
     was_active = state in ACTIVE_SITES
+    again = event is SiteEvent.FAIL and may_pass(hub, session, job, site, message.reason)
     move_site(hub, job, site, event, reason=message.reason)
     site.delivered = True
     if message.state is SiteState.APPROVED:
@@ -66,7 +75,9 @@ def report(hub: Hub, session: Session, job_id: str, *, node: str, message: SiteS
     if event in _LOSSES or event is SiteEvent.HOLD:
         _end_lease(session, job_id, node, site.round)
     _log(hub, session, site, message)
-    if event in _LOSSES and was_active:
+    if again:
+        begin_anew(hub, job, site, later=True, reason=message.reason)
+    elif event in _LOSSES and was_active:
         after_loss(hub, session, job)
     else:
         advance(hub, session, job)

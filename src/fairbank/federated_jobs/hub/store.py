@@ -15,7 +15,8 @@ class JobRow(HubBase):
     """One job: its three sealed objects, byte for byte, and its state.
 
     `changes` grows with every change of the job or one of its sites; long-polls compare it. While a grant that it
-    rests on is `paused`, since when, nothing of it is handed out, taken in or merged.
+    rests on is `paused`, since when, nothing of it is handed out, taken in or merged. `memory_bytes` and `gpus` are
+    what it asks for at each site; None for jobs from before that was written down.
     """
 
     __tablename__ = "jobs_jobs"
@@ -44,6 +45,9 @@ class JobRow(HubBase):
     ended: Mapped[datetime | None] = mapped_column(default=None)
     changes: Mapped[int] = mapped_column(default=1)
     paused: Mapped[datetime | None] = mapped_column(default=None)
+    priority: Mapped[str] = mapped_column(default="normal", server_default="normal")
+    memory_bytes: Mapped[int | None] = mapped_column(BigInteger, default=None)
+    gpus: Mapped[int | None] = mapped_column(default=None)
 
 
 class JobDatasetRow(HubBase):
@@ -61,7 +65,10 @@ class JobDatasetRow(HubBase):
 
 
 class SiteRow(HubBase):
-    """One job at one site; `delivered` once the site has said that it holds the objects for review."""
+    """One job at one site; `delivered` once the site has said that it holds the objects for review.
+
+    `retries` counts how often it was begun anew after it had failed; it is not given out before `not_before`.
+    """
 
     __tablename__ = "jobs_sites"
     __table_args__ = (Index("ix_jobs_sites_work", "node", "state"),)
@@ -74,6 +81,8 @@ class SiteRow(HubBase):
     approval_digest: Mapped[str | None] = mapped_column(default=None)
     round: Mapped[int] = mapped_column(default=0)
     since: Mapped[datetime]
+    retries: Mapped[int] = mapped_column(default=0, server_default="0")
+    not_before: Mapped[datetime | None] = mapped_column(default=None, index=True)
 
 
 class LeaseRow(HubBase):
@@ -90,6 +99,27 @@ class LeaseRow(HubBase):
     granted: Mapped[datetime]
     expires: Mapped[datetime] = mapped_column(index=True)
     open: Mapped[bool] = mapped_column(index=True)
+
+
+class TurnRow(HubBase):
+    """When a requester last had her turn at a node: who waited longest for one comes next."""
+
+    __tablename__ = "jobs_turns"
+
+    node: Mapped[str] = mapped_column(primary_key=True)
+    account: Mapped[str] = mapped_column(primary_key=True)
+    at: Mapped[datetime]
+
+
+class BootRow(HubBase):
+    """One start of a node's agent; `over` once another was started after it."""
+
+    __tablename__ = "jobs_boots"
+
+    node: Mapped[str] = mapped_column(primary_key=True)
+    boot: Mapped[str] = mapped_column(primary_key=True)
+    since: Mapped[datetime]
+    over: Mapped[datetime | None] = mapped_column(default=None)
 
 
 class RoundRow(HubBase):
@@ -148,6 +178,20 @@ class ModelRow(HubBase):
     size_bytes: Mapped[int] = mapped_column(BigInteger)
     provenance: Mapped[dict[str, Any]]
     created: Mapped[datetime]
+
+
+class UsageRow(HubBase):
+    """What one round of a job has cost at one site: as the site told it, and the bytes that the hub took and gave."""
+
+    __tablename__ = "jobs_usage"
+
+    job: Mapped[str] = mapped_column(ForeignKey("jobs_jobs.id"), primary_key=True)
+    node: Mapped[str] = mapped_column(primary_key=True)
+    round: Mapped[int] = mapped_column(primary_key=True)
+    cpu_s: Mapped[int] = mapped_column(BigInteger, default=0)
+    gpu_s: Mapped[int] = mapped_column(BigInteger, default=0)
+    bytes_up: Mapped[int] = mapped_column(BigInteger, default=0)
+    bytes_down: Mapped[int] = mapped_column(BigInteger, default=0)
 
 
 class WithdrawalRow(HubBase):

@@ -5,12 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, and_, func, select
+from sqlalchemy import Select, and_, func, select, update
 from sqlalchemy.orm import Session
 
 from fairbank import events
 from fairbank.catalogue.context import Hub
-from fairbank.database import reading, writing
+from fairbank.database import reading
+from fairbank.federated_jobs.hub.changing import changing
 from fairbank.federated_jobs.hub.grants import granted
 from fairbank.federated_jobs.hub.leases import requeue_lapsed
 from fairbank.federated_jobs.hub.progress import advance, end_job
@@ -36,9 +37,11 @@ def sweep(hub: Hub) -> bool:
         due = _due(session, hub.clock.now())
     if not due:
         return changed
-    with writing(hub.engine) as session:
+    with changing(hub) as session:
         now = hub.clock.now()
         requeue_lapsed(hub, session)
+        # Who waits for work is woken, now that their pause is over.
+        session.execute(update(SiteRow).where(SiteRow.not_before <= now).values(not_before=None))
         expire(hub, session)
         for job in _going_on(session, JobRow.expires <= now):
             end_job(hub, session, job, JobEvent.FAIL, reason=Reason.VISA_EXPIRED)
@@ -53,6 +56,7 @@ def next_due(session: Session) -> datetime | None:
         session.scalar(select(func.min(LeaseRow.expires)).where(LeaseRow.open)),
         session.scalar(select(func.min(RoundRow.deadline)).where(RoundRow.state == RoundState.OPEN.value)),
         session.scalar(select(func.min(JobRow.expires)).where(JobRow.state.not_in(_ENDED))),
+        session.scalar(select(func.min(SiteRow.not_before))),
         session.scalar(_ends().order_by(JobDatasetRow.expires).limit(1)),
         session.scalar(
             select(func.min(JobRow.approval_deadline)).where(JobRow.state.not_in(_ENDED), JobRow.round == 0)
@@ -66,6 +70,7 @@ def _due(session: Session, now: datetime) -> bool:
         select(LeaseRow.id).where(LeaseRow.open, LeaseRow.expires <= now),
         select(JobRow.id).where(JobRow.state.not_in(_ENDED), JobRow.expires <= now),
         _ends().where(JobDatasetRow.expires <= now),
+        select(SiteRow.job).where(SiteRow.not_before <= now),
         select(JobRow.id).where(
             JobRow.state.not_in(_ENDED), JobRow.round == 0, JobRow.approval_deadline <= now
         ),
@@ -90,8 +95,11 @@ def _take_events(hub: Hub) -> bool:
     if len(waiting) < _STEP and not any(event.kind in _HEARD for event in waiting):
         return False
     changed = False
-    with writing(hub.engine) as session:
+    with changing(hub) as session:
         waiting = events.pending(session, events.HubEvent, _CONSUMER)
+        if not waiting:
+            # Another process of this hub has just taken them.
+            return False
         for event in waiting:
             if event.kind in _HEARD:
                 changed |= _take(hub, session, event)

@@ -18,6 +18,7 @@ from fairbank.federated_jobs.protocol import (
     ModelDetail,
     ModelList,
     ModelView,
+    Priority,
     Received,
     ResultFile,
     Results,
@@ -29,14 +30,14 @@ from fairbank.ontology.outputs import OutputClass
 from fairbank.ontology.signed_objects import Code
 
 
-def job_of(session: Session, job_id: str, account: str) -> JobRow:
-    """Return a job of an account.
+def job_of(session: Session, job_id: str, account: str | None) -> JobRow:
+    """Return a job of an account; of any account if None.
 
     Raises:
         JobNotFound: if the account has no such job.
     """
     job = session.get(JobRow, job_id)
-    if job is None or job.account != account:
+    if job is None or account not in (None, job.account):
         raise not_found()
     return job
 
@@ -61,6 +62,7 @@ def job_view(session: Session, job: JobRow) -> JobView:
         created=iso(job.created),
         ended=iso(job.ended) if job.ended else None,
         seen=job.changes,
+        priority=Priority(job.priority),
         withdrawn_subject_in_training=day_of(session, job.id),
     )
 

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 
 from sqlalchemy import bindparam, select, update
 from sqlalchemy.orm import Session
@@ -18,13 +19,15 @@ from sqlalchemy.orm import Session
 from fairbank import audit, audit_settings
 from fairbank.database import reading, writing
 from fairbank.errors import FairbankError, RemoteError
-from fairbank.federated_jobs.errors import GrantPaused, JobsError, SiteRefusal
+from fairbank.federated_jobs.errors import GrantPaused, JobsError, NodeDoubled, SiteRefusal
 from fairbank.federated_jobs.freed_memory import keep_freed_memory
-from fairbank.federated_jobs.node import rounds
+from fairbank.federated_jobs.node import rounds, spent
 from fairbank.federated_jobs.node.approval import leaving, receive, withhold_unsent
 from fairbank.federated_jobs.node.cohort import CohortSource, Member, harvest_index, harvest_intact
 from fairbank.federated_jobs.node.errors import WorkerCancelled
 from fairbank.federated_jobs.node.hub_log import HubLog
+from fairbank.federated_jobs.node.lanes import Lanes
+from fairbank.federated_jobs.node.reopening import reopen
 from fairbank.federated_jobs.node.reporting import NODE_SUSPENDED, refuses_this, report_decisions, tell
 from fairbank.federated_jobs.node.rounds import RoundOrder, Site
 from fairbank.federated_jobs.node.runner import ConfinedRunner, Runner
@@ -45,6 +48,7 @@ from fairbank.federated_jobs.protocol import (
 )
 from fairbank.federated_jobs.reasons import Reason
 from fairbank.federated_jobs.states import SiteState
+from fairbank.ontology.signed_objects import Manifest
 from fairbank.release import hub_keys
 from fairbank.release.errors import BadAnswer, DecisionUntrusted, ReleaseConflict, SuccessionUntrusted
 from fairbank.release.hub_client import HubClient
@@ -67,7 +71,7 @@ FAULTS_FORGIVEN = 3
 _NO_SUCH_ROUTE = 404
 # Asked in every round: a plain table, and statements put together once.
 _REVIEWS = ReviewRow.metadata.tables[ReviewRow.__tablename__]
-_REVIEWED = select(_REVIEWS.c.job, _REVIEWS.c.places, _REVIEWS.c.paused).where(
+_REVIEWED = select(_REVIEWS.c.job, _REVIEWS.c.places, _REVIEWS.c.paused, _REVIEWS.c.manifest).where(
     _REVIEWS.c.job == bindparam("job")
 )
 _KEY = select(NodeRow.key_id)
@@ -99,10 +103,13 @@ class Agent:
         intact: Callable[[Member], bool] = harvest_intact,
     ) -> None:
         client = client or HubClient.of(node)
+        client.speak_as(node.clock.new_id())
         outbox = Outbox(node, client, may_leave=leaving(node))
         self._site = Site(node, client, outbox, runner or ConfinedRunner(node), source, intact)
         self._node = node
         self._hub_log = HubLog(node, client)
+        self._lanes = Lanes(node.settings)
+        self._doubled = False
         self._faults: Counter[tuple[str, int]] = Counter()
 
     def run(self, stop: threading.Event) -> None:
@@ -131,6 +138,7 @@ class Agent:
                 stop.wait(pause_s)
                 pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
         finally:
+            self._lanes.close()
             self._site.runner.close()
             self._hub_log.seal_own(now=True)
 
@@ -167,7 +175,14 @@ class Agent:
         tell_due(self._node, self._site.outbox)
         self._send_ready()
         self._hub_log.look_if_due(idle=False)
-        answer = self._claim(max_wait_s)
+        if not self._lanes.wait_for_room(max_wait_s):
+            return False
+        try:
+            answer = self._claim(max_wait_s)
+        except RemoteError as err:
+            if err.remote_code == NodeDoubled.code:
+                self._note_double()
+            raise
         if answer is None:
             self._hub_log.look_if_due(idle=True)
             return False
@@ -198,12 +213,31 @@ class Agent:
         outbox = Outbox(self._node, self._site.client, may_leave=leaving(self._node))
         self._site = replace(self._site, node=self._node, outbox=outbox)
 
+    def _note_double(self) -> None:
+        """End what is computed, and write down once that another agent speaks as this node."""
+        for job in self._lanes.jobs():
+            self._site.runner.cancel(job)
+        if self._doubled:
+            return
+        self._doubled = True
+        with writing(self._node.engine) as session:
+            audit.record(
+                session,
+                audit.NodeAudit,
+                clock=self._node.clock,
+                actor="hub",
+                act="node.doubled",
+                target=self._node.name,
+            )
+
     def _claim(self, max_wait_s: int) -> tuple[Lease, bytes | None] | None:
         """Return the lease that the hub gives, and the global model that came with it, if any."""
         with reading(self._node.engine) as session:
             head = audit.head(session, audit.NodeAudit)
             open_jobs = session.scalars(_OPEN_JOBS)
-            busy = sorted({*open_jobs, *self._site.runner.jobs()})
+            # What is computed now is told by its renewals when it must stop.
+            busy = sorted({*open_jobs, *self._site.runner.jobs()} - self._lanes.jobs())
+            costs = spent.untold(session)
         seen = self._hub_log.seen
         claim = Claim(
             max_wait_s=max_wait_s,
@@ -212,6 +246,9 @@ class Agent:
             hub_audit_seq=None if seen is None else seen.seq,
             hub_audit_hash=None if seen is None else seen.hash,
             busy=tuple(busy),
+            holding=self._lanes.leases(),
+            room=self._lanes.room(),
+            spent=costs,
             model_bytes=MODEL_WITH_LEASE_BYTES,
         )
         answer = self._site.outbox.ask(
@@ -221,6 +258,9 @@ class Agent:
             timeout_s=max_wait_s + ANSWER_MARGIN_S,
             once=True,
         )
+        if costs:
+            with writing(self._node.engine, lasting=False) as session:
+                spent.told(session, costs)
         if answer.headers.get("Content-Type") == LEASE_WITH_MODEL:
             head_line, _, model = answer.content.partition(b"\n")
             return Lease.parse(head_line), model
@@ -269,7 +309,8 @@ class Agent:
             self._note_anchor(session, lease)
             connection = session.connection()
             known = connection.execute(_REVIEWED, {"job": lease.job}).first()
-            if known is not None and not self._hub_log.alarmed:
+            goes_on = reopen(self._node, session, lease)
+            if known is not None and goes_on and not self._hub_log.alarmed:
                 rounds.take(session, order, site=self._site)
                 places = places_told(lease)
                 if known.paused is not None or known.places != places:
@@ -278,7 +319,18 @@ class Agent:
         if known is None:
             self._tell(lease.job, SiteState.FAILED, reason=Reason.APPROVAL_MISSING)
             return
-        self._work(lease.job, lease.round, lease=lease.id, lease_s=lease.lease_s, model=model)
+        if not goes_on:
+            # Why it is over here is told again.
+            report_decisions(self._node, self._site.outbox)
+            return
+        if lease.retries is not None:
+            self._faults.pop((lease.job, lease.round), None)
+        work = partial(self._work, lease.job, lease.round, lease=lease.id, lease_s=lease.lease_s, model=model)
+        if self._lanes.several:
+            manifest, _ = Manifest.open(known.manifest, trusted=None)
+            self._lanes.start(lease.job, lease.id, manifest.resources, work)
+        else:
+            work()
 
     def _work(
         self, job: str, number: int, *, lease: str, lease_s: int | None = None, model: bytes | None = None
@@ -358,7 +410,11 @@ class Agent:
 
     def _send_ready(self) -> None:
         """Send what is ready and was not sent: after a crash, or because the site's people have let it go."""
+        under_way = self._lanes.jobs()
         for release in self._site.outbox.pending():
+            # A lane sends what it has just staged itself.
+            if release.job in under_way:
+                continue
             try:
                 if release.job is None:
                     self._site.outbox.send(release.id)

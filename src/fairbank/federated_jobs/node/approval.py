@@ -57,6 +57,7 @@ from fairbank.federated_jobs.node.judging import (
     enrolment_of,
     terms_here,
 )
+from fairbank.federated_jobs.node.lanes import check_room
 from fairbank.federated_jobs.node.persons_word import check_approval, check_let_go, sign_approval
 from fairbank.federated_jobs.node.rules import rule_for
 from fairbank.federated_jobs.node.site_keys import KEY_FILE, site_key, site_public_key
@@ -158,6 +159,7 @@ def receive(node: Node, lease: Lease, *, source: CohortSource = harvest_index) -
             row.requester_key = chain.visa.requester_key
             row.manifest_digest = chain.sealed_manifest.digest
             row.visa_digest = chain.sealed_visa.digest
+            check_room(node.settings, chain.manifest.resources)
             check_not_refused(session, node, chain)
             rule = _rule(node, session, chain) if is_countersigned(session, node, chain) else None
         except JobsError as err:

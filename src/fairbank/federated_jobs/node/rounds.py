@@ -27,6 +27,7 @@ from fairbank.federated_jobs.errors import (
     RoundRefused,
     SiteRefusal,
 )
+from fairbank.federated_jobs.node import spent
 from fairbank.federated_jobs.node.approval import (
     Authorised,
     authorise,
@@ -272,6 +273,10 @@ def _attempt(site: Site, row: Work, given: bytes | None) -> list[Release] | None
     task = _task(site, row, authorised, previous=previous, model=model)
     try:
         products = _run(site, task)
+    except FairbankError:
+        with writing(site.node.engine) as session:
+            spent.note(session, row.job, row.round, task.spent)
+        raise
     except _FilesChanged as changed:
         with writing(site.node.engine) as session:
             mark_gone(site.node, session, row.job, changed.members)
@@ -302,6 +307,8 @@ def _stage(
                 releases.append(site.outbox.stage(session, candidate, hold=approval.hold_outputs))
             fresh.releases = [release.id for release in releases]
             fresh.state = STAGED
+            for task, _ in products[:1]:
+                spent.note(session, row.job, row.round, task.spent)
             approval.runs = 1
     except GateRefused as err:
         if candidate is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from threading import Lock
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from fairbank.federated_jobs.code import MEASUREMENTS, UPDATE, Tool, WorkerKind
 from fairbank.federated_jobs.node.sandbox_staging import SeriesToStage
+from fairbank.federated_jobs.node.spent import Spent, measured, processor_seconds
 from fairbank.federated_jobs.update_notes import N_HELDOUT, N_TRAIN
 from fairbank.ontology.signed_objects import Manifest
 from fairbank.release.candidates import Column, ColumnKind
@@ -38,6 +39,7 @@ class RoundTask:
         previous_round: the last round that this site released, 0 for none.
         global_model: the model to start from; None for the initial one.
         folder: where the products go; the node's own.
+        spent: what the round costs is added here, also if it fails.
     """
 
     manifest: Manifest
@@ -49,6 +51,7 @@ class RoundTask:
     previous_round: int
     global_model: Path | None
     folder: Path
+    spent: Spent = field(default_factory=Spent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +108,11 @@ class ConfinedRunner:
 
     def run(self, task: RoundTask) -> list[Product]:
         """Compute one round in the job's worker, starting it where there is none."""
+        used_s = partial(self._used_s, task.manifest.id)
+        with measured(task.spent, used_s, gpus=task.manifest.resources.gpus):
+            return self._computed(task)
+
+    def _computed(self, task: RoundTask) -> list[Product]:
         from fairbank.federated_jobs.node.errors import WorkerError
 
         worker = self._worker(task)
@@ -138,6 +146,12 @@ class ConfinedRunner:
         """End all workers."""
         for job in self.jobs():
             self._end(job)
+
+    def _used_s(self, job: str) -> float:
+        """Return the processor time of a job's worker so far, 0 if it has none."""
+        with self._lock:
+            worker = self._workers.get(job)
+        return processor_seconds(worker.pid) if worker is not None else 0.0
 
     def _worker(self, task: RoundTask) -> JobWorker:
         job = task.manifest.id

@@ -18,7 +18,8 @@ class ReviewRow(NodeBase):
 
     `reported` tells whether the hub knows of the present state. `stopped_by` names the check that refused it, which the
     hub is not told. `places` is where the hub says that it and the other sites are, by its last lease. While `paused`,
-    since when, an unfinished round waits for the hub's word.
+    since when, an unfinished round waits for the hub's word. `retries` counts how often the job was taken up again
+    after it had failed here.
     """
 
     __tablename__ = "jobs_reviews"
@@ -43,6 +44,7 @@ class ReviewRow(NodeBase):
     stopped_by: Mapped[str | None] = mapped_column(default=None)
     places: Mapped[dict[str, Any] | None] = mapped_column(default=None)
     paused: Mapped[datetime | None] = mapped_column(default=None)
+    retries: Mapped[int] = mapped_column(default=0, server_default="0")
 
 
 class UntoldRow(NodeBase):
@@ -131,7 +133,10 @@ class ShrinkageRow(NodeBase):
 
 
 class WorkRow(NodeBase):
-    """One round of one job at this site; `releases` are in the outbox once it is staged."""
+    """One round of one job at this site; `releases` are in the outbox once it is staged.
+
+    `cpu_s` and `gpu_s` are what it cost, exactly; the hub is told less exactly, and `spent_told` once it has been.
+    """
 
     __tablename__ = "jobs_work"
 
@@ -143,6 +148,9 @@ class WorkRow(NodeBase):
     releases: Mapped[list[Any]]
     taken: Mapped[datetime]
     finished: Mapped[datetime | None] = mapped_column(default=None)
+    cpu_s: Mapped[float | None] = mapped_column(default=None)
+    gpu_s: Mapped[float | None] = mapped_column(default=None)
+    spent_told: Mapped[bool | None] = mapped_column(default=None, index=True)
 
 
 class WithdrawalNoticeRow(NodeBase):

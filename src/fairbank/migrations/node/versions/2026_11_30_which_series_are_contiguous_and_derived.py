@@ -3,7 +3,7 @@
 Both follow from what the index already keeps of headers, so no file is read again.
 
 Revision: 5e0d37c9a4b6
-Follows: b18e4f7092ad
+Follows: 91c27de5b083
 Written: 2026-11-30 09:40:03.171204+00:00
 """
 
@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "5e0d37c9a4b6"
-down_revision = "b18e4f7092ad"
+down_revision = "91c27de5b083"
 branch_labels = None
 depends_on = None
 
