@@ -141,6 +141,15 @@ class Settings:
         "whether a person of the node has to countersign a grant before jobs run under it",
         words=("not-needed", "required"),
     )
+    node_live_counts: str = _setting(
+        "ask",
+        "which live counts the node answers by itself: none and no others, none but by a person's word, those under a "
+        "grant, or all",
+        words=("never", "ask", "granted", "all"),
+    )
+    node_live_counts_a_month: int = _setting(
+        100, "most different live counts of a dataset told in 30 days", least=0
+    )
     release_minimum_count: int = _setting(
         10, "smallest count of subjects that may leave a node (k)", unit="subjects", least=1
     )

@@ -128,6 +128,9 @@ class Model:
                 leg.state, leg.ended_on = "expired", self.day
             elif waits and waits.state == "approved_with_conditions" and (waits.until or 0) <= self.day:
                 leg.state, leg.review, leg.ended_on = "expired", None, self.day
+            later = leg.review if leg.granted_before else None
+            if later and later.state == "approved_with_conditions" and (later.until or 0) <= self.day:
+                leg.review = None
         if self.running and all(self._over(leg) for leg in self.legs.values()):
             self.request = "closed"
 

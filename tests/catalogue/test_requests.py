@@ -433,6 +433,7 @@ def test_a_delegate_sees_requests_no_longer_than_she_stands_in(
                 appointed_by="carla",
                 since=clock.now(),
                 until=clock.now() + timedelta(hours=1),
+                begun=True,
             )
         )
     assert client.get(path, headers=dora.headers).status_code == 200

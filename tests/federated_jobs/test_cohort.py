@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
+from pydicom.dataset import Dataset
 from sqlalchemy import select
 
+from fairbank.analysis.staged import read_staged
 from fairbank.database import reading, writing
+from fairbank.deid.facts import Recorder, fact_sheet
+from fairbank.deid.store import record_facts
 from fairbank.federated_jobs.errors import CohortInsufficient
 from fairbank.federated_jobs.node.approval import authorise, review
 from fairbank.federated_jobs.node.cohort import CohortShrunk
@@ -139,6 +144,29 @@ def test_a_job_sees_names_of_its_own_in_the_order_of_the_cohort(site, job):
     assert len({one.subject for one in here}) == cohort.subjects
     text = " ".join(one.unit + one.subject for one in here)
     assert all(member.series_uid not in text and member.subject not in text for member in cohort.members)
+
+
+def test_a_job_is_told_how_a_series_was_made_and_nothing_of_its_subject(site, job, tmp_path, monkeypatch):
+    cohort = authorised(site, job).cohort
+    member = cohort.members[0]
+    header = Dataset()
+    header.Modality, header.PatientSex, header.ConvolutionKernel = "CT", "F", "B70f"
+    header.SeriesDescription = "THORAX EXPIRATION"
+    recorder = Recorder("tester", site.node.clock.now(), "test")
+    sheet = fact_sheet(
+        header, series_uid=member.series_uid, subject=member.subject, shift_days=0, recorder=recorder
+    )
+    monkeypatch.setattr("fairbank.harvest.datasets.dataset_of", lambda *_: SimpleNamespace(project="p"))
+    with writing(site.node.engine) as session:
+        record_facts(session, "p", sheet)
+    first, second = series_to_stage(site.node, job, cohort)[:2]
+    assert first.facts == {"kernel_class": "sharp", "respiratory_phase": "expiration"}
+    assert second.facts == {}
+    file = tmp_path / "1.dcm"
+    file.write_bytes(b"x")
+    folder = JobFolder(tmp_path / "worker")
+    stage_series([replace(first, files=(file,)), replace(second, files=(file,))], folder)
+    assert [one.facts for one in read_staged(folder.inputs)] == [first.facts, {}]
 
 
 def test_a_job_pseudonym_holds_no_digit():

@@ -235,6 +235,19 @@ def test_an_upload_goes_on_where_it_stopped(outbox: Outbox, node: Node, hub) -> 
     assert sum(len(body) for _, _, body in hub.bodies) == release.size_bytes
 
 
+def test_after_a_drop_an_upload_goes_on_in_small_pieces(
+    outbox: Outbox, node: Node, hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fairbank.release.uploads._AFTER_A_DROP_BYTES", 10_000)
+    release = big(outbox, node)
+    hub.faults = [lambda _: None, lambda _: None, hub.lose_request]
+    outbox.send(release.id)
+    sizes = [len(body) for _, _, body in hub.bodies]
+    assert sizes[:2] == [65_536, 65_536]
+    assert max(sizes[2:]) == 10_000
+    assert bytes(hub.uploads[release.id].content) == rows(7000)
+
+
 def test_a_piece_that_arrived_without_its_answer_is_not_sent_twice(outbox: Outbox, node: Node, hub) -> None:
     release = big(outbox, node)
     hub.faults = [hub.lose_answer]

@@ -170,8 +170,9 @@ def _on_processes(task: Task, items: Sequence[StagedSeries], count: int, watched
 
 def _dask(task: Task, items: Sequence[StagedSeries], count: int, watched: _Watched) -> None:
     """Measure items in `count` processes, writing down each as it comes."""
-    import dask
+    from dask.base import compute
     from dask.callbacks import Callback
+    from dask.delayed import delayed
 
     known = {item.unit: item for item in items}
 
@@ -182,10 +183,12 @@ def _dask(task: Task, items: Sequence[StagedSeries], count: int, watched: _Watch
         watched.finish(known[key], rows)
 
     # Bound, not passed: Dask looks for its own objects inside what is passed.
-    lazy = [dask.delayed(partial(task.measure, item), pure=False)(dask_key_name=item.unit) for item in items]
-    with _pool(count) as pool, Callback(pretask=begun, posttask=done):
+    lazy = [delayed(partial(task.measure, item), pure=False)(dask_key_name=item.unit) for item in items]
+    watching = Callback(pretask=begun, posttask=done)  # type: ignore[no-untyped-call]  # the library says no types here
+    with _pool(count) as pool, watching:
         # One item per message: rows are written down as they come, and a death costs no other item's time.
-        dask.compute(*lazy, scheduler="processes", pool=pool, chunksize=1, optimize_graph=False)
+        run = {"scheduler": "processes", "pool": pool, "chunksize": 1, "optimize_graph": False}
+        compute(*lazy, **run)  # type: ignore[no-untyped-call]  # the library says no types here
 
 
 def _alone(task: Task, item: StagedSeries) -> list[Row]:
@@ -211,7 +214,7 @@ def _on_cluster(task: Task, items: Sequence[StagedSeries], address: str, watched
 
     with dask.config.set({"distributed.scheduler.allowed-failures": FAILURES_FORGIVEN}):
         try:
-            client = Client(address, timeout=CONNECT_S, set_as_default=False)
+            client = Client(address, timeout=CONNECT_S, set_as_default=False)  # type: ignore[no-untyped-call]  # the library says no types here
         except (OSError, ValueError) as err:
             raise SchedulerUnreachable(
                 "The Dask scheduler of this site does not answer.",
@@ -224,7 +227,8 @@ def _on_cluster(task: Task, items: Sequence[StagedSeries], address: str, watched
         for item in items:
             watched.begin(item)
             submitted[client.submit(task.measure, item, key=item.unit, pure=False)] = item
-        for future in as_completed(list(submitted), loop=client.loop):
+        finished = as_completed(list(submitted), loop=client.loop)  # type: ignore[no-untyped-call]  # the library says no types here
+        for future in finished:
             item = submitted.pop(future)
             try:
                 rows = future.result()

@@ -132,8 +132,9 @@ def _body(voxels: Voxels, grid: Grid) -> Mask:
         body[place] = ndimage.binary_fill_holes(one)
     # What is left of the outside along the skin must not pass for lung.
     body = ndimage.binary_erosion(body, structure=_in_plane())
-    fine = body.repeat(step[0], axis=1).repeat(step[1], axis=2)
-    return fine[:, : voxels.shape[1], : voxels.shape[2]]
+    fine: Mask = body.repeat(step[0], axis=1).repeat(step[1], axis=2)
+    fine = fine[:, : voxels.shape[1], : voxels.shape[2]]
+    return fine
 
 
 def _windpipe(air: Mask, grid: Grid, *, middle: int) -> Mask:

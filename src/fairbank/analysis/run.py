@@ -83,7 +83,8 @@ def run_tool(
         separators=(",", ":"),
     ).encode()
     into.write_bytes(body)
-    journal_file.unlink()
+    # A withdrawal may have cleared the folder meanwhile.
+    journal_file.unlink(missing_ok=True)
     statuses = Counter(str(row["status"]) for row in rows)
     subject_of = {series.unit: series.subject for series in staged}
     # A row that is not all `ok` may still tell something measured, such as grey values without a geometry.

@@ -23,6 +23,7 @@ from fairbank.analysis.staged import StagedSeries
 
 # An entry-point group follows when others bring tools.
 _TOOLS = {
+    "image-quality": "fairbank.analysis.image_quality",
     "intensity-geometry": "fairbank.analysis.intensity_geometry",
     "lung-densitometry": "fairbank.analysis.lung_densitometry",
 }

@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydicom.pixels import iter_pixels
+from pydicom.pixels.utils import iter_pixels
 
 from fairbank.analysis.dicom_frames import (
     Header,

@@ -111,7 +111,9 @@ def _unhidden(
         _ROLES.c.account == who, _ROLES.c.role == Role.CURATOR.value, _ROLES.c.node == node
     )
     sits = select(_MEMBERS.c.committee).where(_MEMBERS.c.account == who, _MEMBERS.c.until.is_(None))
-    stands_in = select(_STANDS_IN.c.committee).where(_STANDS_IN.c.account == who, ~_STANDS_IN.c.over)
+    stands_in = select(_STANDS_IN.c.committee).where(
+        _STANDS_IN.c.account == who, _STANDS_IN.c.begun, ~_STANDS_IN.c.over
+    )
     decides = exists().where(
         or_(_COMMITTEES.c.id.in_(sits), _COMMITTEES.c.id.in_(stands_in)),
         _COMMITTEES.c.dissolved.is_(None),

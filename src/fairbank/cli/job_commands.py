@@ -2,24 +2,130 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from fairbank.cli.output import Format, FormatOption, say, show_fields, show_rows
+from fairbank.cli.selecting import show_counts, with_options_that_select
 from fairbank.cli.session import api
+from fairbank.federated_jobs.errors import DraftRefused
 
 app = typer.Typer(no_args_is_help=True, help="Send a job to the biobanks, watch it, fetch its results.")
 _JOB = typer.Argument(help="Id of the job.")
 
 
+@app.command("new")
+@with_options_that_select
+def new(
+    ctx: typer.Context,
+    tool: Annotated[str, typer.Argument(help="Name of the tool or training plan.")],
+    *,
+    grant: Annotated[str, typer.Option(help="Id of the grant, or of the request it answers.")],
+    title: Annotated[str, typer.Option(help="Title of the job.")],
+    parameter: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help="May be repeated.")
+    ] = None,
+    dataset: Annotated[list[str] | None, typer.Option(help="IRI; all of the grant's by default.")] = None,
+    draft: Annotated[Path, typer.Option(help="File that the draft is written to.")] = Path("job.json"),
+    wait: Annotated[int, typer.Option(help="Seconds to wait for the sites' counts.", min=0)] = 20,
+    format: FormatOption = Format.TABLE,
+    **chosen: Any,
+) -> None:
+    """Draft a job: choose series, and see how many subjects each granted site has for them.
+
+    An analysis starts from one series per study: the thinnest contiguous, of a soft kernel, without contrast agent.
+
+    Example: fairbank job new intensity-geometry --grant 01a1fdee-cff5-7f63-b5f0-d16d1d20c888 --title "First look"
+    """
+    from fairbank.ontology.selection import in_words
+    from fairbank.web.acts import grant as find
+    from fairbank.web.acts import parameters_from
+    from fairbank.web.selections import ask_counts, counts, draft_job, write_draft
+
+    client = api(ctx)
+    visa = find(client, grant)
+    parameters = parameters_from(parameter or [])
+    made = draft_job(visa, tool, title=title, parameters=parameters, datasets=dataset, changes=chosen)
+    write_draft(made, draft)
+    asked = ask_counts(client, made.datasets, visa=visa)
+    found = counts(client, asked, wait_s=wait)
+    show_counts(found, [in_words(one.selector) for one in made.datasets], format)
+    if not found.complete:
+        say(f"Not every site has answered; ask again with: fairbank job counts {asked}")
+    say(f"The draft is in {draft}. Try it with: fairbank job try {draft}")
+    say(f"Send it with: fairbank job submit --draft {draft}")
+
+
+@app.command("try")
+def try_out(
+    draft: Annotated[Path, typer.Argument(help="File that 'job new' wrote.")] = Path("job.json"),
+    subjects: Annotated[int, typer.Option(help="Synthetic subjects to make.", min=1, max=200)] = 6,
+    seed: Annotated[int, typer.Option(help="Seed; the same makes the same twin.", min=0)] = 0,
+    keep: Annotated[
+        Path | None, typer.Option(help="New folder to keep images and rows in; else they are removed.")
+    ] = None,
+    format: FormatOption = Format.TABLE,
+) -> None:
+    """Try a drafted analysis on a mock twin: a synthetic cohort like the selection, made and measured here.
+
+    Nothing in it comes from a biobank; the numbers say that the tool runs, and nothing else.
+
+    Example: fairbank job try job.json --subjects 10
+    """
+    import tempfile
+
+    from fairbank.federated_jobs.twin import try_on_twin
+    from fairbank.web.selections import read_draft
+
+    made = read_draft(draft)
+    if keep is not None and keep.exists():
+        raise DraftRefused(
+            f"{keep} is there already.",
+            why="A twin is made in a new folder.",
+            todo="Name another, or remove it.",
+        )
+    with tempfile.TemporaryDirectory() as scratch:
+        rows = try_on_twin(
+            made.tool,
+            made.parameters,
+            made.datasets[0].selector,
+            subjects=subjects,
+            seed=seed,
+            folder=keep or Path(scratch),
+        )
+    show_rows(rows, columns=tuple(rows[0]) if rows else (), format=format, empty="No row.")
+    say("Synthetic: made here, no value of a biobank is in it.")
+
+
+@app.command("counts")
+def show_answers(
+    ctx: typer.Context,
+    question: Annotated[str, typer.Argument(help="Id of the question.")],
+    wait: Annotated[int, typer.Option(help="Seconds to wait for answers.", min=0)] = 0,
+    format: FormatOption = Format.TABLE,
+) -> None:
+    """Show what sites have answered to a question for live counts.
+
+    Example: fairbank job counts 01a1fdee-cff5-7f63-b5f0-d16d1d20c888
+    """
+    from fairbank.web.selections import counts
+
+    found = counts(api(ctx), question, wait_s=wait)
+    show_counts(found, ["" for _ in found.answers], format)
+
+
 @app.command()
 def submit(
     ctx: typer.Context,
-    tool: Annotated[str, typer.Argument(help="Name of the tool or training plan.")],
-    grant: Annotated[str, typer.Option(help="Id of the grant, or of the request it answers.")],
-    title: Annotated[str, typer.Option(help="Title of the job.")],
+    tool: Annotated[str | None, typer.Argument(help="Name of the tool or training plan.")] = None,
+    grant: Annotated[str | None, typer.Option(help="Id of the grant, or of the request it answers.")] = None,
+    title: Annotated[str | None, typer.Option(help="Title of the job.")] = None,
+    draft: Annotated[
+        Path | None, typer.Option(help="File that 'job new' wrote; says tool, grant, title and selection.")
+    ] = None,
     parameter: Annotated[
         list[str] | None, typer.Option(metavar="NAME=VALUE", help="May be repeated.")
     ] = None,
@@ -33,25 +139,50 @@ def submit(
 ) -> None:
     """Send a job; it is signed with your key and runs only where the sites approve it.
 
+    Without a draft it selects all that the grant does.
+
     Example: fairbank job submit intensity-geometry --grant 01a1fdee-cff5-7f63-b5f0-d16d1d20c888 --title "First look"
     """
     from fairbank.web.acts import grant as find
     from fairbank.web.acts import parameters_from, send_job
+    from fairbank.web.selections import read_draft
 
     client = api(ctx)
+    given = parameters_from(parameter or [])
+    datasets: list[Any] | None = dataset
+    if draft is not None:
+        made = read_draft(draft)
+        _refuse_both(tool, grant, dataset)
+        tool, grant, title = made.tool, made.grant, title or made.title
+        given, datasets = {**made.parameters, **given}, list(made.datasets)
+    if tool is None or grant is None or title is None:
+        raise DraftRefused(
+            "A job needs a tool, a grant and a title.",
+            why="Nothing says them: neither a draft nor options.",
+            todo="Give TOOL, --grant and --title, or --draft with the file that 'fairbank job new' wrote.",
+        )
     manifest, answer = send_job(
         client,
         find(client, grant),
         tool,
-        parameters_from(parameter or []),
+        given,
         title=title,
-        datasets=dataset,
+        datasets=datasets,
         rounds=rounds,
         quorum=quorum,
         seed=seed,
     )
     show_fields({"id": answer["id"], "state": answer["state"], "code": manifest.code.digest}, format=format)
     say(f"Watch it with: fairbank job watch {answer['id']}")
+
+
+def _refuse_both(*given: object) -> None:
+    if any(each is not None for each in given):
+        raise DraftRefused(
+            "A draft goes with no tool, grant or dataset beside it.",
+            why="It says them itself.",
+            todo="Change the draft, or leave --draft out.",
+        )
 
 
 @app.command("list")
@@ -148,13 +279,22 @@ def results(
     ctx: typer.Context,
     job: Annotated[str, _JOB],
     to: Annotated[Path | None, typer.Option(help="Folder to fetch the files into.")] = None,
+    cite: Annotated[
+        bool,
+        typer.Option("--cite", help="Write methods, versions of datasets and acknowledgements instead."),
+    ] = False,
     format: FormatOption = Format.TABLE,
 ) -> None:
-    """List a job's results, or fetch them.
+    """List a job's results, fetch them, or write what to say about them.
 
     Example: fairbank job results 01a1fdee-cff5-7f63-b5f0-d16d1d20c888 --to results
     """
     client = api(ctx)
+    if cite:
+        from fairbank.web.citing import citation
+
+        sys.stdout.write(citation(client, job))
+        return
     files = client.get(f"/v1/jobs/{job}/results", signed_in=True)["files"]
     if to is not None:
         to.mkdir(parents=True, exist_ok=True)

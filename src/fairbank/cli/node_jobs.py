@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import json
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -30,6 +31,9 @@ def add_to(app: typer.Typer) -> None:
     app.command("add-rule")(add_rule)
     app.command("remove-rule")(remove_rule)
     app.command()(rules)
+    app.command()(counts)
+    app.command("answer-count")(answer_count)
+    app.command("decline-count")(decline_count)
 
 
 def jobs(ctx: typer.Context, format: FormatOption = Format.TABLE) -> None:
@@ -281,6 +285,77 @@ def remove_rule(
     opened = node(ctx)
     unpin(opened, rule, by=getpass.getuser(), signer=signer(opened, as_, passphrase_file))
     say("The rule is gone.")
+
+
+_QUESTION = typer.Argument(help="Id of the question.")
+
+
+def counts(ctx: typer.Context, format: FormatOption = Format.TABLE) -> None:
+    """List the live counts that were asked of this site, and what it said.
+
+    Example: fairbank node counts
+    """
+    from fairbank.federated_jobs.node.live_counts import asked_here
+    from fairbank.ontology.selection import in_words
+    from fairbank.ontology.signed_objects import Selector
+
+    rows = [
+        {
+            "question": row.question,
+            "dataset": row.dataset,
+            "asked by": row.account,
+            "under a grant": "yes" if row.visa is not None else "no",
+            "selected": in_words(Selector.model_validate_json(json.dumps(row.selector))),
+            "state": row.kind,
+            "why": row.why or "",
+        }
+        for row in asked_here(node(ctx))
+    ]
+    columns = ("question", "dataset", "asked by", "under a grant", "selected", "state", "why")
+    show_rows(rows, columns=columns, format=format, empty="No live count was asked yet.")
+
+
+def answer_count(
+    ctx: typer.Context, question: Annotated[str, _QUESTION], as_: As = "", passphrase_file: PhraseFile = None
+) -> None:
+    """Let the node answer a question for live counts; what it tells passes the release gate.
+
+    Example: fairbank node answer-count 01a1fdee-cff5-7f63-b5f0-d16d1d20c888
+    """
+    from fairbank.federated_jobs.node.live_counts import answer
+
+    opened = node(ctx)
+    answer(opened, question, "answer", by=getpass.getuser(), signer=signer(opened, as_, passphrase_file))
+    say("The node may answer it.")
+    _tell_counts(opened)
+
+
+def decline_count(
+    ctx: typer.Context, question: Annotated[str, _QUESTION], as_: As = "", passphrase_file: PhraseFile = None
+) -> None:
+    """Say no to a question for live counts.
+
+    Example: fairbank node decline-count 01a1fdee-cff5-7f63-b5f0-d16d1d20c888
+    """
+    from fairbank.federated_jobs.node.live_counts import answer
+
+    opened = node(ctx)
+    answer(opened, question, "decline", by=getpass.getuser(), signer=signer(opened, as_, passphrase_file))
+    say("Declined.")
+    _tell_counts(opened)
+
+
+def _tell_counts(opened: Node) -> None:
+    from fairbank.errors import FairbankError
+    from fairbank.federated_jobs.node.live_counts import CountDesk
+    from fairbank.release.hub_client import HubClient
+    from fairbank.release.outbox import Outbox
+
+    try:
+        CountDesk(opened, Outbox(opened, HubClient.of(opened))).tell()
+    except FairbankError as err:
+        # The decision stands; the agent tells it as soon as the hub can be reached.
+        say(f"The hub does not know yet: {err.what}")
 
 
 def _tell(opened: Node) -> None:

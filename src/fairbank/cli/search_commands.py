@@ -12,6 +12,7 @@ import typer
 from fairbank.catalogue.criteria import FACETS
 from fairbank.cli import saved_searches
 from fairbank.cli.output import Format, FormatOption, say, show_rows
+from fairbank.cli.selecting import show_counts
 from fairbank.cli.session import api, settings
 
 app = typer.Typer()
@@ -70,6 +71,13 @@ def search(
     facets: Annotated[
         bool, typer.Option("--facets", help="Show what can be chosen instead of the datasets.")
     ] = False,
+    live: Annotated[
+        bool,
+        typer.Option(
+            "--live", help="Ask the sites that match how many subjects they have now; needs a log-in."
+        ),
+    ] = False,
+    wait: Annotated[int, typer.Option(help="Seconds to wait for live counts.", min=0)] = 20,
     format: FormatOption = Format.TABLE,
     **chosen: _Several,
 ) -> None:
@@ -96,7 +104,9 @@ def search(
     answer = api(ctx).get("/search", **question)
     if "spelling" in answer:
         say("No result for {no_result_for}; showing {showing}.".format(**answer["spelling"]))
-    if facets:
+    if live:
+        _show_live(ctx, answer, question, wait, format)
+    elif facets:
         _show_facets(answer, format)
     else:
         _show_datasets(answer, format)
@@ -110,6 +120,29 @@ def _question(home: Path, given: dict[str, Any], *, saved: str | None, save: str
         saved_searches.save(home, save, question)
         say(f"This search is kept as {save}: fairbank search --saved {save}")
     return question
+
+
+def _show_live(
+    ctx: typer.Context, answer: dict[str, Any], question: dict[str, Any], wait: int, format: Format
+) -> None:
+    from fairbank.ontology.selection import in_words
+    from fairbank.ontology.signed_objects import VisaDataset
+    from fairbank.web.selections import ask_counts, counts, searched
+
+    selector, left_out = searched(question)
+    # What people described has no site that could be asked.
+    held = [VisaDataset(iri=one["iri"], selector=selector) for one in answer["datasets"] if one.get("node")]
+    if not held:
+        say("No site can be asked: nothing that a biobank holds was found.")
+        return
+    if left_out:
+        say(f"Live counts leave out: {', '.join(left_out)}.")
+    client = api(ctx)
+    asked = ask_counts(client, held)
+    found = counts(client, asked, wait_s=wait)
+    show_counts(found, [in_words(selector) for _ in held], format)
+    if not found.complete:
+        say(f"Not every site has answered; ask again with: fairbank job counts {asked}")
 
 
 def _show_facets(answer: dict[str, Any], format: Format) -> None:

@@ -206,6 +206,16 @@ _ANALYSIS_OUTPUTS = (
 
 _TOOLS = (
     Tool(
+        name="image-quality",
+        family="measurements",
+        version="1.0.0",
+        title="Quality of the pictures of each series: noise, signal to noise, sharpness, clipping, gaps",
+        worker=WorkerKind.ANALYSIS,
+        shelf=_ANALYSES,
+        outputs=_ANALYSIS_OUTPUTS,
+        extra="analysis",
+    ),
+    Tool(
         name="intensity-geometry",
         family="measurements",
         version="1.0.0",

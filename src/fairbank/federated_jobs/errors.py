@@ -26,6 +26,11 @@
     ├── NodeDoubled                  FB-JOBS-162
     ├── Crowded                      FB-JOBS-163
     ├── RetryRefused                 FB-JOBS-164
+    ├── DraftRefused                 FB-JOBS-210
+    ├── CountRefused                 FB-JOBS-211
+    ├── CountNotFound                FB-JOBS-212
+    ├── CountAnswerRefused           FB-JOBS-213
+    ├── TwinRefused                  FB-JOBS-214
     └── SiteRefusal                  FB-JOBS-040
         ├── ChainBroken              FB-JOBS-041
         ├── Replayed                 FB-JOBS-042
@@ -123,6 +128,41 @@ class RunsSpent(SubmissionRefused):
     code = "FB-JOBS-016"
     kind = Kind.TOO_MANY
     reason = Reason.RUNS_SPENT
+
+
+class DraftRefused(JobsError):
+    """A draft of a job cannot be read, or does not go with what else was said."""
+
+    code = "FB-JOBS-210"
+    kind = Kind.MISUSE
+
+
+class CountRefused(JobsError):
+    """A question for live counts cannot be asked as it is."""
+
+    code = "FB-JOBS-211"
+    kind = Kind.REFUSED
+
+
+class CountNotFound(JobsError):
+    """There is no such question for live counts here."""
+
+    code = "FB-JOBS-212"
+    kind = Kind.NOT_FOUND
+
+
+class CountAnswerRefused(JobsError):
+    """What a node sent as a live count is none."""
+
+    code = "FB-JOBS-213"
+    kind = Kind.REFUSED
+
+
+class TwinRefused(JobsError):
+    """No mock twin can be made of a selection, or a tool is not tried on one."""
+
+    code = "FB-JOBS-214"
+    kind = Kind.REFUSED
 
 
 class JobNotFound(JobsError):

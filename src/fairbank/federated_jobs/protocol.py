@@ -15,7 +15,7 @@ from fairbank.federated_jobs.reasons import Reason
 from fairbank.federated_jobs.states import JobState, SiteState
 from fairbank.ontology.outputs import OutputClass
 from fairbank.ontology.places import NodePlace
-from fairbank.ontology.signed_objects import Code, PlanName
+from fairbank.ontology.signed_objects import Code, PlanName, VisaDataset
 from fairbank.ontology.wire import Country, DigestText, Id, Iri, Moment, Part, ShortText, Slug, Wire
 from fairbank.release.control import ControlMessage, ErrorCode
 
@@ -211,7 +211,10 @@ class SiteView(Part):
 
 
 class JobView(Wire):
-    """A job, as its requester sees it; `seen` grows with every change and feeds the long-poll."""
+    """A job, as its requester sees it; `seen` grows with every change and feeds the long-poll.
+
+    `selections` is what it takes of each dataset; an older hub says nothing of it.
+    """
 
     schema_name = "job/1"
 
@@ -227,6 +230,7 @@ class JobView(Wire):
     rounds: RoundNumber
     quorum: int
     datasets: tuple[Iri, ...]
+    selections: tuple[VisaDataset, ...] = ()
     sites: tuple[SiteView, ...]
     created: Moment
     ended: Moment | None = None

@@ -18,6 +18,7 @@ from fairbank.harvest.run_lock import when_no_run_is_under_way
 from fairbank.harvest.runs import INCOMING
 from fairbank.harvest.states import State
 from fairbank.harvest.store import DatasetRow, PublishedRow, SeriesRow
+from fairbank.release import told_counts
 from fairbank.release.contributions import Contributions
 from fairbank.release.node import Node
 
@@ -98,6 +99,8 @@ def _rename_in_published(session: Session, one: Known) -> None:
         told = Contributions.from_bytes(row.contributions)
         if told.renamed(one.pseudonym, name):
             row.contributions = told.to_bytes()
+    of_project = session.scalars(select(DatasetRow.slug).where(DatasetRow.project == one.project))
+    told_counts.rename(session, of_project, one.pseudonym, name)
 
 
 def subject_tables() -> Iterator[Table]:

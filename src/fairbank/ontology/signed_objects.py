@@ -9,9 +9,15 @@ from __future__ import annotations
 
 from enum import StrEnum
 from fractions import Fraction
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field, JsonValue, model_validator
+from pydantic import (
+    Field,
+    JsonValue,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 from fairbank.ontology.outputs import OutputClass
 from fairbank.ontology.wire import (
@@ -214,6 +220,12 @@ class Selector(Part):
     age_band: Annotated[tuple[AgeBand, ...], _Some] | None = None
     acquired_from: _Year | None = None
     acquired_to: _Year | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_not_asked(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # Terms of committees are kept and compared in this form, those from before these fields too.
+        written: dict[str, Any] = handler(self)
+        return {name: value for name, value in written.items() if value is not None}
 
 
 class VisaDataset(Part):

@@ -33,6 +33,8 @@ class Act(StrEnum):
     JOB_WITHDRAW = "job.withdraw"
     RULE_ADD = "rule.add"
     RULE_REMOVE = "rule.remove"
+    COUNT_ANSWER = "count.answer"
+    COUNT_DECLINE = "count.decline"
     OUTPUT_RELEASE = "output.release"
     OUTPUT_WITHHOLD = "output.withhold"
     RECORD_APPROVE = "record.approve"

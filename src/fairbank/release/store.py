@@ -141,6 +141,22 @@ class ReleaseRow(NodeBase):
     problem: Mapped[str | None]
 
 
+class ToldCountRow(NodeBase):
+    """A live count that was told: of which set of subjects, packed pseudonyms, which never leave the node.
+
+    It is what the next count of the dataset is compared with. `selector` is the digest of what was asked.
+    """
+
+    __tablename__ = "release_told_counts"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    dataset: Mapped[str] = mapped_column(index=True)
+    selector: Mapped[str]
+    value: Mapped[int]
+    members: Mapped[bytes] = mapped_column(LargeBinary)
+    at: Mapped[datetime]
+
+
 class LedgerRow(NodeBase):
     """One body that left, will leave, or was kept back: class, name, bytes, digest, when, where to.
 

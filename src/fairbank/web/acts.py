@@ -106,7 +106,7 @@ def send_job(
     parameters: Mapping[str, JsonValue],
     *,
     title: str,
-    datasets: Sequence[str] | None = None,
+    datasets: Sequence[str] | Sequence[VisaDataset] | None = None,
     rounds: int = 1,
     quorum: int | None = None,
     seed: str = "0",
@@ -115,7 +115,7 @@ def send_job(
     """Draft a job under a visa, seal it with the requester's key, submit it; return the manifest and id with state.
 
     Args:
-        datasets: IRIs of the visa's datasets to use; all of them by default.
+        datasets: which of the visa's datasets to use, by IRI or with a selection from each; all of them by default.
         quorum: how many sites must deliver; all of them by default.
     """
     chosen = None
@@ -125,7 +125,7 @@ def send_job(
             VisaDataset(iri=one["iri"], selector=Selector.model_validate_json(json.dumps(one["selector"])))
             for one in granted
             if one["iri"] in datasets
-        ]
+        ] or [one for one in datasets if isinstance(one, VisaDataset)]
     try:
         manifest = draft(
             visa,

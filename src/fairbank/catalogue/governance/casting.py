@@ -335,7 +335,9 @@ def not_found() -> ReviewNotFound:
 
 
 def _parts(session: Session, who: Account, leg: LegRow) -> frozenset[Part]:
-    return parts.parts_of(session, who, session.get_one(RequestRow, leg.request), leg)
+    """Return who somebody is who has a seat by the clock: a member, before the sweep has been round too."""
+    found = parts.parts_of(session, who, session.get_one(RequestRow, leg.request), leg)
+    return found if Part.REQUESTER in found else found | {Part.MEMBER}
 
 
 def _refused(reason: str, todo: str) -> ProposalRefused:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import and_, exists, or_, select, update
 from sqlalchemy.orm import Session
@@ -14,16 +15,17 @@ from fairbank.catalogue.governance.guards import RENEWABLE_DAYS
 from fairbank.catalogue.governance.store import CommitteeRow, LegRow, RequestRow, ScopeRow, SubstituteRow
 from fairbank.catalogue.governance.workflow import LEG, LegState, RequestState
 from fairbank.catalogue.store import DatasetRow
+from fairbank.clock import parse_iso
 from fairbank.database import reading, writing
 
 log = logging.getLogger("fairbank.catalogue")
 _RUNNING = (RequestState.OPEN.value, RequestState.PAUSED.value)
-_HAS_AN_END = (
+_DECIDED = (
     LegState.APPROVED.value,
     LegState.APPROVED_WITH_CONDITIONS.value,
     LegState.CONDITIONS_ACCEPTED.value,
-    LegState.ACTIVE.value,
 )
+_HAS_AN_END = (*_DECIDED, LegState.ACTIVE.value)
 _WAITS_FOR_A_COMMITTEE = (LegState.SUBMITTED.value, LegState.TRIAGE.value)
 
 
@@ -33,7 +35,7 @@ def sweep(hub: Hub) -> int:
     One that cannot be settled is noted and keeps no other from being settled. Whether a visa holds is asked of the
     clock as well, so a missed sweep gives nobody more time.
     """
-    _end_delegations(hub)
+    _begin_and_end_delegations(hub)
     moved = 0
     for leg_id in _due(hub):
         try:
@@ -55,13 +57,17 @@ def dataset_withdrawn(hub: Hub, session: Session, iri: str) -> None:
         legs.settle(hub, session, leg)
 
 
-def _end_delegations(hub: Hub) -> None:
-    over = and_(SubstituteRow.over.is_(False), SubstituteRow.until <= hub.clock.now())
+def _begin_and_end_delegations(hub: Hub) -> None:
+    now = hub.clock.now()
+    over = and_(SubstituteRow.over.is_(False), SubstituteRow.until <= now)
+    begun = and_(SubstituteRow.begun.is_(False), SubstituteRow.over.is_(False), SubstituteRow.since <= now)
     with reading(hub.engine) as session:
-        if session.scalar(select(SubstituteRow.id).where(over).limit(1)) is None:
+        if session.scalar(select(SubstituteRow.id).where(or_(over, begun)).limit(1)) is None:
             return
     with writing(hub.engine) as session:
+        # What is over by now never begins, however late the sweep.
         session.execute(update(SubstituteRow).where(over).values(over=True))
+        session.execute(update(SubstituteRow).where(begun).values(begun=True))
 
 
 def _due(hub: Hub) -> list[str]:
@@ -88,8 +94,15 @@ def _due(hub: Hub) -> list[str]:
     )
     running = exists().where(RequestRow.id == LegRow.request, RequestRow.state.in_(_RUNNING))
     statement = select(LegRow.id).where(or_(over, waiting, gone, closable), running)
+    later = select(LegRow.id, LegRow.pending_terms).where(LegRow.pending_state.in_(_DECIDED), running)
     with reading(hub.engine) as session:
-        return list(session.scalars(statement.order_by(LegRow.id)))
+        # Few at a time wait for their requester's word, and their end is in their terms.
+        run_out = {row.id for row in session.execute(later) if _ends(row.pending_terms) <= now}
+        return sorted({*session.scalars(statement), *run_out})
+
+
+def _ends(terms: dict[str, Any] | None) -> datetime:
+    return parse_iso(str((terms or {})["until"]))
 
 
 def _settle(hub: Hub, leg_id: str) -> int:

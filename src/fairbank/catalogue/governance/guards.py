@@ -14,6 +14,7 @@ from fairbank.catalogue.governance.store import LegRow, ProposalRow, RequestRow
 from fairbank.catalogue.governance.workflow import GUARDS, LEG, LegState, RequestState
 from fairbank.catalogue.governance.workflow_errors import GuardFails
 from fairbank.catalogue.store import DatasetRow
+from fairbank.clock import parse_iso
 
 # So long after its end a grant can be renewed, and a closing report handed in, before the request is closed.
 RENEWABLE_DAYS = 90
@@ -116,6 +117,14 @@ def _time_over(session: Session, hub: Hub, request: RequestRow, leg: LegRow | No
     return expires is not None and expires <= hub.clock.now()
 
 
+def _later_terms_over(
+    session: Session, hub: Hub, request: RequestRow, leg: LegRow | None, actor: str
+) -> bool:
+    asked = _leg(leg)
+    terms = asked.pending_terms if asked.pending_version is not None else None
+    return terms is not None and parse_iso(str(terms["until"])) <= hub.clock.now()
+
+
 def _dataset_gone(session: Session, hub: Hub, request: RequestRow, leg: LegRow | None, actor: str) -> bool:
     gone = select(DatasetRow.iri).where(
         DatasetRow.iri == _leg(leg).dataset, DatasetRow.withdrawn.is_not(None)
@@ -165,6 +174,7 @@ GUARDS_BY_NAME: dict[str, Guard] = {
     "dataset-gone": _dataset_gone,
     "every-leg-ended": _every_leg_ended,
     "last-stage": _last_stage,
+    "later-terms-over": _later_terms_over,
     "lost": _outcome("lost"),
     "no-conditions": _no_conditions,
     "no-conflict": _no_conflict,

@@ -31,7 +31,7 @@ _OF_WHAT_IS_GRANTED = frozenset(
 # What ends a leg comes first: nothing is activated that is over.
 _HUB_COMMANDS = sorted(
     {command for _, part, command in LEG.steps if part == Part.HUB},
-    key=lambda command: (command not in ("lapse", "expire"), command),
+    key=lambda command: (command not in ("lapse", "expire", "run-out"), command),
 )
 # A stage more, or a state further, each time: more than all of them together means that it goes round in circles.
 _MOST_MOVES = 20
@@ -225,7 +225,7 @@ def _carried(session: Session, leg: LegRow) -> list[Terms]:
 
 
 def _decided(hub: Hub, session: Session, request: RequestRow, leg: LegRow) -> None:
-    """Nobody is awaited any more; of a later version that was refused nothing stays."""
+    """Nobody is awaited any more; of a later version that was refused, or has run out, nothing stays."""
     drop_review(leg)
 
 
@@ -289,6 +289,7 @@ _EFFECTS: dict[str, Callable[[Hub, Session, RequestRow, LegRow], None]] = {
     "approve": _approved,
     "approve-with-conditions": _approved,
     "decline": _decided,
+    "run-out": _decided,
     "accept-conditions": _answered,
     "refuse-conditions": _decided,
     "activate": _activated,

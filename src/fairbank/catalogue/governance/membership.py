@@ -458,6 +458,7 @@ def _stand_in(
         appointed_by=by,
         since=since,
         until=until,
+        begun=since <= hub.clock.now(),
     )
     session.add(row)
     session.flush()

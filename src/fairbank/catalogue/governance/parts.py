@@ -89,8 +89,8 @@ def _seats(session: Session, name: str, legs: list[LegRow]) -> set[Part]:
 
 
 def _stands_in(name: str) -> ColumnElement[bool]:
-    # Votes are counted by the clock; what is seen and may be begun is over when the sweep has been round.
-    return and_(SubstituteRow.account == name, SubstituteRow.over.is_(False))
+    # Votes are counted by the clock; what is seen and may be done begins and ends when the sweep has been round.
+    return and_(SubstituteRow.account == name, SubstituteRow.begun.is_(True), SubstituteRow.over.is_(False))
 
 
 def committees_of(name: str) -> CompoundSelect[str]:

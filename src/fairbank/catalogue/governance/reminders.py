@@ -30,6 +30,7 @@ _TOLD = {
     "activate": "was granted",
     "decline": "was declined",
     "expire": "has expired",
+    "run-out": "keeps its earlier terms: those of the later version ended before they were accepted",
     "revoke": "was taken back",
     "lapse": "was withdrawn by its biobank",
 }

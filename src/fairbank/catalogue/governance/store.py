@@ -62,7 +62,7 @@ class MemberRow(HubBase):
 class SubstituteRow(HubBase):
     """Somebody who stands in for a member: by her own delegation, or appointed by the chair for one leg.
 
-    `over` is set when the clock has passed `until`.
+    `begun` is set when the clock has passed `since`, `over` when it has passed `until`.
     """
 
     __tablename__ = "catalogue_committee_substitutes"
@@ -75,6 +75,7 @@ class SubstituteRow(HubBase):
     appointed_by: Mapped[str]
     since: Mapped[datetime]
     until: Mapped[datetime | None]
+    begun: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
     over: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
 
 

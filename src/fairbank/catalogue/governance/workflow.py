@@ -70,6 +70,7 @@ GUARDS = frozenset(
         "dataset-gone",
         "every-leg-ended",
         "last-stage",
+        "later-terms-over",
         "lost",
         "no-conditions",
         "no-conflict",

@@ -77,6 +77,10 @@ _GUARDS = {
         "you have a conflict of interest with this request",
         "Leave it to another member; the chair can appoint a substitute.",
     ),
+    "later-terms-over": (
+        "no later version is decided whose terms are over",
+        "Refuse its conditions, or wait until they end.",
+    ),
     "pauser-or-admin": ("somebody else paused it", "Ask the hub's administrator to resume it."),
     "request-open": ("the request is not open", "Resume it first, if it is paused."),
     "request-paused": ("the request is not paused", "Pause the whole request."),

@@ -24,12 +24,14 @@ from fairbank.catalogue.context import Hub
 from fairbank.catalogue.errors import NodeSuspended
 from fairbank.catalogue.nodes import NodeIdentity, admit, signed_node, tell_place
 from fairbank.catalogue.notifier import Concern
-from fairbank.catalogue.uploads import Entrance, MayRead, Reader, Receiver
+from fairbank.catalogue.uploads import Entrance, MayRead, Reader, Receiver, ReleaseMeta
 from fairbank.database import reading, writing
 from fairbank.federated_jobs.code import Tool, tools
 from fairbank.federated_jobs.errors import JobNotFound
 from fairbank.federated_jobs.freed_memory import keep_freed_memory
 from fairbank.federated_jobs.hub import (
+    count_routes,
+    counts,
     dispatch,
     leases,
     node_logs,
@@ -87,13 +89,32 @@ def router(hub: Hub, *, grants: GrantLookup | None = None) -> APIRouter:
     _node_routes(routes, hub)
     _withdrawal_routes(routes, hub)
     _account_routes(routes, hub, grants or granted(hub))
+    count_routes.add(routes, hub, grants or granted(hub))
     return routes
 
 
 def receivers(hub: Hub) -> dict[DoorClass, Receiver]:
     """Return who takes the releases of the classes that jobs return."""
     taker = OutputReceiver(hub)
-    return {DoorClass.RESULT: taker, DoorClass.COUNT: taker, DoorClass.UPDATE: taker}
+    return {DoorClass.RESULT: taker, DoorClass.COUNT: _OfJobOrQuestion(hub, taker), DoorClass.UPDATE: taker}
+
+
+class _OfJobOrQuestion:
+    """Takes what nodes release in the class of counts: outputs of jobs, and live counts."""
+
+    def __init__(self, hub: Hub, outputs: Receiver) -> None:
+        self._outputs, self._counts = outputs, counts.CountReceiver(hub)
+
+    def check(self, session: Session, meta: ReleaseMeta) -> None:
+        """Refuse a release before its bytes are taken."""
+        self._of(session, meta).check(session, meta)
+
+    def complete(self, session: Session, meta: ReleaseMeta, path: Path) -> None:
+        """Let a release take effect."""
+        self._of(session, meta).complete(session, meta, path)
+
+    def _of(self, session: Session, meta: ReleaseMeta) -> Receiver:
+        return self._counts if counts.is_question(session, meta.job) else self._outputs
 
 
 def uploads_entrance(hub: Hub) -> Entrance:

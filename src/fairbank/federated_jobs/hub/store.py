@@ -215,3 +215,39 @@ class AnchorRow(HubBase):
     at: Mapped[datetime]
     hub_seq: Mapped[int | None] = mapped_column(BigInteger, default=None)
     hub_hash: Mapped[str | None] = mapped_column(default=None)
+
+
+class QuestionRow(HubBase):
+    """A question for live counts: what its requester sealed, byte for byte, with the grant that it is asked under."""
+
+    __tablename__ = "jobs_questions"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    account: Mapped[str] = mapped_column(index=True)
+    digest: Mapped[str]
+    question: Mapped[bytes] = mapped_column(LargeBinary)
+    visa: Mapped[bytes | None] = mapped_column(LargeBinary)
+    request: Mapped[bytes | None] = mapped_column(LargeBinary)
+    created: Mapped[datetime] = mapped_column(index=True)
+
+
+class AnswerRow(HubBase):
+    """What a site says to one dataset of a question: the wire form of a count in columns.
+
+    `place` is the number of the dataset in the question; `handed` is when the node last fetched it.
+    """
+
+    __tablename__ = "jobs_answers"
+    __table_args__ = (Index("ix_jobs_answers_open", "node", "kind"),)
+
+    question: Mapped[str] = mapped_column(ForeignKey("jobs_questions.id"), primary_key=True)
+    place: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    dataset: Mapped[str]
+    node: Mapped[str]
+    kind: Mapped[str]
+    why: Mapped[str | None]
+    value: Mapped[int | None]
+    k: Mapped[int | None]
+    since: Mapped[datetime]
+    handed: Mapped[datetime | None] = mapped_column(default=None)
+    changes: Mapped[int] = mapped_column(default=0)

@@ -66,10 +66,13 @@ def speaks(session: Session, node: str, boot: str | None) -> bool:
 def check_speaks(session: Session, node: str, boot: str | None) -> None:
     """Refuse what comes from an agent in whose place another has been started.
 
+    One that has just been started sends what was left in its outbox before it asks for work.
+
     Raises:
         NodeDoubled: if that is so.
     """
-    if not speaks(session, node, boot):
+    row = None if boot is None else session.get(BootRow, (node, boot))
+    if row is not None and row.over is not None:
         raise _doubled(node)
 
 

@@ -58,6 +58,7 @@ def job_view(session: Session, job: JobRow) -> JobView:
         rounds=job.rounds,
         quorum=job.quorum,
         datasets=tuple(dataset.iri for dataset in manifest.datasets),
+        selections=manifest.datasets,
         sites=tuple(_site_view(site) for site in sites_of(session, job.id)),
         created=iso(job.created),
         ended=iso(job.ended) if job.ended else None,

@@ -27,6 +27,7 @@ from fairbank.federated_jobs.node.cohort import CohortSource, Member, harvest_in
 from fairbank.federated_jobs.node.errors import WorkerCancelled
 from fairbank.federated_jobs.node.hub_log import HubLog
 from fairbank.federated_jobs.node.lanes import Lanes
+from fairbank.federated_jobs.node.live_counts import CountDesk, is_live_count
 from fairbank.federated_jobs.node.reopening import reopen
 from fairbank.federated_jobs.node.reporting import NODE_SUSPENDED, refuses_this, report_decisions, tell
 from fairbank.federated_jobs.node.rounds import RoundOrder, Site
@@ -121,6 +122,9 @@ class Agent:
         )  # fmt: skip
         pause_s = FIRST_PAUSE_S
         resumed = False
+        # Of its own, so that a question is answered in seconds while a job computes for hours.
+        counts = threading.Thread(target=self._keep_answering, args=(stop,), daemon=True)
+        counts.start()
         try:
             while not stop.is_set():
                 try:
@@ -141,6 +145,38 @@ class Agent:
             self._lanes.close()
             self._site.runner.close()
             self._hub_log.seal_own(now=True)
+
+    def answer_counts(self, *, max_wait_s: int = 0) -> bool:
+        """Fetch one question for live counts and answer it; return whether there was one.
+
+        Raises:
+            HubUnreachable: if the hub does not answer.
+            HubLogForked: if its audit log is not the one that was seen before.
+            NodeSuspendedHere: if the site's people have suspended the node.
+        """
+        self._hub_log.refuse_if_forked()
+        # An outbox of its own: what it sends rests on a question, not on an approved job.
+        outbox = Outbox(self._node, self._site.client)
+        return CountDesk(self._node, outbox, self._site.source).step(max_wait_s=max_wait_s)
+
+    def _keep_answering(self, stop: threading.Event) -> None:
+        """Answer live counts until `stop` is set, whatever else the node computes meanwhile."""
+        pause_s = FIRST_PAUSE_S
+        while not stop.is_set():
+            try:
+                self.answer_counts(max_wait_s=self._node.settings.jobs_long_poll_s)
+                pause_s = FIRST_PAUSE_S
+            except RemoteError as err:
+                # A hub of the version before knows no live counts.
+                pause_s = LONGEST_PAUSE_S if err.status == _NO_SUCH_ROUTE else pause_s
+            except FairbankError as err:
+                log.warning("%s %s", err.code, err)
+            except Exception as err:  # noqa: BLE001 - an outermost edge: a question must not end the node
+                log.error("unexpected %s among live counts", type(err).__name__)
+            else:
+                continue
+            stop.wait(pause_s)
+            pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
 
     def resume(self) -> None:
         """Take up what was not finished: decisions to tell, outputs to send again, rounds to compute again.
@@ -415,6 +451,9 @@ class Agent:
             # A lane sends what it has just staged itself.
             if release.job in under_way:
                 continue
+            with reading(self._node.engine) as session:
+                if is_live_count(session, release):
+                    continue  # the count desk sends it
             try:
                 if release.job is None:
                     self._site.outbox.send(release.id)

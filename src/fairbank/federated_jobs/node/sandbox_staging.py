@@ -14,9 +14,9 @@ import os
 import re
 import shutil
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
@@ -36,11 +36,13 @@ class SeriesToStage:
         unit: opaque pseudonym of the series, of this job only.
         subject: opaque pseudonym of its subject, of this job only.
         files: the de-identified files, in the order of the local index.
+        facts: what the node knows beside the files, as coded words that tell of the image only.
     """
 
     unit: str
     subject: str
     files: tuple[Path, ...]
+    facts: Mapping[str, str] = field(default_factory=dict)
 
 
 def stage_series(series: Sequence[SeriesToStage], folder: JobFolder) -> int:
@@ -60,7 +62,12 @@ def stage_series(series: Sequence[SeriesToStage], folder: JobFolder) -> int:
         for number, source in enumerate(one.files, start=1):
             total += _place(source, target / _file_name(number))
     entries = [
-        {"unit": s.unit, "subject": s.subject, "files": [_file_name(i + 1) for i in range(len(s.files))]}
+        {
+            "unit": s.unit,
+            "subject": s.subject,
+            "files": [_file_name(i + 1) for i in range(len(s.files))],
+            **({"facts": dict(sorted(s.facts.items()))} if s.facts else {}),
+        }
         for s in sorted(series, key=lambda s: s.unit)
     ]
     manifest = folder.inputs / MANIFEST

@@ -202,3 +202,30 @@ class HubCheckpointRow(NodeBase):
     root: Mapped[str]
     envelope: Mapped[bytes] = mapped_column(LargeBinary)
     seen: Mapped[datetime]
+
+
+class CountRow(NodeBase):
+    """A live count that was asked of one dataset here, and what this site says to it.
+
+    `place` is the number of the dataset in the question, `kind` where it stands: `ready` until it has been worked out.
+    `reported` tells whether the hub knows.
+    """
+
+    __tablename__ = "jobs_counts"
+
+    question: Mapped[str] = mapped_column(primary_key=True)
+    place: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    dataset: Mapped[str]
+    account: Mapped[str]
+    requester_key: Mapped[str]
+    selector: Mapped[dict[str, Any]]
+    envelope: Mapped[bytes] = mapped_column(LargeBinary)
+    visa: Mapped[bytes | None] = mapped_column(LargeBinary)
+    request: Mapped[bytes | None] = mapped_column(LargeBinary)
+    kind: Mapped[str] = mapped_column(index=True)
+    why: Mapped[str | None]
+    k: Mapped[int | None]
+    reported: Mapped[bool] = mapped_column(default=False)
+    received: Mapped[datetime]
+    decided: Mapped[datetime | None] = mapped_column(default=None)
+    decided_by: Mapped[str | None] = mapped_column(default=None)

@@ -1,7 +1,7 @@
 """Priorities and turns of jobs.
 
 Revision: bd19e21ab5fd
-Follows: 88235043f5af
+Follows: 4be07d91c5f2
 Written: 2026-11-30 09:38:13.047645+00:00
 """
 
@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "bd19e21ab5fd"
-down_revision = "88235043f5af"
+down_revision = "4be07d91c5f2"
 branch_labels = None
 depends_on = None
 

@@ -1,0 +1,236 @@
+"""The researcher's side in Python: search, ask for counts, send jobs, and take results as pandas DataFrames.
+
+The same calls as the command line makes, with the same account, token and key in the home folder: log in once with
+`fairbank login NAME`. DataFrames need the extra `client`.
+
+    from fairbank.client import Client
+
+    client = Client()
+    client.search("lung", modality=["CT"])
+    draft = client.new_job("intensity-geometry", grant="…", title="First look", slice_thickness_max_mm="1.5")
+    client.counts(draft)
+    job = client.submit(draft)
+    client.watch(job)
+    client.results(job)
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import JsonValue
+
+from fairbank.clock import SystemClock
+from fairbank.errors import MissingExtra
+from fairbank.federated_jobs.errors import NotYetMerged
+from fairbank.ontology.selection import in_words
+from fairbank.settings import Settings, load
+from fairbank.web import acts, selections
+from fairbank.web.api_client import HubApi
+from fairbank.web.selections import JobDraft
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_TABLE = "table.csv"
+
+
+class Client:
+    """A researcher's connection to a hub.
+
+    Args:
+        settings: where the hub is, and the home folder with token and key; as `fairbank config show` says by default.
+        api: another connection, for tests.
+    """
+
+    def __init__(self, settings: Settings | None = None, *, api: HubApi | None = None) -> None:
+        self._api = api or HubApi.from_home(settings or load()[0], SystemClock())
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._api.close()
+
+    def search(self, words: str = "", **criteria: Any) -> pd.DataFrame:
+        """Return the datasets that match, one row each: iri, title, conditions, subjects, studies, series.
+
+        Args:
+            words: of title, description or keywords.
+            criteria: facets as the command line has them, such as `modality=["CT"]` or `slice_thickness_max=1.5`.
+
+        Raises:
+            HubUnreachable: if the hub does not answer.
+        """
+        question = {"q": words, **criteria}
+        found = self._api.get("/search", **{name: value for name, value in question.items() if value})
+        columns = ("iri", "title", "conditions", "subjects", "studies", "series")
+        rows = [
+            {
+                **one,
+                **one["totals"],
+                "conditions": ", ".join(each["label"] for each in one["conditions"]),
+            }
+            for one in found["datasets"]
+        ]
+        return _frame(rows, columns)
+
+    def requests(self) -> pd.DataFrame:
+        """Return the account's access requests, newest first: id, title, state."""
+        found = self._api.get("/v1/requests", signed_in=True)["requests"]
+        return _frame(found, ("id", "title", "state", "created"))
+
+    def request(self, request: str) -> dict[str, Any]:
+        """Return how an access request stands."""
+        found: dict[str, Any] = self._api.get(f"/v1/requests/{request}", signed_in=True)
+        return found
+
+    def grants(self) -> pd.DataFrame:
+        """Return the account's grants: id, request, state, and the datasets they cover."""
+        found = self._api.get("/v1/grants", signed_in=True)["grants"]
+        return _frame(found, ("id", "request", "state", "datasets"))
+
+    def new_job(
+        self,
+        tool: str,
+        *,
+        grant: str,
+        title: str,
+        parameters: Mapping[str, JsonValue] | None = None,
+        datasets: Sequence[str] | None = None,
+        **changes: Any,
+    ) -> JobDraft:
+        """Return the draft of a job; an analysis takes one suitable series per study unless `changes` say otherwise.
+
+        Args:
+            grant: its id, or the id of the request that it answers.
+            datasets: IRIs; all of the grant's by default.
+            changes: fields of `fairbank.ontology.signed_objects.Selector`, such as `modality=["CT"]`.
+
+        Raises:
+            NoSuchGrant: if there is none that holds.
+            DraftRefused: if it selects more than is granted.
+        """
+        visa = acts.grant(self._api, grant)
+        return selections.draft_job(
+            visa, tool, title=title, parameters=parameters or {}, datasets=datasets, changes=changes
+        )
+
+    def counts(self, draft: JobDraft, *, wait_s: int = 20) -> pd.DataFrame:
+        """Ask each granted site how many subjects a draft would use: dataset, site, subjects, status, selected.
+
+        `subjects` is empty where the site tells no number; `status` then says why and since when.
+
+        Args:
+            wait_s: longest wait for answers, seconds.
+        """
+        visa = acts.grant(self._api, draft.grant)
+        asked = selections.ask_counts(self._api, draft.datasets, visa=visa)
+        found = selections.counts(self._api, asked, wait_s=wait_s)
+        rows = [
+            {
+                "dataset": answer.dataset,
+                "site": answer.node,
+                "subjects": answer.subjects.value,
+                "status": str(answer.subjects),
+                "selected": in_words(dataset.selector),
+            }
+            for answer, dataset in zip(found.answers, draft.datasets, strict=True)
+        ]
+        frame = _frame(rows, ("dataset", "site", "subjects", "status", "selected"))
+        return frame.astype({"subjects": "Int64"})
+
+    def try_job(self, draft: JobDraft, *, subjects: int = 6, seed: int = 0) -> pd.DataFrame:
+        """Run a drafted analysis on a synthetic twin of its first dataset, here, and return its rows.
+
+        Raises:
+            TwinRefused: if the tool trains a model, or no twin can be made of the selection.
+        """
+        from fairbank.federated_jobs.twin import try_on_twin
+
+        with tempfile.TemporaryDirectory() as scratch:
+            rows = try_on_twin(
+                draft.tool,
+                draft.parameters,
+                draft.datasets[0].selector,
+                subjects=subjects,
+                seed=seed,
+                folder=Path(scratch),
+            )
+        return _frame(rows, tuple(rows[0]) if rows else ())
+
+    def submit(self, draft: JobDraft, *, quorum: int | None = None, rounds: int = 1, seed: str = "0") -> str:
+        """Seal a drafted job with the account's key, send it, and return its id.
+
+        Args:
+            quorum: sites that must deliver; all by default.
+        """
+        _, answer = acts.send_job(
+            self._api,
+            acts.grant(self._api, draft.grant),
+            draft.tool,
+            draft.parameters,
+            title=draft.title,
+            datasets=draft.datasets,
+            rounds=rounds,
+            quorum=quorum,
+            seed=seed,
+        )
+        return str(answer["id"])
+
+    def job(self, job: str) -> dict[str, Any]:
+        """Return where a job stands."""
+        found: dict[str, Any] = self._api.get(f"/v1/jobs/{job}", signed_in=True)
+        return found
+
+    def watch(self, job: str, *, each: Callable[[dict[str, Any]], None] | None = None) -> pd.DataFrame:
+        """Wait until a job has ended, and return how each site stands: node, state, reason, round, since.
+
+        Args:
+            each: called with the job's state at each change.
+        """
+        state: dict[str, Any] = {"sites": []}
+        for state in self._api.watch_job(job):
+            if each is not None:
+                each(state)
+        return _frame(state["sites"], ("node", "state", "reason", "round", "since"))
+
+    def results(self, job: str) -> pd.DataFrame:
+        """Return the merged table of an analysis, one row per item and the site in the first column.
+
+        Raises:
+            NotYetMerged: if there is no table, because the job goes on, failed, or trains a model.
+        """
+        pandas = _pandas()
+        files = self._api.get(f"/v1/jobs/{job}/results", signed_in=True)["files"]
+        digest = next((one["digest"] for one in files if one["name"] == _TABLE), None)
+        if digest is None:
+            raise NotYetMerged(
+                "This job has no table.",
+                why="It goes on, has failed, or trains a model.",
+                todo="See where it stands with 'fairbank job show', and its files with 'fairbank job results'.",
+            )
+        with tempfile.TemporaryDirectory() as scratch:
+            return pandas.read_csv(self._api.download(digest, Path(scratch) / _TABLE))
+
+    def cite(self, job: str) -> str:
+        """Return what to write about a job: methods, versions of datasets, acknowledgements."""
+        from fairbank.web.citing import citation
+
+        return citation(self._api, job)
+
+
+def _frame(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> pd.DataFrame:
+    return _pandas().DataFrame(
+        [{name: row.get(name) for name in columns} for row in rows], columns=list(columns)
+    )
+
+
+def _pandas() -> Any:
+    if find_spec("pandas") is None:
+        raise MissingExtra.named("client", needed_for="A DataFrame")
+    import pandas
+
+    return pandas

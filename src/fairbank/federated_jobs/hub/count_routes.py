@@ -1,0 +1,121 @@
+"""The hub's routes of live counts: a requester asks and waits, a node fetches and answers."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from fairbank.catalogue import bodies
+from fairbank.catalogue.accounts import Account, Role, account
+from fairbank.catalogue.context import Hub
+from fairbank.catalogue.nodes import NodeIdentity, admit, signed_node
+from fairbank.database import reading, writing
+from fairbank.federated_jobs.count_protocol import Asked, CountCall, CountClaim, CountReport, Counts
+from fairbank.federated_jobs.errors import CountNotFound
+from fairbank.federated_jobs.hub import counts
+from fairbank.federated_jobs.hub.grants import GrantLookup
+from fairbank.federated_jobs.protocol import LONGEST_WAIT_S
+from fairbank.ontology.wire import Wire
+
+
+def add(routes: APIRouter, hub: Hub, grants: GrantLookup) -> None:
+    """Add the routes of live counts."""
+    node_of, body_of = Depends(signed_node(hub)), Depends(bodies.body())
+    anybody, researcher = Depends(account(hub)), Depends(account(hub, Role.RESEARCHER))
+
+    @routes.post("/v1/counts", status_code=201)
+    def ask_for_counts(who: Account = researcher, body: bytes = body_of) -> Response:
+        with writing(hub.engine) as session:
+            asked = Asked(id=counts.ask(hub, session, body, who=who, grants=grants))
+        hub.notifier.notify()
+        return _json(asked, status=201)
+
+    @routes.get("/v1/counts/{question}")
+    async def show_counts(
+        question: str,
+        who: Account = anybody,
+        wait_s: Annotated[int, Query(ge=0, le=LONGEST_WAIT_S)] = 0,
+        seen: Annotated[int, Query(ge=0)] = 0,
+    ) -> Response:
+        return _json(await _changed(hub, question, who.name, wait_s=wait_s, seen=seen))
+
+    async def fetch_question(request: Request) -> Response:
+        body = await bodies.read(request, limit_bytes=bodies.MESSAGE_BYTES)
+        call = await _next_call(hub, request, body)
+        return Response(status_code=204) if call is None else _json(call)
+
+    routes.add_route("/v1/nodes/{node}/counts", fetch_question, methods=["POST"])
+
+    @routes.post("/v1/counts/{question}/sites/{node}")
+    def report_count(
+        question: str, node: str, who: NodeIdentity = node_of, body: bytes = body_of
+    ) -> Response:
+        _same_node(node, who)
+        message = CountReport.parse(body)
+        with writing(hub.engine) as session:
+            counts.report(hub, session, question, node=who.name, message=message)
+        hub.notifier.notify()
+        return JSONResponse({"question": question})
+
+
+async def _next_call(hub: Hub, request: Request, body: bytes) -> CountCall | None:
+    seen = hub.notifier.seen
+    node, wait_s = await run_in_threadpool(_admit, hub, request, body)
+    deadline = time.monotonic() + min(wait_s, LONGEST_WAIT_S)
+    while True:
+        call = await run_in_threadpool(_call_if_any, hub, node)
+        left_s = deadline - time.monotonic()
+        if call is not None or left_s <= 0 or hub.notifier.closed:
+            return call
+        await hub.notifier.wait(seen, left_s)
+        if await request.is_disconnected():
+            return None
+        seen = hub.notifier.seen
+
+
+def _admit(hub: Hub, request: Request, body: bytes) -> tuple[str, int]:
+    who = admit(hub, request, body)
+    _same_node(request.path_params["node"], who)
+    return who.name, CountClaim.parse(body).max_wait_s
+
+
+def _call_if_any(hub: Hub, node: str) -> CountCall | None:
+    with reading(hub.engine) as session:
+        if not counts.has_call(hub, session, node):
+            return None
+    with writing(hub.engine, lasting=False) as session:
+        return counts.call_for(hub, session, node)
+
+
+async def _changed(hub: Hub, question: str, name: str, *, wait_s: int, seen: int) -> Counts:
+    deadline = time.monotonic() + wait_s
+    while True:
+        noticed = hub.notifier.seen
+        found = await run_in_threadpool(_view, hub, question, name)
+        left_s = deadline - time.monotonic()
+        if found.complete or found.seen > seen or left_s <= 0 or hub.notifier.closed:
+            return found
+        await hub.notifier.wait(noticed, left_s)
+
+
+def _view(hub: Hub, question: str, name: str) -> Counts:
+    with reading(hub.engine) as session:
+        return counts.counts(session, question, name)
+
+
+def _same_node(named: str, who: NodeIdentity) -> None:
+    if named != who.name:
+        raise CountNotFound(
+            "A node speaks only for itself.",
+            why=f"The request is signed by the node {who.name!r}.",
+            todo="Use the node's own name in the address.",
+        )
+
+
+def _json(body: Wire, *, status: int = 200) -> Response:
+    return Response(body.to_bytes(), status_code=status, media_type="application/json")
