@@ -24,7 +24,7 @@ from sqlalchemy.engine import Engine
 
 from fairbank import audit, audit_checkpoints, audit_export, migrations
 from fairbank.audit import HubAudit
-from fairbank.clock import SystemClock, iso
+from fairbank.clock import Clock, SystemClock, iso
 from fairbank.database import connect, reading, writing
 from fairbank.signing import SigningKey, canonical
 
@@ -46,7 +46,7 @@ def measure(folder: Path, *, entries: int = ENTRIES) -> dict[str, Any]:
     """Fill a log, measure it, and return the figures by name."""
     engine, clock, key = connect(f"sqlite:///{folder}/hub.db"), SystemClock(), SigningKey.generate()
     migrations.upgrade(engine, "hub")
-    _fill(engine, clock, entries)
+    fill(engine, clock, entries)
     figures: dict[str, Any] = {"entries": entries}
     _fill_bare(folder / "bare.db", engine)
     with reading(engine) as session:
@@ -67,12 +67,15 @@ def measure(folder: Path, *, entries: int = ENTRIES) -> dict[str, Any]:
     return figures
 
 
-def _fill(engine: Engine, clock: SystemClock, entries: int) -> None:
+def fill(engine: Engine, clock: Clock, entries: int) -> None:
+    """Append so many chained entries to a hub's log, ten thousand a transaction, past `audit.record`."""
     plain = HubAudit.metadata.tables["audit"]
-    previous, moment = audit.GENESIS, clock.now()
+    with reading(engine) as session:
+        newest = audit.head(session, HubAudit)
+    previous, moment = newest.hash, clock.now()
     at = moment.replace(microsecond=moment.microsecond // 1000 * 1000)
     rows: list[dict[str, Any]] = []
-    for seq in range(1, entries + 1):
+    for seq in range(newest.seq + 1, newest.seq + entries + 1):
         act = _ACTS[seq % len(_ACTS)]
         detail = {
             "request": f"0193e6a0-1111-7abc-8def-{seq % 10_000:012d}",
@@ -86,7 +89,7 @@ def _fill(engine: Engine, clock: SystemClock, entries: int) -> None:
         entry = audit.entry_bytes(at=iso(at), detail=canonical(detail).decode(), **row)  # type: ignore[arg-type]  # by name
         previous = audit.entry_hash(entry)
         rows.append({**row, "at": at, "detail": detail, "hash": previous})
-        if len(rows) == 10_000 or seq == entries:
+        if len(rows) == 10_000 or seq == newest.seq + entries:
             with writing(engine) as session:
                 session.connection().execute(insert(plain), rows)
             rows = []

@@ -26,6 +26,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Mapped, Session, mapped_column
 from sqlalchemy.types import TypeDecorator
 
+from fairbank.audit_tree import Tree
 from fairbank.clock import Clock, iso
 from fairbank.database import HubBase, NodeBase, one_writer_at_a_time
 from fairbank.errors import FairbankError, Kind
@@ -141,12 +142,14 @@ class Wanted:
     Attributes:
         act: an act, `request.approve`, or all acts of a noun, `request.`.
         since: not before this moment.
+        until: before this moment.
     """
 
     act: str = ""
     actor: str = ""
     target: str = ""
     since: datetime | None = None
+    until: datetime | None = None
 
 
 def record(
@@ -199,6 +202,7 @@ def entries(
     wanted: Wanted,
     *,
     after: int = 0,
+    before: int | None = None,
     limit: int = 200,
     newest: bool = False,
 ) -> list[Any]:
@@ -206,6 +210,7 @@ def entries(
 
     Args:
         after: only those with a higher number.
+        before: only those with a lower number.
         limit: at most so many.
         newest: the last ones of those wanted instead of the first.
     """
@@ -221,6 +226,10 @@ def entries(
         statement = statement.where(table.target == wanted.target)
     if wanted.since is not None:
         statement = statement.where(table.at >= wanted.since)
+    if wanted.until is not None:
+        statement = statement.where(table.at < wanted.until)
+    if before is not None:
+        statement = statement.where(table.seq < before)
     rows = session.scalars(statement.order_by(table.seq.desc() if newest else table.seq).limit(limit)).all()
     return list(reversed(rows)) if newest else list(rows)
 
@@ -252,24 +261,35 @@ def verify(
     table: AuditTable,
     *,
     followed: Callable[[int, list[str]], None] | None = None,
+    tree: Tree | None = None,
 ) -> Head:
     """Recompute the whole chain and return its head.
 
     Args:
-        followed: is given the hashes of entries that hold, some thousand at a time, with the number of the first.
+        followed: is given the hashes of entries that hold, some dozens at a time, with the number of the first.
+        tree: an empty one; the entries that hold become its leaves.
 
     Raises:
         AuditError: naming the first entry that does not fit.
     """
-    last = Head(0, GENESIS)
+    last, leaves = Head(0, GENESIS), list[bytes]()
     try:
         for rows in _batches(session):
-            hashes = _checked(rows, last)
+            digests = _checked(rows, last)
+            # Each row states its hash, as was just found.
+            hashes = [row[-1] for row in rows]
             if followed is not None:
                 followed(last.seq + 1, hashes)
+            if tree is not None:
+                leaves += digests
+                if len(leaves) >= _BATCH:
+                    tree.append_digests(leaves)
+                    leaves = []
             last = Head(last.seq + len(hashes), hashes[-1])
     except (sqlite3.DatabaseError, DBAPIError) as err:
         raise broken(last.seq + 1, why="The database cannot read what is stored from there on.") from err
+    if tree is not None:
+        tree.append_digests(leaves)
     return last
 
 
@@ -282,11 +302,11 @@ def broken(seq: int, *, why: str) -> AuditError:
     )
 
 
-def _checked(rows: Sequence[Any], last: Head) -> list[str]:
+def _checked(rows: Sequence[Any], last: Head) -> list[bytes]:
     """Return the hashes of rows that follow `last`, each computed anew from what its columns say."""
     # This is what `bench/access.py` measures: nothing in it is called for each entry but the quoting and the hash.
     quoted, sha256 = encode_basestring, hashlib.sha256
-    seq, previous, hashes = last.seq, last.hash, []
+    seq, previous, digests = last.seq, last.hash, list[bytes]()
     for number, at, actor, act, target, detail, stated_previous, stated in rows:
         seq += 1
         try:
@@ -298,11 +318,12 @@ def _checked(rows: Sequence[Any], last: Head) -> list[str]:
         except (TypeError, ValueError, IndexError) as err:
             # Not even of the type that was stored.
             raise broken(seq, why="A column holds something that no entry can hold.") from err
-        previous = f"sha256:{sha256(entry).hexdigest()}"
+        digest = sha256(entry).digest()
+        previous = f"sha256:{digest.hex()}"
         if not whole or stated != previous:
             raise broken(seq, why="Its hash does not follow from its content and the entry before it.")
-        hashes.append(previous)
-    return hashes
+        digests.append(digest)
+    return digests
 
 
 def _batches(session: Session) -> Iterator[Sequence[Any]]:
@@ -321,8 +342,8 @@ def _batches(session: Session) -> Iterator[Sequence[Any]]:
 
 
 _BATCH = 2000
-# What is still in the processor's cache when it is hashed: a tenth faster than thousands, and no way to a server.
-_SMALL_BATCH = 256
+# What is still in the processor's nearest cache when it is hashed, and there is no way to a server.
+_SMALL_BATCH = 32
 _STORED = "SELECT seq, {at}, actor, act, target, detail, previous, hash FROM audit ORDER BY seq"
 # Nearly every transaction appends, so these take the plain table, and are put together once.
 _TABLES = {table: table.metadata.tables[table.__tablename__] for table in (HubAudit, NodeAudit)}

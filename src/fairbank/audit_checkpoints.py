@@ -31,6 +31,7 @@ KIND: Final = "audit-checkpoint"
 SCHEMA: Final = "audit-checkpoint/1"
 EVERY_ENTRIES: Final = 1000
 EVERY: Final = timedelta(hours=1)
+_TELL_EVERY: Final = 256
 
 
 class CheckpointBroken(AuditError):
@@ -200,15 +201,15 @@ def verify_whole(
     tree, wanted, heads = Tree(), [row.size for row in stored], dict[int, str]()
 
     def follow(first: int, hashes: list[str]) -> None:
-        tree.append(hashes)
         here = bisect_left(wanted, first)
         while here < len(wanted) and wanted[here] < first + len(hashes):
             heads[wanted[here]] = hashes[wanted[here] - first]
             here += 1
-        if progress is not None:
-            progress(first + len(hashes) - 1, total)
+        done = first + len(hashes) - 1
+        if progress is not None and (done == total or first // _TELL_EVERY != (done + 1) // _TELL_EVERY):
+            progress(done, total)
 
-    head = audit.verify(session, table, followed=follow)
+    head = audit.verify(session, table, followed=follow, tree=tree)
     for row in stored:
         checkpoint = Checkpoint.open(row.envelope, trusted=trusted)
         if (checkpoint.size, checkpoint.head, checkpoint.root) != (row.size, row.head, row.root):

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _TABLE = "table.csv"
+_MEASURES = ("subjects", "studies", "series")
 
 
 class Client:
@@ -57,6 +58,8 @@ class Client:
     def search(self, words: str = "", **criteria: Any) -> pd.DataFrame:
         """Return the datasets that match, one row each: iri, title, conditions, subjects, studies, series.
 
+        A number that is withheld is missing.
+
         Args:
             words: of title, description or keywords.
             criteria: facets as the command line has them, such as `modality=["CT"]` or `slice_thickness_max=1.5`.
@@ -66,16 +69,16 @@ class Client:
         """
         question = {"q": words, **criteria}
         found = self._api.get("/search", **{name: value for name, value in question.items() if value})
-        columns = ("iri", "title", "conditions", "subjects", "studies", "series")
+        columns = ("iri", "title", "conditions", *_MEASURES)
         rows = [
             {
                 **one,
-                **one["totals"],
+                **{measure: one["totals"].get(measure, {}).get("value") for measure in _MEASURES},
                 "conditions": ", ".join(each["label"] for each in one["conditions"]),
             }
             for one in found["datasets"]
         ]
-        return _frame(rows, columns)
+        return _frame(rows, columns).astype(dict.fromkeys(_MEASURES, "Int64"))
 
     def requests(self) -> pd.DataFrame:
         """Return the account's access requests, newest first: id, title, state."""

@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+from fairbank import audit
 from fairbank.catalogue import accounts
 from fairbank.catalogue.accounts import AccountKey, Role
 from fairbank.catalogue.context import Hub
 from fairbank.catalogue.errors import AccountRefused
 from fairbank.catalogue.identity import logins
 from fairbank.clock import FixedClock, iso
-from fairbank.database import writing
+from fairbank.database import reading, writing
 from fairbank.signing import SigningKey
 
 Make = Callable[..., Any]
@@ -73,6 +74,43 @@ def test_a_new_password_ends_all_log_ins(hub: Hub, client: TestClient, person_na
         logins.set_password(session, hub, name="rita", password="another long one", actor="anna")
     assert client.get("/v1/whoami", headers=rita.headers).status_code == 401
     assert login(client, "rita", "another long one").status_code == 200
+
+
+def test_logging_out_everywhere_ends_log_ins_and_programs_only_if_asked(
+    hub: Hub, client: TestClient, person_named: Make
+) -> None:
+    rita, otto = person_named("rita"), person_named("otto")
+    body = json.dumps({"schema": "new-token/1", "name": "report", "scopes": ["read"]})
+    program = client.post("/v1/account/tokens", content=body, headers=rita.headers).json()["token"]
+    as_program = {"Authorization": f"Bearer {program}"}
+    # A program may not end what people do.
+    assert client.delete("/v1/account/log-ins", headers=as_program).status_code == 403
+    answer = client.delete("/v1/account/log-ins", headers=rita.headers)
+    assert answer.json() == {"schema": "ended-log-ins/1", "sessions": 0, "command_lines": 1, "tokens": 0}
+    assert client.get("/v1/whoami", headers=rita.headers).status_code == 401
+    assert client.get("/v1/whoami", headers=as_program).status_code == 200
+    again = {"Authorization": f"Bearer {login(client, 'rita').json()['token']}"}
+    assert client.delete("/v1/account/log-ins?tokens=true", headers=again).json()["tokens"] == 1
+    assert client.get("/v1/whoami", headers=as_program).status_code == 401
+    assert client.get("/v1/whoami", headers=otto.headers).status_code == 200
+
+
+def test_an_administrator_ends_all_log_ins_of_an_account_and_the_log_says_so(
+    hub: Hub, client: TestClient, person_named: Make
+) -> None:
+    rita, otto = person_named("rita", Role.RESEARCHER), person_named("otto", Role.RESEARCHER)
+    anna = person_named("anna", Role.ADMIN)
+    path = "/v1/accounts/rita/log-ins"
+    assert [client.delete(path, headers=each.headers).status_code for each in (otto, rita)] == [403, 403]
+    assert client.delete(path, headers=anna.headers).json()["command_lines"] == 1
+    assert client.get("/v1/whoami", headers=rita.headers).status_code == 401
+    assert login(client, "rita").status_code == 200
+    with reading(hub.engine) as session:
+        (entry,) = audit.entries(session, audit.HubAudit, audit.Wanted(act="account.log-out"))
+    assert (entry.actor, entry.target) == ("anna", "rita")
+    assert entry.detail == {"sessions": 0, "command_lines": 1, "tokens": 0}
+    unknown = client.delete("/v1/accounts/nobody/log-ins", headers=anna.headers)
+    assert unknown.json()["code"] == "FB-CAT-024"
 
 
 def test_a_shut_account_is_nobody(hub: Hub, client: TestClient, person_named: Make) -> None:

@@ -1,107 +1,40 @@
-"""What people describe by the FAIR Data Point: made, replaced, published, deleted; drafts are on no public route."""
+"""What people describe by the FAIR Data Point: made, replaced and deleted, beside what nodes publish; bad input."""
 
 from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable
 from typing import Any
 
 import pytest
-from pyoxigraph import Store
 from rdflib import Graph, URIRef
 from rdflib.compare import isomorphic
-from rdflib.namespace import DCAT, DCTERMS, FOAF, RDF, Namespace
+from rdflib.namespace import DCAT, DCTERMS, FOAF, RDF
 from sqlalchemy import select
 from starlette.testclient import TestClient
+from tests.catalogue.fdp_writer import (
+    BASE,
+    CANARY,
+    FDP_O,
+    FORMATS,
+    PASSWORD,
+    ROOT,
+    Make,
+    Writer,
+    asked,
+    catalog,
+    dataset,
+    distribution,
+    log_in,
+    public_texts,
+)
 
 from fairbank import audit
-from fairbank.catalogue import accounts, export
 from fairbank.catalogue.accounts import Role
 from fairbank.catalogue.context import Hub
 from fairbank.catalogue.projector import Projector
-from fairbank.catalogue.query_pool import CURRENT
-from fairbank.database import reading, writing
+from fairbank.database import reading
 from fairbank.web.hub_app import create_app
-
-Make = Callable[..., Any]
-BASE = "http://hub.test"
-ROOT = f"{BASE}/"
-PASSWORD = "correct horse battery"
-PREFIXES = """\
-@prefix dct: <http://purl.org/dc/terms/> .
-@prefix dcat: <http://www.w3.org/ns/dcat#> .
-@prefix foaf: <http://xmlns.com/foaf/0.1/> .
-@prefix fb: <https://w3id.org/fairbank/terms#> .
-@prefix xsd: <http://www.w3.org/2001/XMLSchema#> .
-"""
-PUBLISHER = 'dct:publisher [ a foaf:Agent ; foaf:name "Institute of Examples" ]'
-THEME = "dcat:theme <http://publications.europa.eu/resource/authority/data-theme/HEAL>"
-
-
-def catalog(subject: str = "<>", *, title: str = "Described by hand", more: str = "") -> str:
-    return f'{PREFIXES}{subject} a dcat:Catalog ; dct:title "{title}" ; {PUBLISHER} . {more}'
-
-
-def dataset(
-    parent: str, subject: str = "<>", *, title: str = "Hand-written lungs", said: str = "", more: str = ""
-) -> str:
-    return (
-        f'{PREFIXES}{subject} a dcat:Dataset ; dct:isPartOf <{parent}> ; dct:title "{title}" ; {PUBLISHER} ; {THEME} ;'
-        f' dct:description "Known on paper only." ; dcat:keyword "lung", "paper" {said} . {more}'
-    )
-
-
-def distribution(parent: str, *, title: str = "Files on request") -> str:
-    return (
-        f'{PREFIXES}<> a dcat:Distribution ; dct:isPartOf <{parent}> ; dct:title "{title}" ;'
-        ' dcat:mediaType "application/dicom" ; dcat:accessURL <https://files.example.org/> .'
-    )
-
-
-LDP = Namespace("http://www.w3.org/ns/ldp#")
-FDP_O = Namespace("https://w3id.org/fdp/fdp-o#")
-FORMATS = {
-    "text/turtle": "turtle",
-    "application/n-triples": "nt",
-    "application/ld+json": "json-ld",
-    "application/rdf+xml": "xml",
-}
-CANARY = "canary-title"
-
-
-class Writer:
-    """A client of the FAIR Data Point that has logged in as its kind does."""
-
-    def __init__(self, web: TestClient, name: str) -> None:
-        self.web = web
-        answer = web.post("/tokens", json={"email": name, "password": PASSWORD})
-        assert answer.status_code == 200, answer.text
-        self.headers = {"Authorization": f"Bearer {answer.json()['token']}"}
-
-    def send(self, method: str, address: str, content: str | bytes, **headers: str) -> Any:
-        wanted = {"Content-Type": "text/turtle", **{k.replace("_", "-"): v for k, v in headers.items()}}
-        body = content.encode() if isinstance(content, str) else content
-        return self.web.request(method, address, content=body, headers={**self.headers, **wanted})
-
-    def made(self, kind: str, content: str) -> str:
-        """Return the IRI of what was made."""
-        answer = self.send("POST", f"/{kind}", content)
-        assert answer.status_code == 201, answer.text
-        return str(answer.headers["location"])
-
-    def publish(self, *iris: str) -> None:
-        for iri in iris:
-            answer = self.web.put(f"{iri}/meta/state", json={"current": "PUBLISHED"}, headers=self.headers)
-            assert (answer.status_code, answer.json()) == (200, {"current": "PUBLISHED"}), answer.text
-
-    def graph(self, iri: str) -> Graph:
-        answer = self.web.get(iri, headers={**self.headers, "Accept": "text/turtle"})
-        assert answer.status_code == 200, answer.text
-        return Graph().parse(data=answer.text, format="turtle")
-
-    def values(self, iri: str, path: URIRef) -> list[str]:
-        return sorted(str(each) for each in self.graph(iri).objects(URIRef(iri), path))
 
 
 @pytest.fixture
@@ -120,18 +53,6 @@ def shelf(writer: Writer) -> str:
     iri = writer.made("catalog", catalog())
     writer.publish(iri)
     return iri
-
-
-def log_in(hub: Hub, web: TestClient, name: str, role: Role) -> Writer:
-    with writing(hub.engine) as session:
-        accounts.create_account(session, hub, name=name, password=PASSWORD, roles=[role])
-    return Writer(web, name)
-
-
-def asked(web: TestClient, query: str) -> list[str]:
-    answer = web.get("/sparql", params={"query": query}, headers={"Accept": "text/csv"})
-    assert answer.status_code == 200, answer.text
-    return answer.text.split("\r\n")[1:-1]
 
 
 # -- tokens --------------------------------------------------------------------------------------------------------
@@ -259,179 +180,6 @@ def test_blank_nodes_never_take_a_name_that_is_there(writer: Writer, shelf: str)
 def test_a_catalog_is_part_of_the_root(writer: Writer, parent: str) -> None:
     iri = writer.made("catalog", catalog().replace("dct:title", f"{parent} dct:title"))
     assert writer.values(iri, DCTERMS.isPartOf) == [ROOT]
-
-
-# -- drafts, and what is published ---------------------------------------------------------------------------------
-
-
-def public_texts(
-    hub: Hub, web: TestClient, committee: dict[str, str], projector: Projector
-) -> dict[str, str]:
-    """Return what every public address of the catalogue says, to a stranger and to the committee."""
-    projector.project()
-    told: dict[str, str] = {}
-    query = "SELECT * { ?s ?p ?o }"
-    addresses = [
-        "/", "/expanded", "/meta", "/catalog", "/datasets", "/datasets?limit=500", "/search", f"/search?q={CANARY}",
-        f"/search?q={CANARY}&min_subjects=1", "/nodes", "/v1/nodes", "/profiles", "/sparql", "/openapi.json",
-        f"/sparql?query={query}", "/?profile=schema.org", "/v1/audit/head",
-    ]  # fmt: skip
-    for address in addresses:
-        for accept in ("text/turtle", "application/ld+json", "application/json", "text/html", "text/csv"):
-            for name, headers in (("stranger", {}), ("committee", committee)):
-                answer = web.get(address, headers={"Accept": accept, **headers})
-                told[f"{name} {accept} {address}"] = answer.text + str(answer.headers)
-    with reading(hub.engine) as session:
-        told["export"] = str([*export.published_quads(session, BASE)])
-    # The log of what was done, which administrators and auditors read, names each draft by its id.
-    told["store"] = "".join(
-        str(quad)
-        for quad in Store.read_only(str(hub.rdf / CURRENT))
-        if "/graphs/audit/" not in str(quad.graph_name)
-    )
-    return told
-
-
-def raw_store(hub: Hub) -> bytes:
-    return b"".join(path.read_bytes() for path in (hub.rdf / CURRENT).rglob("*") if path.is_file())
-
-
-def test_a_draft_is_on_no_public_route_and_what_is_published_is(
-    hub: Hub, web: TestClient, writer: Writer, shelf: str, projector: Projector
-) -> None:
-    committee = log_in(hub, web, "carla", Role.COMMITTEE).headers
-    iri = writer.made("dataset", dataset(shelf, title=CANARY))
-    drawer = writer.made("catalog", catalog(title=f"{CANARY}-catalog"))
-    file = writer.made("distribution", distribution(iri, title=f"{CANARY}-files"))
-    for place, text in public_texts(hub, web, committee, projector).items():
-        for secret in (CANARY, *(each.rpartition("/")[2] for each in (iri, drawer, file))):
-            # What was asked for is echoed by links to the next page only.
-            assert secret not in text, place
-    assert CANARY.encode() not in raw_store(hub)
-    for headers in (committee, {}):
-        for address in (iri, drawer, file):
-            for below in ("", "/meta", "/meta/state", "/spec", "/expanded"):
-                answer = web.get(address + below, headers=headers)
-                assert answer.status_code == 404 and CANARY not in answer.text, (address, below)
-    assert web.get(shelf).text.count("ldp:contains") == 0
-    assert writer.web.get(f"{iri}/meta/state", headers=writer.headers).json() == {"current": "DRAFT"}
-
-    writer.publish(iri, drawer, file)
-    told = public_texts(hub, web, committee, projector)
-    for place in (
-        "text/turtle /expanded",
-        "text/html /",
-        "application/json /datasets",
-        f"application/json /search?q={CANARY}",
-    ):
-        assert CANARY in told[f"stranger {place}"], place
-    assert CANARY in told["export"] and CANARY in told["store"]
-    assert URIRef(iri) in writer.graph(shelf).objects(URIRef(shelf), LDP.contains)
-
-
-def test_a_walk_from_the_root_finds_what_is_published(web: TestClient, writer: Writer, shelf: str) -> None:
-    iri = writer.made("dataset", dataset(shelf))
-    file = writer.made("distribution", distribution(iri))
-    writer.publish(iri, file)
-    found, waiting = [], [ROOT]
-    while waiting:
-        here = waiting.pop()
-        found.append(here)
-        graph = Graph().parse(data=web.get(here, headers={"Accept": "text/turtle"}).text, format="turtle")
-        waiting += [str(each) for each in graph.objects(URIRef(here), LDP.contains)]
-    assert found == [ROOT, shelf, iri, file]
-    inline = Graph().parse(data=web.get(f"{shelf}/expanded").text, format="turtle")
-    assert (URIRef(iri), RDF.type, DCAT.Dataset) in inline
-
-
-def test_what_is_published_is_in_sparql_search_and_lists(
-    web: TestClient, writer: Writer, shelf: str, projector: Projector, published: Make
-) -> None:
-    published("lungs")
-    iri = writer.made(
-        "dataset",
-        dataset(shelf, title="Ärztlich", said='; dct:identifier "X1"; dct:license <https://x.test/l>'),
-    )
-    writer.publish(iri)
-    projector.project()
-    query = f'SELECT ?s {{ ?s dct:identifier "X1" ; dct:isPartOf <{shelf}> }}'
-    assert asked(web, query) == [iri]
-    assert asked(web, f"SELECT ?d {{ <{shelf}> dcat:dataset ?d }}") == [iri]
-    found = web.get("/search", params={"q": "ärztlich"}).json()
-    assert [each["iri"] for each in found["datasets"]] == [iri]
-    assert found["datasets"][0]["described_only"] is True
-    everything = web.get("/search").json()
-    assert [each["iri"] for each in everything["datasets"]] == [f"{BASE}/datasets/alpha/lungs", iri]
-    assert {each["value"]: each["datasets"] for each in everything["facets"]["licence"]}[
-        "https://x.test/l"
-    ] == 1
-    assert [each["value"] for each in everything["facets"]["node"]] == ["alpha"]
-    chosen = web.get("/search", params={"licence": "https://x.test/l"}).json()
-    assert [each["iri"] for each in chosen["datasets"]] == [iri]
-    enough = web.get("/search", params={"min_subjects": 10, "min_sites": 2}).json()["feasibility"]
-    assert (enough["sites"], enough["enough"]) == (1, "false"), "what has no counts is no site"
-    pages = [web.get(f"/datasets?limit=1&offset={place}").json()["datasets"] for place in (0, 1, 2)]
-    assert [[each["iri"] for each in page] for page in pages] == [[f"{BASE}/datasets/alpha/lungs"], [iri], []]
-    listed = Graph().parse(data=web.get("/datasets", headers={"Accept": "text/turtle"}).text, format="turtle")
-    assert (URIRef(f"{BASE}/datasets"), DCAT.dataset, URIRef(iri)) in listed
-
-
-def test_nothing_is_seen_of_what_lies_in_a_draft(
-    web: TestClient, writer: Writer, projector: Projector
-) -> None:
-    drawer = writer.made("catalog", catalog())
-    iri = writer.made("dataset", dataset(drawer))
-    file = writer.made("distribution", distribution(iri))
-    writer.publish(iri, file)
-    projector.project()
-    assert web.get(iri).status_code == web.get(file).status_code == 404
-    assert asked(web, "SELECT ?d { ?d a dcat:Dataset }") == []
-    assert web.get("/datasets").json()["total"] == 0
-    writer.publish(drawer)
-    projector.project()
-    assert web.get(iri).status_code == web.get(file).status_code == 200
-    assert asked(web, "SELECT ?d { ?d a dcat:Dataset }") == [iri]
-    assert asked(web, "SELECT ?d { ?d a dcat:Distribution }") == [file]
-
-
-def test_a_rebuilt_view_is_the_same(
-    web: TestClient, writer: Writer, shelf: str, projector: Projector
-) -> None:
-    iri = writer.made("dataset", dataset(shelf))
-    writer.made("dataset", dataset(shelf, title=CANARY))
-    writer.publish(iri)
-    projector.project()
-    before = asked(web, "SELECT * { ?s ?p ?o } ORDER BY ?s ?p ?o")
-    projector.rebuild()
-    assert asked(web, "SELECT * { ?s ?p ?o } ORDER BY ?s ?p ?o") == before
-    assert not [line for line in before if CANARY in line]
-
-
-def test_metadata_about_metadata_says_state_path_and_permissions(
-    web: TestClient, writer: Writer, shelf: str
-) -> None:
-    iri = writer.made("dataset", dataset(shelf))
-    mine = web.get(f"{shelf}/meta", headers=writer.headers).json()
-    assert mine["state"] == {"current": "PUBLISHED", "children": {"dataset": {iri: "DRAFT"}}}
-    assert mine["member"]["membership"]["name"] == "owner"
-    assert [each["code"] for each in mine["member"]["membership"]["permissions"]] == ["R", "W", "C", "D"]
-    assert web.get(f"{shelf}/meta").json()["state"]["children"] == {"dataset": {}}
-    meta = web.get(f"{iri}/meta", headers=writer.headers).json()
-    assert list(meta["path"]) == [ROOT, shelf, iri]
-    assert [each["parent"] for each in meta["path"].values()] == [None, ROOT, shelf]
-
-
-@pytest.mark.parametrize("word", ["DRAFT", "DELETED", "published", ""])
-def test_what_is_published_never_becomes_a_draft_again(writer: Writer, shelf: str, word: str) -> None:
-    answer = writer.web.put(f"{shelf}/meta/state", json={"current": word}, headers=writer.headers)
-    assert (answer.status_code, answer.json()["code"]) == (400, "FB-CAT-088")
-    writer.publish(shelf)
-
-
-@pytest.mark.parametrize("body", [b"", b"{}", b'{"current": 1}', b"[]", b'"PUBLISHED"', b"[" * 30_000])
-def test_a_state_that_is_not_said_is_refused(writer: Writer, shelf: str, body: bytes) -> None:
-    answer = writer.send("PUT", f"{shelf}/meta/state", body, Content_Type="application/json")
-    assert (answer.status_code, answer.json()["code"]) == (400, "FB-CAT-080")
 
 
 # -- replacing -----------------------------------------------------------------------------------------------------

@@ -90,6 +90,8 @@ def test_a_request_from_its_template_to_its_report(
     assert LUNGS in run("request", "accept-conditions", request).out
     granted = answer(run("grant", "list", "--format", "json"))[0]
     assert (granted["state"], granted["datasets"][0]["dataset"]) == ("holds", LUNGS)
+    listed = run("grant", "list").out
+    assert "Lung screening CT" in listed and "health or medical" in listed
     assert "visa/1" in run("grant", "show", request).out
     changed = run("request", "amend", request, "--dataset", LUNGS, "--dataset", BRAINS)
     assert f"asks also for {BRAINS}" in changed.err
@@ -102,6 +104,12 @@ def test_a_request_from_its_template_to_its_report(
     listed = answer(run("request", "list", "--format", "json"))[0]
     assert listed["legs"] == {"completed": 1, "in_review": 1}
     assert "withdrawn" in run("request", "withdraw", request).err
+
+
+def test_logging_out_everywhere_ends_the_log_in_here_too(run: Callable[..., Any], asking: Asking) -> None:
+    assert "goes with --everywhere" in run("account", "log-out", "--tokens", code=2).err
+    assert "0 in browsers, 1 on command lines" in run("account", "log-out", "--everywhere").err
+    assert asking.get("/v1/whoami").status_code == 401
 
 
 def test_what_was_returned_is_submitted_again_unchanged(run: Callable[..., Any], asking: Asking) -> None:

@@ -137,6 +137,31 @@ def test_a_grant_tells_what_it_opens_until_when(asking: Asking, clock: FixedCloc
     assert {row["state"] for row in page.rows} <= {"expired", "superseded"}
 
 
+def test_a_grant_is_called_by_names(asking: Asking) -> None:
+    request_id = asking.submitted(datasets=(BRAINS, LUNGS))
+    asking.decide(request_id)
+    granted = next(row for row in rows(asking, "grants") if row["state"] == "holds")
+    assert {one["title"] for one in granted["datasets"]} == {"Lung screening CT"}
+    assert granted["purpose"]["words"] == "health or medical or biomedical research"
+    assert granted["organisation"] == "not stated"
+    assert granted["not_before"] < granted["expires"]
+    page = asking.get("/grants").text
+    for words in (
+        "Lung screening CT</a>: granted",
+        "rita",
+        granted["purpose"]["words"],
+        granted["expires"][:10],
+    ):
+        assert words in page
+    (whole,) = [each for each in asking.get("/v1/grants").json()["grants"] if each["state"] == "holds"]
+    assert (set(whole["titles"]), set(whole["titles"].values())) == ({BRAINS, LUNGS}, {"Lung screening CT"})
+    assert whole["purpose"] == granted["purpose"]
+    asking.post(f"/v1/requests/{request_id}/withdraw", {})
+    ended = next(row for row in rows(asking, "grants") if row["id"] == granted["id"])
+    assert (ended["datasets"], len(ended["sealed_over"])) == ([], 2)
+    assert "Lung screening CT" in asking.get("/grants").text
+
+
 @pytest.mark.parametrize("mark", ["x", "W10", "WyJ4IiwieSJd", "WyIyMDI2LTAxLTAxIiwieCJd", "%00", "e30"])
 def test_a_mark_that_this_hub_did_not_give_is_refused(asking: Asking, mark: str) -> None:
     for what in ("requests", "legs", "grants"):
@@ -149,21 +174,43 @@ def test_a_filter_that_nothing_can_match_is_refused_in_words(asking: Asking, que
     assert asking.get(f"/v1/lists/requests?{query}").json()["code"] == "FB-CAT-159"
 
 
+def statements_of(hub: Hub, act: Callable[[], object]) -> list[str]:
+    """Return what the hub's database is asked meanwhile."""
+    asked: list[str] = []
+
+    def note(connection: Any, cursor: Any, statement: str, *rest: Any) -> None:
+        asked.append(statement)
+
+    event.listen(hub.engine, "before_cursor_execute", note)
+    try:
+        act()
+    finally:
+        event.remove(hub.engine, "before_cursor_execute", note)
+    return asked
+
+
 def test_a_page_takes_the_same_queries_however_long_it_is(asking: Asking, hub: Hub) -> None:
     def statements(limit: int) -> int:
-        asked: list[str] = []
-
-        def note(connection: Any, cursor: Any, statement: str, *rest: Any) -> None:
-            asked.append(statement)
-
-        event.listen(hub.engine, "before_cursor_execute", note)
-        try:
+        def ask() -> None:
             for what in ("requests", "legs", "grants"):
                 asking.get(f"/v1/lists/{what}?limit={limit}")
-        finally:
-            event.remove(hub.engine, "before_cursor_execute", note)
-        return len(asked)
+
+        return len(statements_of(hub, ask))
 
     for _ in range(4):
         asking.decide(asking.submitted(datasets=(BRAINS, LUNGS)))
     assert statements(1) == statements(4)
+
+
+def test_the_whole_list_takes_the_same_queries_however_long_it_is(asking: Asking, hub: Hub) -> None:
+    def statements() -> int:
+        return len(statements_of(hub, lambda: asking.get("/v1/requests")))
+
+    asking.submitted(datasets=(BRAINS, LUNGS))
+    before = statements()
+    for _ in range(2):
+        asking.submitted(datasets=(BRAINS,))
+    assert statements() == before
+    listed = asking.get("/v1/requests").json()["requests"]
+    assert [sorted(each["datasets"]) for each in listed] == [[BRAINS], [BRAINS], sorted((BRAINS, LUNGS))]
+    assert all(each["digest"] and each["until"] for each in listed)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from tests.federated_jobs.catalogue_rows import dataset_row
 
 from fairbank import audit
 from fairbank.database import reading, writing
@@ -140,3 +141,15 @@ def test_a_job_of_somebody_else_is_not_tried_again(fed):
     with writing(fed.hub.engine) as session:
         session.get_one(JobRow, job).account = "bob"
     assert retried(fed, job).status_code == 404
+
+
+def test_what_was_delivered_is_not_merged_after_its_dataset_was_withdrawn(fed):
+    # East delivers, north fails; while the job is over, east's dataset is withdrawn.
+    fed.sites["north"].runner.before = Fails(WorkerOutOfMemory, 1)
+    job = fed.run()
+    assert (fed.state(job), fed.site_state(job, "east")[0]) == ("failed", "released")
+    gone = dataset_row("east", fed.clock.now())
+    gone.withdrawn = fed.clock.now()
+    with writing(fed.hub.engine) as session:
+        session.add(gone)
+    assert retried(fed, job).json()["code"] == "FB-JOBS-164"

@@ -6,9 +6,11 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import event
 
 from fairbank.clock import iso
 from fairbank.database import reading, writing
+from fairbank.federated_jobs.hub import views
 from fairbank.federated_jobs.hub.store import JobRow
 from fairbank.ontology.outputs import OutputClass
 from fairbank.ontology.signed_objects import Selector, VisaDataset
@@ -27,6 +29,27 @@ def refused(fed, manifest, *, key: SigningKey | None = None) -> str:
 @pytest.fixture
 def fed(start):
     return start("east", "north")
+
+
+def test_the_list_of_jobs_opens_no_sealed_object(fed):
+    job = fed.submit(fed.manifest(fed.visa()))
+    asked: list[str] = []
+
+    def note(connection, cursor, statement, *rest):
+        asked.append(statement)
+
+    with reading(fed.hub.engine) as session:
+        account = session.get_one(JobRow, job).account
+        session.expunge_all()
+        event.listen(fed.hub.engine, "before_cursor_execute", note)
+        try:
+            listed = views.job_list(session, account)
+        finally:
+            event.remove(fed.hub.engine, "before_cursor_execute", note)
+    assert [each.id for each in listed.jobs] == [job]
+    mine = [statement for statement in asked if "jobs_jobs.title" in statement]
+    assert len(mine) == 1
+    assert "jobs_jobs.manifest," not in mine[0]
 
 
 def test_an_unknown_option_is_refused_by_name(fed):

@@ -19,6 +19,7 @@ from sqlalchemy.engine import Engine
 from fairbank import audit, audit_guards, migrations
 from fairbank.audit import AuditError, HubAudit, NodeAudit
 from fairbank.audit_guards import GuardsMissing
+from fairbank.audit_tree import Tree
 from fairbank.clock import FixedClock
 from fairbank.database import check_reachable, connect, reading, writing
 from fairbank.errors import FairbankError
@@ -321,8 +322,14 @@ def test_the_batches_are_followed_without_gaps(
             for n in range(8)
         ]
     seen: list[tuple[int, list[str]]] = []
+    tree, expected = Tree(), Tree()
+    expected.append(wanted)
     with reading(engine_of_hub()) as session:
-        audit.verify(session, HubAudit, followed=lambda first, hashes: seen.append((first, hashes)))
+        audit.verify(
+            session, HubAudit, followed=lambda first, hashes: seen.append((first, hashes)), tree=tree
+        )
+    assert tree.size == len(wanted)
+    assert tree.root() == expected.root()
     assert [first for first, _ in seen] == [1, 4, 7]
     assert [each for _, hashes in seen for each in hashes] == wanted
 

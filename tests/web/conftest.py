@@ -51,16 +51,24 @@ def opened(tmp_path: Path) -> Iterator[Callable[..., Hub]]:
     """Return what opens a hub with settings; its clock stands still at a moment near the machine's own."""
     made: list[Hub] = []
 
-    def open_with(**changes: Any) -> Hub:
+    def open_with(base: str = BASE, **changes: Any) -> Hub:
         settings = replace(Settings(home=tmp_path / f"hub-{len(made)}"), **changes)
         clock = FixedClock(datetime.now(UTC))
-        made.append(init_hub(settings, clock, public_base_iri=BASE))
+        made.append(init_hub(settings, clock, public_base_iri=base))
         return made[-1]
 
     yield open_with
     for each in made:
         each.queries.close()
         each.engine.dispose()
+
+
+def cookies_set(answer: Any) -> dict[str, set[str]]:
+    """Return the cookies that an answer sets, each with what it says of it beside the value."""
+    return {
+        each.partition("=")[0]: {part.strip().lower() for part in each.split(";")[1:]}
+        for each in answer.headers.get_list("set-cookie")
+    }
 
 
 def make_account(hub: Hub, name: str, *roles: Role) -> str:

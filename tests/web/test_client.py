@@ -69,7 +69,9 @@ class FakeHub:
     def get(self, path: str, **parameters: Any) -> Any:
         match path.strip("/").split("/"):
             case ["search"]:
-                totals = {"subjects": "120", "studies": "130", "series": "<10"}
+                told = {"subjects": 120, "studies": 130}
+                totals = {name: {"kind": "exact", "value": value} for name, value in told.items()}
+                totals["series"] = {"kind": "below-k", "k": 10}
                 return {
                     "datasets": [{"iri": IRIS[0], "title": "North CT", "conditions": [], "totals": totals}]
                 }
@@ -156,6 +158,8 @@ def test_what_is_found_comes_as_a_table(client: Client) -> None:
     found = client.search("lung", modality=["CT"])
     assert list(found.columns) == ["iri", "title", "conditions", "subjects", "studies", "series"]
     assert found.iloc[0]["title"] == "North CT"
+    assert found["subjects"].sum() == 120
+    assert found["series"].isna().all()
     assert list(client.requests()["state"]) == ["granted"]
     assert list(client.grants()["state"]) == ["holds"]
 

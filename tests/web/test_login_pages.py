@@ -8,15 +8,17 @@ from typing import Any
 
 import pyotp
 import pytest
-from tests.web.conftest import PASSWORD, Browser, make_account
+from tests.web.conftest import PASSWORD, Browser, cookies_set, make_account
 
 from fairbank.catalogue import accounts
 from fairbank.catalogue.accounts import Role
 from fairbank.catalogue.context import Hub
-from fairbank.catalogue.identity import logins
+from fairbank.catalogue.identity import logins, tokens
+from fairbank.catalogue.identity.model import TokenScope
 from fairbank.database import writing
 
 COOKIE = "__Host-fairbank"
+PLAIN = "http://hub.test"
 
 
 @pytest.fixture
@@ -34,16 +36,38 @@ def browser(hub: Hub) -> Browser:
 def test_logging_in_sets_a_cookie_that_scripts_and_other_sites_do_not_get(browser: Browser) -> None:
     answer = browser.log_in()
     assert (answer.status_code, answer.headers["location"]) == (303, "/account")
-    (cookie,) = [each for each in answer.headers.get_list("set-cookie") if each.startswith(f"{COOKIE}=")]
-    said = {part.strip().lower() for part in cookie.split(";")[1:]}
-    assert said == {"httponly", "secure", "samesite=lax", "path=/"}
+    assert cookies_set(answer)[COOKIE] == {"httponly", "secure", "samesite=lax", "path=/"}
     assert "rita" in browser.look("/account").text
 
 
-def test_without_encryption_the_cookie_has_another_name(hub: Hub) -> None:
-    plain = Browser(hub, "http://hub.test")
-    plain.log_in()
-    assert "fairbank" in plain.client.cookies and COOKIE not in plain.client.cookies
+def test_at_an_address_without_encryption_the_cookie_has_another_name(opened: Callable[..., Hub]) -> None:
+    hub = opened(base=PLAIN)
+    make_account(hub, "rita", Role.RESEARCHER)
+    plain = Browser(hub, PLAIN)
+    answer = plain.log_in()
+    assert cookies_set(answer) == {"fairbank": {"httponly", "samesite=lax", "path=/"}}
+    assert "rita" in plain.look("/account").text
+
+
+def test_at_an_address_with_encryption_no_cookie_goes_without_it(hub: Hub) -> None:
+    # So it looks to a hub behind a proxy that nobody named to it; and to one that is called past its proxy.
+    plain = Browser(hub, PLAIN)
+    planted = plain.look("/login")
+    assert all("secure" in said for said in cookies_set(planted).values())
+    plain.client.cookies.update(dict(planted.cookies))
+    headers = {"Cookie": "; ".join(f"{each.name}={each.value}" for each in plain.client.cookies.jar)}
+    proof = re.search(r'name="csrf" value="([^"]*)"', planted.text)
+    assert proof is not None
+    form = {"csrf": proof.group(1), "name": "rita", "password": PASSWORD}
+    answer = plain.client.post("/login", data=form, headers=headers)
+    assert cookies_set(answer) == {COOKIE: {"httponly", "secure", "samesite=lax", "path=/"}}
+
+
+def test_the_cookie_is_taken_away_as_it_was_set(browser: Browser) -> None:
+    browser.log_in()
+    browser.look("/account")
+    said = cookies_set(browser.send("/logout"))[COOKIE]
+    assert {"httponly", "secure", "samesite=lax", "path=/", "max-age=0"} <= said
 
 
 def test_a_wrong_password_shows_the_form_again_and_logs_nobody_in(browser: Browser) -> None:
@@ -134,6 +158,33 @@ def test_a_new_password_and_a_shut_account_end_sessions(hub: Hub, browser: Brows
     with writing(hub.engine) as session:
         accounts.disable(session, hub, name="rita", actor="operator")
     assert browser.look("/account").status_code == 303
+
+
+def test_logging_out_everywhere_ends_every_browser_and_command_line(hub: Hub, browser: Browser) -> None:
+    other = Browser(hub)
+    for each in (other, browser):
+        each.log_in()
+    with writing(hub.engine) as session:
+        token = accounts.issue_token(session, hub, name="rita").token
+        wish = tokens.NewToken(name="report", scopes=(TokenScope.READ,), days=30)
+        program = tokens.make(session, hub, account="rita", wish=wish)[1]
+    browser.look("/account")
+    assert browser.send("/account/log-out-everywhere").headers["location"] == "/login"
+    assert COOKIE not in browser.client.cookies
+    assert other.look("/account").headers["location"] == "/login"
+    assert accounts.by_token(hub, token) is None
+    # What she made for a program goes on, unless she says so.
+    assert accounts.by_token(hub, program) is not None
+    browser.log_in()
+    browser.look("/account")
+    browser.send("/account/log-out-everywhere", programs="yes")
+    assert accounts.by_token(hub, program) is None
+
+
+def test_a_form_of_another_site_logs_nobody_out_everywhere(browser: Browser) -> None:
+    browser.log_in()
+    assert browser.client.post("/account/log-out-everywhere").status_code == 403
+    assert browser.look("/account").status_code == 200
 
 
 def test_a_cookie_that_was_planted_is_worth_nothing_after_the_log_in(hub: Hub, browser: Browser) -> None:

@@ -18,12 +18,12 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import ECKey, KeySet, RSAKey
 from oidc_provider_mock import run_server_in_thread
-from tests.web.conftest import BASE, Browser, make_account
+from tests.web.conftest import BASE, Browser, cookies_set, make_account
 
 from fairbank.catalogue import accounts
 from fairbank.catalogue.accounts import Role
 from fairbank.catalogue.context import Hub
-from fairbank.catalogue.identity import id_tokens, oidc, second_factors
+from fairbank.catalogue.identity import id_tokens, logins, oidc, second_factors
 from fairbank.catalogue.identity.errors import OidcRefused, OidcUnreachable
 from fairbank.catalogue.identity.id_tokens import Expected
 from fairbank.cli import browser_login
@@ -91,6 +91,22 @@ def test_who_logs_in_the_first_time_becomes_a_researcher(browser: Browser, provi
     assert (who["account"], who["roles"], who["organisation"]) == (
         "ada-lovelace", ["researcher"], "University of Example",
     )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("base", "cookie", "encrypted"),
+    [(BASE, "__Host-fairbank", {"secure"}), ("http://hub.test", "fairbank", set())],
+)
+def test_the_cookie_of_such_a_log_in_is_for_encrypted_connections_where_the_hub_s_address_is(
+    opened: Callable[..., Hub], settings: dict[str, str], base: str, cookie: str, encrypted: set[str]
+) -> None:
+    browser = Browser(opened(base=base, **settings), base)
+    begun = browser.look("/login/oidc")
+    (planted,) = cookies_set(begun).values()
+    back = at_provider(begun.headers["location"], "s-1")
+    answer = browser.look(back.removeprefix(base))
+    said = {"httponly", "samesite=lax", "path=/"} | encrypted
+    assert (planted, cookies_set(answer)) == (said, {cookie: said})
 
 
 def test_the_same_subject_is_the_same_account_whatever_it_is_called_now(hub: Hub, provider: str) -> None:
@@ -281,6 +297,18 @@ def test_the_result_is_only_for_who_began(hub: Hub, browser: Browser) -> None:
     with pytest.raises(OidcRefused):
         oidc.exchange(hub, oidc.Exchange(code=code, verifier="w" * 43))
     assert oidc.exchange(hub, oidc.Exchange(code=code, verifier="v" * 43)).account.has(Role.RESEARCHER)
+    with pytest.raises(OidcRefused):
+        oidc.exchange(hub, oidc.Exchange(code=code, verifier="v" * 43))
+
+
+def test_a_log_in_that_is_yet_to_be_fetched_ends_with_the_others(hub: Hub, provider: str) -> None:
+    known(provider, "s-23", preferred_username="tess")
+    browser = Browser(hub)
+    begun = browser.look(f"/login/oidc?port=4711&challenge={oidc.challenge_of('v' * 43)}").headers["location"]
+    back = browser.look(at_provider(begun, "s-23").removeprefix(BASE)).headers["location"]
+    code = parse_qs(urlsplit(back).query)["code"][0]
+    with writing(hub.engine) as session:
+        logins.log_out_everywhere(session, hub, name="tess", actor="anna")
     with pytest.raises(OidcRefused):
         oidc.exchange(hub, oidc.Exchange(code=code, verifier="v" * 43))
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -76,6 +76,15 @@ def _own(hub: Hub) -> APIRouter:
         origin = origin_of(request, hub.settings)
         logins.change_password(hub, name=who.name, old=wish.old, new=wish.new, origin=origin)
         return Response(status_code=204)
+
+    @routes.delete("/v1/account/log-ins")
+    def log_out_everywhere(
+        tokens: Annotated[bool, Query(description="Also the tokens of programs.")] = False,
+        who: Account = anybody,
+    ) -> dict[str, Any]:
+        with writing(hub.engine) as session:
+            ended = logins.log_out_everywhere(session, hub, name=who.name, actor=who.name, of_programs=tokens)
+        return ended_log_ins(ended)
 
     @routes.post("/v1/accounts/key")
     def register_key(content: bytes = message, who: Account = anybody) -> dict[str, Any]:
@@ -187,6 +196,12 @@ def _administered(hub: Hub) -> APIRouter:
                 second_factors.remove(session, hub, account, actor=who.name)
         return {"schema": "reset-code/1", "code": code, "hours": logins.RESET_CODE_HOURS}
 
+    @routes.delete("/v1/accounts/{account}/log-ins")
+    def end_log_ins(account: str, who: Account = admin) -> dict[str, Any]:
+        with writing(hub.engine) as session:
+            ended = logins.log_out_everywhere(session, hub, name=account, actor=who.name, of_programs=True)
+        return ended_log_ins(ended)
+
     @routes.delete("/v1/accounts/{account}", status_code=204)
     def disable(account: str, who: Account = admin) -> Response:
         with writing(hub.engine) as session:
@@ -208,6 +223,16 @@ def account_in_full(who: Account) -> dict[str, Any]:
         "organisation": who.organisation,
         "key": who.key_id,
         "limited_to": sorted(who.limited_to) if who.limited_to is not None else None,
+    }
+
+
+def ended_log_ins(ended: logins.Ended) -> dict[str, Any]:
+    """Return how many log-ins of an account ended."""
+    return {
+        "schema": "ended-log-ins/1",
+        "sessions": ended.sessions,
+        "command_lines": ended.command_lines,
+        "tokens": ended.tokens,
     }
 
 

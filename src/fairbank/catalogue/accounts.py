@@ -30,7 +30,6 @@ from fairbank.catalogue.identity.model import OF_NODES, TokenScope
 # Everybody asks for these two here; they live apart because `permissions` needs them too.
 from fairbank.catalogue.identity.model import Account as Account
 from fairbank.catalogue.identity.model import Role as Role
-from fairbank.catalogue.identity.origins import is_https
 from fairbank.catalogue.identity.sessions import Stage
 from fairbank.catalogue.meters import note_proven
 from fairbank.catalogue.store import AccountRow, TokenRow
@@ -302,9 +301,9 @@ def from_request(hub: Hub, request: Request) -> Account | None:
 def cookie_of(hub: Hub, request: Request) -> str | None:
     """Return the value of the session's cookie, if a browser sent one.
 
-    On an encrypted connection only the name counts that no other host of the domain can set.
+    Where cookies are for encrypted connections only the name counts that no other host of the domain can set.
     """
-    secure = is_https(request, hub.settings)
+    secure = sessions.needs_encryption(hub, request)
     return request.cookies.get(sessions.SECURE_COOKIE if secure else sessions.PLAIN_COOKIE)
 
 

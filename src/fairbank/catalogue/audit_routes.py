@@ -19,6 +19,8 @@ from fairbank.database import reading
 
 LARGEST_PAGE = 1000
 MOST_PATHS = 64
+# No database of ours but SQLite takes the character in a text.
+NO_NUL = r"^[^\x00]*$"
 
 
 def router(hub: Hub) -> APIRouter:
@@ -97,9 +99,9 @@ def _entries(routes: APIRouter, hub: Hub) -> None:
     def entries(
         after: Annotated[int, Query(ge=0, le=2**53)] = 0,
         limit: Annotated[int, Query(ge=1, le=LARGEST_PAGE)] = 200,
-        act: Annotated[str, Query(max_length=100)] = "",
-        actor: Annotated[str, Query(max_length=200)] = "",
-        target: Annotated[str, Query(max_length=600)] = "",
+        act: Annotated[str, Query(max_length=100, pattern=NO_NUL)] = "",
+        actor: Annotated[str, Query(max_length=200, pattern=NO_NUL)] = "",
+        target: Annotated[str, Query(max_length=600, pattern=NO_NUL)] = "",
         since: Annotated[
             str, Query(pattern=r"^(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z)?$", max_length=24)
         ] = "",

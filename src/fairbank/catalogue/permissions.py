@@ -97,6 +97,7 @@ ROUTES: Final[tuple[tuple[str, str, Action], ...]] = (
     (_ANY, r"/login(/.*)?", Action.PUBLIC),
     (_ANY, r"/logout", Action.PUBLIC),
     (_GET, r"/(requests|reviews|grants|committees)(/.*)?", Action.REQUEST_READ),
+    (_GET, r"/audit", Action.AUDIT_READ),
     (_ANY, r"/account/second-factor", Action.SECOND_FACTOR),
     (_ANY, r"/account(/.*)?", Action.SELF_ACT),
     (_UNSAFE, r"/(datasets?|catalog|distribution)(/.*)?", Action.DESCRIBE),

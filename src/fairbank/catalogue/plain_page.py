@@ -2,8 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
+from typing import Final
+from urllib.parse import urlencode
+
+from starlette.responses import HTMLResponse
+
+# What one person is shown is kept for nobody else; nothing on a page may run.
+HEADERS: Final = {
+    "Cache-Control": "private, no-store",
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "Referrer-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+}
+MENU: Final = (
+    '<nav aria-label="Pages"><a href="/">Catalogue</a> · <a href="/requests">Requests</a> · '
+    '<a href="/grants">Grants</a> · <a href="/account">Account</a></nav>\n'
+)
 
 _HEAD = """<!doctype html>
 <html lang="en">
@@ -24,3 +42,41 @@ _FOOT = "</main></body></html>\n"
 def framed(title: str, parts: Iterable[str]) -> str:
     """Return a page of parts that are HTML already; the title is text."""
     return "".join((_HEAD.format(title=escape(title)), *parts, _FOOT))
+
+
+def answer(title: str, parts: Iterable[str]) -> HTMLResponse:
+    """Return a page for one who is signed in, as an answer."""
+    return HTMLResponse(framed(f"{title} · fairbank", parts), headers=HEADERS)
+
+
+def table(heads: Sequence[str], rows: Sequence[Sequence[str]], caption: str) -> str:
+    """Return a table whose cells are HTML already."""
+    if not rows:
+        return "<p>None.</p>\n"
+    head = "".join(f'<th scope="col">{escape(each)}</th>' for each in heads)
+    body = "\n".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
+    return (
+        f"<table><caption>{escape(caption)}</caption><thead><tr>{head}</tr></thead>"
+        f"<tbody>\n{body}\n</tbody></table>\n"
+    )
+
+
+def following(mark: str | None, path: str, kept: Mapping[str, str | None], words: str) -> str:
+    """Return the link to the page that begins after a mark; nothing if there is none."""
+    if mark is None:
+        return ""
+    query = urlencode({**{key: value for key, value in kept.items() if value}, "after": mark})
+    return f'<p><a rel="next" href="{escape(f"{path}?{query}")}">{escape(words)}</a></p>\n'
+
+
+def time(moment: str) -> str:
+    """Return a moment, given as on the wire, to the minute."""
+    return f'<time datetime="{escape(moment)}">{escape(moment[:16].replace("T", " "))} UTC</time>'
+
+
+def link(address: str, text: str) -> str:
+    """Return a link; the text alone where the address is none of the web or of this hub's requests."""
+    # What somebody wrote must not become a script of this page.
+    if not address.startswith(("http://", "https://", "/requests/", "/v1/requests/")):
+        return escape(text)
+    return f'<a href="{escape(address)}">{escape(text)}</a>'

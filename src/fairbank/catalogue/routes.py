@@ -16,6 +16,7 @@ from fairbank import audit
 from fairbank.catalogue import (
     account_routes,
     accounts,
+    audit_pages,
     audit_routes,
     bodies,
     dataset_routes,
@@ -68,6 +69,7 @@ def router(hub: Hub) -> APIRouter:
         account_routes.router(hub),
         _dataset_routes(hub),
         audit_routes.router(hub),
+        audit_pages.router(hub),
         dataset_routes.router(hub),
         governance_routes.router(hub),
         committee_routes.router(hub),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -78,10 +78,30 @@ def second_factor(
 
 
 @app.command("log-out")
-def log_out(ctx: typer.Context) -> None:
+def log_out(
+    ctx: typer.Context,
+    everywhere: Annotated[
+        bool, typer.Option("--everywhere", help="End all your log-ins, in browsers and on other machines.")
+    ] = False,
+    tokens: Annotated[
+        bool, typer.Option("--tokens", help="With --everywhere: also the tokens of your programs.")
+    ] = False,
+) -> None:
     """End your log-in at the hub and forget its token here.
 
-    Example: fairbank account log-out
+    Example: fairbank account log-out --everywhere
     """
-    api(ctx).log_out()
-    say("You are logged out.")
+    if tokens and not everywhere:
+        raise typer.BadParameter("--tokens goes with --everywhere; 'fairbank token revoke' ends one of them")
+    if not everywhere:
+        api(ctx).log_out()
+        say("You are logged out.")
+        return
+    say(f"You are logged out everywhere: {_ended(api(ctx).log_out_everywhere(tokens=tokens))}.")
+
+
+def _ended(answer: dict[str, Any]) -> str:
+    return (
+        f"{answer['sessions']} in browsers, {answer['command_lines']} on command lines, "
+        f"{answer['tokens']} tokens of programs"
+    )

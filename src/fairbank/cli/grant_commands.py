@@ -30,15 +30,18 @@ def list_grants(
     from fairbank.web.request_acts import listed
 
     rows = listed(api(ctx), "grants", most)
-    columns = ["id", "request", "title", "account", "state", "datasets", "runs left", "expires"]
+    columns = ["id", "request", "title", "account", "purpose", "state", "datasets", "runs left", "expires"]
     if format is Format.JSON:
         # There each dataset says it.
         columns.remove("runs left")
     else:
+        # People read names, programs addresses; a hub of the version before says no names.
+        name = "title" if format is Format.TABLE else "dataset"
         rows = [
             {
                 **row,
-                "datasets": [each["dataset"] for each in row["datasets"]],
+                "purpose": row.get("purpose", {}).get("words", ""),
+                "datasets": [each.get(name, each["dataset"]) for each in row["datasets"]],
                 "runs left": [_runs(each) for each in row["datasets"]],
             }
             for row in rows

@@ -387,6 +387,24 @@ def list_roles(ctx: typer.Context, format: FormatOption = Format.TABLE) -> None:
     show_rows(rows, columns=("account", "role", "nodes"), format=format)
 
 
+@app.command("log-out")
+def log_out(ctx: typer.Context, name: Annotated[str, typer.Argument(help="Name of the account.")]) -> None:
+    """End all log-ins of an account, in browsers and on command lines, and the tokens of its programs.
+
+    Example: fairbank hub log-out ada
+    """
+    from fairbank.catalogue.identity.logins import log_out_everywhere
+    from fairbank.database import writing
+
+    opened = hub(ctx)
+    with writing(opened.engine) as session:
+        ended = log_out_everywhere(session, opened, name=name, actor=OPERATOR, of_programs=True)
+    say(
+        f"{name} is logged out: {ended.sessions} in browsers, {ended.command_lines} on command lines, "
+        f"{ended.tokens} tokens of programs."
+    )
+
+
 @app.command("disable-account")
 def disable_account(
     ctx: typer.Context, name: Annotated[str, typer.Argument(help="Name of the account.")]

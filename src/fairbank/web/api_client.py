@@ -179,6 +179,19 @@ class HubApi:
     def log_out(self) -> None:
         """End the log-in at the hub and forget its token here."""
         self.post("/v1/logout", b"", signed_in=True)
+        self._forget_token()
+
+    def log_out_everywhere(self, *, tokens: bool) -> dict[str, Any]:
+        """End all log-ins of the account, forget the token here, and return how many of each kind ended.
+
+        Args:
+            tokens: also the API tokens of programs.
+        """
+        answer = self.delete(f"/v1/account/log-ins?tokens={str(tokens).lower()}")
+        self._forget_token()
+        return answer
+
+    def _forget_token(self) -> None:
         self._token = None
         (self.home / "keys" / TOKEN_FILE).unlink(missing_ok=True)
 

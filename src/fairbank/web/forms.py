@@ -16,7 +16,6 @@ from fairbank.catalogue import accounts, bodies, permissions
 from fairbank.catalogue.accounts import Account
 from fairbank.catalogue.context import Hub
 from fairbank.catalogue.identity import hub_secrets, sessions
-from fairbank.catalogue.identity.origins import is_https
 
 _FORM_BYTES: Final = 16 * 1024
 _MOST_FIELDS: Final = 20
@@ -118,18 +117,18 @@ def plant_session(hub: Hub, request: Request, response: Response, secret: str) -
 
 def drop_session(hub: Hub, request: Request, response: Response) -> None:
     """Take the cookie of a session away."""
-    name = sessions.SECURE_COOKIE if is_https(request, hub.settings) else sessions.PLAIN_COOKIE
+    name = sessions.SECURE_COOKIE if sessions.needs_encryption(hub, request) else sessions.PLAIN_COOKIE
     response.delete_cookie(
         name, path="/", secure=name == sessions.SECURE_COOKIE, httponly=True, samesite="lax"
     )
 
 
 def _guest_cookie(hub: Hub, request: Request) -> str:
-    return request.cookies.get(_SECURE_GUEST if is_https(request, hub.settings) else _GUEST, "")
+    return request.cookies.get(_SECURE_GUEST if sessions.needs_encryption(hub, request) else _GUEST, "")
 
 
 def _set(hub: Hub, request: Request, response: Response, names: tuple[str, str], value: str) -> None:
-    secure = is_https(request, hub.settings)
+    secure = sessions.needs_encryption(hub, request)
     response.set_cookie(
         names[0] if secure else names[1], value, path="/", secure=secure, httponly=True, samesite="lax"
     )

@@ -10,6 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from fairbank.catalogue import permissions
 from fairbank.catalogue.context import Hub
 from fairbank.catalogue.errors import AccountRefused, TooManyLogins, WrongPassword
 from fairbank.catalogue.identity import logins, oidc, second_factors, sessions
@@ -139,8 +140,20 @@ def _account(hub: Hub) -> APIRouter:
                 roles=tuple(sorted(who.roles)),
                 nodes=tuple(sorted(who.scopes)),
                 second_factor=has_one,
+                reads_audit=permissions.allow(who, permissions.Action.AUDIT_READ),
             ),
         )
+
+    @routes.post("/account/log-out-everywhere", include_in_schema=False)
+    def log_out_everywhere(request: Request, visit: Any = visited) -> Response:
+        if visit.who is None:
+            return _to("/login")
+        name, programs = visit.who.name, visit.form.get("programs") == "yes"
+        with writing(hub.engine) as session:
+            logins.log_out_everywhere(session, hub, name=name, actor=name, of_programs=programs)
+        response = _to("/login")
+        forms.drop_session(hub, request, response)
+        return response
 
     @routes.get("/account/password", include_in_schema=False)
     def password_page(visit: Any = visited) -> Response:

@@ -35,6 +35,7 @@ class AccountPage:
     roles: tuple[str, ...]
     nodes: tuple[str, ...]
     second_factor: bool
+    reads_audit: bool
     problem: str = ""
     title: str = "Your account"
 

@@ -51,7 +51,7 @@ _PROBLEM: Final[dict[str, Any]] = {
 # The formats of what is answered, by address; the first line that fits. Everything else is JSON.
 _ANSWERS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     (r"/sparql", (*_TABLES, *_GRAPHS, _JSON)),
-    (r"/(requests|grants)(/.*)?", (_HTML,)),
+    (r"/(requests|grants|audit)(/.*)?", (_HTML,)),
     (r"/(catalog|dataset|distribution)/\{resource\}/meta(/state)?", (_JSON,)),
     (r"/(meta|catalog/\{node\}/meta|datasets/\{node\}/\{dataset\}/meta)", (_JSON,)),
     (r"/datasets/\{node\}/\{dataset\}/(versions|quality)", (_JSON,)),

@@ -48,6 +48,7 @@ _OF_PEOPLE: Final[dict[tuple[str, str], type[Wire] | str]] = {
     ("PUT", "/v1/datasets/{node}/{dataset}/visibility"): wire.VisibilityChange,
     ("PUT", "/v1/datasets/{node}/{dataset}/withdrawal"): wire.Withdrawal,
     ("POST", "/v1/jobs"): ENVELOPE,
+    ("POST", "/v1/counts"): ENVELOPE,
     ("POST", "/sparql"): "application/sparql-query application/x-www-form-urlencoded",
 }
 _OF_REQUESTS: Final[dict[tuple[str, str], type[Wire] | str]] = {

@@ -1,7 +1,7 @@
 """Pages of requests, of what waits for committees, and of grants: by key, filtered, with a few queries per page.
 
 A page ends with a mark (`next`) that says where the following one begins, so that what is added meanwhile neither
-repeats nor hides a row. No row's envelope is read.
+repeats nor hides a row. No row's envelope is read, but the visas of a page of grants, which say for what they are.
 """
 
 from __future__ import annotations
@@ -16,16 +16,20 @@ from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, and_, exists, func, or_, select, tuple_
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, undefer
 
 from fairbank.catalogue.accounts import Account, Role
+from fairbank.catalogue.governance.grant_names import purpose_told, titles
 from fairbank.catalogue.governance.next_steps import minimum
 from fairbank.catalogue.governance.parts import appointed_for, committees_of, curated, sees_all
 from fairbank.catalogue.governance.request_errors import PageRefused
 from fairbank.catalogue.governance.store import AgreementRow, CommitteeRow, GrantRow, LegRow, RequestRow
 from fairbank.catalogue.governance.workflow import LegState, RequestState
 from fairbank.catalogue.run_counts import RunCounts
+from fairbank.catalogue.store import AccountRow
 from fairbank.clock import iso, parse_iso
+from fairbank.ontology.signed_objects import Visa
+from fairbank.signing import open_sealed
 
 USUAL_PAGE: Final = 50
 LARGEST_PAGE: Final = 200
@@ -126,8 +130,10 @@ def grants(
         PageRefused: if the mark is none that this hub gave.
     """
     statement = (
-        select(GrantRow, RequestRow.title, RequestRow.state)
+        select(GrantRow, RequestRow.title, RequestRow.state, AccountRow.organisation)
         .join(RequestRow, RequestRow.id == GrantRow.request)
+        .join(AccountRow, AccountRow.name == GrantRow.account)
+        .options(undefer(GrantRow.envelope))
         .where(_seen(session, who, GrantRow.account == who.name))
     )
     if mark is not None:
@@ -136,9 +142,21 @@ def grants(
         session.execute(statement.order_by(GrantRow.granted.desc(), GrantRow.id.desc()).limit(limit + 1))
     )
     page = found[:limit]
-    used = runs.used(session, {grant.request for grant, _, _ in page}) if runs is not None else None
-    opened = _opened(session, [grant.id for grant, _, _ in page], used)
-    rows = [_grant(grant, title, state, opened[grant.id], now) for grant, title, state in page]
+    used = runs.used(session, {each[0].request for each in page}) if runs is not None else None
+    opened = _opened(session, [each[0].id for each in page], used)
+    # Read without its schema: an older visa, of before datasets had terms of their own, is kept as evidence.
+    visas: dict[str, Any] = {
+        each[0].id: open_sealed(each[0].envelope, Visa.kind, trusted=None).payload for each in page
+    }
+    named = titles(session, (one["iri"] for visa in visas.values() for one in visa["datasets"]))
+    rows = [
+        {**_grant(grant, title, state, opened[grant.id], now), **_named(visas[grant.id], organisation, named)}
+        for grant, title, state, organisation in page
+    ]
+    for row in rows:
+        row["datasets"] = [
+            {**one, "title": named.get(one["dataset"], one["dataset"])} for one in row["datasets"]
+        ]
     return Page(rows, _mark(page[-1][0].granted, page[-1][0].id) if len(found) > limit else None)
 
 
@@ -327,6 +345,16 @@ def _grant(
         "granted": iso(grant.granted),
         "expires": iso(grant.expires),
         "ended": iso(grant.ended) if grant.ended else None,
+    }
+
+
+def _named(visa: Mapping[str, Any], organisation: str, named: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        "organisation": organisation,
+        "purpose": purpose_told(visa["purpose"]),
+        "not_before": visa["not_before"],
+        # What it was sealed over; `datasets` is what it still opens.
+        "sealed_over": [{"dataset": one["iri"], "title": named[one["iri"]]} for one in visa["datasets"]],
     }
 
 

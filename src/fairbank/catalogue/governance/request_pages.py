@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from html import escape
 from typing import Annotated, Any, Final
-from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Query
 from starlette.responses import HTMLResponse
@@ -15,21 +14,9 @@ from fairbank.catalogue.accounts import Account
 from fairbank.catalogue.context import Hub
 from fairbank.catalogue.governance import listing, permitted, views
 from fairbank.catalogue.governance.workflow import LEG, LegState, RequestState
-from fairbank.catalogue.plain_page import framed
+from fairbank.catalogue.plain_page import MENU, answer, following, link, table, time
 from fairbank.database import reading
 
-_HEADERS: Final = {
-    "Cache-Control": "private, no-store",
-    "Content-Security-Policy": (
-        "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-    ),
-    "Referrer-Policy": "same-origin",
-    "X-Content-Type-Options": "nosniff",
-}
-_MENU: Final = (
-    '<nav aria-label="Pages"><a href="/">Catalogue</a> · <a href="/requests">Requests</a> · '
-    '<a href="/grants">Grants</a></nav>\n'
-)
 _WORDS: Final = {
     "met": "enough is granted",
     "open": "not decided yet",
@@ -52,7 +39,7 @@ def router(hub: Hub) -> APIRouter:
         wanted = listing.Filter(state=state or None, text=q)
         with reading(hub.engine) as session:
             page = listing.requests(session, who, wanted, mark=after)
-        return _answer("Access requests", _requests_page(page, wanted))
+        return answer("Access requests", _requests_page(page, wanted))
 
     @routes.get("/requests/{request_id}", response_class=HTMLResponse)
     def one(request_id: str, who: Account = anybody) -> HTMLResponse:
@@ -60,43 +47,41 @@ def router(hub: Hub) -> APIRouter:
             row, _ = permitted.request_seen(session, who, request_id)
             view = views.full(session, who, row, hub.clock.now())
             versions = views.versions(session, row)
-        return _answer(str(view["title"]), _request_page(view, versions))
+        return answer(str(view["title"]), _request_page(view, versions))
 
     @routes.get("/grants", response_class=HTMLResponse)
     def grants(after: Words = None, who: Account = anybody) -> HTMLResponse:
         with reading(hub.engine) as session:
             page = listing.grants(session, who, now=hub.clock.now(), runs=hub.runs, mark=after)
-        return _answer("Grants", _grants_page(page))
+        return answer("Grants", _grants_page(page))
 
     return routes
 
 
-def _answer(title: str, parts: Iterable[str]) -> HTMLResponse:
-    return HTMLResponse(framed(f"{title} · fairbank", parts), headers=_HEADERS)
-
-
 def _requests_page(page: listing.Page, wanted: listing.Filter) -> Iterator[str]:
-    yield _MENU
+    yield MENU
     yield "<h1>Access requests</h1>\n"
     yield "<p>Those that you have a part in, what changed last first.</p>\n"
     yield _filter_form(wanted)
     rows = [
         [
-            _link(f"/requests/{each['id']}", each["title"]),
+            link(f"/requests/{each['id']}", each["title"]),
             escape(each["state"]),
             escape(_legs_words(each["legs"]) or _number(each["datasets"], "dataset")),
             escape(_WORDS.get(each["minimum"] or "", "")),
             escape(each["account"]),
-            _time(each["changed"]),
+            time(each["changed"]),
         ]
         for each in page.rows
     ]
-    yield _table(("Title", "State", "Datasets", "Needed at least", "Requester", "Changed"), rows, "Requests")
-    yield _following(page, "/requests", {"state": wanted.state, "q": wanted.text}, "Requests changed earlier")
+    yield table(("Title", "State", "Datasets", "Needed at least", "Requester", "Changed"), rows, "Requests")
+    yield following(
+        page.following, "/requests", {"state": wanted.state, "q": wanted.text}, "Requests changed earlier"
+    )
 
 
 def _request_page(view: Mapping[str, Any], versions: list[dict[str, Any]]) -> Iterator[str]:
-    yield _MENU
+    yield MENU
     yield f"<h1>{escape(view['title'])}</h1>\n"
     yield f"<p>Request of {escape(view['account'])}, {escape(view['state'])}, version {view['version']}.</p>\n"
     yield "<h2>What happens next</h2>\n"
@@ -104,7 +89,7 @@ def _request_page(view: Mapping[str, Any], versions: list[dict[str, Any]]) -> It
     if view["minimum"]:
         yield f"<p>{escape(view['minimum']['sentence'])}</p>\n"
     yield "<h2>Datasets</h2>\n"
-    yield _table(
+    yield table(
         ("Dataset", "Biobank", "State", "What happens next", "Data-use terms"),
         [_leg_cells(leg) for leg in view["legs"]],
         "Datasets",
@@ -118,25 +103,31 @@ def _request_page(view: Mapping[str, Any], versions: list[dict[str, Any]]) -> It
 
 
 def _grants_page(page: listing.Page) -> Iterator[str]:
-    yield _MENU
+    yield MENU
     yield "<h1>Grants</h1>\n"
     rows = [
         [
-            _link(f"/requests/{each['request']}", each["title"]),
+            link(f"/requests/{each['request']}", each["title"]),
             escape(each["state"]),
-            "<br>".join(
-                f"{_link(one['dataset'], one['dataset'])}: {escape(_state_words(one['state']))}"
-                f"{escape(_runs(one))}"
-                for one in each["datasets"]
-            ),
-            escape(each["account"]),
-            _time(each["granted"]),
-            _time(each["expires"]),
+            _opened(each),
+            f"{escape(each['account'])}<br>{escape(each['organisation'])}",
+            escape(each["purpose"]["words"]),
+            f"{time(each['not_before'])} to {time(each['expires'])}",
         ]
         for each in page.rows
     ]
-    yield _table(("Request", "State", "Datasets", "Requester", "Granted", "Ends"), rows, "Grants")
-    yield _following(page, "/grants", {}, "Earlier grants")
+    yield table(("Request", "State", "Datasets", "Requester", "Purpose", "Valid"), rows, "Grants")
+    yield following(page.following, "/grants", {}, "Earlier grants")
+
+
+def _opened(grant: Mapping[str, Any]) -> str:
+    if not grant["datasets"]:
+        # It opens nothing any more; what it was over is told all the same.
+        return "<br>".join(link(one["dataset"], one["title"]) for one in grant["sealed_over"])
+    return "<br>".join(
+        f"{link(one['dataset'], one['title'])}: {escape(_state_words(one['state']))}{escape(_runs(one))}"
+        for one in grant["datasets"]
+    )
 
 
 def _runs(opened: Mapping[str, Any]) -> str:
@@ -152,10 +143,10 @@ def _leg_cells(leg: Mapping[str, Any]) -> list[str]:
     )
     terms = leg["terms"] or {}
     conditions = "".join(f"<li>{escape(each)}</li>" for each in terms.get("conditions", ()))
-    until = f"<br>until {_time(leg['expires'])}" if leg["expires"] else ""
+    until = f"<br>until {time(leg['expires'])}" if leg["expires"] else ""
     agreement = f"<br>{_agreement(leg['agreement'])}" if leg["agreement"] else ""
     return [
-        _link(leg["dataset"], leg["dataset_title"]),
+        link(leg["dataset"], leg["dataset_title"]),
         escape(leg["node"]),
         f"{escape(_state_words(leg['state']))}{until}{agreement}"
         + (f"<ul>{conditions}</ul>" if conditions else ""),
@@ -165,7 +156,7 @@ def _leg_cells(leg: Mapping[str, Any]) -> list[str]:
 
 
 def _agreement(agreement: Mapping[str, Any]) -> str:
-    done = _time(agreement["countersigned"]) if agreement["countersigned"] else None
+    done = time(agreement["countersigned"]) if agreement["countersigned"] else None
     who = escape(agreement["countersigner"])
     said = f"countersigned by {who}, {done}" if done else f"waits for {who}"
     return f"{escape(agreement['title'])}: {said}"
@@ -177,14 +168,14 @@ def _documents(view: Mapping[str, Any]) -> Iterator[str]:
     yield "<h2>Documents</h2>\n"
     rows = [
         [
-            _link(f"/v1/requests/{view['id']}/documents/{each['digest']}", each["name"]),
+            link(f"/v1/requests/{view['id']}/documents/{each['digest']}", each["name"]),
             escape(each["media_type"]),
             _number(each["size_bytes"], "byte"),
             f"<code>{escape(each['digest'])}</code>",
         ]
         for each in view["documents"]
     ]
-    yield _table(("Name", "Type", "Size", "Digest"), rows, "Documents")
+    yield table(("Name", "Type", "Size", "Digest"), rows, "Documents")
 
 
 def _comments(view: Mapping[str, Any]) -> Iterator[str]:
@@ -195,7 +186,7 @@ def _comments(view: Mapping[str, Any]) -> Iterator[str]:
         to = " to the committee only" if each["audience"] != "everybody" else ""
         about = f" about {escape(each['dataset'])}" if each["dataset"] else ""
         text = escape(each["text"]).replace("\n", "<br>")
-        yield f"<p><strong>{escape(each['account'])}</strong>{to}{about}, {_time(each['at'])}:<br>{text}</p>\n"
+        yield f"<p><strong>{escape(each['account'])}</strong>{to}{about}, {time(each['at'])}:<br>{text}</p>\n"
 
 
 def _past(view: Mapping[str, Any], versions: list[dict[str, Any]]) -> Iterator[str]:
@@ -203,14 +194,14 @@ def _past(view: Mapping[str, Any], versions: list[dict[str, Any]]) -> Iterator[s
         yield "<h2>Versions</h2>\n"
         for each in versions:
             changes = "".join(f"<li>{escape(line)}</li>" for line in each["changes"]) or "<li>the first</li>"
-            yield f"<h3>Version {each['version']}, {_time(each['received'])}</h3>\n<ul>{changes}</ul>\n"
+            yield f"<h3>Version {each['version']}, {time(each['received'])}</h3>\n<ul>{changes}</ul>\n"
     if view["closing_report"]:
         yield "<h2>Closing report</h2>\n"
         yield _fields({key: view["closing_report"][key] for key in ("summary", "publications", "outputs")})
     yield "<h2>History</h2>\n"
     rows = [
         [
-            _time(each["at"]),
+            time(each["at"]),
             escape(each["command"]),
             escape(each["dataset"] or "the whole request"),
             escape(each["actor"]),
@@ -219,7 +210,7 @@ def _past(view: Mapping[str, Any], versions: list[dict[str, Any]]) -> Iterator[s
         ]
         for each in view["history"]
     ]
-    yield _table(("When", "What", "About", "Who", "Then", "Note"), rows, "History")
+    yield table(("When", "What", "About", "Who", "Then", "Note"), rows, "History")
 
 
 def _filter_form(wanted: listing.Filter) -> str:
@@ -232,17 +223,6 @@ def _filter_form(wanted: listing.Filter) -> str:
         '<form method="get" action="/requests"><label>State <select name="state"><option value="">any</option>'
         f'{options}</select></label> <label>Title <input name="q" maxlength="200" value="{escape(wanted.text or "")}">'
         "</label> <button>Show</button></form>\n"
-    )
-
-
-def _table(heads: tuple[str, ...], rows: list[list[str]], caption: str) -> str:
-    if not rows:
-        return "<p>None.</p>\n"
-    head = "".join(f'<th scope="col">{escape(each)}</th>' for each in heads)
-    body = "\n".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
-    return (
-        f"<table><caption>{escape(caption)}</caption><thead><tr>{head}</tr></thead>"
-        f"<tbody>\n{body}\n</tbody></table>\n"
     )
 
 
@@ -265,16 +245,9 @@ def _value(value: Any) -> str:
 
 
 def _next(step: Mapping[str, Any]) -> str:
-    awaited = f" Awaited: {escape(step['awaited'])}, since {_time(step['since'])}." if step["awaited"] else ""
-    due = f" Due {_time(step['due'])}." if step["due"] else ""
+    awaited = f" Awaited: {escape(step['awaited'])}, since {time(step['since'])}." if step["awaited"] else ""
+    due = f" Due {time(step['due'])}." if step["due"] else ""
     return f"{escape(step['sentence'])}{awaited}{due}"
-
-
-def _following(page: listing.Page, path: str, kept: Mapping[str, str | None], words: str) -> str:
-    if page.following is None:
-        return ""
-    query = urlencode({**{key: value for key, value in kept.items() if value}, "after": page.following})
-    return f'<p><a rel="next" href="{escape(f"{path}?{query}")}">{escape(words)}</a></p>\n'
 
 
 def _legs_words(states: Mapping[str, int]) -> str:
@@ -287,14 +260,3 @@ def _state_words(state: str) -> str:
 
 def _number(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
-
-
-def _time(moment: str) -> str:
-    return f'<time datetime="{escape(moment)}">{escape(moment[:16].replace("T", " "))} UTC</time>'
-
-
-def _link(address: str, text: str) -> str:
-    # Only addresses of the web and of this hub: what somebody wrote must not become a script of this page.
-    if not address.startswith(("http://", "https://", "/requests/", "/v1/requests/")):
-        return escape(text)
-    return f'<a href="{escape(address)}">{escape(text)}</a>'

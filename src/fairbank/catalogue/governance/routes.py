@@ -7,13 +7,14 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
 from pydantic import Field
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from fairbank.catalogue import accounts, bodies
 from fairbank.catalogue.accounts import Account
 from fairbank.catalogue.context import Hub
 from fairbank.catalogue.errors import NotAllowed
-from fairbank.catalogue.governance import grants, legs, requests, views
+from fairbank.catalogue.governance import grant_names, grants, legs, requests, views
 from fairbank.catalogue.governance.parts import parts_of
 from fairbank.catalogue.governance.store import LegRow, RequestRow, VersionRow
 from fairbank.catalogue.governance.workflow import LEG, REQUEST, LegState
@@ -37,6 +38,8 @@ OF_LEGS = frozenset(
         "withdraw",
     }
 )
+# So many are looked up together; fewer than any database takes in one statement.
+_AT_ONCE = 500
 
 
 class Command(Wire):
@@ -77,7 +80,7 @@ def _requests(routes: APIRouter, hub: Hub) -> None:
     @routes.get("/v1/requests")
     def listing(who: Account = anybody) -> dict[str, Any]:
         with reading(hub.engine) as session:
-            found = [short(session, row) for row in requests.listed(session, who)]
+            found = _shortened(session, requests.listed(session, who))
         return {"schema": "requests/1", "requests": found}
 
     @routes.get("/v1/requests/{request_id}")
@@ -119,8 +122,14 @@ def _grants(routes: APIRouter, hub: Hub) -> None:
     @routes.get("/v1/grants")
     def listing(who: Account = anybody) -> dict[str, Any]:
         with reading(hub.engine) as session:
-            found = [grant_in_full(each) for each in grants.grants(session, who, now=hub.clock.now())]
-        return {"schema": "grants/1", "grants": found}
+            found = grants.grants(session, who, now=hub.clock.now())
+            told = [grant_in_full(each) for each in found]
+            named = grant_names.titles(
+                session, (one["iri"] for each in told for one in each["visa"]["datasets"])
+            )
+        for each in told:
+            each["titles"] = {one["iri"]: named[one["iri"]] for one in each["visa"]["datasets"]}
+        return {"schema": "grants/1", "grants": told}
 
     @routes.post("/v1/grants/{visa_id}/revoke")
     def revoke(visa_id: str, content: bytes = message, who: Account = anybody) -> dict[str, Any]:
@@ -134,8 +143,28 @@ def _grants(routes: APIRouter, hub: Hub) -> None:
 
 def short(session: Session, row: RequestRow) -> dict[str, Any]:
     """Return a request as it stands in a list."""
-    found = legs.legs_of(session, row)
     newest = session.get(VersionRow, (row.id, row.version)) if row.version else None
+    return _short(row, legs.legs_of(session, row), newest)
+
+
+def _shortened(session: Session, rows: list[RequestRow]) -> list[dict[str, Any]]:
+    """Return requests as they stand in a list; what belongs to them is asked for by few queries."""
+    found: list[dict[str, Any]] = []
+    for at in range(0, len(rows), _AT_ONCE):
+        some = rows[at : at + _AT_ONCE]
+        ids = [row.id for row in some]
+        held: dict[str, list[LegRow]] = {request: [] for request in ids}
+        for leg in session.scalars(select(LegRow).where(LegRow.request.in_(ids)).order_by(LegRow.dataset)):
+            held[leg.request].append(leg)
+        versions = {
+            (each.request, each.version): each
+            for each in session.scalars(select(VersionRow).where(VersionRow.request.in_(ids)))
+        }
+        found += [_short(row, held[row.id], versions.get((row.id, row.version))) for row in some]
+    return found
+
+
+def _short(row: RequestRow, found: list[LegRow], newest: VersionRow | None) -> dict[str, Any]:
     return {
         "id": row.id,
         "state": row.state,
@@ -219,7 +248,8 @@ def leg_in_full(leg: LegRow) -> dict[str, Any]:
 
 def grant_in_full(grant: grants.Grant) -> dict[str, Any]:
     """Return a grant with its visa, both read and exactly as sealed."""
-    visa = open_sealed(grant.envelope, Visa.kind, trusted=None)
+    # Read without its schema: an older visa, of before datasets had terms of their own, is kept as evidence.
+    visa: Any = open_sealed(grant.envelope, Visa.kind, trusted=None).payload
     return {
         "schema": "grant-view/1",
         "id": grant.visa_id,
@@ -230,7 +260,8 @@ def grant_in_full(grant: grants.Grant) -> dict[str, Any]:
         "datasets": sorted(grant.datasets),
         "expires": iso(grant.expires),
         "ended": iso(grant.ended) if grant.ended else None,
-        "visa": dict(visa.payload),
+        "purpose": grant_names.purpose_told(visa["purpose"]),
+        "visa": dict(visa),
         "envelope": json.loads(grant.envelope),
     }
 

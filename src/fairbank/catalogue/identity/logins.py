@@ -22,7 +22,7 @@ from fairbank.catalogue.errors import AccountRefused, TooManyLogins, WrongPasswo
 from fairbank.catalogue.identity import hub_secrets, passwords, second_factors, sessions, tokens
 from fairbank.catalogue.identity.errors import ResetRefused, SecondFactorNeeded
 from fairbank.catalogue.identity.sessions import Stage
-from fairbank.catalogue.identity.store import KnownOriginRow, ResetCodeRow
+from fairbank.catalogue.identity.store import KnownOriginRow, LoginFlowRow, ResetCodeRow
 from fairbank.catalogue.store import AccountRow, LoginFailureRow, TokenRow
 from fairbank.database import one_writer_at_a_time, reading, writing
 
@@ -40,6 +40,15 @@ class Proven:
 
     name: str
     stage: Stage
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How many log-ins of an account ended: of browsers, of command lines, and tokens of programs."""
+
+    sessions: int
+    command_lines: int
+    tokens: int
 
 
 def prove(hub: Hub, *, name: str, password: str, origin: str, code: str | None = None) -> Proven:
@@ -181,9 +190,49 @@ def use_reset_code(hub: Hub, *, name: str, code: str, new: str, origin: str) -> 
 
 def end_log_ins(session: Session, name: str) -> None:
     """End all log-ins, sessions and tokens of an account."""
-    session.execute(delete(TokenRow).where(TokenRow.account == name))
-    sessions.end_all(session, name)
-    tokens.end_all(session, name)
+    _end_log_ins(session, name, of_programs=True)
+
+
+def log_out_everywhere(
+    session: Session, hub: Hub, *, name: str, actor: str, of_programs: bool = False
+) -> Ended:
+    """End all log-ins of an account, wherever they are, and say how many there were.
+
+    Args:
+        of_programs: also the API tokens that the account made for programs.
+
+    Raises:
+        AccountRefused: if there is no such account.
+    """
+    find(session, name)
+    ended = _end_log_ins(session, name, of_programs=of_programs)
+    audit.record(
+        session,
+        audit.HubAudit,
+        clock=hub.clock,
+        actor=actor,
+        act="account.log-out",
+        target=name,
+        detail={
+            "sessions": ended.sessions,
+            "command_lines": ended.command_lines,
+            "tokens": ended.tokens,
+        },
+    )
+    return ended
+
+
+def _end_log_ins(session: Session, name: str, *, of_programs: bool) -> Ended:
+    # A log-in whose result the command line has yet to fetch is one too; there are few, for minutes.
+    for waiting in session.scalars(select(LoginFlowRow)):
+        if waiting.detail.get("account") == name:
+            session.delete(waiting)
+    of_lines = delete(TokenRow).where(TokenRow.account == name).returning(TokenRow.token_hash)
+    return Ended(
+        sessions=sessions.end_all(session, name),
+        command_lines=len(session.scalars(of_lines).all()),
+        tokens=tokens.end_all(session, name) if of_programs else 0,
+    )
 
 
 def find(session: Session, name: str) -> AccountRow:

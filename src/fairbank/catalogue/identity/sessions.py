@@ -13,9 +13,11 @@ from typing import Final
 
 from sqlalchemy import delete, update
 from sqlalchemy.orm import Session
+from starlette.requests import Request
 
 from fairbank.catalogue.context import Hub
 from fairbank.catalogue.identity import hub_secrets
+from fairbank.catalogue.identity.origins import is_https
 from fairbank.catalogue.identity.store import SessionRow
 from fairbank.database import reading, writing
 
@@ -90,6 +92,18 @@ def end(session: Session, secret: str) -> None:
     session.execute(delete(SessionRow).where(SessionRow.secret_hash == hub_secrets.digest(secret)))
 
 
-def end_all(session: Session, account: str) -> None:
-    """End all sessions of an account."""
-    session.execute(delete(SessionRow).where(SessionRow.account == account))
+def end_all(session: Session, account: str) -> int:
+    """End all sessions of an account and return how many there were."""
+    ended = session.scalars(
+        delete(SessionRow).where(SessionRow.account == account).returning(SessionRow.secret_hash)
+    )
+    return len(ended.all())
+
+
+def needs_encryption(hub: Hub, request: Request) -> bool:
+    """Tell whether cookies of an answer are for encrypted connections only.
+
+    So they are wherever the hub's own address is https, also behind a proxy that nobody named to the hub; a hub whose
+    address is not takes them as the connection is.
+    """
+    return hub.base_iri.startswith("https://") or is_https(request, hub.settings)

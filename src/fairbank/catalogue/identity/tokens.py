@@ -140,9 +140,12 @@ def revoke(session: Session, hub: Hub, *, account: str, token_id: str) -> None:
     audit.record(session, audit.HubAudit, clock=hub.clock, actor=account, act="token.revoke", target=token_id)
 
 
-def end_all(session: Session, account: str) -> None:
-    """End all tokens of an account."""
-    session.execute(delete(ApiTokenRow).where(ApiTokenRow.account == account))
+def end_all(session: Session, account: str) -> int:
+    """End all tokens of an account and return how many there were."""
+    ended = session.scalars(
+        delete(ApiTokenRow).where(ApiTokenRow.account == account).returning(ApiTokenRow.id)
+    )
+    return len(ended.all())
 
 
 def find(session: Session, hub: Hub, secret: str) -> Found | None:

@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response
 from fairbank.catalogue import bodies
 from fairbank.catalogue.accounts import Account, Role, account
 from fairbank.catalogue.context import Hub
-from fairbank.catalogue.nodes import NodeIdentity, admit, signed_node
+from fairbank.catalogue.nodes import NodeIdentity, signed_node
 from fairbank.database import reading, writing
 from fairbank.federated_jobs.count_protocol import Asked, CountCall, CountClaim, CountReport, Counts
 from fairbank.federated_jobs.errors import CountNotFound
@@ -44,12 +44,13 @@ def add(routes: APIRouter, hub: Hub, grants: GrantLookup) -> None:
     ) -> Response:
         return _json(await _changed(hub, question, who.name, wait_s=wait_s, seen=seen))
 
-    async def fetch_question(request: Request) -> Response:
-        body = await bodies.read(request, limit_bytes=bodies.MESSAGE_BYTES)
-        call = await _next_call(hub, request, body)
+    @routes.post("/v1/nodes/{node}/counts")
+    async def fetch_question(
+        request: Request, node: str, who: NodeIdentity = node_of, body: bytes = body_of
+    ) -> Response:
+        _same_node(node, who)
+        call = await _next_call(hub, request, who.name, CountClaim.parse(body).max_wait_s)
         return Response(status_code=204) if call is None else _json(call)
-
-    routes.add_route("/v1/nodes/{node}/counts", fetch_question, methods=["POST"])
 
     @routes.post("/v1/counts/{question}/sites/{node}")
     def report_count(
@@ -63,25 +64,18 @@ def add(routes: APIRouter, hub: Hub, grants: GrantLookup) -> None:
         return JSONResponse({"question": question})
 
 
-async def _next_call(hub: Hub, request: Request, body: bytes) -> CountCall | None:
-    seen = hub.notifier.seen
-    node, wait_s = await run_in_threadpool(_admit, hub, request, body)
+async def _next_call(hub: Hub, request: Request, node: str, wait_s: int) -> CountCall | None:
     deadline = time.monotonic() + min(wait_s, LONGEST_WAIT_S)
     while True:
+        seen = hub.notifier.seen
         call = await run_in_threadpool(_call_if_any, hub, node)
         left_s = deadline - time.monotonic()
         if call is not None or left_s <= 0 or hub.notifier.closed:
             return call
         await hub.notifier.wait(seen, left_s)
+        # What is handed to a node that has gone would be lost until it is handed out again.
         if await request.is_disconnected():
             return None
-        seen = hub.notifier.seen
-
-
-def _admit(hub: Hub, request: Request, body: bytes) -> tuple[str, int]:
-    who = admit(hub, request, body)
-    _same_node(request.path_params["node"], who)
-    return who.name, CountClaim.parse(body).max_wait_s
 
 
 def _call_if_any(hub: Hub, node: str) -> CountCall | None:

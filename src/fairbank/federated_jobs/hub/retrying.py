@@ -10,17 +10,18 @@ from collections.abc import Mapping
 from datetime import timedelta
 from enum import StrEnum
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from fairbank import audit, events
 from fairbank.catalogue.accounts import Account, Role
 from fairbank.catalogue.context import Hub
+from fairbank.catalogue.withdrawal import withdrawn_among
 from fairbank.federated_jobs.errors import RetryRefused
 from fairbank.federated_jobs.hub.dispatch import not_found
 from fairbank.federated_jobs.hub.progress import active, ended, manifest_of, move_job, move_site, sites_of
 from fairbank.federated_jobs.hub.standing import check_still_granted
-from fairbank.federated_jobs.hub.store import BootRow, JobRow, RoundRow, SiteRow, UpdateRow
+from fairbank.federated_jobs.hub.store import BootRow, JobDatasetRow, JobRow, RoundRow, SiteRow, UpdateRow
 from fairbank.federated_jobs.reasons import MOST_RETRIES, Reason
 from fairbank.federated_jobs.states import JobEvent, JobState, RoundState, SiteEvent, SiteState
 
@@ -55,6 +56,7 @@ MAY_RETRY: Mapping[Reason, frozenset[Who]] = {
 }
 # Which jobs: those that go on, and those that ended for want of sites.
 _JOBS = frozenset({JobState.RUNNING, JobState.DEGRADED, JobState.FAILED})
+_USED = select(JobDatasetRow.dataset).where(JobDatasetRow.job == bindparam("job"))
 
 
 def retry(
@@ -85,8 +87,11 @@ def retry(
         raise _refused("At no site of this job there is a failure that may be tried again.")
     if revived and len(active(sites)) + len(able) < job.quorum:
         raise _refused("Too few sites of this job would take part again.")
-    for site in able:
+    # While a job is over it does not hear of grants that end: what the others delivered is looked at again, too.
+    for site in [*able, *(active(sites) if revived else ())]:
         check_still_granted(hub, session, job, site)
+    if revived and withdrawn_among(session, set(session.scalars(_USED, {"job": job.id}))):
+        raise _refused("A dataset of this job was withdrawn.")
     if revived:
         _revive(hub, session, job, sites)
     for site in able:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, defer
 
 from fairbank.clock import iso
 from fairbank.federated_jobs.errors import NotYetMerged
@@ -28,6 +28,9 @@ from fairbank.federated_jobs.reasons import Reason
 from fairbank.federated_jobs.states import ACTIVE_SITES, JobState, SiteState
 from fairbank.ontology.outputs import OutputClass
 from fairbank.ontology.signed_objects import Code
+
+# Three sealed objects a job, some thousand bytes each, which no list shows.
+_UNOPENED = tuple(defer(each, raiseload=True) for each in (JobRow.manifest, JobRow.visa, JobRow.request))
 
 
 def job_of(session: Session, job_id: str, account: str | None) -> JobRow:
@@ -75,6 +78,7 @@ def job_list(session: Session, account: str, *, limit: int = 200) -> JobList:
         .where(JobRow.account == account)
         .order_by(JobRow.created.desc(), JobRow.id)
         .limit(limit)
+        .options(*_UNOPENED)
     )
     return JobList(
         jobs=tuple(
@@ -141,6 +145,7 @@ def model_list(session: Session, account: str, *, limit: int = 200) -> ModelList
         .where(JobRow.account == account)
         .order_by(ModelRow.created.desc(), ModelRow.digest)
         .limit(limit)
+        .options(*_UNOPENED)
     ).all()
     days = days_of(session, [job.id for _, job in rows])
     return ModelList(models=tuple(_model_view(model, job, days.get(job.id)) for model, job in rows))
