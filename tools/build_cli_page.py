@@ -37,6 +37,7 @@ ACTS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("give an account a new password", (O,), "hub set-password"),
     ("let somebody set a new password", (O,), "hub reset-password"),
     ("take a second factor away", (O,), "hub reset-second-factor"),
+    ("end every log-in of an account", (O,), "hub log-out"),
     ("say who an account is at the provider of identities", (O,), "hub link-account"),
     ("give an account a role", (O,), "hub role grant"),
     ("take a role away", (O,), "hub role revoke"),
@@ -81,13 +82,12 @@ ACTS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("let the work go on after an alarm", (C, O), "audit clear"),
     ("make a node", (C,), "node init"),
     ("see the node's name, keys and hub", (C,), "node show"),
-    ("see what needs somebody at the node", (C,), "node status"),
     ("name a person who decides at the node", (C,), "node person add"),
     ("see who decides at the node", (C,), "node person list"),
     ("change one's passphrase", (C,), "node person passphrase"),
     ("end a person's say", (C,), "node person retire"),
     ("give the node another key", (C,), "node key rotate"),
-    ("let the node step back for now", (C,), "node suspend"),
+    ("let the whole node stand still", (C,), "node pause"),
     ("let it take part again", (C,), "node resume"),
     ("prove the sandbox", (C,), "node check"),
     ("import the patients' consents", (C,), "node consent import"),
@@ -178,11 +178,16 @@ ACTS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("look at one grant", (C,), "node grants show"),
     ("agree to a grant", (C,), "node grants countersign"),
     ("refuse a grant at the site", (C,), "node grants refuse"),
-    ("see the jobs that were brought", (C,), "node jobs"),
-    ("look at one job before deciding", (C,), "node job"),
-    ("approve a job with the site's key", (C,), "node approve"),
-    ("say no to a job", (C,), "node reject"),
-    ("take an approval back", (C,), "node withdraw-approval"),
+    ("see the jobs that were brought", (C,), "node jobs list"),
+    ("look at one job before deciding", (C,), "node jobs show"),
+    ("approve a job with the site's key", (C,), "node jobs approve"),
+    ("say no to a job", (C,), "node jobs reject"),
+    ("take an approval back", (C,), "node jobs withdraw"),
+    ("let one job stand still", (C,), "node jobs pause"),
+    ("let it go on", (C,), "node jobs resume"),
+    ("see how the site stands, and what needs somebody", (C,), "node status"),
+    ("read the policy file", (C,), "node policy show"),
+    ("stand behind the policy file", (C,), "node policy accept"),
     ("see outputs that are held", (C,), "node outputs"),
     ("let held outputs leave", (C,), "node let-go"),
     ("keep held outputs for good", (C,), "node keep-back"),
@@ -283,7 +288,7 @@ leaves. *Committee*: decides requests. *Operator*: runs the hub.
 
 @dataclass(frozen=True, slots=True)
 class Verb:
-    """A command by its full name, such as `node approve`."""
+    """A command by its full name, such as `node jobs approve`."""
 
     name: str
     command: TyperCommand

@@ -150,6 +150,20 @@ class Settings:
     node_live_counts_a_month: int = _setting(
         100, "most different live counts of a dataset told in 30 days", least=0
     )
+    node_policy_file: str = _setting(
+        "",
+        "file that says which jobs are approved without asking; empty: 'policy.toml' in home, if it is there",
+    )
+    node_remind_days: int = _setting(
+        3,
+        "after how long the node's people are reminded of a job that waits for them; 0: never",
+        unit="days",
+        least=0,
+    )
+    node_notice_program: str = _setting(
+        "",
+        "program that is given each notice to the node's people as a line of JSON; empty: they are only written down",
+    )
     release_minimum_count: int = _setting(
         10, "smallest count of subjects that may leave a node (k)", unit="subjects", least=1
     )
@@ -177,6 +191,25 @@ class Settings:
     )
     sandbox_processes: int = _setting(256, "processes and threads of one job's worker", least=16)
     sandbox_threads: int = _setting(1, "compute threads of one job's worker", least=1)
+    sandbox_cpus: int = _setting(
+        0, "processors that one job may keep busy, where a control group can be made; 0: no limit", least=0
+    )
+    sandbox_cpu_s: int = _setting(
+        0, "processor time of each process of a job; 0: no limit", unit="s", least=0
+    )
+    sandbox_wall_s: int = _setting(
+        604_800, "longest time of one step of a job, whatever it asks for", unit="s", least=1
+    )
+    sandbox_scratch_bytes: int = _setting(
+        17_179_869_184, "what one job may keep on disk", unit="bytes", least=16_777_216
+    )
+    sandbox_scratch_files: int = _setting(
+        200_000, "files and folders that one job may keep on disk", least=100
+    )
+    sandbox_gpus: str = _setting(
+        "all",
+        "NVIDIA devices that jobs may use: 'all', 'none', or their numbers with spaces between",
+    )
     retention_requests_days: int = _setting(
         3650, "how long the hub keeps a request after its end", unit="days", least=30
     )

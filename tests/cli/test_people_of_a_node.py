@@ -39,7 +39,7 @@ def people(fairbank: Run, phrases: dict[str, Path]) -> dict[str, tuple[str | Pat
 def test_a_node_made_without_a_person_says_how_to_name_one(fairbank: Run) -> None:
     made = fairbank("node", "init", "--name", "east").ok()
     assert "fairbank node person add" in made.err
-    fairbank("node", "suspend").ok()
+    fairbank("node", "pause", "--all").ok()
 
 
 def test_persons_are_listed_with_who_brought_them_in(fairbank: Run, people: object) -> None:
@@ -53,7 +53,7 @@ def test_persons_are_listed_with_who_brought_them_in(fairbank: Run, people: obje
 @pytest.mark.parametrize(
     "words",
     [
-        ("node", "suspend"),
+        ("node", "pause", "--all"),
         ("node", "resume"),
         ("node", "key", "rotate"),
         ("node", "withdraw", "--patient-id-file"),
@@ -74,15 +74,17 @@ def test_where_people_are_named_a_command_that_decides_needs_one(
 
 
 def _resume_needs_one(fairbank: Run, people: dict[str, tuple[str | Path, ...]]) -> None:
-    fairbank("node", "suspend", *people["ada"]).ok()
+    fairbank("node", "pause", "--all", *people["ada"]).ok()
     fairbank("node", "resume").refused("FB-REL-022")
     fairbank("node", "resume", *people["ben"]).ok()
 
 
 def test_a_wrong_passphrase_decides_nothing(fairbank: Run, people: object, phrases: dict[str, Path]) -> None:
     wrong = ("--as", "ada", "--passphrase-file", phrases["wrong"])
-    fairbank("node", "suspend", *wrong).refused("FB-REL-025")
-    fairbank("node", "suspend", "--as", "eve", "--passphrase-file", phrases["ada"]).refused("FB-REL-023")
+    fairbank("node", "pause", "--all", *wrong).refused("FB-REL-025")
+    fairbank("node", "pause", "--all", "--as", "eve", "--passphrase-file", phrases["ada"]).refused(
+        "FB-REL-023"
+    )
 
 
 def test_who_retired_decides_nothing_more(
@@ -90,7 +92,7 @@ def test_who_retired_decides_nothing_more(
 ) -> None:
     ada = ("--as", "ada", "--passphrase-file", phrases["ada"])
     fairbank("node", "person", "retire", "ben", *ada).ok()
-    fairbank("node", "suspend", *people["ben"]).refused("FB-REL-026")
+    fairbank("node", "pause", "--all", *people["ben"]).refused("FB-REL-026")
     fairbank("node", "person", "retire", "ada", *ada).refused("FB-REL-024", code=2)
 
 
@@ -100,7 +102,7 @@ def test_a_passphrase_is_changed_by_its_person(
     change = ("node", "person", "passphrase", "ada", "--new-passphrase-file", phrases["ben"])
     fairbank(*change, "--passphrase-file", phrases["wrong"]).refused("FB-REL-025")
     fairbank(*change, "--passphrase-file", phrases["ada"]).ok()
-    fairbank("node", "suspend", "--as", "ada", "--passphrase-file", phrases["ben"]).ok()
+    fairbank("node", "pause", "--all", "--as", "ada", "--passphrase-file", phrases["ben"]).ok()
 
 
 def test_a_third_person_comes_in_by_somebody_who_is_there(

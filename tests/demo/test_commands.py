@@ -48,7 +48,7 @@ ACTS = [
     (HUB, "audit show", "job.completed"),
     (HUB, "audit verify", "sha256:"),
     (NODE, "node show", "Harbour|harbour"),
-    (NODE, "node jobs", "slice-autoencoder"),
+    (NODE, "node jobs list", "slice-autoencoder"),
     (NODE, "node outbox list", ""),
     (NODE, "node outputs", ""),
     (NODE, "node rules", ""),
@@ -173,7 +173,7 @@ def unapproved(ask: Run) -> Iterator[str]:
 
 def test_a_job_that_no_site_approved_does_not_run(told: Any, ask: Run, unapproved: str) -> None:
     deadline = time.monotonic() + 60
-    while unapproved not in ask(NODE, "node jobs", "--format", "json").ok().out:
+    while unapproved not in ask(NODE, "node jobs list", "--format", "json").ok().out:
         assert time.monotonic() < deadline
         time.sleep(0.2)
     workers = [one.name() for one in told.descendants("node-harbour") if "bwrap" in one.name()]
@@ -186,21 +186,23 @@ def test_a_job_that_no_site_approved_does_not_run(told: Any, ask: Run, unapprove
 
 def test_a_job_that_a_site_rejected_cannot_be_approved(ask: Run, unapproved: str, curator: list[str]) -> None:
     deadline = time.monotonic() + 60
-    while (said := ask(NODE, f"node reject {unapproved}", *curator)).code != 0:
+    while (said := ask(NODE, f"node jobs reject {unapproved}", *curator)).code != 0:
         assert time.monotonic() < deadline, said
         time.sleep(0.2)
-    ask(NODE, f"node approve {unapproved}", *curator).refused("FB-JOBS-045")
+    ask(NODE, f"node jobs approve {unapproved}", *curator).refused("FB-JOBS-045")
 
 
 def test_nobody_decides_at_a_site_without_a_persons_passphrase(
     told: Any, ask: Run, unapproved: str, curator: list[str], tmp_path: Any
 ) -> None:
     deadline = time.monotonic() + 60
-    while unapproved not in ask(NODE, "node jobs", "--format", "json").ok().out:
+    while unapproved not in ask(NODE, "node jobs list", "--format", "json").ok().out:
         assert time.monotonic() < deadline
         time.sleep(0.2)
-    ask(NODE, f"node approve {unapproved}").refused("FB-REL-", "--as")
+    ask(NODE, f"node jobs approve {unapproved}").refused("FB-REL-", "--as")
     wrong = tmp_path / "wrong"
     wrong.touch(mode=0o600)
     wrong.write_text("not the passphrase")
-    ask(NODE, f"node approve {unapproved}", *curator[:3], wrong).refused("FB-REL-", "passphrase is wrong")
+    ask(NODE, f"node jobs approve {unapproved}", *curator[:3], wrong).refused(
+        "FB-REL-", "passphrase is wrong"
+    )

@@ -20,9 +20,11 @@ from fairbank.federated_jobs.node.live_counts import CountDesk, answer, asked_he
 from fairbank.ontology.count_questions import CountQuestion
 from fairbank.ontology.counts import Count, CountKind, CountReason
 from fairbank.ontology.signed_objects import Selector, VisaDataset
+from fairbank.release.errors import NodeSuspendedHere
 from fairbank.release.ledger import EntryState, entries
 from fairbank.release.outbox import Outbox
 from fairbank.release.store import ToldCountRow
+from fairbank.release.suspension import resume, suspend
 from fairbank.signing import Sealed, SigningKey
 
 
@@ -234,6 +236,24 @@ def test_a_killed_node_tells_once(asking: Any) -> None:
     with reading(site.node.engine) as session:
         assert len(session.scalars(select(ToldCountRow)).all()) == 1
     assert [row.kind for row in asked_here(site.node)] == ["told"]
+
+
+def test_a_node_paused_while_a_question_comes_tells_nothing_until_it_goes_on(asking: Any) -> None:
+    policy(asking, "all")
+    question = ask(asking).json()["id"]
+    site = asking.sites["east"]
+    with writing(asking.hub.engine) as session:
+        call = counts.call_for(asking.hub, session, "east")
+    assert call is not None
+    desk = CountDesk(site.node, Outbox(site.node, site.client()), site.index)
+    desk.take(call)
+    suspend(site.node, by="curator")
+    with pytest.raises(NodeSuspendedHere):
+        desk.tell()
+    assert [row.kind for row in asked_here(site.node)] == ["ready"]
+    resume(site.node, by="curator")
+    desk.tell()
+    assert seen(asking, question).answers[0].subjects == Count.exact(6)
 
 
 def test_a_hub_that_is_told_twice_keeps_one_answer(asking: Any) -> None:

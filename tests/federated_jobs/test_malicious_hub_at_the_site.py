@@ -112,7 +112,7 @@ def test_the_command_line_says_which_check_stopped_a_job(hub):
     visa = hub.visa(key=SigningKey.generate())
     row = hub.brings(visa=visa, manifest=hub.manifest(visa))
     home = str(hub.site.node.settings.home)
-    answer = CliRunner().invoke(app, ["--home", home, "node", "jobs", "--format", "json"])
+    answer = CliRunner().invoke(app, ["--home", home, "node", "jobs", "list", "--format", "json"])
     listed = json.loads(answer.stdout)
     assert [(one["job"], one["reason"], one["stopped by"]) for one in listed] == [
         (row.job, "visa_invalid", "visa-seal")

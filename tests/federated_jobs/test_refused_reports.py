@@ -150,7 +150,7 @@ def test_a_refused_report_is_shown_with_the_hub_s_code_and_none_of_its_words(
     home = str(site.node.settings.home)
     answer = CliRunner().invoke(app, ["--home", home, "node", "status", "--format", "json"])
     # The command goes by this machine's clock, so what else it shows is of another time.
-    (row,) = [row for row in json.loads(answer.stdout) if row["code"] == "FB-JOBS-056"]
+    (row,) = [row for row in json.loads(answer.stdout)["needs somebody"] if row["code"] == "FB-JOBS-056"]
     assert answer.exit_code == 1
     assert job in row["what"]
     assert f"answered {shown}, 1 times" in row["why"]

@@ -20,6 +20,7 @@ from fairbank.federated_jobs.node.sandbox_argv import Interpreter, SandboxPlan, 
 from fairbank.federated_jobs.node.sandbox_baits import laid_out
 from fairbank.federated_jobs.node.sandbox_cgroup import CgroupTree, JobGroup, make_job_group
 from fairbank.federated_jobs.node.sandbox_policy import JobFolder, Protection, SandboxMode, SandboxPolicy
+from fairbank.federated_jobs.node.sandbox_seccomp import filter_file, this_machine
 from fairbank.federated_jobs.node.sandbox_staging import (
     SeriesToStage,
     Taken,
@@ -89,6 +90,7 @@ class TestProbe:
             (Protection.CLEAN_ENVIRONMENT, {"environment_clean"}),
             (Protection.NO_CAPABILITIES, {"no_capabilities"}),
             (Protection.EMPTY_RUN, {"run_empty"}),
+            (Protection.SYSTEM_CALLS, {"calls_filtered"}),
         ],
         ids=lambda value: value.value if isinstance(value, Protection) else "",
     )
@@ -147,6 +149,7 @@ def _probed_as_user(tmp: Path, python: Path) -> ProbeReport:
         interpreter=Interpreter(executable=python, folders=(), source=source),
         uid=None,
         limit_memory=True,
+        call_filter=filter_file(machine) if (machine := this_machine()) else None,
     )
     command = sandbox_argv(plan, [str(python), "-s", "-P", "-m", "fairbank.federated_jobs.node.probe"])
     as_user = ["/usr/bin/setpriv", "--reuid=70001", "--regid=70001", "--clear-groups", "--", *command]
@@ -162,8 +165,14 @@ def _probed_as_user(tmp: Path, python: Path) -> ProbeReport:
         expected = started.expectations(baits, node_key=key, hidden=[tmp / "job"])
         started.close(grace_s=5)
         done = subprocess.run(
-            as_user, input=json.dumps(asdict(expected)).encode(), capture_output=True, cwd="/"
+            as_user,
+            input=json.dumps(asdict(expected)).encode(),
+            capture_output=True,
+            cwd="/",
+            pass_fds=() if plan.call_filter is None else (plan.call_filter,),
         )
+        if plan.call_filter is not None:
+            os.close(plan.call_filter)
     assert done.stdout, done.stderr
     return ProbeReport.from_json(json.loads(done.stdout))
 

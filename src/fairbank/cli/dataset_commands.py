@@ -135,9 +135,7 @@ def withdraw(
     from fairbank.harvest.withdrawal import withdraw_dataset
 
     answer = withdraw_dataset(node(ctx), name, reason)
-    say(
-        "Jobs that run on it go on unless this site withdraws its approval: fairbank node withdraw-approval JOB"
-    )
+    say("Jobs that run on it go on unless this site withdraws its approval: fairbank node jobs withdraw JOB")
     show_fields({key: answer[key] for key in ("iri", "withdrawn", "reason")}, format=format)
 
 

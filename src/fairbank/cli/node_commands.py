@@ -15,7 +15,9 @@ from fairbank.cli import (
     node_keys,
     node_people,
     node_report,
+    node_rules,
     node_sources,
+    node_status,
     node_withdrawal,
     outbox_commands,
     retention_commands,
@@ -68,24 +70,6 @@ def show(ctx: typer.Context, format: FormatOption = Format.TABLE) -> None:
     Example: fairbank node show
     """
     show_fields(_described(node(ctx)), format=format)
-
-
-@app.command()
-def status(ctx: typer.Context, format: FormatOption = Format.TABLE) -> None:
-    """Show what needs somebody: a suspension, alarms, a hub that seals nothing, reports that it refuses; exit 1 if any.
-
-    Example: fairbank node status
-    """
-    from fairbank.federated_jobs.node.attention import needed
-
-    rows = [
-        {"code": one.code, "what": one.what, "why": one.why, "what to do": one.todo}
-        for one in needed(node(ctx))
-    ]
-    columns = ("code", "what", "why", "what to do")
-    show_rows(rows, columns=columns, format=format, empty="Nothing needs anybody.")
-    if rows:
-        raise typer.Exit(1)
 
 
 @app.command()
@@ -221,6 +205,8 @@ def content(
 
 
 node_jobs.add_to(app)
+node_rules.add_to(app)
+node_status.add_to(app)
 node_withdrawal.add_to(app)
 node_keys.add_to(app)
 app.add_typer(node_people.app, name="person")

@@ -1,4 +1,4 @@
-"""The verbs of `fairbank node` with which a site decides which jobs run on its data."""
+"""`fairbank node jobs`: a site decides which jobs run on its data; and what `fairbank node` says of their outputs."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ if TYPE_CHECKING:
     from fairbank.federated_jobs.node.reviewing import TermsHere
     from fairbank.release.node import Node
 
+app = typer.Typer(
+    no_args_is_help=True, help="See the jobs that were brought to this site, and decide about each."
+)
 _JOB = typer.Argument(help="Id of the job.")
 
 
-def add_to(app: typer.Typer) -> None:
+def add_to(node_app: typer.Typer) -> None:
     """Add these verbs to the noun `node`."""
-    for verb in (jobs, job, approve, reject, outputs):
-        app.command(verb.__name__)(verb)
-    app.command("withdraw-approval")(withdraw_approval)
-    app.command("let-go")(let_go)
-    app.command("keep-back")(keep_back)
-    app.command("add-rule")(add_rule)
-    app.command("remove-rule")(remove_rule)
-    app.command()(rules)
-    app.command()(counts)
-    app.command("answer-count")(answer_count)
-    app.command("decline-count")(decline_count)
+    node_app.add_typer(app, name="jobs")
+    node_app.command()(outputs)
+    node_app.command("let-go")(let_go)
+    node_app.command("keep-back")(keep_back)
+    node_app.command()(counts)
+    node_app.command("answer-count")(answer_count)
+    node_app.command("decline-count")(decline_count)
 
 
-def jobs(ctx: typer.Context, format: FormatOption = Format.TABLE) -> None:
+@app.command("list")
+def list_(ctx: typer.Context, format: FormatOption = Format.TABLE) -> None:
     """List the jobs that were brought to this site, and what was decided.
 
-    Example: fairbank node jobs
+    Example: fairbank node jobs list
     """
     from sqlalchemy import select
 
@@ -57,20 +57,23 @@ def jobs(ctx: typer.Context, format: FormatOption = Format.TABLE) -> None:
                 "state": row.state,
                 "reason": row.reason,
                 "stopped by": row.stopped_by or "",
+                "paused": "yes" if row.halted else "",
                 "percent": progress_of(here, row.job),
             }
             for row in session.scalars(select(ReviewRow).order_by(ReviewRow.received))
         ]
-    columns = ("job", "title", "tool", "state", "reason", "stopped by", "percent")
+    columns = ("job", "title", "tool", "state", "reason", "stopped by", "paused", "percent")
     show_rows(rows, columns=columns, format=format, empty="No job came yet.")
 
 
-def job(ctx: typer.Context, job: Annotated[str, _JOB], format: FormatOption = Format.TABLE) -> None:
-    """Show a job: who asks, for what purpose, which code, which parameters, which outputs, which series.
+@app.command()
+def show(ctx: typer.Context, job: Annotated[str, _JOB], format: FormatOption = Format.TABLE) -> None:
+    """Show a job: who asks and why, which code, what would leave, how much of this site it uses, what it may reveal.
 
-    Example: fairbank node job 01a1fdee-cff5-7f63-b5f0-d16d1d20c888
+    Example: fairbank node jobs show 01a1fdee-cff5-7f63-b5f0-d16d1d20c888
     """
     from fairbank.federated_jobs.node.reviewing import review
+    from fairbank.federated_jobs.node.what_leaves import privacy_cost, warnings
 
     found = review(node(ctx), job)
     manifest, visa, request = found.chain.manifest, found.chain.visa, found.chain.request
@@ -89,11 +92,12 @@ def job(ctx: typer.Context, job: Annotated[str, _JOB], format: FormatOption = Fo
             "conditions": sorted({words for one in found.terms for words in one.terms.conditions}),
             "code": f"{manifest.code.name} {manifest.code.version}",
             "code digest": manifest.code.digest,
+            "publisher": found.publisher,
             "parameters": manifest.parameters,
-            "outputs": [
-                f"{one.name} ({one.output_class.value}, at most {one.maximum_bytes} bytes)"
-                for one in manifest.outputs
-            ],
+            "would leave": [str(one) for one in found.leaves],
+            "privacy cost": privacy_cost(manifest),
+            "training": list(warnings(manifest)) or "no model is trained",
+            "paused": found.paused or "",
             "rounds": manifest.plan.rounds,
             "series here": found.series,
             "subjects here": found.subjects,
@@ -110,6 +114,7 @@ def _granted(here: TermsHere) -> str:
     return f"{terms.iri.rpartition('/')[2]}: {classes}; tools {tools}; {runs}; until {terms.expires}"
 
 
+@app.command()
 def approve(
     ctx: typer.Context,
     job: Annotated[str, _JOB],
@@ -123,7 +128,7 @@ def approve(
 ) -> None:
     """Approve a job: freeze its cohort, and sign as a person and with the site's key.
 
-    Example: fairbank node approve 01a1fdee-cff5-7f63-b5f0-d16d1d20c888 --hold --as ada
+    Example: fairbank node jobs approve 01a1fdee-cff5-7f63-b5f0-d16d1d20c888 --hold --as ada
     """
     from fairbank.cli.prompts import read_text
     from fairbank.federated_jobs.node.approval import Consent
@@ -139,12 +144,13 @@ def approve(
     _tell(opened)
 
 
+@app.command()
 def reject(
     ctx: typer.Context, job: Annotated[str, _JOB], as_: As = "", passphrase_file: PhraseFile = None
 ) -> None:
     """Say no to a job.
 
-    Example: fairbank node reject 01a1fdee-cff5-7f63-b5f0-d16d1d20c888
+    Example: fairbank node jobs reject 01a1fdee-cff5-7f63-b5f0-d16d1d20c888
     """
     from fairbank.federated_jobs.node.approval import reject as refuse
 
@@ -154,12 +160,13 @@ def reject(
     _tell(opened)
 
 
+@app.command("withdraw")
 def withdraw_approval(
     ctx: typer.Context, job: Annotated[str, _JOB], as_: As = "", passphrase_file: PhraseFile = None
 ) -> None:
     """Take an approval back; a round that runs is stopped.
 
-    Example: fairbank node withdraw-approval 01a1fdee-cff5-7f63-b5f0-d16d1d20c888
+    Example: fairbank node jobs withdraw 01a1fdee-cff5-7f63-b5f0-d16d1d20c888
     """
     from fairbank.federated_jobs.node.approval import withdraw as take_back
 
@@ -167,6 +174,36 @@ def withdraw_approval(
     take_back(opened, job, by=getpass.getuser(), signer=signer(opened, as_, passphrase_file))
     say("The approval is taken back.")
     _tell(opened)
+
+
+@app.command()
+def pause(
+    ctx: typer.Context, job: Annotated[str, _JOB], as_: As = "", passphrase_file: PhraseFile = None
+) -> None:
+    """Let a job stand still here, also without the hub: nothing is computed, nothing leaves; the hub is told nothing.
+
+    Example: fairbank node jobs pause 01a1fdee-cff5-7f63-b5f0-d16d1d20c888
+    """
+    from fairbank.federated_jobs.node.pausing import pause_job
+
+    opened = node(ctx)
+    pause_job(opened, job, by=getpass.getuser(), signer=signer(opened, as_, passphrase_file))
+    say("Paused. What runs of it is stopped within seconds; 'fairbank node jobs resume' ends it.")
+
+
+@app.command()
+def resume(
+    ctx: typer.Context, job: Annotated[str, _JOB], as_: As = "", passphrase_file: PhraseFile = None
+) -> None:
+    """Let a job go on after 'fairbank node jobs pause'.
+
+    Example: fairbank node jobs resume 01a1fdee-cff5-7f63-b5f0-d16d1d20c888
+    """
+    from fairbank.federated_jobs.node.pausing import resume_job
+
+    opened = node(ctx)
+    resume_job(opened, job, by=getpass.getuser(), signer=signer(opened, as_, passphrase_file))
+    say("The job goes on.")
 
 
 def outputs(ctx: typer.Context, format: FormatOption = Format.TABLE) -> None:
@@ -223,68 +260,6 @@ def keep_back(
     withhold(opened, Outbox(opened), job, by=getpass.getuser(), signer=who)
     say("They stay here.")
     _tell(opened)
-
-
-def rules(ctx: typer.Context, format: FormatOption = Format.TABLE) -> None:
-    """List the rules by which this site approves jobs without being asked.
-
-    Example: fairbank node rules
-    """
-    from fairbank.federated_jobs.node.rules import pinned_rules
-
-    columns = ("id", "requester_key", "dataset", "code_digest", "code_family", "expires", "made_by")
-    rows = [
-        {**{column: getattr(one.row, column) for column in columns}, "counts": one.counts or "yes"}
-        for one in pinned_rules(node(ctx))
-    ]
-    empty = "No rule: every job waits for a person."
-    show_rows(rows, columns=(*columns, "counts"), format=format, empty=empty)
-
-
-def add_rule(
-    ctx: typer.Context,
-    requester_key: Annotated[str, typer.Option(help="Key id of the requester.")],
-    dataset: Annotated[str, typer.Option(help="Dataset of this site.")],
-    days: Annotated[int, typer.Option(help="For how many days.", min=1)],
-    code_digest: Annotated[str | None, typer.Option(help="Digest of one version of a tool.")] = None,
-    code_family: Annotated[str | None, typer.Option(help="Family of tools.")] = None,
-    as_: As = "",
-    passphrase_file: PhraseFile = None,
-) -> None:
-    """Pin a rule: this requester, this code, this dataset are approved without asking.
-
-    Example: fairbank node add-rule --requester-key ed25519:… --dataset ct --days 90 --code-family measurements --as ada
-    """
-    from fairbank.federated_jobs.node.rules import Rule
-    from fairbank.federated_jobs.node.rules import add_rule as pin
-
-    rule = Rule(
-        requester_key=requester_key,
-        dataset=dataset,
-        expires=CLOCK.now() + timedelta(days=days),
-        code_digest=code_digest,
-        code_family=code_family,
-    )
-    opened = node(ctx)
-    who = signer(opened, as_, passphrase_file)
-    say(f"The rule {pin(opened, rule, by=getpass.getuser(), signer=who)} is pinned.")
-
-
-def remove_rule(
-    ctx: typer.Context,
-    rule: Annotated[str, typer.Argument(help="Id of the rule.")],
-    as_: As = "",
-    passphrase_file: PhraseFile = None,
-) -> None:
-    """Remove a rule; what it approved stays approved.
-
-    Example: fairbank node remove-rule 01a1fdee-cff5-7f63-b5f0-d16d1d20c888
-    """
-    from fairbank.federated_jobs.node.rules import remove_rule as unpin
-
-    opened = node(ctx)
-    unpin(opened, rule, by=getpass.getuser(), signer=signer(opened, as_, passphrase_file))
-    say("The rule is gone.")
 
 
 _QUESTION = typer.Argument(help="Id of the question.")

@@ -1,8 +1,9 @@
-"""`fairbank node key rotate`, `node suspend` and `node resume`."""
+"""`fairbank node key rotate`, `node pause` and `node resume`."""
 
 from __future__ import annotations
 
 import getpass
+from typing import Annotated
 
 import typer
 
@@ -16,7 +17,7 @@ app = typer.Typer(no_args_is_help=True, help="Replace the key that this node sig
 def add_to(node_app: typer.Typer) -> None:
     """Add these verbs to the noun `node`."""
     node_app.add_typer(app, name="key")
-    node_app.command()(suspend)
+    node_app.command()(pause)
     node_app.command()(resume)
 
 
@@ -35,20 +36,27 @@ def rotate(ctx: typer.Context, as_: As = "", passphrase_file: PhraseFile = None)
         say(f"The hub takes requests under the old key until {done.old_accepted_until}.")
 
 
-def suspend(ctx: typer.Context, as_: As = "", passphrase_file: PhraseFile = None) -> None:
-    """Step back for now: claim nothing, send nothing, stop what runs.
+def pause(
+    ctx: typer.Context,
+    everything: Annotated[bool, typer.Option("--all", help="The whole node: workers and outbox.")] = False,
+    as_: As = "",
+    passphrase_file: PhraseFile = None,
+) -> None:
+    """Let the whole node stand still, also without the hub: claim nothing, send nothing, stop what runs.
 
-    Example: fairbank node suspend --as ada
+    Example: fairbank node pause --all --as ada
     """
-    from fairbank.release.suspension import suspend as step_back
+    from fairbank.release.suspension import suspend
 
+    if not everything:
+        raise typer.BadParameter("say --all for the whole node; for one job: 'fairbank node jobs pause JOB'")
     opened = node(ctx)
-    step_back(opened, by=getpass.getuser(), signer=signer(opened, as_, passphrase_file))
-    say("Suspended. What runs is stopped within one lease; 'fairbank node resume' ends it.")
+    suspend(opened, by=getpass.getuser(), signer=signer(opened, as_, passphrase_file))
+    say("Paused. What runs is stopped within seconds; 'fairbank node resume' ends it.")
 
 
 def resume(ctx: typer.Context, as_: As = "", passphrase_file: PhraseFile = None) -> None:
-    """Take part again after 'fairbank node suspend'.
+    """Take part again after 'fairbank node pause --all'.
 
     Example: fairbank node resume --as ada
     """

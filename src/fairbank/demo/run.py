@@ -82,7 +82,7 @@ class DemoRun:
             self._teller.say(f"  {federation.command(name)} whoami     (password of {name}: {password})")
         for site in federation.sites:
             biobank = site.biobank
-            self._teller.say(f"  {federation.command(biobank.name)} node jobs")
+            self._teller.say(f"  {federation.command(biobank.name)} node jobs list")
             secret = federation.passphrase_file(biobank)
             self._teller.say(f"      (who decides there: --as {biobank.curator} --passphrase-file {secret})")
         self._teller.say(f"  {federation.command('hub')} hub accounts")

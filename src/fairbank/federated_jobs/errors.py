@@ -26,6 +26,9 @@
     ├── NodeDoubled                  FB-JOBS-162
     ├── Crowded                      FB-JOBS-163
     ├── RetryRefused                 FB-JOBS-164
+    ├── SandboxSettingRefused        FB-JOBS-181
+    ├── JobPausedHere                FB-JOBS-182
+    ├── SitePolicyRefused            FB-JOBS-183
     ├── DraftRefused                 FB-JOBS-210
     ├── CountRefused                 FB-JOBS-211
     ├── CountNotFound                FB-JOBS-212
@@ -250,6 +253,27 @@ class ReportRefused(JobsError):
 
     code = "FB-JOBS-056"
     kind = Kind.UNAVAILABLE
+
+
+class SandboxSettingRefused(JobsError):
+    """A setting of the sandbox cannot be read."""
+
+    code = "FB-JOBS-181"
+    kind = Kind.MISUSE
+
+
+class JobPausedHere(JobsError):
+    """A person of this site paused a job: nothing of it is computed or sent for now."""
+
+    code = "FB-JOBS-182"
+    kind = Kind.CONFLICT
+
+
+class SitePolicyRefused(JobsError):
+    """A site's policy file cannot be used; nothing is approved by itself."""
+
+    code = "FB-JOBS-183"
+    kind = Kind.MISUSE
 
 
 class SiteRefusal(JobsError):

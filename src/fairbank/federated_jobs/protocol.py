@@ -22,6 +22,8 @@ from fairbank.release.control import ControlMessage, ErrorCode
 # A day on which a node told that a subject whose images were used has been withdrawn.
 Day = Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\d$")]
 LONGEST_WAIT_S = 60
+# Leases that a node names as in hand with one claim.
+MOST_HELD = 1000
 # A model of this size crosses a slow line in seconds, so nothing of it need be resumed; and one request less is made.
 MODEL_WITH_LEASE_BYTES = 4 << 20
 LEASE_WITH_MODEL = "application/vnd.fairbank.lease-with-model"
@@ -87,7 +89,8 @@ class Claim(ControlMessage):
         audit_seq: number of the newest entry of its own audit log, whose hash is `audit_hash`.
         hub_audit_seq: number of the newest entry of the hub's log that it was shown, with its hash.
         busy: jobs that this node keeps a worker or unfinished work for; the hub says which to stop.
-        holding: leases that the node is still working on; any other open lease of it is given out again.
+        holding: leases that the node is still working on, or whose job its people let stand still; any other open lease
+            of it is given out again.
         model_bytes: the largest global model that may come with the lease; a larger one is fetched by its digest.
         spent: what rounds have cost that it has not told yet; telling it again replaces it.
         room: what it has free; a round that needs more is not given. None: whatever there is, one at a time.
@@ -101,7 +104,7 @@ class Claim(ControlMessage):
     hub_audit_seq: Sequence | None = None
     hub_audit_hash: DigestText | None = None
     busy: Annotated[tuple[Id, ...], Field(max_length=1000)] = ()
-    holding: Annotated[tuple[Id, ...], Field(max_length=1000)] = ()
+    holding: Annotated[tuple[Id, ...], Field(max_length=MOST_HELD)] = ()
     model_bytes: Annotated[int, Field(ge=0, le=MODEL_WITH_LEASE_BYTES)] = 0
     room: Room | None = None
     spent: Annotated[tuple[RoundSpent, ...], Field(max_length=100)] = ()

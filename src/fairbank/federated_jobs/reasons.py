@@ -36,6 +36,7 @@ class Reason(StrEnum):
     SANDBOX_UNAVAILABLE = "sandbox_unavailable"
     WORKER_CRASHED = "worker_crashed"
     OUT_OF_MEMORY = "out_of_memory"
+    OUT_OF_DISK = "out_of_disk"
     TIMED_OUT = "timed_out"
     CODE_FAILED = "code_failed"
     GATE_REFUSED = "gate_refused"

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import bindparam, or_, select, update
@@ -329,17 +330,24 @@ class Outbox:
         release, head = self._begin(release_id)
         if release.state is ReleaseState.SENT:
             return {"state": "complete"}
-        if release.job is not None and self._may_leave is not None:
-            self._may_leave(release)
+        self._check_goes_on(release)
         with reading(self._node.engine) as session:
-            check_not_suspended(session)
             check_record_let_go(session, self._node, release)
         path = stored(self._node.outbox_path, release.digest)
         first_time = release_id in self._never_sent
         self._never_sent.discard(release_id)
         try:
             chunk = self._node.settings.jobs_chunk_bytes
-            answer = upload(client, release, path, chunk_bytes=chunk, first_time=first_time, audit_head=head)
+            answer = upload(
+                client,
+                release,
+                path,
+                chunk_bytes=chunk,
+                first_time=first_time,
+                audit_head=head,
+                # Whoever pauses the node, or takes an approval back, stops a long upload too.
+                goes_on=partial(self._check_goes_on, release),
+            )
         except FairbankError as err:
             self._failed(release_id, err)
             raise
@@ -396,6 +404,12 @@ class Outbox:
             return False
         approved = any(release.state is not ReleaseState.HELD for release, _ in before)
         return not approved or self._node.settings.release_automatic_approval != "record"
+
+    def _check_goes_on(self, release: Release) -> None:
+        with reading(self._node.engine) as session:
+            check_not_suspended(session)
+        if release.job is not None and self._may_leave is not None:
+            self._may_leave(release)
 
     def _connected(self) -> HubClient:
         if self._client is None:

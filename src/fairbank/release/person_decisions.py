@@ -31,6 +31,9 @@ class Act(StrEnum):
     JOB_APPROVE = "job.approve"
     JOB_REJECT = "job.reject"
     JOB_WITHDRAW = "job.withdraw"
+    JOB_PAUSE = "job.pause"
+    JOB_RESUME = "job.resume"
+    POLICY_ACCEPT = "policy.accept"
     RULE_ADD = "rule.add"
     RULE_REMOVE = "rule.remove"
     COUNT_ANSWER = "count.answer"
@@ -49,7 +52,7 @@ class Act(StrEnum):
 
 NEEDS: Mapping[Act, frozenset[PersonRole]] = {
     act: frozenset({PersonRole.CURATOR, PersonRole.PRIVACY})
-    if act in (Act.SUBJECT_WITHDRAW, Act.NODE_SUSPEND)
+    if act in (Act.SUBJECT_WITHDRAW, Act.NODE_SUSPEND, Act.JOB_PAUSE)
     else frozenset({PersonRole.CURATOR})
     for act in Act
 }
@@ -71,6 +74,7 @@ class Verified:
     decision: PersonDecision
     detail: Mapping[str, Json]
     person: Person
+    digest: Digest
 
 
 def decide(
@@ -149,6 +153,18 @@ def verify(
     if row is None:
         raise _untrusted("No person of this node signed it.")
     return _verified(row, node, _by_key(session, node), act, target, detail)
+
+
+def signed_as(session: Session, node: Node, digest: str, act: Act) -> Verified:
+    """Return a decision of one kind by its digest, whatever it is about, if a person of this node signed it.
+
+    Raises:
+        DecisionUntrusted: if not.
+    """
+    row = session.get(DecisionRow, digest)
+    if row is None:
+        raise _untrusted("No person of this node signed it.")
+    return _verified(row, node, _by_key(session, node), act, row.target, None)
 
 
 def made(session: Session, node: Node, act: Act, *, target: str | None = None) -> list[Verified]:
@@ -268,7 +284,7 @@ def _verified(
     check_in_time(person, words.created)
     if person.roles.isdisjoint(NEEDS[act]):
         raise _untrusted("Its person has not the role for it.")
-    return Verified(words, depends, person)
+    return Verified(words, depends, person, digest)
 
 
 @lru_cache(maxsize=256)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -18,7 +20,7 @@ _SUSPENDED = select(NodeRow.suspended)
 
 
 def suspend(node: Node, *, by: str, signer: Signer | None = None) -> None:
-    """Suspend this node; what runs is stopped within one lease.
+    """Suspend this node; what runs is stopped within seconds, also where the hub cannot be reached.
 
     Raises:
         PersonNeeded: if persons are named here and none signs.
@@ -40,6 +42,11 @@ def is_suspended(session: Session) -> bool:
     return session.scalar(_SUSPENDED) is not None
 
 
+def suspended_since(session: Session) -> datetime | None:
+    """Return since when this node is suspended, None if it takes part."""
+    return session.scalar(_SUSPENDED)
+
+
 def check_not_suspended(session: Session) -> None:
     """Do nothing if this node takes part.
 
@@ -48,8 +55,8 @@ def check_not_suspended(session: Session) -> None:
     """
     if is_suspended(session):
         raise NodeSuspendedHere(
-            "This node is suspended: it claims nothing and sends nothing.",
-            why="Its people suspended it.",
+            "This node is paused: it claims nothing and sends nothing.",
+            why="Its people paused it.",
             todo="Run 'fairbank node resume' when it shall take part again.",
         )
 

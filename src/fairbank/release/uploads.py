@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -30,6 +31,7 @@ def upload(
     chunk_bytes: int,
     first_time: bool,
     audit_head: Head | None = None,
+    goes_on: Callable[[], None] = lambda: None,
 ) -> dict[str, Any]:
     """Send the bytes of a release until the hub has them all, and return its answer.
 
@@ -40,6 +42,7 @@ def upload(
         chunk_bytes: largest piece.
         first_time: nothing of it was sent before, so the hub need not be asked where to start.
         audit_head: the newest entry of this node's audit log, which the hub's log will name beside the release.
+        goes_on: asked before each piece; raises if it may not be sent any more.
 
     Raises:
         ReleaseConflict: if the hub has other bytes for this job, round, node and output.
@@ -51,6 +54,7 @@ def upload(
         while True:
             if at is None:
                 return {"state": "complete"}
+            goes_on()
             opened.seek(at)
             piece = opened.read(chunk_bytes)
             # A piece may have arrived though its answer did not, so it is never sent blindly again: the hub is asked.

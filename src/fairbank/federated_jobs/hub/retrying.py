@@ -48,6 +48,7 @@ MAY_RETRY: Mapping[Reason, frozenset[Who]] = {
     Reason.WORKER_CRASHED: _ALL,
     # Comes again unless somebody has changed something.
     Reason.OUT_OF_MEMORY: _PEOPLE,
+    Reason.OUT_OF_DISK: _PEOPLE,
     Reason.TIMED_OUT: _PEOPLE,
     Reason.CODE_FAILED: _PEOPLE,
     Reason.ROUND_DEADLINE: _PEOPLE,

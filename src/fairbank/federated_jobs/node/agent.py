@@ -19,15 +19,16 @@ from sqlalchemy.orm import Session
 from fairbank import audit, audit_settings
 from fairbank.database import reading, writing
 from fairbank.errors import FairbankError, RemoteError
-from fairbank.federated_jobs.errors import GrantPaused, JobsError, NodeDoubled, SiteRefusal
+from fairbank.federated_jobs.errors import GrantPaused, JobPausedHere, JobsError, NodeDoubled, SiteRefusal
 from fairbank.federated_jobs.freed_memory import keep_freed_memory
-from fairbank.federated_jobs.node import rounds, spent
+from fairbank.federated_jobs.node import notices, rounds, spent
 from fairbank.federated_jobs.node.approval import leaving, receive, withhold_unsent
 from fairbank.federated_jobs.node.cohort import CohortSource, Member, harvest_index, harvest_intact
 from fairbank.federated_jobs.node.errors import WorkerCancelled
 from fairbank.federated_jobs.node.hub_log import HubLog
 from fairbank.federated_jobs.node.lanes import Lanes
 from fairbank.federated_jobs.node.live_counts import CountDesk, is_live_count
+from fairbank.federated_jobs.node.pausing import held_leases, paused_jobs
 from fairbank.federated_jobs.node.reopening import reopen
 from fairbank.federated_jobs.node.reporting import NODE_SUSPENDED, refuses_this, report_decisions, tell
 from fairbank.federated_jobs.node.rounds import RoundOrder, Site
@@ -38,6 +39,7 @@ from fairbank.federated_jobs.node.withdrawn_training import tell_due
 from fairbank.federated_jobs.protocol import (
     LEASE_WITH_MODEL,
     MODEL_WITH_LEASE_BYTES,
+    MOST_HELD,
     Claim,
     Lease,
     LeaseKind,
@@ -51,7 +53,13 @@ from fairbank.federated_jobs.reasons import Reason
 from fairbank.federated_jobs.states import SiteState
 from fairbank.ontology.signed_objects import Manifest
 from fairbank.release import hub_keys
-from fairbank.release.errors import BadAnswer, DecisionUntrusted, ReleaseConflict, SuccessionUntrusted
+from fairbank.release.errors import (
+    BadAnswer,
+    DecisionUntrusted,
+    NodeSuspendedHere,
+    ReleaseConflict,
+    SuccessionUntrusted,
+)
 from fairbank.release.hub_client import HubClient
 from fairbank.release.key_rotation import renewed
 from fairbank.release.node import Node, place_of
@@ -68,6 +76,8 @@ LONGEST_PAUSE_S = 30.0
 ANSWER_MARGIN_S = 15.0
 RENEWALS_PER_LEASE = 3
 CANCEL_EVERY_S = 1.0
+# How soon a pause by the site's people stops what runs.
+LOOK_EVERY_S = 1.0
 FAULTS_FORGIVEN = 3
 _NO_SUCH_ROUTE = 404
 # Asked in every round: a plain table, and statements put together once.
@@ -122,9 +132,9 @@ class Agent:
         )  # fmt: skip
         pause_s = FIRST_PAUSE_S
         resumed = False
-        # Of its own, so that a question is answered in seconds while a job computes for hours.
-        counts = threading.Thread(target=self._keep_answering, args=(stop,), daemon=True)
-        counts.start()
+        # Each of its own: a question is answered, and a pause obeyed, in seconds while a job computes for hours.
+        for beside in (self._keep_answering, self._stop_paused):
+            threading.Thread(target=beside, args=(stop,), daemon=True).start()
         try:
             while not stop.is_set():
                 try:
@@ -133,6 +143,8 @@ class Agent:
                         resumed = True
                     self.step(max_wait_s=self._node.settings.jobs_long_poll_s)
                     pause_s = FIRST_PAUSE_S
+                except NodeSuspendedHere:
+                    pause_s = LOOK_EVERY_S
                 except FairbankError as err:
                     log.warning("%s %s", err.code, err)
                 except Exception as err:  # noqa: BLE001 - an outermost edge: one job must not end the node
@@ -169,6 +181,8 @@ class Agent:
             except RemoteError as err:
                 # A hub of the version before knows no live counts.
                 pause_s = LONGEST_PAUSE_S if err.status == _NO_SUCH_ROUTE else pause_s
+            except NodeSuspendedHere:
+                pause_s = LOOK_EVERY_S
             except FairbankError as err:
                 log.warning("%s %s", err.code, err)
             except Exception as err:  # noqa: BLE001 - an outermost edge: a question must not end the node
@@ -207,6 +221,7 @@ class Agent:
         """
         self._look_at_itself()
         self._hub_log.refuse_if_forked()
+        notices.look(self._node)
         report_decisions(self._node, self._site.outbox)
         tell_due(self._node, self._site.outbox)
         self._send_ready()
@@ -273,6 +288,8 @@ class Agent:
             open_jobs = session.scalars(_OPEN_JOBS)
             # What is computed now is told by its renewals when it must stop.
             busy = sorted({*open_jobs, *self._site.runner.jobs()} - self._lanes.jobs())
+            # A job may be paused while its lane winds down; what is computed comes before what stands still.
+            holding = dict.fromkeys((*self._lanes.leases(), *held_leases(session)))
             costs = spent.untold(session)
         seen = self._hub_log.seen
         claim = Claim(
@@ -282,7 +299,7 @@ class Agent:
             hub_audit_seq=None if seen is None else seen.seq,
             hub_audit_hash=None if seen is None else seen.hash,
             busy=tuple(busy),
-            holding=self._lanes.leases(),
+            holding=tuple(holding)[:MOST_HELD],
             room=self._lanes.room(),
             spent=costs,
             model_bytes=MODEL_WITH_LEASE_BYTES,
@@ -377,6 +394,9 @@ class Agent:
         except WorkerCancelled:
             log.warning("job %s was stopped in round %d", job, number)
             return
+        except JobPausedHere:
+            log.warning("job %s is paused at this site; round %d waits", job, number)
+            return
         except RemoteError as err:
             if err.remote_code != GrantPaused.code:
                 raise
@@ -447,9 +467,11 @@ class Agent:
     def _send_ready(self) -> None:
         """Send what is ready and was not sent: after a crash, or because the site's people have let it go."""
         under_way = self._lanes.jobs()
+        with reading(self._node.engine) as session:
+            paused = paused_jobs(session)
         for release in self._site.outbox.pending():
             # A lane sends what it has just staged itself.
-            if release.job in under_way:
+            if release.job in under_way or release.job in paused:
                 continue
             with reading(self._node.engine) as session:
                 if is_live_count(session, release):
@@ -471,7 +493,9 @@ class Agent:
         # However long a lease the hub gives, a stop is looked for by the site's own measure.
         every_s = _every_s(own_s if lease_s is None else min(own_s, lease_s))
         watches = (
-            threading.Thread(target=self._watch, args=(job, done, _every_s(own_s)), daemon=True),
+            threading.Thread(
+                target=self._watch, args=(job, done, min(LOOK_EVERY_S, _every_s(own_s))), daemon=True
+            ),
             threading.Thread(target=self._renew, args=(job, lease, done, every_s), daemon=True),
         )
         for thread in watches:
@@ -486,6 +510,19 @@ class Agent:
         while not done.wait(every_s):
             if self._is_over(job):
                 self._cancel(job, done)
+
+    def _stop_paused(self, stop: threading.Event) -> None:
+        """End the workers of what the site's people have paused, also while the agent waits at the hub."""
+        while not stop.wait(LOOK_EVERY_S):
+            try:
+                with reading(self._node.engine) as session:
+                    all_of_them, paused = is_suspended(session), paused_jobs(session)
+            except Exception as err:  # noqa: BLE001 - an outermost edge: a database that is busy is asked again
+                log.error("unexpected %s", type(err).__name__)
+                continue
+            for job in self._site.runner.jobs():
+                if all_of_them or job in paused:
+                    self._site.runner.cancel(job)
 
     def _renew(self, job: str, lease: str, done: threading.Event, every_s: float) -> None:
         while not done.wait(every_s):
@@ -521,7 +558,7 @@ class Agent:
     def _is_over(self, job: str) -> bool:
         with reading(self._node.engine) as session:
             row = session.get(ReviewRow, job)
-            return row is None or row.ended or is_suspended(session)
+            return row is None or row.ended or row.halted is not None or is_suspended(session)
 
     def _tell(
         self,

@@ -30,6 +30,7 @@ from fairbank.federated_jobs.errors import (
     SiteRefusal,
 )
 from fairbank.federated_jobs.manifest import Chain, open_chain
+from fairbank.federated_jobs.node.automatic import Automatic, automatic
 from fairbank.federated_jobs.node.cohort import (
     Cohort,
     CohortSource,
@@ -58,8 +59,8 @@ from fairbank.federated_jobs.node.judging import (
     terms_here,
 )
 from fairbank.federated_jobs.node.lanes import check_room
+from fairbank.federated_jobs.node.pausing import check_goes_on
 from fairbank.federated_jobs.node.persons_word import check_approval, check_let_go, sign_approval
-from fairbank.federated_jobs.node.rules import rule_for
 from fairbank.federated_jobs.node.site_keys import KEY_FILE, site_key, site_public_key
 from fairbank.federated_jobs.node.store import ApprovalRow, ReviewRow
 from fairbank.federated_jobs.node.transfers import check_transfer, places_told
@@ -109,6 +110,7 @@ class Consent:
         by: who it is, for the site's own records.
         expires: until when; the visa's end by default.
         hold_outputs: keep each output until a person has looked at it.
+        rule, decision: what approves in a person's stead, and what a person signed for the site's policy.
         signer: the person, with the key open; needed once anybody is named at the node.
     """
 
@@ -116,6 +118,7 @@ class Consent:
     expires: datetime | None = None
     hold_outputs: bool = False
     rule: str | None = None
+    decision: Digest | None = None
     signer: Signer | None = None
 
     @property
@@ -161,7 +164,7 @@ def receive(node: Node, lease: Lease, *, source: CohortSource = harvest_index) -
             row.visa_digest = chain.sealed_visa.digest
             check_room(node.settings, chain.manifest.resources)
             check_not_refused(session, node, chain)
-            rule = _rule(node, session, chain) if is_countersigned(session, node, chain) else None
+            rule = automatic(node, session, chain) if is_countersigned(session, node, chain) else None
         except JobsError as err:
             _refuse(row, err, at=node.clock.now())
         session.add(row)
@@ -355,11 +358,12 @@ def computed_with_all(node: Node, session: Session, job: str, *, source: CohortS
 
 
 def leaving(node: Node) -> Callable[[Release], None]:
-    """Return what an outbox asks before it sends an output of a job: `check_may_leave` and `check_let_go`, then."""
+    """Return what an outbox asks before it sends an output of a job: no pause, `check_may_leave`, `check_let_go`."""
 
     def may_leave(release: Release) -> None:
         if release.job is not None:
             with reading(node.engine) as session:
+                check_goes_on(session, release.job)
                 check_may_leave(node, session, release.job)
                 check_let_go(session, node, release.job, [release])
 
@@ -411,21 +415,11 @@ def _judge(node: Node, session: Session, row: ReviewRow, source: CohortSource) -
     return chain, cohort
 
 
-def _rule(node: Node, session: Session, chain: Chain) -> str | None:
-    return rule_for(
-        session,
-        node=node,
-        requester_key=chain.visa.requester_key,
-        code=chain.manifest.code,
-        datasets=list(datasets_here(node, chain)),
-        now=node.clock.now(),
-    )
-
-
-def _approve_by_rule(node: Node, job: str, rule: str, source: CohortSource) -> None:
+def _approve_by_rule(node: Node, job: str, found: Automatic, source: CohortSource) -> None:
+    consent = Consent(by=found.by, rule=found.rule, hold_outputs=found.hold, decision=found.decision)
     # A key with a passphrase cannot be used without its person, nor a tool without its libraries: the job then waits.
     try:
-        approve(node, job, Consent(by=f"rule {rule}", rule=rule), source=source)
+        approve(node, job, consent, source=source)
     except (KeyFileError, MissingExtra):
         return
 
@@ -503,7 +497,7 @@ def _not_waiting() -> NotApproved:
     return NotApproved(
         "No such job waits for a decision at this site.",
         why="It was decided already, or was never brought here.",
-        todo="List the jobs that were brought here: fairbank node jobs.",
+        todo="List the jobs that were brought here: fairbank node jobs list.",
     )
 
 
@@ -539,7 +533,7 @@ def _not_approved() -> NotApproved:
     return NotApproved(
         "Nobody at this site has approved this job, or the approval was taken back.",
         why="A site runs nothing without its own approval.",
-        todo="Decide on it: fairbank node jobs.",
+        todo="Decide on it: fairbank node jobs list.",
     ).at(Check.APPROVAL)
 
 

@@ -10,6 +10,7 @@ SiteJobError                     FB-JOBS-100   (algorithms/errors.py, with those
 └── WorkerError                  FB-JOBS-110
     ├── WorkerCrashed            FB-JOBS-111
     ├── WorkerOutOfMemory        FB-JOBS-112
+    ├── WorkerOutOfDisk          FB-JOBS-180
     ├── WorkerTimedOut           FB-JOBS-113
     ├── WorkerCancelled          FB-JOBS-114
     ├── WorkerProtocolBroken     FB-JOBS-115
@@ -81,6 +82,12 @@ class WorkerOutOfMemory(WorkerError):
     """The job needed more memory than its limit."""
 
     code = "FB-JOBS-112"
+
+
+class WorkerOutOfDisk(WorkerError):
+    """The job kept more on disk than its limit."""
+
+    code = "FB-JOBS-180"
 
 
 class WorkerTimedOut(WorkerError):

@@ -111,8 +111,6 @@ class CountDesk:
             NodeSuspendedHere: if the site's people have suspended the node.
             RemoteError: with the status 404 if the hub knows no live counts.
         """
-        with reading(self.node.engine) as session:
-            check_not_suspended(session)
         self.tell()
         answer = self.outbox.control(
             "POST",
@@ -168,7 +166,10 @@ class CountDesk:
 
         Raises:
             HubUnreachable: if the hub does not answer; it is told later.
+            NodeSuspendedHere: if the site's people have suspended the node, also while a question was waited for.
         """
+        with reading(self.node.engine) as session:
+            check_not_suspended(session)
         self._count_all()
         with reading(self.node.engine) as session:
             rows = list(session.scalars(select(CountRow).where(CountRow.reported.is_(False))))

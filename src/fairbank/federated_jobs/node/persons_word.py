@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from fairbank.federated_jobs.errors import NotApproved
 from fairbank.federated_jobs.manifest import Chain
+from fairbank.federated_jobs.node.policy_file import RULE, check_signed_rule
 from fairbank.federated_jobs.node.rules import signed_for
 from fairbank.federated_jobs.node.store import RuleRow
 from fairbank.federated_jobs.reasons import Reason
@@ -36,6 +37,8 @@ def sign_approval(
     Raises:
         PersonNeeded: if persons are named here and none signs.
     """
+    if consent.rule is not None and consent.rule.startswith(RULE):
+        return consent.decision
     if consent.rule is not None:
         rule = session.get(RuleRow, consent.rule)
         return Digest(rule.decision) if rule is not None and rule.decision is not None else None
@@ -72,11 +75,16 @@ def check_approval(
         raise DecisionUntrusted(
             "No person of this node signed the approval.",
             why="Since persons are named here, each approval rests on the signature of one.",
-            todo="Take it back with 'fairbank node withdraw-approval', and look at the audit log.",
+            todo="Take it back with 'fairbank node jobs withdraw', and look at the audit log.",
         )
     if rule is None:
         words = _words(chain, expires=approval.expires, hold=hold)
         verify(session, node, approval.decision, Act.JOB_APPROVE, chain.manifest.id, words)
+        return
+    if rule.startswith(RULE):
+        check_signed_rule(
+            session, node, chain, rule=rule, decision=Digest(approval.decision), datasets=datasets
+        )
         return
     verify(session, node, approval.decision, Act.RULE_ADD, rule)
     if not signed_for(

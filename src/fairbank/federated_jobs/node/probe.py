@@ -6,6 +6,7 @@ seen in one machine word; none of them prints a path or a value of the host.
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import json
 import os
@@ -21,6 +22,8 @@ from typing import Any
 ROUTABLE = ((socket.AF_INET, "198.51.100.1"), (socket.AF_INET6, "2001:db8::1"))
 HOST_SOCKETS = ("/run/docker.sock", "/var/run/docker.sock", "/run/containerd/containerd.sock", "/run/dbus")
 NO_CAPABILITY = "0" * 16
+# AF_VSOCK: from a virtual machine to its host, whatever the network namespace.
+VSOCK = 40
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,7 @@ class Expectations:
         environment: the names that may be set.
         read_only: folders that must refuse a new file.
         scratch: the folder that must accept one.
+        denied_calls: numbers of the system calls that the filter refuses; empty where this machine cannot filter.
     """
 
     uid: int | None
@@ -52,6 +56,7 @@ class Expectations:
     environment: list[str]
     read_only: list[str]
     scratch: str
+    denied_calls: list[int] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -203,6 +208,29 @@ def _memory_limited(expected: Expectations) -> str:
     return "" if 0 < soft <= expected.memory_rlimit and 0 < hard <= expected.memory_rlimit else "no limit"
 
 
+def _calls_filtered(expected: Expectations) -> str:
+    """Try each denied call; without a filter at all none is tried, for then nothing would hold them back."""
+    if not expected.denied_calls:
+        return ""
+    if _status().get("Seccomp") != "2":
+        return "no filter"
+    libc = ctypes.CDLL(None, use_errno=True)
+    # No argument that any of them could do something with, should it get through.
+    nonsense = [ctypes.c_long(-1)] * 6
+    allowed = 0
+    for number in expected.denied_calls:
+        if libc.syscall(ctypes.c_long(number), *nonsense) != -1 or ctypes.get_errno() != errno.EPERM:
+            allowed += 1
+    try:
+        socket.socket(VSOCK, socket.SOCK_STREAM).close()
+        return "line to the machine's host"
+    except PermissionError:
+        pass
+    except OSError:
+        return "foreign sockets"
+    return f"{allowed} calls" if allowed else ""
+
+
 def _fork_limited(expected: Expectations) -> str:
     """Start processes until the kernel refuses; one too many means there is no limit."""
     wait_here, let_go = os.pipe()
@@ -242,6 +270,7 @@ ASSERTIONS: dict[str, Callable[[Expectations], str]] = {
     "scratch_writable": _scratch_writable,
     "memory_limited": _memory_limited,
     "fork_limited": _fork_limited,
+    "calls_filtered": _calls_filtered,
 }
 
 

@@ -22,6 +22,7 @@ _FAILED_BY_ITSELF = frozenset(
         Reason.SANDBOX_UNAVAILABLE.value,
         Reason.WORKER_CRASHED.value,
         Reason.OUT_OF_MEMORY.value,
+        Reason.OUT_OF_DISK.value,
         Reason.TIMED_OUT.value,
         Reason.CODE_FAILED.value,
         Reason.ROUND_DEADLINE.value,

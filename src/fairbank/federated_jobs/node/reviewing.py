@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import select
 
@@ -11,7 +12,9 @@ from fairbank.federated_jobs.errors import NotApproved
 from fairbank.federated_jobs.manifest import Chain, datasets_at, open_chain
 from fairbank.federated_jobs.node.cohort import CohortSource, harvest_index
 from fairbank.federated_jobs.node.judging import approved_runs, terms_here
+from fairbank.federated_jobs.node.policy_file import sealed_manifests
 from fairbank.federated_jobs.node.store import ApprovalRow, ReviewRow
+from fairbank.federated_jobs.node.what_leaves import Leaving, leaves, publisher
 from fairbank.ontology.signed_objects import GrantedDataset
 from fairbank.release import hub_keys
 from fairbank.release.errors import NotEnrolled
@@ -34,6 +37,9 @@ class JobReview:
         stopped_by: which check refused it, None if none did.
         hub_country: where the hub says that it is.
         known_requester: this site has approved a job of the same requester's key before.
+        paused: since when its people let it stand still.
+        publisher: who answers for its code.
+        leaves: what would leave.
     """
 
     chain: Chain
@@ -43,6 +49,9 @@ class JobReview:
     stopped_by: str | None
     hub_country: str | None
     known_requester: bool
+    paused: datetime | None
+    publisher: str
+    leaves: tuple[Leaving, ...]
 
 
 def review(node: Node, job: str, *, source: CohortSource = harvest_index) -> JobReview:
@@ -61,7 +70,7 @@ def review(node: Node, job: str, *, source: CohortSource = harvest_index) -> Job
             raise NotApproved(
                 "No job of this id was brought to this site.",
                 why="A job comes when its requester names a dataset of this site.",
-                todo="List the jobs that came: fairbank node jobs.",
+                todo="List the jobs that came: fairbank node jobs list.",
             )
         hub_key = hub_keys.key_for(session, node.enrolment, row.visa)
         chain = open_chain(row.request, row.visa, row.manifest, hub_key=hub_key)
@@ -87,4 +96,7 @@ def review(node: Node, job: str, *, source: CohortSource = harvest_index) -> Job
         stopped_by=row.stopped_by,
         hub_country=(row.places or {}).get("hub"),
         known_requester=known is not None,
+        paused=row.halted,
+        publisher=publisher(chain.manifest.code, sealed_manifests(node)),
+        leaves=leaves(chain.manifest, at_least=node.settings.release_minimum_count),
     )

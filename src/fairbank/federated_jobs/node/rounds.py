@@ -21,6 +21,7 @@ from fairbank.federated_jobs.checks import Check
 from fairbank.federated_jobs.errors import (
     GrantEnded,
     JobNotFound,
+    JobPausedHere,
     JobsError,
     OutputRefused,
     RoundClosed,
@@ -40,10 +41,12 @@ from fairbank.federated_jobs.node.errors import (
     SandboxError,
     WorkerCancelled,
     WorkerCrashed,
+    WorkerOutOfDisk,
     WorkerOutOfMemory,
     WorkerTimedOut,
 )
 from fairbank.federated_jobs.node.inputs import series_to_stage
+from fairbank.federated_jobs.node.pausing import check_goes_on
 from fairbank.federated_jobs.node.persons_word import check_let_go
 from fairbank.federated_jobs.node.runner import Product, RoundTask, Runner, job_folder
 from fairbank.federated_jobs.node.sandbox_staging import SeriesToStage
@@ -57,7 +60,6 @@ from fairbank.release.hub_client import HubClient
 from fairbank.release.node import Node
 from fairbank.release.outbox import Outbox
 from fairbank.release.releases import Release, ReleaseState
-from fairbank.release.suspension import check_not_suspended
 from fairbank.release.tensors import form_of
 from fairbank.signing import file_digest, sha256_digest
 
@@ -163,7 +165,7 @@ def work(site: Site, job: str, number: int, *, model: bytes | None = None) -> Si
     if row.state == TAKEN:
         try:
             staged = _compute(site, row, model)
-        except (HubUnreachable, WorkerCancelled, NodeSuspendedHere):
+        except (HubUnreachable, WorkerCancelled, NodeSuspendedHere, JobPausedHere):
             raise
         except FairbankError as err:
             return give_up(site, job, number, err)
@@ -177,11 +179,11 @@ def deliver(site: Site, job: str, number: int) -> SiteState:
 
     Raises:
         HubUnreachable: if the hub does not answer.
-        NodeSuspendedHere: if the node is suspended; the output stays ready.
+        NodeSuspendedHere, JobPausedHere: if the node or the job is paused; the output stays ready.
         RemoteError: if it refuses in a way that may pass; the output stays ready.
     """
     with reading(site.node.engine) as session:
-        check_not_suspended(session)
+        check_goes_on(session, job)
         row = _written_down(session.connection(), job, number)
         releases = [site.outbox.release(each) for each in row.releases]
         unsent = any(each.state in _UNSENT for each in releases)
@@ -250,7 +252,12 @@ def unfinished(session: Session) -> list[tuple[str, int, str]]:
     rows = session.scalars(
         select(WorkRow)
         .join(ReviewRow, ReviewRow.job == WorkRow.job)
-        .where(WorkRow.state == TAKEN, ReviewRow.ended.is_(False), ReviewRow.paused.is_(None))
+        .where(
+            WorkRow.state == TAKEN,
+            ReviewRow.ended.is_(False),
+            ReviewRow.paused.is_(None),
+            ReviewRow.halted.is_(None),
+        )
         .order_by(WorkRow.taken, WorkRow.round)
     )
     return [(row.job, row.round, row.lease) for row in rows]
@@ -266,6 +273,7 @@ def _compute(site: Site, row: Work, model: bytes | None) -> list[Release]:
 def _attempt(site: Site, row: Work, given: bytes | None) -> list[Release] | None:
     """Compute and stage a round; return None if its cohort shrank meanwhile, and nothing was staged for that."""
     with writing(site.node.engine) as session:
+        check_goes_on(session, row.job)
         authorised = authorise(site.node, session, row.job, source=site.source)
         previous = _last_released(session, row.job)
         _check_order(row, authorised, previous=previous)
@@ -295,7 +303,7 @@ def _stage(
     try:
         with writing(site.node.engine) as session:
             # A withdrawal, of the approval or of a subject, may have come while the worker computed, or a suspension.
-            check_not_suspended(session)
+            check_goes_on(session, row.job)
             now = authorise(site.node, session, row.job, source=site.source)
             if now.cohort.digest != authorised.cohort.digest:
                 return None
@@ -486,6 +494,7 @@ _REASONS: tuple[tuple[type[FairbankError], Reason], ...] = (
     (GateRefused, Reason.GATE_REFUSED),
     (SandboxError, Reason.SANDBOX_UNAVAILABLE),
     (WorkerOutOfMemory, Reason.OUT_OF_MEMORY),
+    (WorkerOutOfDisk, Reason.OUT_OF_DISK),
     (WorkerTimedOut, Reason.TIMED_OUT),
     (WorkerCrashed, Reason.WORKER_CRASHED),
     (SiteJobError, Reason.CODE_FAILED),

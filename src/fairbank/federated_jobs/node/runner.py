@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -104,6 +105,7 @@ class ConfinedRunner:
         self._node = node
         self._workers: dict[str, JobWorker] = {}
         self._cohorts: dict[str, str] = {}
+        self._gpus: dict[str, tuple[int, ...]] = {}
         self._lock = Lock()
 
     def run(self, task: RoundTask) -> list[Product]:
@@ -160,11 +162,11 @@ class ConfinedRunner:
         if worker is not None and self._cohorts.get(job) == task.cohort_digest:
             return worker
         self._end(job)
-        worker = self._start(task)
-        with self._lock:
-            self._workers[job] = worker
-            self._cohorts[job] = task.cohort_digest
         try:
+            worker = self._start(task)
+            with self._lock:
+                self._workers[job] = worker
+                self._cohorts[job] = task.cohort_digest
             self._prepare(worker, task)
         except BaseException:
             self._end(job)
@@ -182,12 +184,22 @@ class ConfinedRunner:
         folder = JobFolder(job_folder(self._node, task.manifest.id) / "worker")
         stage_series(task.series(), folder)
         sandbox = Sandbox(
-            _policy(self._node, task.manifest),
+            self._confinement(task.manifest),
             node_key=settings.keys_path / KEY_FILE,
             hidden=(settings.home,),
         )
         kind = JobKind.ANALYSIS if task.tool.worker is WorkerKind.ANALYSIS else JobKind.TRAINING
         return JobWorker.start(sandbox, folder, kind=kind)
+
+    def _confinement(self, manifest: Manifest) -> SandboxPolicy:
+        """Return what a job may use; of the GPUs, those that the fewest other workers have."""
+        from fairbank.federated_jobs.node.sandbox_resources import sandbox_policy
+
+        with self._lock:
+            in_use = Counter(number for gpus in self._gpus.values() for number in gpus)
+            policy = sandbox_policy(self._node.settings, manifest.resources, in_use=in_use)
+            self._gpus[manifest.id] = policy.gpus
+        return policy
 
     def _prepare(self, worker: JobWorker, task: RoundTask) -> None:
         manifest = task.manifest
@@ -208,14 +220,13 @@ class ConfinedRunner:
 
         manifest = task.manifest
         target = task.folder / f"{MEASUREMENTS}.json"
-        policy = _policy(self._node, manifest)
+        settings = self._node.settings
+        processes = min(settings.sandbox_processes, manifest.resources.processes)
         outcome = worker.analyse(
             to=target,
             max_bytes=_limit(manifest, MEASUREMENTS),
-            timeout_s=manifest.resources.wall_s,
-            workers=min(
-                self._node.settings.analysis_workers, max(1, policy.max_processes // _TASKS_PER_WORKER)
-            ),
+            timeout_s=self._wall_s(manifest),
+            workers=min(settings.analysis_workers, max(1, processes // _TASKS_PER_WORKER)),
             scheduler=_scheduler(self._node),
             on_progress=partial(_note_progress, self._node, manifest.id),
         )
@@ -235,16 +246,22 @@ class ConfinedRunner:
             task.global_model,
             to=target,
             max_bytes=_limit(manifest, UPDATE),
-            timeout_s=manifest.resources.wall_s,
+            timeout_s=self._wall_s(manifest),
             previous_round=task.previous_round,
             notes=partial(_notes, k=self._node.settings.release_minimum_count),
         )
         return Product(UPDATE, target, subjects=outcome.subjects[0] if outcome.subjects else None)
 
+    def _wall_s(self, manifest: Manifest) -> int:
+        from fairbank.federated_jobs.node.sandbox_resources import wall_s
+
+        return wall_s(self._node.settings, manifest.resources)
+
     def _end(self, job: str) -> None:
         with self._lock:
             worker = self._workers.pop(job, None)
             self._cohorts.pop(job, None)
+            self._gpus.pop(job, None)
         if worker is not None:
             with suppress(OSError):
                 worker.close()
@@ -270,19 +287,6 @@ def _note_progress(node: Node, job: str, percent: int) -> None:
     fresh = file.with_suffix(".part")
     fresh.write_text(str(percent))
     fresh.replace(file)
-
-
-def _policy(node: Node, manifest: Manifest) -> SandboxPolicy:
-    from fairbank.federated_jobs.node.sandbox_policy import SandboxMode, SandboxPolicy
-
-    settings, wanted = node.settings, manifest.resources
-    return SandboxPolicy(
-        mode=SandboxMode(settings.sandbox_mode),
-        memory_bytes=min(settings.sandbox_memory_bytes, wanted.memory_bytes),
-        max_processes=min(settings.sandbox_processes, wanted.processes),
-        cpu_threads=settings.sandbox_threads,
-        gpu=wanted.gpus > 0,
-    )
 
 
 def _scheduler(node: Node) -> str:

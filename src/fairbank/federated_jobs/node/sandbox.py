@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections import deque
 from collections.abc import Sequence
@@ -41,6 +42,8 @@ from fairbank.federated_jobs.node.sandbox_policy import (
     SandboxPolicy,
     running_as_root,
 )
+from fairbank.federated_jobs.node.sandbox_scratch import Quota, ScratchWatch
+from fairbank.federated_jobs.node.sandbox_seccomp import denied_numbers, filter_file, this_machine
 from fairbank.federated_jobs.node.sandbox_staging import give_scratch_to
 from fairbank.federated_jobs.node.sandbox_uid import LEASES, UidLease, lease_uid
 
@@ -63,6 +66,7 @@ class SandboxedProcess:
     lease: UidLease | None
     _tail: deque[bytes] = field(default_factory=deque)
     _drain: Thread | None = None
+    _watch: ScratchWatch | None = None
 
     @property
     def stdin(self) -> IO[bytes]:
@@ -80,6 +84,22 @@ class SandboxedProcess:
         """Keep reading standard error, so that the process never blocks on it; only the end is kept."""
         self._drain = Thread(target=self._read_stderr, name="sandbox-stderr", daemon=True)
         self._drain.start()
+
+    def watch_scratch(self) -> None:
+        """Keep looking at what the job has on disk, and end it when that is too much."""
+        policy, folder = self.plan.policy, self.plan.folder
+        self._watch = ScratchWatch(
+            folder.scratch,
+            Quota(policy.scratch_bytes, policy.scratch_files),
+            root=self.process.pid,
+            exceeded=self.kill,
+        )
+        self._watch.start()
+
+    @property
+    def out_of_disk(self) -> bool:
+        """Tell whether it was ended because it kept too much on disk."""
+        return self._watch is not None and self._watch.was_exceeded.is_set()
 
     def stderr_tail(self) -> str:
         """Return the end of what the process wrote to standard error; it must not leave the node."""
@@ -103,6 +123,8 @@ class SandboxedProcess:
             status = self.process.wait()
         if self._drain is not None:
             self._drain.join(timeout=5.0)
+        if self._watch is not None:
+            self._watch.stop()
         self.stdout.close()
         self.group.remove()
         if self.lease is not None:
@@ -126,6 +148,7 @@ class SandboxedProcess:
             environment=[*job_environment(policy, self.plan.interpreter), "PWD"],
             read_only=[self.places.inputs, self.places.incoming],
             scratch=self.places.scratch,
+            denied_calls=denied_numbers(this_machine() or ""),
         )
 
     def _read_stderr(self) -> None:
@@ -185,6 +208,7 @@ class Sandbox:
             interpreter=Interpreter.of_this_process(),
             uid=lease.uid if lease else None,
             limit_memory=group.memory is None,
+            call_filter=self._call_filter(confined=confined),
             without=self._without,
         )
         try:
@@ -198,10 +222,19 @@ class Sandbox:
             if lease is not None:
                 lease.release()
             raise
+        finally:
+            if plan.call_filter is not None:
+                os.close(plan.call_filter)
         places = Places() if confined else Places.outside(folder)
         started = SandboxedProcess(process, plan, places, confined, group, lease)
         started.drain_stderr()
+        started.watch_scratch()
         return started
+
+    def _call_filter(self, *, confined: bool) -> int | None:
+        machine = this_machine()
+        wanted = confined and Protection.SYSTEM_CALLS not in self._without
+        return filter_file(machine) if wanted and machine is not None else None
 
     def _group(self) -> JobGroup:
         policy = self.policy
@@ -290,6 +323,7 @@ def _spawn(command: list[str], plan: SandboxPlan, *, confined: bool) -> subproce
             env=environment,
             cwd="/" if confined else plan.folder.scratch,
             start_new_session=True,
+            pass_fds=() if plan.call_filter is None else (plan.call_filter,),
         )
         .result()
     )

@@ -25,7 +25,7 @@ INSIDE_UID = 65534
 SHARED_BYTES = 1 << 20
 KEPT_FOR_SETPRIV = ("CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP")
 SYSTEM_FILES = ("/etc/ld.so.cache",)
-GPU_DEVICES = ("nvidia[0-9]*", "nvidiactl", "nvidia-uvm", "nvidia-uvm-tools", "nvidia-modeset", "nvidia-caps")
+GPU_CONTROL = ("nvidiactl", "nvidia-uvm", "nvidia-uvm-tools", "nvidia-modeset", "nvidia-caps")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +57,7 @@ class SandboxPlan:
     Args:
         uid: the job's own user id if the node runs as root; None selects the user namespace.
         limit_memory: whether memory is limited by rlimit, because no cgroup could be made.
+        call_filter: descriptor from which bubblewrap reads the filter on system calls; None for no filter.
         without: protections to leave out; only tests do, to see the probe notice.
     """
 
@@ -65,6 +66,7 @@ class SandboxPlan:
     interpreter: Interpreter
     uid: int | None
     limit_memory: bool
+    call_filter: int | None = None
     without: frozenset[Protection] = frozenset()
 
     def has(self, protection: Protection) -> bool:
@@ -110,6 +112,7 @@ def sandbox_argv(plan: SandboxPlan, command: list[str]) -> list[str]:
         *_environment(plan),
         *_file_system(plan),
         *_job_folders(plan),
+        *_call_filter(plan),
         "--remount-ro",
         "/",
         "--chdir",
@@ -174,8 +177,7 @@ def _file_system(plan: SandboxPlan) -> Iterator[str]:
     else:
         yield from _whole_host()
     yield from ("--proc", "/proc", "--dev", "/dev")
-    if plan.policy.gpu:
-        yield from _gpu_devices()
+    yield from _gpu_devices(plan.policy.gpus)
     # POSIX semaphores live here; what processes of one job need to share, and no more.
     yield from ("--size", str(SHARED_BYTES), "--perms", "1777", "--tmpfs", "/dev/shm")  # noqa: S108
     # Without a user namespace /dev belongs to root; with one it would be memory that no limit counts.
@@ -232,10 +234,11 @@ def _system_folder(folder: Path) -> Iterator[str]:
         yield from ("--ro-bind", str(folder), str(folder))
 
 
-def _gpu_devices() -> Iterator[str]:
-    for pattern in GPU_DEVICES:
-        for device in sorted(Path("/dev").glob(pattern)):
-            yield from ("--dev-bind", str(device), str(device))
+def _gpu_devices(numbers: tuple[int, ...]) -> Iterator[str]:
+    names = [*(f"nvidia{number}" for number in numbers), *GPU_CONTROL] if numbers else []
+    for name in names:
+        # Which of the control devices there are depends on the driver.
+        yield from ("--dev-bind-try", f"/dev/{name}", f"/dev/{name}")
 
 
 def _job_folders(plan: SandboxPlan) -> Iterator[str]:
@@ -244,6 +247,11 @@ def _job_folders(plan: SandboxPlan) -> Iterator[str]:
     yield from (read_only, str(plan.folder.inputs), places.inputs)
     yield from (read_only, str(plan.folder.incoming), places.incoming)
     yield from ("--bind", str(plan.folder.scratch), places.scratch)
+
+
+def _call_filter(plan: SandboxPlan) -> Iterator[str]:
+    if plan.call_filter is not None:
+        yield from ("--seccomp", str(plan.call_filter))
 
 
 def _own_uid(plan: SandboxPlan) -> list[str]:

@@ -20,6 +20,7 @@ from fairbank.federated_jobs.node.sandbox_policy import SandboxPolicy
 PREFIX = "fairbank-job-"
 DELEGATED_LEAF = "node"
 BWRAP_TASKS = 2
+_CPU_PERIOD_US = 100_000
 _numbers = count(1)
 
 
@@ -117,14 +118,15 @@ def make_job_group(policy: SandboxPolicy, tree: CgroupTree) -> JobGroup:
     both = _version_2(policy, tree, name)
     if both is not None:
         return JobGroup(folders=(both,), memory=both, pids=both)
+    busy = _limited_group(tree.own_folder("cpu"), name, _cpu_v1(policy)) if policy.cpus else None
     memory = _limited_group(tree.own_folder("memory"), name, _memory_v1(policy))
     pids = _limited_group(tree.own_folder("pids"), name, [("pids.max", _tasks(policy))])
-    return JobGroup(folders=tuple(f for f in (memory, pids) if f is not None), memory=memory, pids=pids)
+    return JobGroup(folders=tuple(f for f in (memory, pids, busy) if f is not None), memory=memory, pids=pids)
 
 
 def sweep_left_behind(tree: CgroupTree) -> None:
     """Remove empty groups of nodes that no longer run."""
-    parents = [tree.own_folder(controller) for controller in ("memory", "pids", None)]
+    parents = [tree.own_folder(controller) for controller in ("memory", "pids", "cpu", None)]
     for parent in parents:
         for folder in parent.glob(f"{PREFIX}*") if parent is not None else ():
             pid = folder.name.removeprefix(PREFIX).partition("-")[0]
@@ -146,10 +148,14 @@ def _version_2(policy: SandboxPolicy, tree: CgroupTree, name: str) -> Path | Non
             control.write_text("+memory +pids")
         if not _hands_out_both(control):
             return None
+    if policy.cpus:
+        with suppress(OSError):
+            control.write_text("+cpu")
     limits = [
         ("memory.max", str(policy.memory_bytes)),
         ("memory.swap.max", "0"),
         ("pids.max", _tasks(policy)),
+        *([("cpu.max", f"{policy.cpus * _CPU_PERIOD_US} {_CPU_PERIOD_US}")] if policy.cpus else []),
     ]
     return _limited_group(parent, name, limits)
 
@@ -167,7 +173,7 @@ def _limited_group(parent: Path | None, name: str, limits: list[tuple[str, str]]
     except OSError:
         return None
     for file, value in limits:
-        optional = "swap" in file or "memsw" in file
+        optional = "swap" in file or "memsw" in file or file == "cpu.max"
         try:
             (folder / file).write_text(value)
         except OSError:
@@ -180,6 +186,11 @@ def _limited_group(parent: Path | None, name: str, limits: list[tuple[str, str]]
 def _memory_v1(policy: SandboxPolicy) -> list[tuple[str, str]]:
     size = str(policy.memory_bytes)
     return [("memory.limit_in_bytes", size), ("memory.memsw.limit_in_bytes", size)]
+
+
+def _cpu_v1(policy: SandboxPolicy) -> list[tuple[str, str]]:
+    quota = str(policy.cpus * _CPU_PERIOD_US)
+    return [("cpu.cfs_period_us", str(_CPU_PERIOD_US)), ("cpu.cfs_quota_us", quota)]
 
 
 def _tasks(policy: SandboxPolicy) -> str:

@@ -33,6 +33,7 @@ class Protection(Enum):
     CLEAN_ENVIRONMENT = "clean_environment"
     READ_ONLY_INPUTS = "read_only_inputs"
     EMPTY_RUN = "empty_run"
+    SYSTEM_CALLS = "system_calls"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,9 @@ class SandboxPolicy:
         file_bytes: size of the largest file that the job may write.
         temporary_bytes: size of the job's private /tmp, held in memory.
         cpu_threads: threads of the numerical libraries; 1 keeps results the same on every machine.
-        gpu: bind this machine's NVIDIA devices.
+        gpus: numbers of the NVIDIA devices that it sees.
+        cpus: processors that it may keep busy, where a control group can be made; 0 for no limit.
+        scratch_bytes, scratch_files: the most that it may keep on disk.
         first_uid: first of the user ids that jobs run under when the node runs as root.
         uid_count: how many such user ids there are.
     """
@@ -59,7 +62,10 @@ class SandboxPolicy:
     file_bytes: int = 8 * GIB
     temporary_bytes: int = 256 * MIB
     cpu_threads: int = 1
-    gpu: bool = False
+    gpus: tuple[int, ...] = ()
+    cpus: int = 0
+    scratch_bytes: int = 16 * GIB
+    scratch_files: int = 200_000
     first_uid: int = 200_000
     uid_count: int = 1000
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 
 from fairbank.federated_jobs.node.probe import ProbeReport
 from fairbank.release.node import KEY_FILE, Node
@@ -16,19 +17,15 @@ def prove_sandbox(node: Node) -> ProbeReport:
         WorkerError: if the worker ends or stays silent.
     """
     from fairbank.federated_jobs.node.sandbox import Sandbox
-    from fairbank.federated_jobs.node.sandbox_policy import JobFolder, SandboxMode, SandboxPolicy
+    from fairbank.federated_jobs.node.sandbox_policy import JobFolder, SandboxMode
+    from fairbank.federated_jobs.node.sandbox_resources import sandbox_policy
     from fairbank.federated_jobs.node.worker_client import JobWorker
     from fairbank.federated_jobs.node.worker_protocol import JobKind
 
     settings = node.settings
     place = settings.home / "selfcheck" / node.clock.new_id()
-    policy = SandboxPolicy(
-        # Permissive, so that a failed assertion is reported with all the others instead of ending the check.
-        mode=SandboxMode.PERMISSIVE,
-        memory_bytes=settings.sandbox_memory_bytes,
-        max_processes=settings.sandbox_processes,
-        cpu_threads=settings.sandbox_threads,
-    )
+    # Permissive, so that a failed assertion is reported with all the others instead of ending the check.
+    policy = replace(sandbox_policy(settings), mode=SandboxMode.PERMISSIVE)
     sandbox = Sandbox(policy, node_key=settings.keys_path / KEY_FILE, hidden=(settings.home,))
     folder = JobFolder(place).create()
     try:

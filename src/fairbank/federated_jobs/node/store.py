@@ -18,8 +18,9 @@ class ReviewRow(NodeBase):
 
     `reported` tells whether the hub knows of the present state. `stopped_by` names the check that refused it, which the
     hub is not told. `places` is where the hub says that it and the other sites are, by its last lease. While `paused`,
-    since when, an unfinished round waits for the hub's word. `retries` counts how often the job was taken up again
-    after it had failed here.
+    since when, an unfinished round waits for the hub's word. While `halted`, since when, the site's own people let the
+    job stand still. `noticed` is when they were last told that it waits for them. `retries` counts how often the job
+    was taken up again after it had failed here.
     """
 
     __tablename__ = "jobs_reviews"
@@ -45,6 +46,8 @@ class ReviewRow(NodeBase):
     places: Mapped[dict[str, Any] | None] = mapped_column(default=None)
     paused: Mapped[datetime | None] = mapped_column(default=None)
     retries: Mapped[int] = mapped_column(default=0, server_default="0")
+    halted: Mapped[datetime | None] = mapped_column(default=None)
+    noticed: Mapped[datetime | None] = mapped_column(default=None)
 
 
 class UntoldRow(NodeBase):

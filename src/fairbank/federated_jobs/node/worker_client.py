@@ -20,6 +20,7 @@ from fairbank.federated_jobs.node.errors import (
     WorkerCancelled,
     WorkerCrashed,
     WorkerError,
+    WorkerOutOfDisk,
     WorkerOutOfMemory,
     WorkerProtocolBroken,
     WorkerRefused,
@@ -374,6 +375,14 @@ class JobWorker:
             return WorkerCancelled("The job was cancelled and its worker ended.")
         if reason is not None:
             return reason
+        if self._sandboxed.out_of_disk:
+            policy = self._sandboxed.plan.policy
+            return WorkerOutOfDisk(
+                f"The job kept more on disk than it may, and was ended: at most {policy.scratch_bytes >> 20} MiB "
+                f"in {policy.scratch_files} files.",
+                why="The site limits what each job keeps on disk.",
+                todo="Write less, or have the site raise sandbox_scratch_bytes or sandbox_scratch_files.",
+            )
         if out_of_memory or self._sandboxed.group.out_of_memory():
             limit = self._sandboxed.plan.policy.memory_bytes
             return WorkerOutOfMemory(

@@ -1,0 +1,114 @@
+"""What a job would let leave a site, and what that may give away, in the words that its people read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fairbank.errors import FairbankError
+from fairbank.federated_jobs.code import WorkerKind, tool_of
+from fairbank.ontology.outputs import OutputClass
+from fairbank.ontology.signed_objects import Code, Manifest
+from fairbank.ontology.tools import ToolManifest
+
+UPDATES = (
+    "An update of a model can reveal images that it was trained on: who has it may rebuild some of them, or find out "
+    "whether a known person's image was used."
+)
+PROTECTIONS_OFF = (
+    "clipping",
+    "noise (differential privacy)",
+    "secure aggregation",
+    "encryption against the hub",
+)
+TRUST = (
+    "The hub, and whoever runs it, sees this site's own update of every round; the requester gets the merged model, "
+    "and the other sites of the job see it from the second round on."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Leaving:
+    """One output of a job.
+
+    Attributes:
+        columns: name and kind of each column; None where it is no table, or the tool is not known here.
+    """
+
+    name: str
+    output_class: OutputClass
+    maximum_bytes: int
+    minimum_count: int
+    columns: tuple[str, ...] | None
+
+    def __str__(self) -> str:
+        """Return it in one line."""
+        size = f"at most {self.maximum_bytes} bytes, on at least {self.minimum_count} subjects"
+        columns = f"; columns: {', '.join(self.columns)}" if self.columns else ""
+        return f"{self.name}: {self.output_class.value}, {size}{columns}"
+
+
+def leaves(manifest: Manifest, *, at_least: int) -> tuple[Leaving, ...]:
+    """Return the outputs of a job, as its manifest binds them.
+
+    Args:
+        at_least: how many subjects an output of this site needs in any case.
+    """
+    columns = _columns(manifest)
+    return tuple(
+        Leaving(
+            one.name,
+            one.output_class,
+            one.maximum_bytes,
+            max(one.minimum_count, at_least),
+            columns if one.output_class is OutputClass.MEASUREMENTS else None,
+        )
+        for one in manifest.outputs
+    )
+
+
+def privacy_cost(manifest: Manifest) -> str:
+    """Return what a job would spend of a privacy budget at this site."""
+    budget = manifest.privacy_budget
+    times = f"{len(manifest.outputs)} outputs × {manifest.plan.rounds} rounds enter the ledger"
+    if budget is None:
+        return f"no budget asked for, no noise added; {times}"
+    return (
+        f"epsilon {budget.epsilon}, delta {budget.delta} asked for, no noise added by this version; {times}"
+    )
+
+
+def warnings(manifest: Manifest) -> tuple[str, ...]:
+    """Return what the people of a site should know before they approve: nothing, unless a model is trained."""
+    if not any(one.output_class is OutputClass.MODEL_UPDATE for one in manifest.outputs):
+        return ()
+    return (UPDATES, f"Not in place: {', '.join(PROTECTIONS_OFF)}.", TRUST)
+
+
+def publisher(code: Code, sealed: Sequence[bytes]) -> str:
+    """Return who answers for a tool: by a manifest at this site, or that it is part of fairbank."""
+    for envelope in sealed:
+        try:
+            manifest, seal = ToolManifest.open(envelope, trusted=None)
+        except FairbankError:
+            continue
+        if manifest.code == code and manifest.publisher_key == seal.signer:
+            return f"{manifest.publisher}, {seal.signer} ({manifest.legal_status.value})"
+    try:
+        tool_of(code)
+    except FairbankError:
+        return "nobody: this code is not installed here"
+    return "part of fairbank"
+
+
+def _columns(manifest: Manifest) -> tuple[str, ...] | None:
+    from fairbank.analysis.tool import tool_named, tool_parameters
+
+    try:
+        if tool_of(manifest.code).worker is not WorkerKind.ANALYSIS:
+            return None
+        name = manifest.code.name
+        contract = tool_named(name).contract(tool_parameters(name, manifest.parameters))
+    except FairbankError:
+        return None
+    return tuple(f"{one.name} ({one.unit or one.type.value})" for one in contract.columns)
