@@ -21,9 +21,11 @@ from fairbank.catalogue.governance import grants
 from fairbank.catalogue.governance.store import CommitteeRow
 from fairbank.catalogue.identity import roles
 from fairbank.catalogue.records import Visibility, set_visibility
-from fairbank.clock import FixedClock
+from fairbank.clock import FixedClock, iso
 from fairbank.database import reading, writing
 from fairbank.federated_jobs.hub.store import JobRow, ModelRow
+from fairbank.ontology.count_questions import CountQuestion
+from fairbank.ontology.signed_objects import Selector, VisaDataset
 
 Make = Callable[..., Any]
 CANARY = "Canary of rita"
@@ -97,6 +99,15 @@ def hers(hub: Hub, web: Any, people: dict[str, Any]) -> dict[str, str]:
         headers=rita.headers,
     )
     assert paper.status_code == 201, paper.text
+    question = CountQuestion(
+        id=hub.clock.new_id(),
+        requester_key=rita.key.key_id,
+        requester_account="rita",
+        datasets=(VisaDataset(iri=LUNGS, selector=Selector(manufacturer=(CANARY,))),),
+        created=iso(hub.clock.now()),
+    )
+    counted = client.post("/v1/counts", content=question.seal(rita.key), headers=rita.headers)
+    assert counted.status_code == 201, counted.text
     with reading(hub.engine) as session:
         committee = session.scalars(select(CommitteeRow.id).where(CommitteeRow.title == CANARY)).one()
     return {
@@ -109,6 +120,7 @@ def hers(hub: Hub, web: Any, people: dict[str, Any]) -> dict[str, str]:
         "visa_id": str(grant.visa_id),
         "token_id": token,
         "job_id": job,
+        "question": question.id,
         "digest": DIGEST,
         "account": "rita",
     }

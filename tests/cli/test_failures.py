@@ -394,9 +394,11 @@ def enrolled(fairbank: Run, hub: Hub, url: str, tmp_path: Path) -> Path:
 
 
 class OneTry(threading.Event):
-    """Stops an agent at its first pause."""
+    """Stops an agent at the first pause of what asks for work; what it does beside that pauses by itself."""
 
     def wait(self, timeout: float | None = None) -> bool:
+        if threading.current_thread() is not threading.main_thread():
+            return super().wait(timeout)
         self.set()
         return True
 

@@ -30,8 +30,9 @@ from fairbank.release.control import ControlMessage
 _END = {SiteState.REJECTED, SiteState.EXPIRED, SiteState.WITHHELD, SiteState.FAILED}
 
 
-def test_a_site_that_dropped_out_never_moves_again():
-    assert {state for state, _ in SITE_MOVES} & _END == set()
+def test_a_site_that_dropped_out_moves_again_only_if_what_failed_is_tried_again():
+    assert {move for move in SITE_MOVES if move[0] in _END} == {(SiteState.FAILED, SiteEvent.RETRY)}
+    assert SITE_MOVES[SiteState.FAILED, SiteEvent.RETRY] is SiteState.QUEUED
     assert not ACTIVE_SITES & _END
 
 
@@ -39,8 +40,8 @@ def test_every_state_of_a_site_can_be_reached():
     assert {SiteState.PENDING_REVIEW, *SITE_MOVES.values()} == set(SiteState)
 
 
-def test_a_job_that_is_over_never_moves_again():
-    assert {state for state, _ in JOB_MOVES} & ENDED_JOBS == set()
+def test_a_job_that_is_over_moves_again_only_if_what_failed_is_tried_again():
+    assert {move for move in JOB_MOVES if move[0] in ENDED_JOBS} == {(JobState.FAILED, JobEvent.RETRY)}
     with pytest.raises(StateRefused):
         move(JOB_MOVES, JobState.COMPLETED, JobEvent.CANCEL)
 
