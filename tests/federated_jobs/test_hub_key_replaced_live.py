@@ -15,6 +15,7 @@ from tests.federated_jobs.conftest import BASE, Federation
 from fairbank.audit import NodeAudit
 from fairbank.catalogue import hub_keys as hub_side
 from fairbank.catalogue import routes as catalogue_routes
+from fairbank.catalogue.context import Hub
 from fairbank.catalogue.route_parts import join
 from fairbank.catalogue.store import HubIdentity, HubKeyRow
 from fairbank.clock import iso
@@ -30,9 +31,9 @@ DEADLINE_S = 120
 class Describing(Federation):
     """A federation whose hub also describes itself, as hubs do: with its key and its successions."""
 
-    def _app(self) -> FastAPI:
-        app = super()._app()
-        join(app.router, catalogue_routes.router(self.hub))
+    def app(self, hub: Hub) -> FastAPI:
+        app = super().app(hub)
+        join(app.router, catalogue_routes.router(hub))
         return app
 
 
