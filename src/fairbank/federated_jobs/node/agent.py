@@ -133,8 +133,9 @@ class Agent:
         pause_s = FIRST_PAUSE_S
         resumed = False
         # Each of its own: a question is answered, and a pause obeyed, in seconds while a job computes for hours.
+        over = threading.Event()
         for beside in (self._keep_answering, self._stop_paused):
-            threading.Thread(target=beside, args=(stop,), daemon=True).start()
+            threading.Thread(target=beside, args=(over,), daemon=True).start()
         try:
             while not stop.is_set():
                 try:
@@ -154,6 +155,7 @@ class Agent:
                 stop.wait(pause_s)
                 pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
         finally:
+            over.set()
             self._lanes.close()
             self._site.runner.close()
             self._hub_log.seal_own(now=True)
@@ -171,10 +173,10 @@ class Agent:
         outbox = Outbox(self._node, self._site.client)
         return CountDesk(self._node, outbox, self._site.source).step(max_wait_s=max_wait_s)
 
-    def _keep_answering(self, stop: threading.Event) -> None:
-        """Answer live counts until `stop` is set, whatever else the node computes meanwhile."""
+    def _keep_answering(self, over: threading.Event) -> None:
+        """Answer live counts until `over` is set, whatever else the node computes meanwhile."""
         pause_s = FIRST_PAUSE_S
-        while not stop.is_set():
+        while not over.is_set():
             try:
                 self.answer_counts(max_wait_s=self._node.settings.jobs_long_poll_s)
                 pause_s = FIRST_PAUSE_S
@@ -189,7 +191,7 @@ class Agent:
                 log.error("unexpected %s among live counts", type(err).__name__)
             else:
                 continue
-            stop.wait(pause_s)
+            over.wait(pause_s)
             pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
 
     def resume(self) -> None:
@@ -511,9 +513,9 @@ class Agent:
             if self._is_over(job):
                 self._cancel(job, done)
 
-    def _stop_paused(self, stop: threading.Event) -> None:
+    def _stop_paused(self, over: threading.Event) -> None:
         """End the workers of what the site's people have paused, also while the agent waits at the hub."""
-        while not stop.wait(LOOK_EVERY_S):
+        while not over.wait(LOOK_EVERY_S):
             try:
                 with reading(self._node.engine) as session:
                     all_of_them, paused = is_suspended(session), paused_jobs(session)
