@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -103,7 +104,11 @@ def test_a_signal_finishes_the_series_in_hand_and_says_how_to_go_on(
         [sys.executable, "-m", "fairbank", *words], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
     until = time.monotonic() + 100
-    while not list((folder / "clean").glob("*/*/*/*.dcm")) and time.monotonic() < until:
+    while time.monotonic() < until:
+        # What is being written may be moved into its place while one looks.
+        with suppress(FileNotFoundError):
+            if list((folder / "clean").glob("*/*/*/*.dcm")):
+                break
         time.sleep(0.01)
     running.send_signal(asked)
     _, said = running.communicate(timeout=100)
