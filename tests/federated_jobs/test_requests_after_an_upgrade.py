@@ -38,8 +38,11 @@ def moved(hub: Hub, *, to: str | None) -> None:
     config = migrations.configuration("node")
     with hub.site.node.engine.connect() as connection:
         config.attributes["connection"] = connection
+        # As `migrations.upgrade` does: a table that others refer to is made anew.
+        connection.connection.driver_connection.execute("PRAGMA foreign_keys=OFF")
         command.downgrade(config, to) if to else command.upgrade(config, "head")
         connection.commit()
+        connection.connection.driver_connection.execute("PRAGMA foreign_keys=ON")
 
 
 def test_a_node_that_is_upgraded_knows_whose_runs_and_whose_newest_visas_they_are(hub):
