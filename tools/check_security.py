@@ -32,6 +32,13 @@ ACCEPTED: dict[tuple[str, str], str] = {
             "federated_jobs/node/sandbox.py",
         )
     },
+    **{
+        (
+            test,
+            "src/fairbank/federated_jobs/node/notices.py",
+        ): "runs the program that the site's settings name"
+        for test in ("B404", "B603")
+    },
     ("B404", "src/fairbank/deid/pixels/stage.py"): "names an exception of the module, and starts nothing",
     ("B406", "src/fairbank/catalogue/sparql_worker.py"): _OWN_XML,
     ("B112", "src/fairbank/deid/risk_rows.py"): "a row that cannot be read is counted where it is left out",
