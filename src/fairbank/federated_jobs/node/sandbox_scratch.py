@@ -4,7 +4,7 @@ No file system counts it for us without an administrator's preparations. Counted
 folder, and of those that the job has deleted and keeps open or mapped. Between two looks a job can write more than its
 quota; its largest file is limited by the kernel (RLIMIT_FSIZE).
 
-Source: proc(5) for `fd`, `maps` and `task/*/children`.
+Source: proc(5) for `fd` and `maps`.
 """
 
 from __future__ import annotations
@@ -19,9 +19,12 @@ from pathlib import Path
 from threading import Event, Thread
 from typing import Final
 
+from fairbank.federated_jobs.node.descendants import descendants
+
 FIRST_PAUSE_S: Final = 0.2
 # Looking may take this part of the time at most.
 LOOKING_PART: Final = 0.2
+_DELETED: Final = b"(deleted)"
 _BLOCK_BYTES: Final = 512  # of st_blocks, whatever the file system's own blocks are
 
 
@@ -97,7 +100,7 @@ def usage(scratch: Path, root: int, *, enough: Quota) -> Usage:
         # The job changes the folder while it is read; the next look sees what is there then.
         return Usage(size, files)
     kept: dict[int, int] = {}
-    for pid in _below(root):
+    for pid in descendants(root):
         kept.update(_deleted_and_mapped(pid, device))
         kept.update(_deleted_and_open(pid, device))
     return Usage(size + sum(kept.values()), files + len(kept))
@@ -108,17 +111,6 @@ def _files(folder: Path) -> Iterator[os.stat_result]:
         for name in (*folders, *files):
             with suppress(OSError):
                 yield os.stat(name, dir_fd=here, follow_symlinks=False)
-
-
-def _below(root: int) -> Iterator[int]:
-    """Yield a process and all that descend from it; who loses a parent falls to the first process of the sandbox."""
-    waiting = [root]
-    while waiting:
-        pid = waiting.pop()
-        yield pid
-        with suppress(OSError, ValueError):
-            for children in Path(f"/proc/{pid}/task").glob("*/children"):
-                waiting += [int(word) for word in children.read_text().split()]
 
 
 def _deleted_and_open(pid: int, device: int) -> Iterator[tuple[int, int]]:
@@ -132,10 +124,12 @@ def _deleted_and_open(pid: int, device: int) -> Iterator[tuple[int, int]]:
 
 def _deleted_and_mapped(pid: int, device: int) -> Iterator[tuple[int, int]]:
     """Yield the files that are mapped to be written, by the length of the map; nothing tells their blocks."""
-    name = f"{os.major(device):02x}:{os.minor(device):02x}"
+    name = f"{os.major(device):02x}:{os.minor(device):02x}".encode()
     with suppress(OSError):
-        for line in Path(f"/proc/{pid}/maps").read_text(errors="replace").splitlines():
+        maps = Path(f"/proc/{pid}/maps").read_bytes()
+        # A program with many libraries has thousands of lines, nearly never such a one.
+        for line in maps.splitlines() if _DELETED in maps else ():
             words = line.split(maxsplit=5)
-            if line.endswith("(deleted)") and words[1].endswith("s") and words[3] == name:
-                first, _, end = words[0].partition("-")
+            if line.endswith(_DELETED) and words[1].endswith(b"s") and words[3] == name:
+                first, _, end = words[0].partition(b"-")
                 yield int(words[4]), int(end, 16) - int(first, 16)

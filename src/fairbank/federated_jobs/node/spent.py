@@ -8,22 +8,22 @@ from __future__ import annotations
 
 import os
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import select, update
+from sqlalchemy import and_, bindparam, select, update
 from sqlalchemy.orm import Session
 
+from fairbank.federated_jobs.node.descendants import descendants
 from fairbank.federated_jobs.node.store import WorkRow
 from fairbank.federated_jobs.protocol import RoundSpent
 
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 # Fields 14 to 17 of /proc/PID/stat, after the name in brackets: user and system time, own and of ended children
 # (proc(5)).
-_PARENT, _TIMES = 1, slice(11, 15)
+_TIMES = slice(11, 15)
 _MOST_TOLD = 100
 
 
@@ -51,25 +51,14 @@ def measured(spent: Spent, used_s: Callable[[], float], *, gpus: int) -> Iterato
         spent.gpu_s += (time.monotonic() - begun) * gpus
 
 
-def processor_seconds(pid: int, proc: Path = Path("/proc")) -> float:
+def processor_seconds(pid: int) -> float:
     """Return the processor time of a process and all its descendants, 0 if it is gone, in seconds."""
-    children: dict[int, list[int]] = defaultdict(list)
-    ticks: dict[int, int] = {}
-    for folder in proc.iterdir():
-        if not folder.name.isdecimal():
-            continue
-        try:
-            fields = (folder / "stat").read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        children[int(fields[_PARENT])].append(int(folder.name))
-        ticks[int(folder.name)] = sum(int(field) for field in fields[_TIMES])
-    total, waiting = 0, [pid]
-    while waiting:
-        one = waiting.pop()
-        total += ticks.get(one, 0)
-        waiting += children[one]
-    return total / _TICKS_PER_S
+    ticks = 0
+    for one in descendants(pid):
+        with suppress(OSError):
+            fields = Path(f"/proc/{one}/stat").read_bytes().rpartition(b")")[2].split()
+            ticks += sum(int(field) for field in fields[_TIMES])
+    return ticks / _TICKS_PER_S
 
 
 def coarse(seconds: float) -> int:
@@ -98,7 +87,7 @@ def note(session: Session, job: str, number: int, spent: Spent) -> None:
 
 def untold(session: Session) -> tuple[RoundSpent, ...]:
     """Return what the hub has not been told, coarsely."""
-    rows = session.scalars(select(WorkRow).where(WorkRow.spent_told.is_(False)).limit(_MOST_TOLD))
+    rows = session.connection().execute(_UNTOLD)
     return tuple(
         RoundSpent(job=row.job, round=row.round, cpu_s=coarse(row.cpu_s or 0), gpu_s=coarse(row.gpu_s or 0))
         for row in rows
@@ -108,10 +97,21 @@ def untold(session: Session) -> tuple[RoundSpent, ...]:
 def told(session: Session, spent: tuple[RoundSpent, ...]) -> None:
     """Write down, in the caller's transaction, that the hub knows this much; what was added since is told again."""
     for one in spent:
-        row = session.get_one(WorkRow, (one.job, one.round))
+        of = {"of_job": one.job, "of_round": one.round}
+        row = session.connection().execute(_COST, of).one()
         if (coarse(row.cpu_s or 0), coarse(row.gpu_s or 0)) == (one.cpu_s, one.gpu_s):
-            session.execute(
-                update(WorkRow)
-                .where(WorkRow.job == one.job, WorkRow.round == one.round)
-                .values(spent_told=True)
-            )
+            session.connection().execute(_TOLD, of)
+
+
+# Every round passes through these, so they take the plain table, by statements put together once.
+_WORK = WorkRow.metadata.tables[WorkRow.__tablename__]
+_UNTOLD = (
+    select(_WORK.c.job, _WORK.c.round, _WORK.c.cpu_s, _WORK.c.gpu_s)
+    .where(_WORK.c.spent_told.is_(False))
+    .limit(_MOST_TOLD)
+)
+_OF = and_(_WORK.c.job == bindparam("of_job"), _WORK.c.round == bindparam("of_round"))
+_COST, _TOLD = (
+    select(_WORK.c.cpu_s, _WORK.c.gpu_s).where(_OF),
+    update(_WORK).where(_OF).values(spent_told=True),
+)
