@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ from fairbank.federated_jobs.algorithms.errors import NothingToAggregate, Update
 from fairbank.federated_jobs.algorithms.weights import digest_of_file, write_weights
 
 DTYPE_BYTES = {"F64": 8, "F32": 4, "F16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1, "BOOL": 1}
+_PIECE: Final = 1 << 15  # numbers
 MAX_TENSORS = 100_000
 
 
@@ -219,23 +220,26 @@ def _common_form(ordered: Sequence[SiteUpdate], max_bytes: int) -> tuple[TensorS
 
 def _mean(ordered: Sequence[SiteUpdate], tensor: TensorShape, total: int) -> NDArray[Any]:
     first: NDArray[Any] | None = None
-    summed = np.zeros(tensor.shape, dtype=np.float64)
-    weighted = np.empty(tensor.shape, dtype=np.float64)
+    summed = np.zeros(math.prod(tensor.shape), dtype=np.float64)
+    # In pieces that stay in the processor's own memory; only the sum is as large as the tensor.
+    pieces = [slice(start, start + _PIECE) for start in range(0, summed.size, _PIECE)]
     for update in ordered:
         with safe_open(update.file, framework="np") as opened:
-            values = opened.get_tensor(tensor.name)
+            values = opened.get_tensor(tensor.name).reshape(-1)
         first = values if first is None else first
-        np.multiply(values, float(update.n_samples), out=weighted, dtype=np.float64)
-        summed += weighted
+        for piece in pieces:
+            summed[piece] += np.multiply(values[piece], float(update.n_samples), dtype=np.float64)
     assert first is not None
     if first.dtype.kind == "b":
-        return first
-    mean = np.divide(summed, total, out=summed)
-    # Whatever is no finite number at one site makes the sum so.
-    if first.dtype.kind == "f" and not np.isfinite(mean).all():
-        raise _unfit("The mean holds a value that is not a finite number.")
-    merged: NDArray[Any] = (np.rint(mean) if first.dtype.kind in "iu" else mean).astype(first.dtype)
-    return merged
+        return first.reshape(tensor.shape)
+    merged: NDArray[Any] = np.empty(first.shape, dtype=first.dtype)
+    for piece in pieces:
+        mean = np.divide(summed[piece], total, out=summed[piece])
+        # Whatever is no finite number at one site makes the sum so.
+        if first.dtype.kind == "f" and not np.isfinite(mean).all():
+            raise _unfit("The mean holds a value that is not a finite number.")
+        merged[piece] = np.rint(mean) if first.dtype.kind in "iu" else mean
+    return merged.reshape(tensor.shape)
 
 
 def _in_order(updates: Sequence[SiteUpdate]) -> list[SiteUpdate]:
