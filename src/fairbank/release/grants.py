@@ -279,7 +279,8 @@ def _same_words(said: GrantCountersignature, visa: Visa, terms: GrantedDataset) 
 
 def _newest(session: Session, node: Node, visa: str, dataset: str) -> GrantCountersignature | None:
     """Return the newest word of a person of this node on exactly this; rows that nobody signed are passed over."""
-    rows = session.scalars(_SAID, {"of_visa": visa, "of_dataset": dataset}).all()
+    session.flush()  # the plain statement sees only what has been written
+    rows = session.connection().execute(_SAID, {"of_visa": visa, "of_dataset": dataset}).scalars().all()
     if not rows:
         return None
     known: dict[str, Person] = {one.key_id: one for one in people(session, node)}

@@ -42,7 +42,8 @@ def successions(session: Session, enrolment: Enrolment) -> list[KeySuccession]:
     Raises:
         SuccessionUntrusted: if a stored one is not what was signed.
     """
-    rows = session.scalars(_SUCCESSIONS).all()
+    session.flush()  # the plain statement sees only what has been written
+    rows = session.connection().execute(_SUCCESSIONS).scalars().all()
     try:
         given = [Succession.parse(row) for row in rows]
         return [words for words, _ in chain(enrolment.hub_key, given, name=enrolment.public_base_iri)]

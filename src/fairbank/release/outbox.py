@@ -104,7 +104,8 @@ class Outbox:
     """Stages and sends what leaves the node; without a client it only stages (rehearsal).
 
     Args:
-        may_leave: asked before an output of a job is sent; raises if what the job rests on does not hold any more.
+        may_leave: asked, in a reading session, before each piece of an output of a job is sent; raises if what the job
+            rests on does not hold any more.
     """
 
     def __init__(
@@ -112,7 +113,7 @@ class Outbox:
         node: Node,
         client: HubClient | None = None,
         *,
-        may_leave: Callable[[Release], None] | None = None,
+        may_leave: Callable[[Session, Release], None] | None = None,
     ) -> None:
         self._node = node
         self._client = client
@@ -147,12 +148,14 @@ class Outbox:
         *,
         timeout_s: float = 60.0,
         once: bool = False,
+        sent: Callable[[Session], None] | None = None,
     ) -> httpx.Response:
         """Send a control message at once, note it in the ledger, and return the answer as it came.
 
         Args:
             timeout_s: longest wait for the answer; a long-poll needs more than it asks for.
             once: do not try again after the request may have arrived.
+            sent: called once the hub has taken it, in the transaction that notes so, which a power cut may undo.
 
         Raises:
             GateRefused: if the message says more than its class declares.
@@ -185,7 +188,7 @@ class Outbox:
             # The hub refused it, so it has it.
             self._mark_sent(seq)
             raise
-        self._mark_sent(seq)
+        self._mark_sent(seq, sent)
         return response
 
     # -- staging ---------------------------------------------------------------------------------------------------
@@ -331,8 +334,9 @@ class Outbox:
         if release.state is ReleaseState.SENT:
             return {"state": "complete"}
         self._check_goes_on(release)
-        with reading(self._node.engine) as session:
-            check_record_let_go(session, self._node, release)
+        if release.door_class is DoorClass.RECORD:
+            with reading(self._node.engine) as session:
+                check_record_let_go(session, self._node, release)
         path = stored(self._node.outbox_path, release.digest)
         first_time = release_id in self._never_sent
         self._never_sent.discard(release_id)
@@ -408,8 +412,8 @@ class Outbox:
     def _check_goes_on(self, release: Release) -> None:
         with reading(self._node.engine) as session:
             check_not_suspended(session)
-        if release.job is not None and self._may_leave is not None:
-            self._may_leave(release)
+            if release.job is not None and self._may_leave is not None:
+                self._may_leave(session, release)
 
     def _connected(self) -> HubClient:
         if self._client is None:
@@ -525,10 +529,12 @@ class Outbox:
             )
         return release, head
 
-    def _mark_sent(self, seq: int) -> None:
+    def _mark_sent(self, seq: int, sent: Callable[[Session], None] | None = None) -> None:
         # That it leaves is on the disk already; after a power cut the line may still say that it waits for an answer.
         with writing(self._node.engine, lasting=False) as session:
             ledger.mark_sent(session, seq, clock=self._node.clock)
+            if sent is not None:
+                sent(session)
 
     def _complete(self, release: Release) -> None:
         now = self._node.clock.now()

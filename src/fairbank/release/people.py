@@ -360,7 +360,7 @@ def _retirement(row: PersonRow, node: Node, trusted: tuple[str, ...]) -> datetim
 
 def _agree_with_the_log(session: Session, found: dict[str, Person]) -> None:
     """Compare with the audit log, whose chain the hub holds the heads of: rows alone could be taken away again."""
-    log = session.execute(_LOGGED).all()
+    log = session.connection().execute(_LOGGED).all()
     added = {target for act, target in log if act == ADDED}
     retired = {target for act, target in log if act == _RETIRED}
     if added != {one.key_id for one in found.values()}:

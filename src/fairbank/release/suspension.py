@@ -39,12 +39,12 @@ def resume(node: Node, *, by: str, signer: Signer | None = None) -> None:
 
 def is_suspended(session: Session) -> bool:
     """Tell whether this node is suspended by its own people."""
-    return session.scalar(_SUSPENDED) is not None
+    return suspended_since(session) is not None
 
 
 def suspended_since(session: Session) -> datetime | None:
     """Return since when this node is suspended, None if it takes part."""
-    return session.scalar(_SUSPENDED)
+    return session.connection().execute(_SUSPENDED).scalar()
 
 
 def check_not_suspended(session: Session) -> None:

@@ -42,19 +42,23 @@ def upload(
         chunk_bytes: largest piece.
         first_time: nothing of it was sent before, so the hub need not be asked where to start.
         audit_head: the newest entry of this node's audit log, which the hub's log will name beside the release.
-        goes_on: asked before each piece; raises if it may not be sent any more.
+        goes_on: asked before each piece; raises if it may not be sent any more. The caller has just asked it: where
+            nothing comes between, before the first piece of a first try, it is not asked again.
 
     Raises:
         ReleaseConflict: if the hub has other bytes for this job, round, node and output.
         HubUnreachable: if the hub does not answer.
     """
     at: int | None = 0 if first_time else _offset(client, release)
+    just_asked = first_time
     stalls = 0
     with path.open("rb") as opened:
         while True:
             if at is None:
                 return {"state": "complete"}
-            goes_on()
+            if not just_asked:
+                goes_on()
+            just_asked = False
             opened.seek(at)
             piece = opened.read(chunk_bytes)
             # A piece may have arrived though its answer did not, so it is never sent blindly again: the hub is asked.

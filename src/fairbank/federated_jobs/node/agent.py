@@ -24,6 +24,7 @@ from fairbank.federated_jobs.freed_memory import keep_freed_memory
 from fairbank.federated_jobs.node import notices, rounds, spent
 from fairbank.federated_jobs.node.approval import leaving, receive, withhold_unsent
 from fairbank.federated_jobs.node.cohort import CohortSource, Member, harvest_index, harvest_intact
+from fairbank.federated_jobs.node.errands import any_due
 from fairbank.federated_jobs.node.errors import WorkerCancelled
 from fairbank.federated_jobs.node.hub_log import HubLog
 from fairbank.federated_jobs.node.lanes import Lanes
@@ -221,12 +222,13 @@ class Agent:
             HubLogForked: if its audit log is not the one that was seen before.
             NodeSuspendedHere: if the site's people have suspended the node.
         """
-        self._look_at_itself()
+        errands = self._look_at_itself()
         self._hub_log.refuse_if_forked()
-        notices.look(self._node)
-        report_decisions(self._node, self._site.outbox)
-        tell_due(self._node, self._site.outbox)
-        self._send_ready()
+        if errands:
+            notices.look(self._node)
+            report_decisions(self._node, self._site.outbox)
+            tell_due(self._node, self._site.outbox)
+            self._send_ready()
         self._hub_log.look_if_due(idle=False)
         if not self._lanes.wait_for_room(max_wait_s):
             return False
@@ -249,22 +251,27 @@ class Agent:
                 self._stop(lease)
         return True
 
-    def _look_at_itself(self) -> None:
+    def _look_at_itself(self) -> bool:
         """Do nothing while the node is suspended; go on with its new key after the old one was replaced.
+
+        Returns:
+            whether anything may wait to be told, sent or noticed.
 
         Raises:
             NodeSuspendedHere: if the site's people have suspended the node.
         """
         with reading(self._node.engine) as session:
             check_not_suspended(session)
-            key_id = session.scalar(_KEY)
+            key_id = session.connection().execute(_KEY).scalar()
+            errands = any_due(session, now=self._node.clock.now())
         if key_id is None or key_id == self._node.key.key_id:
-            return
+            return errands
         self._node = renewed(self._node, key_id)
         self._site.client.sign_with(self._node.key)
         self._hub_log.go_on_as(self._node)
         outbox = Outbox(self._node, self._site.client, may_leave=leaving(self._node))
         self._site = replace(self._site, node=self._node, outbox=outbox)
+        return errands
 
     def _note_double(self) -> None:
         """End what is computed, and write down once that another agent speaks as this node."""
@@ -287,7 +294,7 @@ class Agent:
         """Return the lease that the hub gives, and the global model that came with it, if any."""
         with reading(self._node.engine) as session:
             head = audit.head(session, audit.NodeAudit)
-            open_jobs = session.scalars(_OPEN_JOBS)
+            open_jobs = session.connection().execute(_OPEN_JOBS).scalars()
             # What is computed now is told by its renewals when it must stop.
             busy = sorted({*open_jobs, *self._site.runner.jobs()} - self._lanes.jobs())
             # A job may be paused while its lane winds down; what is computed comes before what stands still.
@@ -312,10 +319,8 @@ class Agent:
             claim,
             timeout_s=max_wait_s + ANSWER_MARGIN_S,
             once=True,
+            sent=partial(spent.told, spent=costs),
         )
-        if costs:
-            with writing(self._node.engine, lasting=False) as session:
-                spent.told(session, costs)
         if answer.headers.get("Content-Type") == LEASE_WITH_MODEL:
             head_line, _, model = answer.content.partition(b"\n")
             return Lease.parse(head_line), model

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from fairbank import audit, events
 from fairbank.clock import iso, parse_iso
-from fairbank.database import reading, writing
+from fairbank.database import writing
 from fairbank.errors import FairbankError, MissingExtra
 from fairbank.federated_jobs.checks import Check
 from fairbank.federated_jobs.code import Tool, tool_of
@@ -289,14 +289,15 @@ def withdraw(node: Node, job: str, *, by: str, signer: Signer | None = None) -> 
 
 
 def authorise(node: Node, session: Session, job: str, *, source: CohortSource = harvest_index) -> Authorised:
-    """Check everything again before a round: all four signed objects, both clocks' ends, the code, the cohort.
+    """Check everything again before a round: pauses, all four signed objects, both clocks' ends, the code, the cohort.
 
     Raises:
+        NodeSuspendedHere, JobPausedHere: if the node, or the job, stands still here.
         NotApproved: if nobody here approved the job, or the approval was taken back.
         ApprovalOver: if it has ended, or its runs are used up.
         JobsError: if anything else does not hold any more.
     """
-    row, approval = session.get(ReviewRow, job), session.get(ApprovalRow, job)
+    row, approval = check_goes_on(session, job), session.get(ApprovalRow, job)
     if row is None or approval is None:
         raise _not_approved()
     if approval.withdrawn is not None or row.state != SiteState.APPROVED.value or row.ended:
@@ -320,8 +321,11 @@ def authorise(node: Node, session: Session, job: str, *, source: CohortSource = 
     return Authorised(chain, tool, approval, cohort)
 
 
-def check_may_leave(node: Node, session: Session, job: str) -> None:
+def check_may_leave(node: Node, session: Session, job: str, *, review: ReviewRow | None = None) -> None:
     """Refuse to let an output leave that was computed under an approval that does not hold any more.
+
+    Args:
+        review: the job as it was brought here, where the caller has read it.
 
     Raises:
         NotApproved: if the approval was taken back.
@@ -330,14 +334,13 @@ def check_may_leave(node: Node, session: Session, job: str) -> None:
         GrantNotCountersigned: if a person here has refused the grant meanwhile.
         TransferRefused: if the site's rule of transfers does not allow where it would go.
     """
-    approval = session.get(ApprovalRow, job)
-    if approval is None:
+    row, approval = review or session.get(ReviewRow, job), session.get(ApprovalRow, job)
+    if row is None or approval is None:
         raise _not_approved()
     if approval.withdrawn is not None:
         raise _not_approved().because(Reason.APPROVAL_WITHDRAWN)
     consent = _consent(node, approval)
     _check_lasts(node, consent)
-    row = session.get_one(ReviewRow, job)
     hub_key = hub_keys.key_for(session, enrolment_of(node), row.visa)
     chain = open_chain(row.request, row.visa, row.manifest, hub_key=hub_key)
     _check_is_for(node, chain, approval, consent)
@@ -357,15 +360,14 @@ def computed_with_all(node: Node, session: Session, job: str, *, source: CohortS
     return still_holds(node, session, serving(source, request, at=node.clock.now()), job)
 
 
-def leaving(node: Node) -> Callable[[Release], None]:
+def leaving(node: Node) -> Callable[[Session, Release], None]:
     """Return what an outbox asks before it sends an output of a job: no pause, `check_may_leave`, `check_let_go`."""
 
-    def may_leave(release: Release) -> None:
+    def may_leave(session: Session, release: Release) -> None:
         if release.job is not None:
-            with reading(node.engine) as session:
-                check_goes_on(session, release.job)
-                check_may_leave(node, session, release.job)
-                check_let_go(session, node, release.job, [release])
+            review = check_goes_on(session, release.job)
+            check_may_leave(node, session, release.job, review=review)
+            check_let_go(session, node, release.job, [release])
 
     return may_leave
 

@@ -21,6 +21,13 @@ from fairbank.release.suspension import check_not_suspended
 
 _PAUSED = select(ReviewRow.job).where(ReviewRow.halted.is_not(None), ReviewRow.ended.is_(False))
 _TAKEN = "taken"
+# Both are asked before every claim, so they are put together once.
+_HELD = (
+    select(WorkRow.lease)
+    .where(WorkRow.job.in_(_PAUSED), WorkRow.state == _TAKEN)
+    .order_by(WorkRow.taken.desc())
+    .limit(MOST_HELD)
+)
 
 
 def pause_job(node: Node, job: str, *, by: str, signer: Signer | None = None) -> None:
@@ -45,22 +52,16 @@ def resume_job(node: Node, job: str, *, by: str, signer: Signer | None = None) -
 
 def paused_jobs(session: Session) -> frozenset[str]:
     """Return the jobs that stand still here."""
-    return frozenset(session.scalars(_PAUSED))
+    return frozenset(session.connection().execute(_PAUSED).scalars())
 
 
 def held_leases(session: Session) -> list[str]:
     """Return the leases of jobs that stand still, which the hub should not give again before they lapse."""
-    waiting = (
-        select(WorkRow.lease)
-        .where(WorkRow.job.in_(_PAUSED), WorkRow.state == _TAKEN)
-        .order_by(WorkRow.taken.desc())
-        .limit(MOST_HELD)
-    )
-    return list(session.scalars(waiting))
+    return list(session.connection().execute(_HELD).scalars())
 
 
-def check_goes_on(session: Session, job: str | None) -> None:
-    """Do nothing if neither the node nor the job stands still.
+def check_goes_on(session: Session, job: str | None) -> ReviewRow | None:
+    """Return the job as it was brought here, if neither the node nor the job stands still.
 
     Raises:
         NodeSuspendedHere: if the node does.
@@ -74,6 +75,7 @@ def check_goes_on(session: Session, job: str | None) -> None:
             why="A person here paused it.",
             todo=f"Run 'fairbank node jobs resume {row.job}' when it shall go on.",
         )
+    return row
 
 
 def _set(node: Node, act: Act, job: str, *, by: str, signer: Signer | None) -> None:

@@ -273,7 +273,6 @@ def _compute(site: Site, row: Work, model: bytes | None) -> list[Release]:
 def _attempt(site: Site, row: Work, given: bytes | None) -> list[Release] | None:
     """Compute and stage a round; return None if its cohort shrank meanwhile, and nothing was staged for that."""
     with writing(site.node.engine) as session:
-        check_goes_on(session, row.job)
         authorised = authorise(site.node, session, row.job, source=site.source)
         previous = _last_released(session, row.job)
         _check_order(row, authorised, previous=previous)
@@ -303,7 +302,6 @@ def _stage(
     try:
         with writing(site.node.engine) as session:
             # A withdrawal, of the approval or of a subject, may have come while the worker computed, or a suspension.
-            check_goes_on(session, row.job)
             now = authorise(site.node, session, row.job, source=site.source)
             if now.cohort.digest != authorised.cohort.digest:
                 return None
