@@ -47,6 +47,19 @@ def test_who_waits_for_work_sleeps_through_the_outputs_of_others(hub: Hub) -> No
     assert found == seen + 2
 
 
+def test_who_waits_for_questions_sleeps_through_all_other_work(hub: Hub) -> None:
+    async def both() -> None:
+        waiting = asyncio.create_task(hub.notifier.wait(hub.notifier.seen, 30, Concern.QUESTIONS))
+        await asyncio.sleep(0)
+        await asyncio.to_thread(hub.notifier.notify)
+        done, _ = await asyncio.wait({waiting}, timeout=0.2)
+        assert not done
+        await asyncio.to_thread(hub.notifier.notify, work=False, questions=True)
+        await asyncio.wait_for(waiting, 10)
+
+    asyncio.run(both())
+
+
 def test_work_that_came_before_the_waiting_is_not_missed(hub: Hub) -> None:
     seen = hub.notifier.seen
     hub.notifier.notify()

@@ -10,6 +10,7 @@ from sqlalchemy.engine import Engine
 
 from fairbank import audit, migrations
 from fairbank.catalogue.errors import HubExists, HubNotInitialised
+from fairbank.catalogue.in_turn import InTurn
 from fairbank.catalogue.meters import Meters
 from fairbank.catalogue.notifier import Notifier
 from fairbank.catalogue.query_pool import QueryPool
@@ -48,6 +49,7 @@ class Hub:
         view: how the RDF view is, as far as this process knows.
         meters: how much each caller has asked this process lately.
         runs: whom to ask how many runs of a grant were used.
+        in_turn: does the short work for nodes, one after the other.
     """
 
     settings: Settings
@@ -62,6 +64,7 @@ class Hub:
     view: View = field(default_factory=View)
     meters: Meters = field(default_factory=Meters)
     runs: RunCounts = field(default_factory=RunCounts)
+    in_turn: InTurn = field(default_factory=InTurn)
 
 
 def init_hub(settings: Settings, clock: Clock, *, public_base_iri: str) -> Hub:

@@ -26,7 +26,7 @@ from fairbank.catalogue.context import Hub
 from fairbank.catalogue.errors import InvitationRefused, NodeNameTaken, NodeSuspended, UnknownNode
 from fairbank.catalogue.meters import note_proven
 from fairbank.catalogue.store import DatasetRow, InvitationRow, NodeKeyRow, NodeRow, NonceRow
-from fairbank.database import writing
+from fairbank.database import turn, writing
 from fairbank.ontology.places import NodePlace
 from fairbank.ontology.wire import Iri, KeyText, ShortText, Slug, Wire
 from fairbank.signing import Digest, KeyId
@@ -321,6 +321,12 @@ def admit(hub: Hub, request: Request, content: bytes) -> NodeIdentity:
         NodeSuspended: if the node is suspended.
     """
     signed = verify_signature(hub, request, content)
+    with turn(hub.engine):
+        row = _admitted(hub, request, signed)
+    return NodeIdentity(row.name, signed.key_id, signed.body_digest)
+
+
+def _admitted(hub: Hub, request: Request, signed: http_signatures.SignedBy) -> Any:
     with hub.engine.connect() as connection:
         row = connection.execute(_BY_KEY, {"key_id": signed.key_id}).first()
         if row is None:
@@ -347,7 +353,7 @@ def admit(hub: Hub, request: Request, content: bytes) -> NodeIdentity:
         if now - row.last_seen >= _HOUSEKEEPING_STEP:
             _forget_nonces(session, now=now)
             session.execute(update(_NODES).where(_NODES.c.name == row.name).values(last_seen=now))
-    return NodeIdentity(row.name, signed.key_id, signed.body_digest)
+    return row
 
 
 def _named(session: Session, node: str) -> NodeRow:

@@ -26,9 +26,13 @@ _CHANNEL = "fairbank_hub"
 
 
 class Concern(Enum):
-    """What somebody waits for who need not hear of every change: work for nodes, or lines of the events table."""
+    """What somebody waits for who need not hear of every change.
+
+    Work for nodes, questions for nodes, or lines of the events table.
+    """
 
     WORK = "work"
+    QUESTIONS = "questions"
     EVENTS = "events"
 
 
@@ -61,13 +65,18 @@ class Notifier:
         self._closed = True
         self._wake()
 
-    def notify(self, *, work: bool = True) -> None:
+    def notify(self, *, work: bool = True, questions: bool = False) -> None:
         """Say that something was committed; callable from any thread.
 
         Args:
             work: there may be something new to give to a node.
+            questions: somebody has asked nodes for a live count.
         """
-        concerns = set(Concern) if work else {Concern.EVENTS}
+        concerns = {Concern.EVENTS}
+        if work:
+            concerns.add(Concern.WORK)
+        if questions:
+            concerns.add(Concern.QUESTIONS)
         with self._watching:
             if self._cursor is not None:
                 # Looked up before those who wait are woken: they see all of it, and perhaps more.
@@ -148,7 +157,7 @@ class Notifier:
                     told, self._told = self._told, newest
                 if newest != told:
                     lines = told is None or newest[1] != told[1]
-                    self._wake(Concern if lines else {Concern.WORK})
+                    self._wake(Concern if lines else set(Concern) - {Concern.EVENTS})
         finally:
             with self._watching:
                 self._cursor = None

@@ -53,8 +53,9 @@ class RecordReceiver:
         Raises:
             BadEnvelope: if it is not sealed with a key of the sender's.
             MalformedObject: if it is not a record.
-            RecordRefused: if it is not the sender's, not newer, or not suppressed.
+            RecordRefused: if it is too large, not the sender's, not newer, or not suppressed.
         """
+        self.check(session, meta)
         record, sealed = DatasetRecord.open(path.read_bytes(), trusted=list(keys_of(session, meta.node)))
         if record.node != meta.node:
             raise _refused("it is about another node")

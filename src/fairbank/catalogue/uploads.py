@@ -47,6 +47,7 @@ _UUID7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _OUTPUT = re.compile(r"[a-z0-9][a-z0-9-]{0,127}")
 _RANGE = re.compile(r"bytes (\d{1,15})-(\d{1,15})/(\d{1,15})")
+_SHORT_BYTES = 4 << 20
 _MEDIA_TYPE = re.compile(r"[a-z0-9.+-]{1,60}/[a-z0-9.+-]{1,100}")
 _DEFAULT_MEDIA_TYPE = "application/octet-stream"
 
@@ -85,7 +86,7 @@ class Receiver(Protocol):
         ...
 
     def complete(self, session: Session, meta: ReleaseMeta, path: Path) -> None:
-        """Let a release take effect, in the transaction that marks it complete."""
+        """Let a release take effect, in the transaction that marks it complete; refuse whatever `check` refuses."""
         ...
 
 
@@ -147,7 +148,10 @@ def router(
 
     async def put_release(request: Request) -> Response:
         async with entrance():
-            return await run_in_threadpool(take, request, await bodies.read(request, limit_bytes=limit))
+            content = await bodies.read(request, limit_bytes=limit)
+            # A large piece is mostly hashed and written, which other threads need not wait for.
+            run = hub.in_turn.run if len(content) <= _SHORT_BYTES else run_in_threadpool
+            return await run(take, request, content)
 
     # A plain route: every site passes here in every round, and all it does it does in one go in one thread.
     routes.add_route("/v1/releases/{release_id}", put_release, methods=["PUT"])
@@ -263,7 +267,6 @@ class Uploads:
                 if standing is not None and standing.completed is not None:
                     return
                 if standing is None:
-                    receiver.check(session, meta)
                     _announce(session, meta, begun=now)
                 _complete(session, meta, at=now)
                 self._effect(session, meta, receiver, final)

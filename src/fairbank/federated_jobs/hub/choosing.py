@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import and_, bindparam, or_, select
+from sqlalchemy import and_, bindparam, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from fairbank.federated_jobs.hub.store import JobRow, LeaseRow, SiteRow, TurnRow
@@ -77,11 +77,9 @@ def fits(room: Room | None, asked: Any) -> bool:
 
 def note_turn(session: Session, node: str, account: str, *, at: datetime) -> None:
     """Note, in the caller's transaction, that a requester has her turn at a node now."""
-    turn = session.get(TurnRow, (node, account))
-    if turn is None:
-        session.add(TurnRow(node=node, account=account, at=at))
-    else:
-        turn.at = at
+    connection = session.connection()
+    if connection.execute(_TURN, {"of_node": node, "of_account": account, "at": at}).rowcount == 0:
+        connection.execute(_FIRST_TURN, {"node": node, "account": account, "at": at})
 
 
 def _turn(row: Any, now: datetime) -> tuple[int, datetime, str]:
@@ -92,11 +90,20 @@ def _turn(row: Any, now: datetime) -> tuple[int, datetime, str]:
 def _free(session: Session, job: str, node: str, number: int, claim: Claim) -> bool:
     # A node that claims has nothing in hand but what it lists; a lease that it does not list was lost on its way,
     # or the node was killed.
-    lease = session.get(LeaseRow, (job, node, number))
+    place = {"job": job, "node": node, "round": number}
+    lease = session.connection().execute(_LEASE, place).first()
     return lease is None or not lease.open or lease.id not in claim.holding
 
 
 # Put together once: a statement costs more to write down than to run.
+_LEASE = select(LeaseRow.id, LeaseRow.open).where(
+    LeaseRow.job == bindparam("job"), LeaseRow.node == bindparam("node"), LeaseRow.round == bindparam("round")
+)
+_TURNS = TurnRow.metadata.tables[TurnRow.__tablename__]
+_FIRST_TURN = insert(_TURNS)
+_TURN = update(_TURNS).where(
+    _TURNS.c.node == bindparam("of_node"), _TURNS.c.account == bindparam("of_account")
+)
 _JOBS_OF_NODE = (
     select(
         SiteRow.job,

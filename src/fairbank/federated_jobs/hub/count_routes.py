@@ -14,6 +14,7 @@ from fairbank.catalogue import bodies
 from fairbank.catalogue.accounts import Account, Role, account
 from fairbank.catalogue.context import Hub
 from fairbank.catalogue.nodes import NodeIdentity, signed_node
+from fairbank.catalogue.notifier import Concern
 from fairbank.database import reading, writing
 from fairbank.federated_jobs.count_protocol import Asked, CountCall, CountClaim, CountReport, Counts
 from fairbank.federated_jobs.errors import CountNotFound
@@ -32,7 +33,7 @@ def add(routes: APIRouter, hub: Hub, grants: GrantLookup) -> None:
     def ask_for_counts(who: Account = researcher, body: bytes = body_of) -> Response:
         with writing(hub.engine) as session:
             asked = Asked(id=counts.ask(hub, session, body, who=who, grants=grants))
-        hub.notifier.notify()
+        hub.notifier.notify(work=False, questions=True)
         return _json(asked, status=201)
 
     @routes.get("/v1/counts/{question}")
@@ -60,7 +61,7 @@ def add(routes: APIRouter, hub: Hub, grants: GrantLookup) -> None:
         message = CountReport.parse(body)
         with writing(hub.engine) as session:
             counts.report(hub, session, question, node=who.name, message=message)
-        hub.notifier.notify()
+        hub.notifier.notify(work=False)
         return JSONResponse({"question": question})
 
 
@@ -72,7 +73,7 @@ async def _next_call(hub: Hub, request: Request, node: str, wait_s: int) -> Coun
         left_s = deadline - time.monotonic()
         if call is not None or left_s <= 0 or hub.notifier.closed:
             return call
-        await hub.notifier.wait(seen, left_s)
+        await hub.notifier.wait(seen, left_s, Concern.QUESTIONS)
         # What is handed to a node that has gone would be lost until it is handed out again.
         if await request.is_disconnected():
             return None

@@ -6,9 +6,10 @@ Every function works inside the caller's transaction; `waiting` only reads, so t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
-from sqlalchemy import and_, bindparam, select
+from sqlalchemy import and_, bindparam, delete, insert, select, update
 from sqlalchemy.orm import Session
 
 from fairbank import audit
@@ -136,23 +137,55 @@ _PARTICIPANTS = (
     .where(SiteRow.job == bindparam("job"), SiteRow.state.in_([state.value for state in ACTIVE_SITES]))
     .order_by(SiteRow.node)
 )
+_LEASES = LeaseRow.metadata.tables[LeaseRow.__tablename__]
+_FIRST = insert(_LEASES)
+_AGAIN = (
+    update(_LEASES)
+    .where(
+        _LEASES.c.job == bindparam("of_job"),
+        _LEASES.c.node == bindparam("of_node"),
+        _LEASES.c.round == bindparam("of_round"),
+    )
+    .values(
+        id=bindparam("id"),
+        kind=bindparam("kind"),
+        granted=bindparam("granted"),
+        expires=bindparam("expires"),
+        open=bindparam("open"),
+        attempt=_LEASES.c.attempt + 1,
+    )
+)
+_ANCHORS = AnchorRow.metadata.tables[AnchorRow.__tablename__]
+_AT = and_(_ANCHORS.c.node == bindparam("of_node"), _ANCHORS.c.seq == bindparam("of_seq"))
+_ANCHORED, _UNANCHOR, _ANCHOR = (
+    select(_ANCHORS.c.hash).where(_AT),
+    delete(_ANCHORS).where(_AT),
+    insert(_ANCHORS),
+)
 _ASKED = select(SiteRow.node).where(SiteRow.job == bindparam("job")).order_by(SiteRow.node)
 
 
-def _grant(hub: Hub, session: Session, site: SiteRow, kind: LeaseKind) -> LeaseRow:
-    number = site.round if kind is LeaseKind.ROUND else 0
+@dataclass(frozen=True, slots=True)
+class _Term:
+    """The id of a lease that was just given, for which round, and from when until when."""
+
+    id: str
+    round: int
+    granted: datetime
+    expires: datetime
+
+
+def _grant(hub: Hub, session: Session, site: SiteRow, kind: LeaseKind) -> _Term:
     now = hub.clock.now()
-    lease = session.get(LeaseRow, (site.job, site.node, number))
-    if lease is None:
-        lease = LeaseRow(job=site.job, node=site.node, round=number, attempt=0)
-        session.add(lease)
-    lease.id = hub.clock.new_id()
-    lease.kind = kind.value
-    lease.attempt += 1
-    lease.granted = now
-    lease.expires = now + timedelta(seconds=hub.settings.jobs_lease_s)
-    lease.open = True
-    return lease
+    expires = now + timedelta(seconds=hub.settings.jobs_lease_s)
+    term = _Term(hub.clock.new_id(), site.round if kind is LeaseKind.ROUND else 0, now, expires)
+    given = {"id": term.id, "kind": kind.value, "granted": now, "expires": expires, "open": True}
+    place = {"of_job": site.job, "of_node": site.node, "of_round": term.round}
+    connection = session.connection()
+    if connection.execute(_AGAIN, {**place, **given}).rowcount == 0:
+        row = {"job": site.job, "node": site.node, "round": term.round, "attempt": 1}
+        connection.execute(_FIRST, {**row, **given})
+    return term
 
 
 def _places(session: Session, nodes: Sequence[str]) -> tuple[SitePlace, ...]:
@@ -161,7 +194,7 @@ def _places(session: Session, nodes: Sequence[str]) -> tuple[SitePlace, ...]:
 
 
 def _review_lease(
-    hub: Hub, job: JobRow, lease: LeaseRow, head: audit.Head, places: tuple[SitePlace, ...]
+    hub: Hub, job: JobRow, lease: _Term, head: audit.Head, places: tuple[SitePlace, ...]
 ) -> Lease:
     return Lease(
         id=lease.id,
@@ -198,25 +231,25 @@ def _stop_lease(hub: Hub, session: Session, job_id: str, node: str) -> Lease:
 
 
 def _anchor(hub: Hub, session: Session, node: str, claim: Claim) -> None:
-    known = session.get(AnchorRow, (node, claim.audit_seq))
-    if known is not None and known.hash == claim.audit_hash:
+    connection = session.connection()
+    place = {"of_node": node, "of_seq": claim.audit_seq}
+    known = connection.execute(_ANCHORED, place).scalar()
+    if known == claim.audit_hash:
         return
     if known is not None:
-        detail = {"seen": known.seq, "seen_head": known.hash, "told_head": claim.audit_hash}
+        detail = {"seen": claim.audit_seq, "seen_head": known, "told_head": claim.audit_hash}
         node_logs.sound(hub, session, node, AlarmKind.REWRITTEN, detail)
         # Both are kept: what was seen stands in the alarm.
-        session.delete(known)
-        session.flush()
-    session.add(
-        AnchorRow(
-            node=node,
-            seq=claim.audit_seq,
-            hash=claim.audit_hash,
-            at=hub.clock.now(),
-            hub_seq=claim.hub_audit_seq,
-            hub_hash=claim.hub_audit_hash,
-        )
-    )
+        connection.execute(_UNANCHOR, place)
+    row = {
+        "node": node,
+        "seq": claim.audit_seq,
+        "hash": claim.audit_hash,
+        "at": hub.clock.now(),
+        "hub_seq": claim.hub_audit_seq,
+        "hub_hash": claim.hub_audit_hash,
+    }
+    connection.execute(_ANCHOR, row)
 
 
 def _gone() -> LeaseGone:

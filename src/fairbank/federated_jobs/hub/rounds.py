@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from sqlalchemy import ColumnElement, Select, and_, bindparam, exists, literal_column, or_, select
+from sqlalchemy import ColumnElement, Select, and_, bindparam, exists, insert, literal_column, or_, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
@@ -22,7 +22,7 @@ from fairbank.catalogue import blobs
 from fairbank.catalogue.context import Hub
 from fairbank.catalogue.uploads import ReleaseMeta
 from fairbank.clock import iso
-from fairbank.database import one_writer_at_a_time, reading
+from fairbank.database import one_writer_at_a_time, reading, turn
 from fairbank.errors import FairbankError
 from fairbank.federated_jobs.algorithms.errors import UpdateUnfit
 from fairbank.federated_jobs.errors import JobNotFound, OutputRefused, RoundClosed
@@ -88,19 +88,18 @@ class OutputReceiver:
         job, site = _open_place(hub, session, meta)
         manifest = manifest_of(job)
         _check_declared(manifest, meta)
-        session.add(
-            UpdateRow(
-                job=job.id,
-                round=meta.round,
-                node=meta.node,
-                output=meta.output,
-                digest=meta.digest,
-                door_class=meta.door_class.value,
-                size_bytes=meta.total_bytes,
-                path=str(path),
-                received=hub.clock.now(),
-            )
-        )
+        row = {
+            "job": job.id,
+            "round": meta.round,
+            "node": meta.node,
+            "output": meta.output,
+            "digest": meta.digest,
+            "door_class": meta.door_class.value,
+            "size_bytes": meta.total_bytes,
+            "path": str(path),
+            "received": hub.clock.now(),
+        }
+        session.connection().execute(_ARRIVE, row)
         usage.note_up(session, job.id, meta.node, meta.round, meta.total_bytes)
         if len(manifest.outputs) == 1 or _all_arrived(session, manifest, meta):
             move_site(hub, job, site, SiteEvent.RELEASE)
@@ -117,7 +116,7 @@ def _all_arrived(session: Session, manifest: Manifest, meta: ReleaseMeta) -> boo
 
 def close_ready(hub: Hub) -> int:
     """Close every round that can be closed now; return how many were."""
-    with reading(hub.engine) as session:
+    with turn(hub.engine), reading(hub.engine) as session:
         ready = _ready(hub, session)
     return sum(_close_or_fail(hub, job, number) for job, number in ready)
 
@@ -181,7 +180,7 @@ def _close_or_fail(hub: Hub, job_id: str, number: int) -> bool:
 
 
 def _close(hub: Hub, job_id: str, number: int) -> bool:
-    with reading(hub.engine) as session:
+    with turn(hub.engine), reading(hub.engine) as session:
         plan = _plan(hub, session, job_id, number)
     if plan is None:
         return False
@@ -364,6 +363,7 @@ def _provenance(session: Session, job: JobRow, closing: Closing) -> dict[str, ob
     }
 
 
+_ARRIVE = insert(UpdateRow.metadata.tables[UpdateRow.__tablename__])
 _ARRIVED = (
     select(UpdateRow.node, UpdateRow.output, UpdateRow.digest, UpdateRow.path)
     .where(UpdateRow.job == bindparam("job"), UpdateRow.round == bindparam("round"))

@@ -25,7 +25,7 @@ from fairbank.catalogue.errors import NodeSuspended
 from fairbank.catalogue.nodes import NodeIdentity, admit, signed_node, tell_place
 from fairbank.catalogue.notifier import Concern
 from fairbank.catalogue.uploads import Entrance, MayRead, Reader, Receiver, ReleaseMeta
-from fairbank.database import reading, writing
+from fairbank.database import reading, turn, writing
 from fairbank.federated_jobs.code import Tool, tools
 from fairbank.federated_jobs.errors import JobNotFound
 from fairbank.federated_jobs.freed_memory import keep_freed_memory
@@ -346,7 +346,7 @@ async def _pieces(head: bytes, model: bytes) -> AsyncIterator[bytes | memoryview
 async def _next_lease(hub: Hub, request: Request, body: bytes) -> _Granted | None:
     seen = hub.notifier.seen
     boot = _boot(request)
-    node, claim, granted = await run_in_threadpool(_admit_claim, hub, request, body, boot)
+    node, claim, granted = await hub.in_turn.run(_admit_claim, hub, request, body, boot)
     deadline = time.monotonic() + min(claim.max_wait_s, LONGEST_WAIT_S)
     while granted is None:
         left_s = deadline - time.monotonic()
@@ -357,7 +357,7 @@ async def _next_lease(hub: Hub, request: Request, body: bytes) -> _Granted | Non
         if await request.is_disconnected():
             return None
         seen = hub.notifier.seen
-        granted = await run_in_threadpool(_grant_if_any, hub, node, claim, boot)
+        granted = await hub.in_turn.run(_grant_if_any, hub, node, claim, boot)
     return granted
 
 
@@ -368,20 +368,43 @@ def _boot(request: Request) -> str | None:
 def _admit_claim(
     hub: Hub, request: Request, body: bytes, boot: str | None
 ) -> tuple[str, Claim, _Granted | None]:
+    with turn(hub.engine):
+        name, claim, lease = _lease_for_claim(hub, request, body, boot)
+    return name, claim, _granted(hub, claim, lease)
+
+
+def _lease_for_claim(
+    hub: Hub, request: Request, body: bytes, boot: str | None
+) -> tuple[str, Claim, Lease | None]:
     try:
         who = admit(hub, request, body)
     except NodeSuspended as err:
         raise twins.explained(hub, request.path_params["node"], err) from err
     _same_node(request.path_params["node"], who)
     claim = Claim.parse(body)
-    twins.heed(hub, who.name, boot)
-    if claim.spent:
-        with changing(hub, lasting=False) as session:
+    if not claim.spent:
+        twins.heed(hub, who.name, boot)
+        return who.name, claim, _lease_if_any(hub, who.name, claim, boot)
+    # There is something to write in any case, so all of it goes into one transaction.
+    with changing(hub, lasting=False) as session:
+        if speaks := twins.speaks(session, who.name, boot):
             usage.note_spent(session, who.name, claim.spent)
-    return who.name, claim, _grant_if_any(hub, who.name, claim, boot)
+            lease = leases.lease_next(hub, session, who.name, claim)
+    if speaks:
+        return who.name, claim, lease
+    twins.heed(hub, who.name, boot)
+    with changing(hub, lasting=False) as session:
+        usage.note_spent(session, who.name, claim.spent)
+    return who.name, claim, _lease_if_any(hub, who.name, claim, boot)
 
 
 def _grant_if_any(hub: Hub, node: str, claim: Claim, boot: str | None) -> _Granted | None:
+    with turn(hub.engine):
+        lease = _lease_if_any(hub, node, claim, boot)
+    return _granted(hub, claim, lease)
+
+
+def _lease_if_any(hub: Hub, node: str, claim: Claim, boot: str | None) -> Lease | None:
     with reading(hub.engine) as session:
         # Another agent of this node may have been started since this claim began to wait.
         if not twins.speaks(session, node, boot) or not leases.waiting(hub, session, node, claim):
@@ -390,7 +413,10 @@ def _grant_if_any(hub: Hub, node: str, claim: Claim, boot: str | None) -> _Grant
     with changing(hub, lasting=False) as session:
         if not twins.speaks(session, node, boot):
             return None
-        lease = leases.lease_next(hub, session, node, claim)
+        return leases.lease_next(hub, session, node, claim)
+
+
+def _granted(hub: Hub, claim: Claim, lease: Lease | None) -> _Granted | None:
     return None if lease is None else _Granted(lease, _model_of(hub, lease, claim.model_bytes))
 
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import logging
 import re
+from typing import Any
 
-from sqlalchemy import delete, select
+from sqlalchemy import bindparam, delete, select
 from sqlalchemy.orm import Session
 
 from fairbank import audit, audit_alarms
@@ -29,6 +30,8 @@ log = logging.getLogger(__name__)
 HEADER = "fairbank-boot"
 # Of a node that is started anew again and again the oldest starts are forgotten.
 _MOST_REMEMBERED = 50
+# Asked for every message of a node, so it is put together once.
+_BOOT = select(BootRow.over).where(BootRow.node == bindparam("node"), BootRow.boot == bindparam("boot"))
 _UUID7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 
 
@@ -59,7 +62,7 @@ def speaks(session: Session, node: str, boot: str | None) -> bool:
     """Tell whether an agent is the one that speaks for its node now."""
     if boot is None:
         return True
-    row = session.get(BootRow, (node, boot))
+    row = _boot(session, node, boot)
     return row is not None and row.over is None
 
 
@@ -71,9 +74,13 @@ def check_speaks(session: Session, node: str, boot: str | None) -> None:
     Raises:
         NodeDoubled: if that is so.
     """
-    row = None if boot is None else session.get(BootRow, (node, boot))
+    row = None if boot is None else _boot(session, node, boot)
     if row is not None and row.over is not None:
         raise _doubled(node)
+
+
+def _boot(session: Session, node: str, boot: str) -> Any:
+    return session.connection().execute(_BOOT, {"node": node, "boot": boot}).first()
 
 
 def explained(hub: Hub, node: str, refused: NodeSuspended) -> NodeDoubled | NodeSuspended:

@@ -6,9 +6,9 @@ fetch again is not in them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from sqlalchemy import func, select
+from sqlalchemy import Update, bindparam, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from fairbank.federated_jobs.hub.store import JobRow, SiteRow, UsageRow
@@ -18,19 +18,18 @@ from fairbank.federated_jobs.protocol import RoundSpent, SiteUsage, Usage
 def note_spent(session: Session, node: str, spent: Sequence[RoundSpent]) -> None:
     """Write down, in the caller's transaction, what a node says that its rounds cost; of jobs of others nothing."""
     for one in spent:
-        if session.get(SiteRow, (one.job, node)) is not None:
-            row = _row(session, one.job, node, one.round)
-            row.cpu_s, row.gpu_s = one.cpu_s, one.gpu_s
+        if session.connection().execute(_SITE, {"job": one.job, "node": node}).first() is not None:
+            _write(session, one.job, node, one.round, _SPENT, {"cpu_s": one.cpu_s, "gpu_s": one.gpu_s})
 
 
 def note_up(session: Session, job: str, node: str, number: int, size_bytes: int) -> None:
     """Add what a site has sent in a round, in the caller's transaction."""
-    _row(session, job, node, number).bytes_up += size_bytes
+    _write(session, job, node, number, _UP, {"bytes_up": size_bytes})
 
 
 def note_down(session: Session, job: str, node: str, number: int, size_bytes: int) -> None:
     """Write down the size of the model that a site starts a round from, in the caller's transaction."""
-    _row(session, job, node, number).bytes_down = size_bytes
+    _write(session, job, node, number, _DOWN, {"bytes_down": size_bytes})
 
 
 def usage_of_job(session: Session, job: str) -> Usage:
@@ -78,9 +77,25 @@ def _summed(session: Session, *conditions: object) -> Usage:
     )
 
 
-def _row(session: Session, job: str, node: str, number: int) -> UsageRow:
-    row = session.get(UsageRow, (job, node, number))
-    if row is None:
-        row = UsageRow(job=job, node=node, round=number, cpu_s=0, gpu_s=0, bytes_up=0, bytes_down=0)
-        session.add(row)
-    return row
+def _write(
+    session: Session, job: str, node: str, number: int, statement: Update, values: Mapping[str, int]
+) -> None:
+    connection = session.connection()
+    if connection.execute(statement, {"of_job": job, "of_node": node, "of_round": number, **values}).rowcount:
+        return
+    row = {"job": job, "node": node, "round": number, "cpu_s": 0, "gpu_s": 0, "bytes_up": 0, "bytes_down": 0}
+    connection.execute(_FIRST, {**row, **values})
+
+
+# Every round of every site passes through these, so they take the plain table, by statements put together once.
+_USAGE = UsageRow.metadata.tables[UsageRow.__tablename__]
+_SITE = select(SiteRow.node).where(SiteRow.job == bindparam("job"), SiteRow.node == bindparam("node"))
+_FIRST = insert(_USAGE)
+_OF_ROUND = update(_USAGE).where(
+    _USAGE.c.job == bindparam("of_job"),
+    _USAGE.c.node == bindparam("of_node"),
+    _USAGE.c.round == bindparam("of_round"),
+)
+_SPENT = _OF_ROUND.values(cpu_s=bindparam("cpu_s"), gpu_s=bindparam("gpu_s"))
+_UP = _OF_ROUND.values(bytes_up=_USAGE.c.bytes_up + bindparam("bytes_up"))
+_DOWN = _OF_ROUND.values(bytes_down=bindparam("bytes_down"))
