@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -36,8 +37,13 @@ def tool() -> ModuleType:
 
 
 @cache
+def verbs() -> dict[str, Any]:
+    return {verb.name: verb for verb in tool().verbs()}
+
+
+@cache
 def commands() -> dict[str, list[str]]:
-    return {verb.name: tool().options(verb.command) for verb in tool().verbs()}
+    return {name: tool().options(verb.command) for name, verb in verbs().items()}
 
 
 def test_the_page_of_commands_is_what_the_code_says() -> None:
@@ -57,8 +63,7 @@ def test_each_act_is_somebody_s() -> None:
 
 @pytest.mark.parametrize("name", sorted(commands()))
 def test_each_command_has_an_example_that_it_understands(name: str) -> None:
-    (verb,) = [one for one in tool().verbs() if one.name == name]
-    example = tool().example(verb.command)
+    example = tool().example(verbs()[name].command)
     assert mistake(example) is None
     assert f"fairbank {name}" in without_global_options(example)
 
