@@ -15,6 +15,7 @@ import sqlite3
 import sys
 import uuid
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
@@ -107,21 +108,58 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.hook.pytest_deselected(items=left_out)
         gone = set(left_out)
         items[:] = [item for item in items if item not in gone]
+    if hasattr(config, "workerinput"):
+        _longest_first(items)
+
+
+# What takes a minute or more comes first: as the last, one process would go through it while the other stands idle.
+_LONGEST = (
+    "demo",
+    "tests/catalogue/test_nothing_hidden.py",
+    "tests/harvest/test_planted_publishing.py",
+    "tests/deid/test_planted_runs.py",
+    "tests/web/test_every_route_by_every_role.py",
+    "tests/catalogue/test_projector_faults.py",
+    "tests/catalogue/test_workflow.py",
+    "tests/federated_jobs/test_rounds.py",
+    "tests/federated_jobs/test_withdrawal_everywhere.py",
+    "tests/federated_jobs/test_training.py",
+    "tests/catalogue/test_facets_at_scale.py",
+    "tests/harvest/test_idc_replay.py",
+)
+
+
+def _together(nodeid: str) -> str:
+    """Return what one process runs as a whole: a file, whose tests share what its fixtures made, or all of the demo.
+
+    Marks of `xdist_group` would say the same, but pytest 9.2 does not let xdist 3.8 see them.
+    """
+    return "demo" if nodeid.startswith("tests/demo/") else nodeid.partition("::")[0]
+
+
+def _longest_first(items: list[pytest.Item]) -> None:
+    """Order the tests as the processes shall take them: what is known to take long, then the files of many tests."""
+    sizes = Counter(_together(item.nodeid) for item in items)
+    places = {name: place for place, name in enumerate(_LONGEST)}
+
+    def place(item: pytest.Item) -> tuple[int, int]:
+        name = _together(item.nodeid)
+        return places.get(name, len(places)), -sizes[name]
+
+    items.sort(key=place)
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Give all tests of a file to one process, since they share what its fixtures made, and so all of the demo.
-
-    Marks of `xdist_group` would say the same, but pytest 9.2 does not let xdist 3.8 see them.
-    """
+    """Give what belongs together to one process, in the order of the tests."""
     from xdist.scheduler import LoadScopeScheduling
 
-    class FileTogether(LoadScopeScheduling):
+    class Together(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            return "demo" if nodeid.startswith("tests/demo/") else nodeid.partition("::")[0]
+            return _together(nodeid)
 
-    return FileTogether(config, log)
+    config.option.loadscopereorder = False
+    return Together(config, log)
 
 
 def pytest_collection_finish() -> None:

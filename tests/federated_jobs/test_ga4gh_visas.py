@@ -6,6 +6,7 @@ import base64
 import json
 from collections.abc import Iterator
 from datetime import timedelta
+from itertools import count
 from typing import Any
 
 import pytest
@@ -22,6 +23,28 @@ from fairbank.catalogue.governance.store import LegRow, RequestRow
 from fairbank.database import writing
 from fairbank.ontology.signed_objects import Visa
 from fairbank.web.hub_app import create_app
+
+
+@pytest.fixture(scope="module")
+def made() -> list[RSAKey]:
+    """The keys of hubs: to make one of 3,072 bits takes half a second."""
+    return []
+
+
+@pytest.fixture(autouse=True)
+def keys_of_hubs(made: list[RSAKey], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give the hubs of each test the same keys in turn, no two of them the same one."""
+    in_earnest, places = RSAKey.generate_key, count()
+
+    def generate(bits: int) -> RSAKey:
+        if bits != ga4gh_visas._KEY_BITS:
+            return in_earnest(bits)
+        place = next(places)
+        if place == len(made):
+            made.append(in_earnest(bits))
+        return made[place]
+
+    monkeypatch.setattr(RSAKey, "generate_key", generate)
 
 
 @pytest.fixture
