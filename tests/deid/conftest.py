@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pydicom
 import pytest
+from pydicom.data import download
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset, write_file_meta_info
@@ -29,6 +30,9 @@ from fairbank.deid.pipeline import Site
 from fairbank.deid.profiles import Profile
 from fairbank.deid.research_store import ResearchStore
 from fairbank.errors import Sensitive
+
+# Or pydicom asks the network, in vain, for each of the 80 files that it names and does not bring along: 20 s.
+download._SIMULATE_NETWORK_OUTAGE = True
 
 
 @dataclass(frozen=True)
