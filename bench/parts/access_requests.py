@@ -3,8 +3,8 @@
 Written by the hub's own functions: the database with its migrations, accounts, tokens, nodes, the sealed records of
 their datasets, and their entries of the audit log. Written directly, as the commands leave them behind: committees,
 requests, their legs and history, proposals and votes, grants, jobs with their datasets and sites, and further entries
-of the audit log, chained. Each request is sealed, for the list of reviews opens it; visas and manifests, which no list
-opens, are of usual length and say nothing. What no list reads (attachments, blobs) is not there.
+of the audit log, chained. Each request and each visa is sealed, for lists open them; manifests, which no list opens,
+are of usual length and say nothing. What no list reads (attachments, blobs) is not there.
 """
 
 from __future__ import annotations
@@ -16,20 +16,22 @@ from typing import Any
 from sqlalchemy import Table, insert
 from sqlalchemy.orm import Session
 
-from fairbank.catalogue import accounts, nodes, records
+from fairbank.catalogue import accounts, hub_keys, nodes, records
 from fairbank.catalogue.accounts import Role
 from fairbank.catalogue.context import Hub
 from fairbank.catalogue.governance import store
+from fairbank.catalogue.governance.granted_terms import granted_dataset
+from fairbank.catalogue.governance.terms import Terms
 from fairbank.catalogue.governance.workflow import LegState, RequestState
-from fairbank.clock import iso
+from fairbank.clock import iso, parse_iso
 from fairbank.database import HubBase, writing
 from fairbank.federated_jobs.hub.store import JobDatasetRow, JobRow, SiteRow
 from fairbank.federated_jobs.reasons import Reason
 from fairbank.federated_jobs.states import JobState, SiteState
 from fairbank.ontology.outputs import OutputClass
 from fairbank.ontology.record import DatasetRecord
-from fairbank.ontology.signed_objects import Person, Purpose, Request
-from fairbank.signing import SigningKey
+from fairbank.ontology.signed_objects import Person, Purpose, Request, Visa
+from fairbank.signing import SigningKey, canonical, sha256_digest
 from parts import access_audit, published_catalogue
 
 BASE = "http://hub.bench"
@@ -121,7 +123,7 @@ def _committees(hub: Hub, session: Session) -> None:
 
 def _requests(hub: Hub, session: Session, count: int, chance: random.Random) -> None:
     now = hub.clock.now()
-    key = SigningKey.generate()
+    key, hub_key = SigningKey.generate(), hub_keys.sealing_key(session, hub, lasting=True)
     rows: dict[type[HubBase], list[dict[str, Any]]] = {
         kind: []
         for kind in (
@@ -155,17 +157,20 @@ def _requests(hub: Hub, session: Session, count: int, chance: random.Random) -> 
                 "minimum_datasets": 1,
             }
         )
+        asked, envelope, digest = _sealed(key, request, account, number, now)
         rows[store.VersionRow].append(
             {
                 "request": request,
                 "version": 1,
-                "digest": f"sha256:{number:064x}",
-                "envelope": _sealed(key, request, account, number, now),
+                "digest": digest,
+                "envelope": envelope,
                 "until": now + timedelta(days=300),
                 "received": changed,
             }
         )
-        _legs(hub, rows, request, account, number, changed, chance)
+        granted = _legs(hub, rows, asked, changed, chance)
+        if granted:
+            rows[store.GrantRow].append(_grant(hub_key, asked, digest, granted, changed))
     _insert(session, rows)
 
 
@@ -178,9 +183,11 @@ def _insert(session: Session, rows: dict[type[HubBase], list[dict[str, Any]]]) -
             session.connection().execute(insert(plain), listed)
 
 
-def _sealed(key: SigningKey, request: str, account: str, number: int, now: datetime) -> bytes:
-    """Return a request as a researcher seals it, of usual length."""
-    return Request(
+def _sealed(
+    key: SigningKey, request: str, account: str, number: int, now: datetime
+) -> tuple[Request, bytes, str]:
+    """Return a request of usual length, as its researcher seals it, and its digest."""
+    asked = Request(
         id=request,
         requester_key=key.key_id,
         requester_account=account,
@@ -195,36 +202,57 @@ def _sealed(key: SigningKey, request: str, account: str, number: int, now: datet
         ),
         until=iso(now + timedelta(days=300)),
         created=iso(now),
-    ).seal(key)
+    )
+    # Opening it again would check the signature, which takes longer than making it.
+    return asked, asked.seal(key), sha256_digest(canonical(asked.payload()))
+
+
+def _grant(
+    key: SigningKey, asked: Request, digest: str, granted: tuple[str, list[str]], at: datetime
+) -> dict[str, Any]:
+    """Return the grant of some datasets of a request, with the visa as the hub seals it."""
+    visa = Visa(
+        id=granted[0],
+        hub=BASE,
+        request=digest,
+        requester_key=asked.requester_key,
+        datasets=tuple(
+            granted_dataset(dataset, Terms(until=iso(at + timedelta(days=300)), maximum_runs=10), asked)
+            for dataset in granted[1]
+        ),
+        purpose=asked.purpose,
+        not_before=iso(at),
+        created=iso(at),
+    )
+    return {
+        "id": visa.id,
+        "digest": sha256_digest(canonical(visa.payload())),
+        "envelope": visa.seal(key),
+        "request": asked.id,
+        "version": 1,
+        "account": asked.requester_account,
+        "granted": at,
+        "expires": parse_iso(visa.expires),
+    }
 
 
 def _legs(
     hub: Hub,
     rows: dict[type[HubBase], list[dict[str, Any]]],
-    request: str,
-    account: str,
-    number: int,
-    changed: Any,
+    asked: Request,
+    changed: datetime,
     chance: random.Random,
-) -> None:
+) -> tuple[str, list[str]] | None:
+    """Write the legs of a request; return the id of its visa and the datasets that are granted, None without any."""
     visa: str | None = None
+    opened: list[str] = []
+    request, account = asked.id, asked.requester_account
     for dataset in chance.sample(range(DATASETS), chance.randint(1, 3)):
         state = chance.choice(_LEGS)
         leg, granted = hub.clock.new_id(), state is LegState.ACTIVE
-        if granted and visa is None:
-            visa = hub.clock.new_id()
-            rows[store.GrantRow].append(
-                {
-                    "id": visa,
-                    "digest": f"sha256:{number + 2**32:064x}",
-                    "envelope": b"{}" * 1500,
-                    "request": request,
-                    "version": 1,
-                    "account": account,
-                    "granted": changed,
-                    "expires": changed + timedelta(days=300),
-                }
-            )
+        if granted:
+            visa = visa or hub.clock.new_id()
+            opened.append(dataset_iri(dataset))
         waits = state is LegState.IN_REVIEW
         rows[store.LegRow].append(
             {
@@ -261,6 +289,7 @@ def _legs(
                     "at": changed,
                 }
             )
+    return (visa, opened) if visa is not None else None
 
 
 def _proposal(
