@@ -7,6 +7,7 @@ import json
 import pickle
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives import serialization
@@ -280,11 +281,36 @@ def resealed(payload: bytes, key: SigningKey) -> bytes:
 @pytest.mark.parametrize(
     "payload",
     [b'{"a": 1}', b'{"b":1,"a":2}', b'{"a":1,"a":2}', b'{"a":1.0}', b'{"a":1e3}', b'{"a":NaN}', b"[1]", b'"a"', b"",
-     b"{", b"\xff", b'{"a":9007199254740993}', b"[" * 100_000, b'{"a":"\\ud800"}', b'{"\\ud800":1}'],
+     b"{", b"\xff", b'{"a":9007199254740993}', b"[" * 100_000, b'{"a":"\\ud800"}', b'{"\\ud800":1}',
+     b'{"a":-0}', b'{"a":-Infinity}', b'{"a":"\\u0041"}', b'{"a":"\\/"}', b'{"a":"\\u001F"}', b'{"a":1}\n',
+     '{"é": 1}'.encode(), '{"b":"é","a":1}'.encode(), '{"a":9007199254740993,"é":1}'.encode()],
 )  # fmt: skip
 def test_a_rightly_signed_payload_that_is_not_canonical_is_refused(payload: bytes, key: SigningKey) -> None:
     with pytest.raises((BadEnvelope, NotCanonical)):
         open_sealed(resealed(payload, key), "visa", trusted=[key.key_id])
+
+
+ASCII = st.text(st.characters(max_codepoint=127), max_size=20)
+VALUES = st.none() | st.booleans() | st.integers(-LARGEST_INTEGER, LARGEST_INTEGER) | ASCII
+
+
+@given(
+    st.dictionaries(ASCII, VALUES | st.dictionaries(ASCII, VALUES, max_size=4) | st.lists(VALUES, max_size=4))
+)
+def test_payloads_of_ascii_are_opened_where_they_are_what_the_rfc_writes(
+    key: SigningKey, payload: dict[str, Any]
+) -> None:
+    written = {
+        json.dumps(payload).encode(),
+        json.dumps(payload, sort_keys=True, separators=(",", ":")).encode(),
+    }
+    for content in written | {canonical(payload)}:
+        sealed = resealed(content, key)
+        if content == canonical(payload):
+            assert open_sealed(sealed, "visa", trusted=[key.key_id]).payload == payload
+        else:
+            with pytest.raises(BadEnvelope):
+                open_sealed(sealed, "visa", trusted=[key.key_id])
 
 
 @given(st.binary(max_size=200))

@@ -13,6 +13,8 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
+from types import MappingProxyType
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, and_, exists, func, or_, select, tuple_
@@ -144,10 +146,7 @@ def grants(
     page = found[:limit]
     used = runs.used(session, {each[0].request for each in page}) if runs is not None else None
     opened = _opened(session, [each[0].id for each in page], used)
-    # Read without its schema: an older visa, of before datasets had terms of their own, is kept as evidence.
-    visas: dict[str, Any] = {
-        each[0].id: open_sealed(each[0].envelope, Visa.kind, trusted=None).payload for each in page
-    }
+    visas = {each[0].id: _visa(each[0].envelope) for each in page}
     named = titles(session, (one["iri"] for visa in visas.values() for one in visa["datasets"]))
     rows = [
         {**_grant(grant, title, state, opened[grant.id], now), **_named(visas[grant.id], organisation, named)}
@@ -346,6 +345,13 @@ def _grant(
         "expires": iso(grant.expires),
         "ended": iso(grant.ended) if grant.ended else None,
     }
+
+
+@lru_cache(maxsize=1024)
+def _visa(envelope: bytes) -> Mapping[str, Any]:
+    # The answer depends on these bytes alone, and lists show the same ones again and again. Read without its schema: an
+    # older visa, of before datasets had terms of their own, is kept as evidence.
+    return MappingProxyType(open_sealed(envelope, Visa.kind, trusted=None).payload)
 
 
 def _named(visa: Mapping[str, Any], organisation: str, named: Mapping[str, str]) -> dict[str, Any]:
