@@ -1,6 +1,6 @@
-"""Every route by every role: none fails, none answers outside its description, none shows what is another's.
+"""Every route by every role: each has a line in the table of who may, and is refused to all others.
 
-The calls are drawn from the hub's own description of its routes, the same each time.
+What the routes answer, and to whom they show what, is tried by `test_calls_from_the_description`.
 """
 
 from __future__ import annotations
@@ -12,16 +12,6 @@ from typing import Any
 
 import pytest
 from fastapi import APIRouter, Depends
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-from schemathesis.checks import not_a_server_error
-from schemathesis.core.failures import FailureGroup
-from schemathesis.openapi import from_asgi
-from schemathesis.specs.openapi.checks import (
-    content_type_conformance,
-    response_schema_conformance,
-    status_code_conformance,
-)
 from starlette.routing import Route
 from starlette.testclient import TestClient
 from tests.web.conftest import BASE, PASSWORD
@@ -96,15 +86,6 @@ def guards_of(route: Any) -> set[str]:
     for each in getattr(getattr(route, "dependant", None), "dependencies", ()):
         walk(each)
     return found & GUARDS
-
-
-# Whether a body is accepted is for other tests: these send what fits a description and may still not make sense.
-CHECKS = [
-    not_a_server_error,
-    status_code_conformance,
-    content_type_conformance,
-    response_schema_conformance,
-]
 
 
 # -- the table -----------------------------------------------------------------------------------------------------
@@ -222,68 +203,3 @@ def test_what_the_table_refuses_is_refused_over_the_wire(
             if answer.status_code not in (401, 403):
                 let_in.append((method, path, answer.status_code))
     assert let_in == []
-
-
-# -- calls from the description ------------------------------------------------------------------------------------
-
-
-class Drive:
-    """Sends calls to each route that is described, in turn as each caller, and keeps what was wrong."""
-
-    def __init__(self, app: Any, callers: dict[str, dict[str, str]]) -> None:
-        self._schema, self._callers = from_asgi("/openapi.json", app), callers
-        self.made = 0
-        self.wrong: dict[tuple[str, str], str] = {}
-
-    def send(self, calls: int) -> None:
-        operations = [found.ok() for found in self._schema.get_all_operations()]
-        # Routes without parameters have fewer calls that differ than others.
-        each = -(-calls * 3 // 2 // len(operations))
-        for operation in operations:
-            tried = given(case=operation.as_strategy(), who=st.sampled_from(CALLERS))(self._call)
-            settings(
-                max_examples=each,
-                derandomize=True,
-                database=None,
-                deadline=None,
-                suppress_health_check=list(HealthCheck),
-            )(tried)()
-
-    def _call(self, case: Any, who: str) -> None:
-        self.made += 1
-        try:
-            answer = case.call(headers=dict(self._callers[who]), base_url=BASE)
-        except Exception as error:
-            self.wrong.setdefault((case.operation.label, "failed"), f"as {who}: {error!r:.500}")
-            return
-        try:
-            case.validate_response(answer, checks=CHECKS)
-        except AssertionError as error:
-            self.note(case, who, answer, str(error))
-        except FailureGroup as error:
-            self.note(case, who, answer, "; ".join(str(each) for each in error.exceptions))
-
-    def note(self, case: Any, who: str, answer: Any, text: str) -> None:
-        key = (case.operation.label, str(answer.status_code))
-        self.wrong.setdefault(key, f"as {who}: {text[:500]}")
-
-
-@pytest.mark.timeout(900)
-def test_a_thousand_calls_find_no_failure_and_nothing_outside_the_description(
-    app: Any, callers: dict[str, dict[str, str]]
-) -> None:
-    drive = Drive(app, callers)
-    drive.send(1_000)
-    assert drive.wrong == {}
-    assert drive.made >= 1_000
-
-
-@pytest.mark.long
-@pytest.mark.timeout(1_800)
-def test_ten_thousand_calls_find_no_failure_and_nothing_outside_the_description(
-    app: Any, callers: dict[str, dict[str, str]]
-) -> None:
-    drive = Drive(app, callers)
-    drive.send(10_000)
-    assert drive.wrong == {}
-    assert drive.made >= 10_000
