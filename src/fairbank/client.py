@@ -30,7 +30,7 @@ from fairbank.federated_jobs.errors import NotYetMerged
 from fairbank.ontology.selection import in_words
 from fairbank.settings import Settings, load
 from fairbank.web import acts, selections
-from fairbank.web.api_client import HubApi
+from fairbank.web.api_client import HubApi, all_rows
 from fairbank.web.selections import JobDraft
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class Client:
 
     def requests(self) -> pd.DataFrame:
         """Return the account's access requests, newest first: id, title, state."""
-        found = self._api.get("/v1/requests", signed_in=True)["requests"]
+        found = list(all_rows(self._api, "/v1/requests", "requests"))
         return _frame(found, ("id", "title", "state", "created"))
 
     def request(self, request: str) -> dict[str, Any]:
@@ -92,7 +92,7 @@ class Client:
 
     def grants(self) -> pd.DataFrame:
         """Return the account's grants: id, request, state, and the datasets they cover."""
-        found = self._api.get("/v1/grants", signed_in=True)["grants"]
+        found = list(all_rows(self._api, "/v1/grants", "grants"))
         return _frame(found, ("id", "request", "state", "datasets"))
 
     def new_job(

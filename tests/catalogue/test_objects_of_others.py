@@ -76,7 +76,7 @@ def hers(hub: Hub, web: Any, people: dict[str, Any]) -> dict[str, str]:
     asked = submit(hub, rita, a_request(hub, rita, [LUNGS], title=CANARY))
     grant_all(hub, account_of(hub, people["carla"]), asked)
     with reading(hub.engine) as session:
-        (grant,) = grants.grants(session, account_of(hub, rita), now=hub.clock.now())
+        (grant,), _ = grants.grants(session, account_of(hub, rita), now=hub.clock.now())
     body = json.dumps({"schema": "new-token/1", "name": CANARY, "scopes": ["read"]})
     token = client.post("/v1/account/tokens", content=body, headers=rita.headers).json()["id"]
     job = hub.clock.new_id()

@@ -202,6 +202,24 @@ def test_a_page_takes_the_same_queries_however_long_it_is(asking: Asking, hub: H
     assert statements(1) == statements(4)
 
 
+@pytest.mark.parametrize("what", ["requests", "grants"])
+def test_the_lists_in_full_come_by_page_too_and_each_row_once(asking: Asking, what: str) -> None:
+    for _ in range(5):
+        asking.decide(asking.submitted(datasets=(LUNGS,)))
+    whole = asking.get(f"/v1/{what}").json()
+    assert (len(whole[what]), whole["next"]) == (5, None)
+    found, mark, sizes = [], "", []
+    while mark is not None:
+        page = asking.get(f"/v1/{what}?limit=2" + (f"&after={mark}" if mark else "")).json()
+        sizes.append(len(page[what]))
+        found += page[what]
+        mark = page["next"]
+    assert sizes == [2, 2, 1]
+    assert found == whole[what]
+    assert asking.get(f"/v1/{what}?limit=201").status_code == 422
+    assert asking.get(f"/v1/{what}?after=x").json()["code"] == "FB-CAT-159"
+
+
 def test_the_whole_list_takes_the_same_queries_however_long_it_is(asking: Asking, hub: Hub) -> None:
     def statements() -> int:
         return len(statements_of(hub, lambda: asking.get("/v1/requests")))

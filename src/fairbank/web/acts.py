@@ -19,7 +19,7 @@ from fairbank.ontology.key_succession import Succession, opened
 from fairbank.ontology.outputs import OutputClass
 from fairbank.ontology.signed_objects import Manifest, Purpose, Request, Resources, Selector, VisaDataset
 from fairbank.signing import Sealed, open_sealed
-from fairbank.web.api_client import HubApi
+from fairbank.web.api_client import HubApi, all_rows
 
 
 class NoSuchGrant(FairbankError):
@@ -89,7 +89,7 @@ def grant(api: HubApi, wanted: str) -> Sealed:
         str(about["key"]),
         *(opened(each, of="hub", name=about["base_iri"])[0].old for each in earlier),
     ]
-    for each in api.get("/v1/grants", signed_in=True)["grants"]:
+    for each in all_rows(api, "/v1/grants", "grants"):
         if wanted in (each["id"], each["request"]) and each["state"] == "holds":
             return open_sealed(json.dumps(each["envelope"]).encode(), "visa", trusted=hub_keys)
     raise NoSuchGrant(

@@ -304,6 +304,22 @@ class HubApi:
         return self._client.request(method, path, **arguments)
 
 
+def all_rows(api: HubApi, path: str, what: str) -> Iterator[dict[str, Any]]:
+    """Return the rows of a list of hers, page after page, as far as they are looked at.
+
+    Args:
+        what: the name of the rows in the answer, such as `grants`.
+    """
+    after: str | None = None
+    while True:
+        page = api.get(path, signed_in=True, after=after)
+        yield from page[what]
+        # A hub of an earlier version answers everything at once.
+        after = page.get("next")
+        if after is None:
+            return
+
+
 def _kept_token(path: Path, hub_url: str) -> str | None:
     if not path.exists():
         return None

@@ -11,7 +11,7 @@ from fairbank import __version__
 from fairbank.errors import FairbankError, RemoteError
 from fairbank.ontology.selection import in_words
 from fairbank.ontology.signed_objects import Selector, Visa
-from fairbank.web.api_client import HubApi
+from fairbank.web.api_client import HubApi, all_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +120,7 @@ def _dataset(api: HubApi, iri: str, job: Mapping[str, Any], visa: Visa | None, s
 
 
 def _visa(api: HubApi, digest: str) -> Visa | None:
-    for each in api.get("/v1/grants", signed_in=True)["grants"]:
+    for each in all_rows(api, "/v1/grants", "grants"):
         try:
             visa, sealed = Visa.open(json.dumps(each["envelope"]).encode(), trusted=None)
         except FairbankError:

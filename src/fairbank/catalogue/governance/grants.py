@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import select, tuple_
 from sqlalchemy.orm import Session, undefer
 
 from fairbank import audit, events
@@ -21,6 +21,7 @@ from fairbank.catalogue.context import Hub
 from fairbank.catalogue.errors import DecisionRefused, GrantNotFound, WrongState
 from fairbank.catalogue.governance import parts
 from fairbank.catalogue.governance.granted_terms import granted_dataset
+from fairbank.catalogue.governance.listing import LARGEST_PAGE, mark_of, read_mark
 from fairbank.catalogue.governance.store import GrantRow, LegRow, RequestRow, VersionRow
 from fairbank.catalogue.governance.terms import Terms
 from fairbank.catalogue.governance.workflow import LegState, RequestState
@@ -222,16 +223,23 @@ def named_by(session: Session, who: Account, visa_id: str) -> tuple[RequestRow, 
     return request, named
 
 
-def grants(session: Session, who: Account, *, now: datetime) -> list[Grant]:
-    """Return the grants of the requests that somebody may see, newest first."""
+def grants(
+    session: Session, who: Account, *, now: datetime, mark: str | None = None, limit: int = LARGEST_PAGE
+) -> tuple[list[Grant], str | None]:
+    """Return a page of the grants of the requests that somebody may see, newest first, and the mark of the next.
+
+    Raises:
+        PageRefused: if the mark is none that this hub gave.
+    """
     visible = select(RequestRow.id).where(parts.visible_to(session, who))
-    rows = session.scalars(
-        select(GrantRow)
-        .where(GrantRow.request.in_(visible))
-        .options(undefer(GrantRow.envelope))
-        .order_by(GrantRow.granted.desc(), GrantRow.id.desc())
-    )
-    return [_as_grant(session, row, now) for row in rows]
+    statement = select(GrantRow).where(GrantRow.request.in_(visible)).options(undefer(GrantRow.envelope))
+    if mark is not None:
+        statement = statement.where(tuple_(GrantRow.granted, GrantRow.id) < tuple_(*read_mark(mark)))
+    statement = statement.order_by(GrantRow.granted.desc(), GrantRow.id.desc())
+    rows = list(session.scalars(statement.limit(limit + 1)))
+    page = rows[:limit]
+    following = mark_of(page[-1].granted, page[-1].id) if len(rows) > limit else None
+    return [_as_grant(session, row, now) for row in page], following
 
 
 def grants_of(session: Session, request: RequestRow, *, now: datetime) -> list[Grant]:

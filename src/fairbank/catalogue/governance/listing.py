@@ -75,7 +75,7 @@ def requests(
     place = (RequestRow.changed, RequestRow.id)
     keys = select(*place).where(*_of_requests(session, who, wanted))
     if mark is not None:
-        keys = keys.where(tuple_(*place) < tuple_(*_read_mark(mark)))
+        keys = keys.where(tuple_(*place) < tuple_(*read_mark(mark)))
     keys = keys.order_by(RequestRow.changed.desc(), RequestRow.id.desc()).limit(limit + 1)
     found = [key[1] for key in session.execute(keys)]
     kept = session.scalars(select(RequestRow).where(RequestRow.id.in_(found[:limit])))
@@ -83,7 +83,7 @@ def requests(
     page = [by_id[each] for each in found[:limit]]
     states = _states(session, [row.id for row in page])
     rows = [_request(row, states[row.id]) for row in page]
-    return Page(rows, _mark(page[-1].changed, page[-1].id) if len(found) > limit else None)
+    return Page(rows, mark_of(page[-1].changed, page[-1].id) if len(found) > limit else None)
 
 
 def legs(
@@ -98,7 +98,7 @@ def legs(
     due = func.coalesce(LegRow.due, _NEVER)
     keys = select(LegRow.id).where(*_of_legs(session, who, wanted))
     if mark is not None:
-        at, last = _read_mark(mark)
+        at, last = read_mark(mark)
         keys = keys.where(or_(due > at, and_(due == at, LegRow.id > last)))
     ids = list(session.scalars(keys.order_by(due, LegRow.id).limit(limit + 1)))
     statement = (
@@ -111,7 +111,7 @@ def legs(
     found = [by_id[each] for each in ids]
     rows = [_leg(*each) for each in found[:limit]]
     last_one = found[limit - 1][0] if len(found) > limit else None
-    return Page(rows, _mark(last_one.due or _NEVER, last_one.id) if last_one is not None else None)
+    return Page(rows, mark_of(last_one.due or _NEVER, last_one.id) if last_one is not None else None)
 
 
 def grants(
@@ -139,7 +139,7 @@ def grants(
         .where(_seen(session, who, GrantRow.account == who.name))
     )
     if mark is not None:
-        statement = statement.where(tuple_(GrantRow.granted, GrantRow.id) < tuple_(*_read_mark(mark)))
+        statement = statement.where(tuple_(GrantRow.granted, GrantRow.id) < tuple_(*read_mark(mark)))
     found = list(
         session.execute(statement.order_by(GrantRow.granted.desc(), GrantRow.id.desc()).limit(limit + 1))
     )
@@ -156,13 +156,34 @@ def grants(
         row["datasets"] = [
             {**one, "title": named.get(one["dataset"], one["dataset"])} for one in row["datasets"]
         ]
-    return Page(rows, _mark(page[-1][0].granted, page[-1][0].id) if len(found) > limit else None)
+    return Page(rows, mark_of(page[-1][0].granted, page[-1][0].id) if len(found) > limit else None)
 
 
 def counts(session: Session, who: Account, wanted: Filter) -> dict[str, int]:
     """Return how many requests somebody may see, by state."""
     statement = select(RequestRow.state, func.count()).where(*_of_requests(session, who, wanted))
     return {row[0]: row[1] for row in session.execute(statement.group_by(RequestRow.state))}
+
+
+def mark_of(at: datetime, last: str) -> str:
+    """Return the mark of the page after a row, by its moment and id."""
+    return base64.urlsafe_b64encode(json.dumps([at.isoformat(), last]).encode()).decode().rstrip("=")
+
+
+def read_mark(mark: str) -> tuple[datetime, str]:
+    """Return the moment and the id that a mark names.
+
+    Raises:
+        PageRefused: if it is none that this hub gave.
+    """
+    try:
+        at, last = json.loads(base64.urlsafe_b64decode(mark + "=" * (-len(mark) % 4)))
+        moment = datetime.fromisoformat(at)
+        if moment.tzinfo is None or not isinstance(last, str) or "\0" in last:
+            raise ValueError("no moment or no id")
+    except (ValueError, TypeError, binascii.Error, UnicodeDecodeError, RecursionError) as err:
+        raise _refused("the mark 'after' is none that this hub gave") from err
+    return moment, last
 
 
 def _of_requests(session: Session, who: Account, wanted: Filter) -> list[ColumnElement[bool]]:
@@ -362,21 +383,6 @@ def _named(visa: Mapping[str, Any], organisation: str, named: Mapping[str, str])
         # What it was sealed over; `datasets` is what it still opens.
         "sealed_over": [{"dataset": one["iri"], "title": named[one["iri"]]} for one in visa["datasets"]],
     }
-
-
-def _mark(at: datetime, last: str) -> str:
-    return base64.urlsafe_b64encode(json.dumps([at.isoformat(), last]).encode()).decode().rstrip("=")
-
-
-def _read_mark(mark: str) -> tuple[datetime, str]:
-    try:
-        at, last = json.loads(base64.urlsafe_b64decode(mark + "=" * (-len(mark) % 4)))
-        moment = datetime.fromisoformat(at)
-        if moment.tzinfo is None or not isinstance(last, str) or "\0" in last:
-            raise ValueError("no moment or no id")
-    except (ValueError, TypeError, binascii.Error, UnicodeDecodeError, RecursionError) as err:
-        raise _refused("the mark 'after' is none that this hub gave") from err
-    return moment, last
 
 
 def _refused(reason: str) -> PageRefused:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import select, tuple_
 from sqlalchemy.orm import Session
 
 from fairbank.catalogue.accounts import Account
@@ -22,6 +22,7 @@ from fairbank.catalogue.errors import (
 from fairbank.catalogue.governance import attachments, grants, guards, legs, moves, notices
 from fairbank.catalogue.governance.data_use_match import match_of
 from fairbank.catalogue.governance.granted_terms import concerns
+from fairbank.catalogue.governance.listing import LARGEST_PAGE, mark_of, read_mark
 from fairbank.catalogue.governance.parts import parts_of, visible_to
 from fairbank.catalogue.governance.store import LegRow, RequestHistoryRow, RequestRow, VersionRow
 from fairbank.catalogue.governance.workflow import LEG, REQUEST, LegState, Part, RequestState
@@ -246,10 +247,21 @@ def find_leg(session: Session, request: RequestRow, leg_id: str) -> LegRow:
     return leg
 
 
-def listed(session: Session, who: Account) -> list[RequestRow]:
-    """Return the requests that one may see, newest first."""
+def listed(
+    session: Session, who: Account, *, mark: str | None = None, limit: int = LARGEST_PAGE
+) -> tuple[list[RequestRow], str | None]:
+    """Return a page of the requests that one may see, newest first, and the mark of the next; None at the end.
+
+    Raises:
+        PageRefused: if the mark is none that this hub gave.
+    """
     statement = select(RequestRow).where(visible_to(session, who))
-    return list(session.scalars(statement.order_by(RequestRow.changed.desc(), RequestRow.id.desc())))
+    if mark is not None:
+        statement = statement.where(tuple_(RequestRow.changed, RequestRow.id) < tuple_(*read_mark(mark)))
+    statement = statement.order_by(RequestRow.changed.desc(), RequestRow.id.desc())
+    rows = list(session.scalars(statement.limit(limit + 1)))
+    page = rows[:limit]
+    return page, mark_of(page[-1].changed, page[-1].id) if len(rows) > limit else None
 
 
 def history(session: Session, request: RequestRow) -> list[RequestHistoryRow]:

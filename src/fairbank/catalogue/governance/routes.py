@@ -15,6 +15,8 @@ from fairbank.catalogue.accounts import Account
 from fairbank.catalogue.context import Hub
 from fairbank.catalogue.errors import NotAllowed
 from fairbank.catalogue.governance import grant_names, grants, legs, requests, views
+from fairbank.catalogue.governance.drafting_routes import Limit, Words
+from fairbank.catalogue.governance.listing import LARGEST_PAGE
 from fairbank.catalogue.governance.parts import parts_of
 from fairbank.catalogue.governance.store import LegRow, RequestRow, VersionRow
 from fairbank.catalogue.governance.workflow import LEG, REQUEST, LegState
@@ -78,10 +80,11 @@ def _requests(routes: APIRouter, hub: Hub) -> None:
             return short(session, session.get_one(RequestRow, row.id))
 
     @routes.get("/v1/requests")
-    def listing(who: Account = anybody) -> dict[str, Any]:
+    def listing(after: Words = None, limit: Limit = LARGEST_PAGE, who: Account = anybody) -> dict[str, Any]:
         with reading(hub.engine) as session:
-            found = _shortened(session, requests.listed(session, who))
-        return {"schema": "requests/1", "requests": found}
+            page, following = requests.listed(session, who, mark=after, limit=limit)
+            found = _shortened(session, page)
+        return {"schema": "requests/1", "requests": found, "next": following}
 
     @routes.get("/v1/requests/{request_id}")
     def one(request_id: str, who: Account = anybody) -> dict[str, Any]:
@@ -120,16 +123,16 @@ def _grants(routes: APIRouter, hub: Hub) -> None:
     anybody: Account = Depends(accounts.account(hub))
 
     @routes.get("/v1/grants")
-    def listing(who: Account = anybody) -> dict[str, Any]:
+    def listing(after: Words = None, limit: Limit = LARGEST_PAGE, who: Account = anybody) -> dict[str, Any]:
         with reading(hub.engine) as session:
-            found = grants.grants(session, who, now=hub.clock.now())
+            found, following = grants.grants(session, who, now=hub.clock.now(), mark=after, limit=limit)
             told = [grant_in_full(each) for each in found]
             named = grant_names.titles(
                 session, (one["iri"] for each in told for one in each["visa"]["datasets"])
             )
         for each in told:
             each["titles"] = {one["iri"]: named[one["iri"]] for one in each["visa"]["datasets"]}
-        return {"schema": "grants/1", "grants": told}
+        return {"schema": "grants/1", "grants": told, "next": following}
 
     @routes.post("/v1/grants/{visa_id}/revoke")
     def revoke(visa_id: str, content: bytes = message, who: Account = anybody) -> dict[str, Any]:
