@@ -113,6 +113,26 @@ def test_an_administrator_ends_all_log_ins_of_an_account_and_the_log_says_so(
     assert unknown.json()["code"] == "FB-CAT-024"
 
 
+def test_the_operator_ends_all_log_ins_of_an_account_on_the_hub_s_own_machine(
+    hub: Hub, client: TestClient, person_named: Make, fairbank: Callable[..., Any]
+) -> None:
+    rita, otto = person_named("rita", Role.RESEARCHER), person_named("otto", Role.RESEARCHER)
+    wish = json.dumps({"schema": "new-token/1", "name": "night run", "scopes": ["read"]})
+    program = client.post("/v1/account/tokens", content=wish, headers=rita.headers).json()["token"]
+    database = hub.settings.hub_database
+    given = ("--set", f"hub_database={database}") if database else ()
+    ended = fairbank(*given, "hub", "log-out", "rita", home=hub.settings.home).ok()
+    assert "rita is logged out: 0 in browsers, 1 on command lines, 1 tokens of programs." in ended.err
+    for token in (rita.token, program):
+        assert client.get("/v1/whoami", headers={"Authorization": f"Bearer {token}"}).status_code == 401
+    assert client.get("/v1/whoami", headers=otto.headers).status_code == 200
+    with reading(hub.engine) as session:
+        (entry,) = audit.entries(session, audit.HubAudit, audit.Wanted(act="account.log-out"))
+    assert (entry.actor, entry.target) == ("operator", "rita")
+    assert entry.detail == {"sessions": 0, "command_lines": 1, "tokens": 1}
+    fairbank(*given, "hub", "log-out", "nobody", home=hub.settings.home).refused("FB-CAT-024")
+
+
 def test_a_shut_account_is_nobody(hub: Hub, client: TestClient, person_named: Make) -> None:
     rita = person_named("rita")
     with writing(hub.engine) as session:

@@ -134,3 +134,38 @@ def test_one_whose_whole_period_no_sweep_saw_never_begins(board: Board, hub: Hub
     clock.advance(4 * DAY_S)
     expiry.sweep(hub)
     assert reads(board, leg) == {404}
+
+
+def test_she_is_told_when_it_begins_once_and_not_before(board: Board, hub: Hub, clock: FixedClock) -> None:
+    for wait in (0, DAY_S - 1):
+        clock.advance(wait)
+        expiry.sweep(hub)
+        assert board.subjects("dora") == []
+    clock.advance(1)
+    for _ in range(2):
+        expiry.sweep(hub)
+        assert board.subjects("dora") == ["You stand in for carl"]
+    (notice,) = board.done("dora", "GET", "/v1/notices")["notices"]
+    until = hub.clock.now() + timedelta(days=2)
+    assert f"until {until:%Y-%m-%d %H:%M} UTC" in notice["text"]
+    assert "Data access committee" in notice["text"]
+
+
+def test_she_is_told_at_once_of_one_that_begins_at_once(board: Board, hub: Hub) -> None:
+    board.person("emma")
+    (committee,) = board.done("carla", "GET", "/v1/committees")["committees"]
+    period = {
+        "schema": "committee-delegation/1",
+        "account": "emma",
+        "until": iso(hub.clock.now() + timedelta(days=2)),
+    }
+    board.done("carla", "POST", f"/v1/committees/{committee['id']}/delegations", period)
+    assert board.subjects("emma") == ["You stand in for carla"]
+
+
+def test_one_that_is_over_before_the_hub_looks_is_told_to_nobody(
+    board: Board, hub: Hub, clock: FixedClock
+) -> None:
+    clock.advance(4 * DAY_S)
+    expiry.sweep(hub)
+    assert board.subjects("dora") == []

@@ -13,7 +13,7 @@ from fairbank.cli.main import app
 from fairbank.database import reading
 from fairbank.errors import FairbankError, RemoteError
 from fairbank.federated_jobs.errors import GrantPaused
-from fairbank.federated_jobs.hub import sites
+from fairbank.federated_jobs.hub import routes, sites
 from fairbank.federated_jobs.node.approval import reject, withdraw
 from fairbank.federated_jobs.node.reporting import NODE_SUSPENDED, Reported, report_decisions
 from fairbank.federated_jobs.node.store import UntoldRow
@@ -169,3 +169,17 @@ def test_a_replayed_job_whose_refusal_the_hub_does_not_take_stops_nothing(fed, s
     refusing.job, refusing.error = job, forbidden()
     site.agent._tell(job, sites.SiteState.REJECTED)
     assert refusing.asked == [job]
+
+
+def test_a_hub_that_refuses_to_be_told_where_the_node_is_does_not_keep_it_from_resuming(
+    fed, site, monkeypatch, caplog
+):
+    (job,) = declined(fed, 1)
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise forbidden()
+
+    monkeypatch.setattr(routes, "tell_place", refuse)
+    site.agent.resume()
+    assert fed.site_state(job, "east")[0] == "rejected"
+    assert "does not take where this node is" in caplog.text

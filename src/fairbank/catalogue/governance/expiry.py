@@ -10,7 +10,7 @@ from sqlalchemy import and_, exists, or_, select, update
 from sqlalchemy.orm import Session
 
 from fairbank.catalogue.context import Hub
-from fairbank.catalogue.governance import legs
+from fairbank.catalogue.governance import legs, notices
 from fairbank.catalogue.governance.guards import RENEWABLE_DAYS
 from fairbank.catalogue.governance.store import CommitteeRow, LegRow, RequestRow, ScopeRow, SubstituteRow
 from fairbank.catalogue.governance.workflow import LEG, LegState, RequestState
@@ -67,7 +67,10 @@ def _begin_and_end_delegations(hub: Hub) -> None:
     with writing(hub.engine) as session:
         # What is over by now never begins, however late the sweep.
         session.execute(update(SubstituteRow).where(over).values(over=True))
-        session.execute(update(SubstituteRow).where(begun).values(begun=True))
+        for row in list(session.scalars(select(SubstituteRow).where(begun).order_by(SubstituteRow.id))):
+            row.begun = True
+            if row.leg is None:
+                notices.tell_delegate(session, hub, row)
 
 
 def _due(hub: Hub) -> list[str]:

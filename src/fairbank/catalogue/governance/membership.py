@@ -293,6 +293,8 @@ def delegate(session: Session, hub: Hub, who: Account, committee: str, wish: Del
         since=since,
         until=until,
     )
+    if substitute.begun:
+        notices.tell_delegate(session, hub, substitute)
     _record(
         session, hub, row, "committee.delegate", who.name, to=wish.account, since=iso(since), until=iso(until)
     )

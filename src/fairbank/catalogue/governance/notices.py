@@ -16,7 +16,7 @@ from fairbank.catalogue.accounts import Role
 from fairbank.catalogue.context import Hub
 from fairbank.catalogue.governance import committees, stages, voting
 from fairbank.catalogue.governance.counting import OutcomeWord
-from fairbank.catalogue.governance.store import LegRow, NoticeRow, RequestRow
+from fairbank.catalogue.governance.store import CommitteeRow, LegRow, NoticeRow, RequestRow, SubstituteRow
 from fairbank.catalogue.governance.workflow import LegState
 from fairbank.catalogue.store import AccountRow
 from fairbank.database import one_writer_at_a_time
@@ -82,6 +82,21 @@ def announce(session: Session, hub: Hub, leg: LegRow) -> None:
             f"{_until(leg)}\n\nfairbank review list\nfairbank review show {leg.id}\n",
             request=request.id,
         )
+
+
+def tell_delegate(session: Session, hub: Hub, delegation: SubstituteRow) -> None:
+    """Tell who stands in for a member by her own delegation that it begins, and until when it lasts."""
+    title = session.get_one(CommitteeRow, delegation.committee).title
+    until = f" until {delegation.until:%Y-%m-%d %H:%M} UTC" if delegation.until is not None else ""
+    write(
+        session,
+        hub,
+        key=f"stands-in:{delegation.id}",
+        account=delegation.account,
+        subject=f"You stand in for {delegation.stands_for}",
+        text=f"{delegation.stands_for} has delegated her vote in the committee “{title}” to you{until}. You read what "
+        "it reads, and vote where she has not.\n\nfairbank review list --mine\n",
+    )
 
 
 def write_test(session: Session, hub: Hub, committee: str, *, actor: str) -> list[str]:

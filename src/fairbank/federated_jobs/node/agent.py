@@ -461,10 +461,13 @@ class Agent:
         message = PlaceReport(place=place_of(self._node.settings))
         try:
             self._site.outbox.control("PUT", f"/v1/nodes/{self._node.name}/place", message)
-        except RemoteError as err:
-            # A hub of the version before knows no places.
-            if err.status != _NO_SUCH_ROUTE:
-                raise
+        except (RemoteError, BadAnswer) as err:
+            # A hub of the version before knows no places. Where it refuses one, what is unfinished is taken up all the
+            # same; it is told again when the agent starts anew.
+            if not isinstance(err, RemoteError) or err.status != _NO_SUCH_ROUTE:
+                log.warning(
+                    "the hub does not take where this node is: %s", getattr(err, "remote_code", err.code)
+                )
 
     def _sweep(self) -> None:
         # Whoever stages does so in a writing transaction, so nothing is being staged during this one.
