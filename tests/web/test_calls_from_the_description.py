@@ -147,6 +147,7 @@ def with_values(path: str, given: dict[str, str]) -> str:
     return re.sub(r"\{(\w+)[^}]*\}", lambda part: given[part.group(1)], path)
 
 
+@pytest.mark.timeout(900)
 def test_each_private_text_is_read_by_whom_the_table_names_and_by_nobody_else(
     filled: Filled, kept: Kept
 ) -> None:
