@@ -8,7 +8,11 @@ AnalysisError                FB-ANA-001
 ├── RowsRefused              FB-ANA-006
 ├── NothingToMerge           FB-ANA-007
 ├── WorkersUnusable          FB-ANA-010
-└── SchedulerUnreachable     FB-ANA-011
+├── SchedulerUnreachable     FB-ANA-011
+├── StatisticRefused         FB-ANA-020
+├── StatisticWithheld        FB-ANA-021
+├── SumsUnreadable           FB-ANA-022
+└── StatisticUndetermined    FB-ANA-023
 """
 
 from __future__ import annotations
@@ -73,6 +77,34 @@ class SchedulerUnreachable(AnalysisError):
     """The Dask scheduler that should spread the items cannot be reached, or may not be used."""
 
     code = "FB-ANA-011"
+
+
+class StatisticRefused(AnalysisError):
+    """A federated statistic names a column or word that there is not."""
+
+    code = "FB-ANA-020"
+    kind = Kind.REFUSED
+
+
+class StatisticWithheld(AnalysisError):
+    """The sums of a federated statistic would tell about few subjects of this site."""
+
+    code = "FB-ANA-021"
+    kind = Kind.REFUSED
+
+
+class SumsUnreadable(AnalysisError):
+    """The sums of a site are not those of the statistic that was asked for."""
+
+    code = "FB-ANA-022"
+    kind = Kind.REFUSED
+
+
+class StatisticUndetermined(AnalysisError):
+    """The sums of all sites together do not determine the statistic."""
+
+    code = "FB-ANA-023"
+    kind = Kind.REFUSED
 
 
 class ItemImpossible(Exception):
