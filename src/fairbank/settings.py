@@ -170,6 +170,18 @@ class Settings:
     release_rounding_base: int = _setting(
         1, "what published counts are rounded to a multiple of; 1: not rounded", least=1
     )
+    release_dominance_percent: int = _setting(
+        85, "how much of a sum its two largest contributions may make up", unit="percent", least=1
+    )
+    release_p_percent: int = _setting(
+        10,
+        "within how much of it nobody may be able to work out the largest contribution to a sum",
+        unit="percent",
+        least=0,
+    )
+    release_sums_a_month: int = _setting(
+        500, "most rounds of statistics over a dataset told in 30 days", least=0
+    )
     release_publication_interval_days: int = _setting(
         30, "how long published counts of a dataset stay as they are; 0: no schedule", unit="days", least=0
     )

@@ -82,7 +82,7 @@ def federated(
     for number in range(1, rounds + 1):
         told = {
             name: read_sums(
-                site_sums(question, table, message, limits).to_json(question, number),
+                site_sums(question, table, message, limits).to_json(question, number, limits),
                 question,
                 shapes(question),
             )

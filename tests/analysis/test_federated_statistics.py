@@ -253,7 +253,7 @@ def test_combat_makes_the_sites_more_alike() -> None:
 
 def test_no_value_of_a_subject_is_in_what_leaves() -> None:
     question = ask(statistic="describe", variables=("area",), groups=("diagnosis",))
-    told = site_sums(question, sites()["west"], None, LIMITS).to_json(question, 1)
+    told = site_sums(question, sites()["west"], None, LIMITS).to_json(question, 1, LIMITS)
     numbers = {each for cell in json.loads(told)["cells"] for v in cell["values"].values() for each in v}
     assert not numbers & set(sites()["west"].numbers["area"])
 
@@ -366,7 +366,7 @@ def test_unknown_columns_and_words_are_refused_by_name(name: str) -> None:
 )
 def test_sums_of_another_form_are_refused_by_the_hub(change: dict[str, Any]) -> None:
     question = ask(statistic="describe", variables=("area",))
-    told = json.loads(site_sums(question, pooled(), None, LIMITS).to_json(question, 1))
+    told = json.loads(site_sums(question, pooled(), None, LIMITS).to_json(question, 1, LIMITS))
     assert read_sums(json.dumps(told).encode(), question, shapes(question)).subjects == 569
     with pytest.raises(SumsUnreadable):
         read_sums(json.dumps({**told, **change}).encode(), question, shapes(question))

@@ -193,7 +193,7 @@ def counts(*rows: tuple[list[str], Count]) -> bytes:
 
 
 def test_a_table_of_counts_may_leave(tmp_path: Path) -> None:
-    content = counts((["CT", "1-1.5"], Count.exact(5)), (["MR"], Count.below(5)))
+    content = counts((["CT", "1-1.5"], Count.exact(5)), (["MR"], Count.below(5)), (["PT"], Count.below(5)))
     assert reasons(tmp_path, candidate(DoorClass.COUNT, content)) == ()
 
 
@@ -203,8 +203,9 @@ def test_a_table_of_counts_may_leave(tmp_path: Path) -> None:
         counts((["CT"], Count.exact(4))), counts((["1.2.840.113619.2.55.3"], Count.exact(9))), counts(),
         counts((["20240131"], Count.exact(9))), b'{"schema":"counts/1","counts":[{"group":[],"count":9}]}',
         b'{"schema":"counts/1","counts":[9]}', b'{"schema":"counts/1","counts":[],"more":1}',
+        counts((["CT"], Count.exact(50)), (["MR"], Count.below(5))),
     ],
-    ids=range(7),
+    ids=range(8),
 )  # fmt: skip
 def test_a_small_or_wordy_table_of_counts_is_refused(tmp_path: Path, content: bytes) -> None:
     assert reasons(tmp_path, candidate(DoorClass.COUNT, content)) != ()

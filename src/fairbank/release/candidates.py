@@ -10,6 +10,7 @@ from pathlib import Path
 from fairbank.ontology.outputs import DoorClass
 from fairbank.ontology.signed_objects import Output
 from fairbank.release.tensors import TensorShape
+from fairbank.release.told_sums import Sums
 
 
 class ColumnKind(StrEnum):
@@ -45,6 +46,7 @@ class Candidate:
         subjects: how many different subjects it was computed on; required for count, result and update.
         columns: the columns of a result's rows; required for result.
         tensors: the tensors that an update must hold, by name; None where no model went before.
+        sums: what a statistic is of; required for a statistic.
         movable: nobody but the node could write the file, so it may be moved into the outbox instead of copied.
     """
 
@@ -59,3 +61,4 @@ class Candidate:
     columns: tuple[Column, ...] | None = None
     tensors: Mapping[str, TensorShape] | None = None
     movable: bool = False
+    sums: Sums | None = None

@@ -10,7 +10,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,10 +29,11 @@ from fairbank.ontology.vocabulary import (
     THICKNESS_BANDS,
     body_part,
 )
-from fairbank.release import differencing, disclosure, tensors
+from fairbank.release import differencing, disclosure, tensors, told_sums
 from fairbank.release.candidates import Candidate, Column, ColumnKind
 from fairbank.release.control import ControlMessage, ErrorReport
 from fairbank.release.published_counts import exact_counts
+from fairbank.release.tables import Dominance, TableRules
 from fairbank.signing import LARGEST_INTEGER
 
 _NEEDS_LIMITS: Final = frozenset({DoorClass.COUNT, DoorClass.RESULT, DoorClass.UPDATE})
@@ -80,6 +81,7 @@ class Policy:
         interval_days: how long published counts stay as they are.
         published: for a record, all records of its dataset before it, oldest first.
         earlier_keys: keys that this node had before, which sealed records that have left.
+        dominance: when a few subjects make up too much of a sum.
     """
 
     node: str
@@ -90,6 +92,7 @@ class Policy:
     interval_days: int = 0
     published: tuple[DatasetRecord, ...] = ()
     earlier_keys: tuple[str, ...] = ()
+    dominance: Dominance = field(default_factory=Dominance)
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,7 +268,7 @@ def _counts(candidate: Candidate, path: Path, policy: Policy) -> list[str]:
     rows = parsed["counts"]
     if not isinstance(rows, list) or not rows:
         return ["The output is not a table of counts."]
-    smallest = _smallest(candidate, policy)
+    smallest, withheld = _smallest(candidate, policy), 0
     for number, row in enumerate(rows, start=1):
         if not isinstance(row, dict) or set(row) != {"group", "count"} or not isinstance(row["group"], list):
             return [f"Row {number} is not a group and its count."]
@@ -277,7 +280,23 @@ def _counts(candidate: Candidate, path: Path, policy: Policy) -> list[str]:
             return [f"Row {number} holds no count."]
         if count.kind is CountKind.EXACT and (count.value or 0) < smallest:
             return [f"Row {number} holds an exact count below {smallest}."]
+        withheld += count.kind is not CountKind.EXACT
+    if withheld == 1 and len(rows) > 1:
+        return ["One row alone is withheld, so that the total would tell it."]
     return []
+
+
+def _statistic(candidate: Candidate, path: Path, policy: Policy) -> list[str]:
+    """Check the sums of a statistic, `statistic/1`, by what the node knows of them (`told_sums`)."""
+    if candidate.sums is None:
+        return ["Nobody said of which subjects the sums are."]
+    return told_sums.faults(
+        _json(path),
+        candidate.sums,
+        TableRules(_smallest(candidate, policy), policy.dominance, policy.rounding_base),
+        number=candidate.round,
+        is_word=_is_word,
+    )
 
 
 def _result(candidate: Candidate, path: Path, policy: Policy) -> list[str]:
@@ -340,6 +359,7 @@ def _control(candidate: Candidate, path: Path, policy: Policy) -> list[str]:
 
 _AGGREGATES: Final[dict[str, Callable[[Candidate, Path, Policy], list[str]]]] = {
     "application/json": _counts,
+    told_sums.MEDIA_TYPE: _statistic,
 }
 
 _CONTENT: Final[dict[DoorClass, Callable[[Candidate, Path, Policy], list[str]]]] = {

@@ -23,7 +23,7 @@ from fairbank.errors import FairbankError, RemoteError
 from fairbank.events import NodeEvent
 from fairbank.ontology.outputs import DoorClass
 from fairbank.ontology.record import DatasetRecord
-from fairbank.release import gate, ledger
+from fairbank.release import gate, ledger, told_sums
 from fairbank.release.candidates import Candidate
 from fairbank.release.control import ControlMessage
 from fairbank.release.errors import (
@@ -42,6 +42,8 @@ from fairbank.release.records_word import check_record_let_go
 from fairbank.release.releases import MOVES, Release, ReleaseState, release_of
 from fairbank.release.store import LedgerRow, ReleaseRow
 from fairbank.release.suspension import check_not_suspended
+from fairbank.release.tables import dominance_of
+from fairbank.release.told_sums import Sums
 from fairbank.release.uploads import upload
 from fairbank.signing import Digest
 
@@ -221,8 +223,12 @@ class Outbox:
         before = self.published(session, candidate) if candidate.door_class is DoorClass.RECORD else []
         records = tuple(record for _, record in before)
         verdict = gate.judge(candidate, path, self._policy(records))
+        if verdict.allowed and candidate.sums is not None:
+            verdict = self._beside_earlier_sums(session, candidate.sums, verdict)
         if not verdict.allowed:
             raise _refused(candidate.output, verdict, kept=path)
+        if candidate.sums is not None:
+            told_sums.charge(session, candidate.sums, at=self._node.clock.now())
         row = ReleaseRow(
             id=self._node.clock.new_id(),
             door_class=candidate.door_class.value,
@@ -400,7 +406,20 @@ class Outbox:
             interval_days=settings.release_publication_interval_days,
             published=published,
             earlier_keys=self._node.earlier_keys,
+            dominance=dominance_of(settings),
         )
+
+    def _beside_earlier_sums(self, session: Session, sums: Sums, verdict: Verdict) -> Verdict:
+        settings = self._node.settings
+        reasons = told_sums.judge(
+            session,
+            sums,
+            k=settings.release_minimum_count,
+            base=settings.release_rounding_base,
+            most=settings.release_sums_a_month,
+            at=self._node.clock.now(),
+        )
+        return Verdict(tuple(reasons), (*verdict.checks, "earlier sums"))
 
     def _awaits(self, candidate: Candidate, before: list[tuple[Release, DatasetRecord]]) -> bool:
         """Tell whether a record waits for the curator."""

@@ -142,9 +142,10 @@ class ReleaseRow(NodeBase):
 
 
 class ToldCountRow(NodeBase):
-    """A live count that was told: of which set of subjects, packed pseudonyms, which never leave the node.
+    """A live count or a sum that was told: of which set of subjects, packed pseudonyms, which never leave the node.
 
-    It is what the next count of the dataset is compared with. `selector` is the digest of what was asked.
+    It is what the next of the dataset is compared with. `selector` is the digest of what was asked; of sums it names
+    the round of the job (see `told_sums`).
     """
 
     __tablename__ = "release_told_counts"

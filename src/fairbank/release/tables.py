@@ -22,6 +22,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from fairbank.release.rounding import rounded
+from fairbank.settings import Settings
+
 Counts = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
@@ -41,12 +44,27 @@ class Dominance:
     p_percent: int = 10
 
 
+def dominance_of(settings: Settings) -> Dominance:
+    """Return a site's rule of dominance."""
+    return Dominance(share_percent=settings.release_dominance_percent, p_percent=settings.release_p_percent)
+
+
 @dataclass(frozen=True, slots=True)
 class TableRules:
-    """The rules of a site for all tables and sums."""
+    """The rules of a site for all tables and sums.
+
+    Attributes:
+        k: smallest count of subjects.
+        base: what counts are multiples of; sums other than counts are exact, so they leave only where it is 1.
+    """
 
     k: int
     dominance: Dominance = field(default_factory=Dominance)
+    base: int = 1
+
+    def told(self, count: int) -> int:
+        """Return a count as it may be told: the nearest multiple of the base."""
+        return rounded(count, self.base)
 
     def least(self, fitted: int) -> int:
         """Return how many subjects a sum needs in which so many parameters are fitted.
@@ -103,16 +121,6 @@ def dominated(contributions: NDArray[np.float64], rule: Dominance) -> bool:
     if 100.0 * float(sizes[: rule.largest].sum()) > rule.share_percent * total:
         return True
     return 100.0 * float(sizes[2:].sum()) < rule.p_percent * float(sizes[0])
-
-
-def lone_cells(told: Mask, listed: Mask) -> bool:
-    """Tell whether a reader of a table finds a line in which exactly one listed cell is withheld.
-
-    Args:
-        told: cells whose count is told.
-        listed: cells that are in the table, told or not.
-    """
-    return any(int((listed[line] & ~told[line]).sum()) == 1 for line in _lines(told.shape))
 
 
 def _protect(counts: Counts, there: Mask, hidden: Mask, line: tuple[slice | int, ...], k: int) -> None:

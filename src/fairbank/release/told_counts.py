@@ -25,6 +25,10 @@ from fairbank.release.rounding import rounded, smallest_count
 from fairbank.release.store import ToldCountRow
 
 MONTH: Final = timedelta(days=30)
+# Rows of `told_sums`, by how their selector begins: the sets that sums were over, and the selections of such jobs. Live
+# counts are compared with the selections, not with the sets that had a value.
+OF_SUMS: Final = "sum:"
+OF_COHORTS: Final = "cohort:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,19 +78,22 @@ def judge(
     if len(subjects) < k:
         return Telling(k)
     rows = session.scalars(
-        select(ToldCountRow).where(ToldCountRow.dataset == dataset).order_by(ToldCountRow.at, ToldCountRow.id)
+        select(ToldCountRow)
+        .where(ToldCountRow.dataset == dataset, ToldCountRow.selector.not_like(f"{OF_SUMS}%"))
+        .order_by(ToldCountRow.at, ToldCountRow.id)
     ).all()
-    earlier = [(row, _members(row.members)) for row in rows]
+    earlier = [(row, members_of(row)) for row in rows]
     for row, told in reversed(earlier):
         if row.selector == selector and len(told ^ subjects) < k:
             return Telling(k, row.value)
-    if sum(row.at > at - MONTH for row in rows) >= rules.most:
+    counts = [row for row in rows if not row.selector.startswith(OF_COHORTS)]
+    if sum(row.at > at - MONTH for row in counts) >= rules.most:
         return Telling(k, spent=True)
     if tells_few(subjects, [told for _, told in earlier], published, k):
         return Telling(k)
     value = rounded(len(subjects), rules.base)
     session.add(
-        ToldCountRow(dataset=dataset, selector=selector, value=value, members=_packed(subjects), at=at)
+        ToldCountRow(dataset=dataset, selector=selector, value=value, members=packed(subjects), at=at)
     )
     session.flush()
     return Telling(k, value)
@@ -120,9 +127,19 @@ def tells_few(
 def rename(session: Session, datasets: Iterable[str], subject: str, name: str) -> None:
     """Call a subject who was withdrawn by a name that nobody can make again, without a change to any told count."""
     for row in session.scalars(select(ToldCountRow).where(ToldCountRow.dataset.in_(list(datasets)))):
-        members = _members(row.members)
+        members = members_of(row)
         if subject in members:
-            row.members = _packed(members - {subject} | {name})
+            row.members = packed(members - {subject} | {name})
+
+
+def packed(subjects: frozenset[str]) -> bytes:
+    """Return a set of pseudonyms as a row keeps it."""
+    return zlib.compress(json.dumps(sorted(subjects)).encode())
+
+
+def members_of(row: ToldCountRow) -> frozenset[str]:
+    """Return the set of pseudonyms that a row keeps."""
+    return frozenset(json.loads(zlib.decompress(row.members)))
 
 
 def _mask(subjects: frozenset[str], bits: dict[str, int]) -> int:
@@ -134,11 +151,3 @@ def _mask(subjects: frozenset[str], bits: dict[str, int]) -> int:
     for place in places:
         raw[place // 8] |= 1 << place % 8
     return int.from_bytes(raw, "little")
-
-
-def _packed(subjects: frozenset[str]) -> bytes:
-    return zlib.compress(json.dumps(sorted(subjects)).encode())
-
-
-def _members(packed: bytes) -> frozenset[str]:
-    return frozenset(json.loads(zlib.decompress(packed)))

@@ -29,8 +29,8 @@ def group_axes(question: Question, table: SiteTable) -> list[Axis]:
 
 def told_groups(
     axes: Sequence[Axis], rows: Places, limits: Limits, *, least: int
-) -> tuple[list[tuple[Group, Places]], bool]:
-    """Return the groups that may be told, each with its subjects, and whether others are withheld.
+) -> tuple[list[tuple[Group, Places]], dict[Group, int]]:
+    """Return the groups that may be told, each with its subjects, and how many each group has, told or withheld.
 
     Args:
         axes: without any, all subjects are one group.
@@ -45,25 +45,30 @@ def told_groups(
     flat = np.ravel_multi_index(tuple(at), shape) if axes else np.zeros(rows.size, dtype=np.int64)
     counts = np.bincount(flat, minlength=int(np.prod(shape, dtype=np.int64))).reshape(shape or (1,))
     hidden = limits.withheld_cells(counts.astype(np.int64), least=least)
+    names = {
+        index: tuple(axis.names[place] for axis, place in zip(axes, index, strict=False))
+        for index in np.ndindex(counts.shape)
+        if counts[index]
+    }
     told = [
-        (tuple(axis.names[place] for axis, place in zip(axes, index, strict=False)), rows[flat == number])
+        (names[index], rows[flat == number])
         for number, index in enumerate(np.ndindex(counts.shape))
-        if counts[index] and not hidden[index]
+        if index in names and not hidden[index]
     ]
     if not told:
         raise withheld(
             f"no group of {least} subjects and more is left", "Small groups and what protects them stay here."
         )
-    return told, bool(hidden.any())
+    return told, {name: int(counts[index]) for index, name in names.items()}
 
 
 def summed(
     axes: Sequence[Axis], rows: Places, sums: Callable[[Places], Values], limits: Limits, *, fitted: int
 ) -> SiteSums:
     """Return the sums of every group that may be told."""
-    groups, hidden = told_groups(axes, rows, limits, least=limits.least(fitted))
+    groups, table = told_groups(axes, rows, limits, least=limits.least(fitted))
     cells = tuple(Cell(group, members.size, sums(members), members) for group, members in groups)
-    return SiteSums(cells, hidden, rows)
+    return SiteSums(cells, len(cells) < len(table), rows, table)
 
 
 def used(question: Question, table: SiteTable) -> tuple[list[Numbers], Places]:

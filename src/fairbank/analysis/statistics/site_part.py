@@ -38,6 +38,11 @@ def site_sums(question: Question, table: SiteTable, message: Message | None, lim
         StatisticRefused: if the table has no such column.
         StatisticWithheld: if what would be told is about few subjects.
     """
+    if limits.base > 1 and shapes(question):
+        raise withheld(
+            "this site rounds what it counts, so no exact sums leave it",
+            "Its setting release_rounding_base is not 1.",
+        )
     match question.statistic:
         case Kind.COUNT | Kind.CONTINGENCY:
             _, rows = used(question, table)
@@ -211,7 +216,7 @@ def _require_indicator(values: Numbers) -> None:
 
 
 def _one_cell(rows: Places, values: Values) -> SiteSums:
-    return SiteSums((Cell((), rows.size, values, rows),), False, rows)
+    return SiteSums((Cell((), rows.size, values, rows),), False, rows, {(): int(rows.size)})
 
 
 def edges_of(question: Question) -> Numbers:

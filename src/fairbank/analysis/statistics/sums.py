@@ -34,6 +34,15 @@ class Limits(Protocol):
         """Return the smallest count of subjects."""
         ...
 
+    @property
+    def base(self) -> int:
+        """Return what counts are multiples of; sums other than counts are exact."""
+        ...
+
+    def told(self, count: int) -> int:
+        """Return a count as it may be told."""
+        ...
+
     def least(self, fitted: int) -> int:
         """Return how many subjects a sum needs in which so many parameters are fitted."""
         ...
@@ -68,18 +77,20 @@ class SiteSums:
 
     Args:
         everybody: the subjects of all cells, told and withheld; they stay at the site.
+        table: how many subjects each cell has, told and withheld; it stays at the site.
     """
 
     cells: tuple[Cell, ...]
     withheld: bool
     everybody: Places
+    table: Mapping[Group, int]
 
-    def to_json(self, question: Question, number: int) -> bytes:
+    def to_json(self, question: Question, number: int, limits: Limits) -> bytes:
         """Return the bytes that leave."""
         cells = [
             {
                 "group": list(cell.group),
-                "subjects": cell.subjects,
+                "subjects": limits.told(cell.subjects),
                 "values": {name: values.tolist() for name, values in sorted(cell.values.items())},
             }
             for cell in self.cells
@@ -89,7 +100,7 @@ class SiteSums:
             "statistic": question.statistic.value,
             "round": number,
             "parameters": question.fitted,
-            "subjects": self.everybody.size,
+            "subjects": limits.told(self.everybody.size),
             "withheld": self.withheld,
             "cells": cells,
         }
