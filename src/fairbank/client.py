@@ -164,7 +164,9 @@ class Client:
             )
         return _frame(rows, tuple(rows[0]) if rows else ())
 
-    def submit(self, draft: JobDraft, *, quorum: int | None = None, rounds: int = 1, seed: str = "0") -> str:
+    def submit(
+        self, draft: JobDraft, *, quorum: int | None = None, rounds: int | None = None, seed: str = "0"
+    ) -> str:
         """Seal a drafted job with the account's key, send it, and return its id.
 
         Args:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
+import pydicom
 import pytest
 from pydicom.data import get_testdata_file
 
 from fairbank.federated_jobs.node.runner import ConfinedRunner
+from fairbank.ontology.outputs import OutputClass
 
 pytestmark = pytest.mark.sandbox
 
@@ -48,3 +51,39 @@ def test_confined_workers_train_a_model_round_after_round(confined):
     notes = confined.get(f"/v1/blobs/{metrics[-1]['digest']}").json()["sites"]
     assert set(notes) == {"east", "north"}
     assert notes["east"]["n_train"] >= 1
+
+
+def test_confined_workers_measure_and_only_sums_over_subjects_leave(start, tmp_path):
+    fed = start()
+    for name in ("east", "north"):
+        site = fed.add(name, subjects=8)
+        folder = tmp_path / "images" / name
+        for place, one in enumerate(site.index.series["collection"]):
+            target = folder / one.series_uid
+            target.mkdir(parents=True)
+            (target / "1.dcm").write_bytes(Path(get_testdata_file("CT_small.dcm")).read_bytes())
+            site.index.series["collection"][place] = type(one)(
+                one.series_uid, one.subject, one.content_digest, target
+            )
+        site.runner = ConfinedRunner(site.node)
+        site.restart()
+    fed.request = partial(type(fed).request, fed, output_classes=(OutputClass.AGGREGATE,))
+    visa = fed.visa(terms={"output_classes": (OutputClass.AGGREGATE,), "tool_families": ("statistics",)})
+    parameters = {
+        "statistic": "describe", "measure": "intensity-geometry", "variables": ["mean", "slice_thickness_mm"]
+    }  # fmt: skip
+    job = fed.submit(fed.manifest(visa, "statistics", parameters=parameters))
+    fed.settle()
+    for site in fed.sites.values():
+        site.approve(job)
+    fed.settle()
+    assert fed.state(job) == "completed", [fed.site_state(job, name) for name in fed.sites]
+    files = {one["name"]: one["digest"] for one in fed.get(f"/v1/jobs/{job}/results").json()["files"]}
+    mean, thickness = fed.get(f"/v1/blobs/{files['result.json']}").json()["rows"]
+    pixels = pydicom.dcmread(get_testdata_file("CT_small.dcm"))
+    expected = pixels.pixel_array.mean() * pixels.RescaleSlope + pixels.RescaleIntercept
+    assert mean["subjects"] == 16
+    assert mean["mean"] == pytest.approx(float(expected), rel=1e-3)
+    assert thickness["mean"] == pytest.approx(float(pixels.SliceThickness), rel=1e-9)
+    for site in fed.sites.values():
+        site.runner.close()

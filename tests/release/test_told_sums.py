@@ -12,7 +12,7 @@ import pytest
 
 from fairbank.clock import FixedClock
 from fairbank.database import reading, writing
-from fairbank.ontology.outputs import DoorClass, OutputClass
+from fairbank.ontology.outputs import STATISTIC_TYPE, DoorClass, OutputClass
 from fairbank.ontology.signed_objects import Output
 from fairbank.release import ledger, told_counts
 from fairbank.release.candidates import Candidate
@@ -21,7 +21,7 @@ from fairbank.release.ledger import EntryState
 from fairbank.release.node import Node
 from fairbank.release.outbox import Outbox
 from fairbank.release.releases import Release
-from fairbank.release.told_sums import MEDIA_TYPE, Sums
+from fairbank.release.told_sums import Sums
 from fairbank.settings import Settings
 
 K = 10
@@ -77,13 +77,13 @@ def body(sums: Sums, **changes: Any) -> dict[str, Any]:
 def candidate(sums: Sums, said: dict[str, Any] | None = None, *, job: int = 1, round_: int = 1) -> Candidate:
     content = json.dumps(said if said is not None else body(sums, round=round_)).encode()
     limits = Output(
-        name="sums", output_class=OutputClass.AGGREGATE, media_type=MEDIA_TYPE, maximum_bytes=1 << 20
+        name="sums", output_class=OutputClass.AGGREGATE, media_type=STATISTIC_TYPE, maximum_bytes=1 << 20
     )
     return Candidate(
         DoorClass.COUNT,
         "sums",
         content,
-        MEDIA_TYPE,
+        STATISTIC_TYPE,
         job=f"01900000-0000-7000-8000-{job:012d}",
         round=round_,
         limits=limits,
@@ -113,7 +113,7 @@ SOUND = described(WOMEN, MEN)
 
 
 def test_a_sound_statistic_may_leave(outbox: Outbox, node: Node) -> None:
-    assert stage(outbox, node, candidate(SOUND)).media_type == MEDIA_TYPE
+    assert stage(outbox, node, candidate(SOUND)).media_type == STATISTIC_TYPE
 
 
 def test_a_statistic_of_which_nobody_knows_the_subjects_is_refused(outbox: Outbox, node: Node) -> None:

@@ -130,7 +130,10 @@ def submit(
         list[str] | None, typer.Option(metavar="NAME=VALUE", help="May be repeated.")
     ] = None,
     dataset: Annotated[list[str] | None, typer.Option(help="IRI; all of the grant's by default.")] = None,
-    rounds: Annotated[int, typer.Option(help="Rounds of training.", min=1)] = 1,
+    rounds: Annotated[
+        int | None,
+        typer.Option(help="Rounds of training, or most rounds of a fit; as usual by default.", min=1),
+    ] = None,
     quorum: Annotated[
         int | None, typer.Option(help="Sites that must deliver; all by default.", min=1)
     ] = None,

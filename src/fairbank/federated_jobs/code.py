@@ -17,7 +17,7 @@ from pydantic import BaseModel, JsonValue, ValidationError
 from fairbank.errors import MissingExtra
 from fairbank.federated_jobs.errors import CodeUnknown, OptionRefused
 from fairbank.federated_jobs.reasons import Reason
-from fairbank.ontology.outputs import OutputClass
+from fairbank.ontology.outputs import STATISTIC_TYPE, OutputClass
 from fairbank.ontology.signed_objects import Code, Output
 from fairbank.signing import Digest
 
@@ -25,6 +25,9 @@ MIB = 1 << 20
 # What a tool's outputs are called.
 UPDATE = "update"
 MEASUREMENTS = "measurements"
+SUMS = "sums"
+# Rounds that a model which is fitted over rounds may take; most take fewer, and the job ends then.
+ROUNDS_OF_A_FIT = 25
 
 
 class WorkerKind(StrEnum):
@@ -32,6 +35,7 @@ class WorkerKind(StrEnum):
 
     ANALYSIS = "analysis"
     TRAINING = "training"
+    STATISTICS = "statistics"
 
 
 class Shelf(Protocol):
@@ -76,6 +80,11 @@ class Tool:
     def schema(self) -> dict[str, Any]:
         """Return the JSON schema of the tool's parameters."""
         return self.shelf.parameters(self.name).model_json_schema()
+
+    def usual_rounds(self, parameters: Mapping[str, JsonValue]) -> int:
+        """Return how many rounds a job has if nothing else is asked for."""
+        fitted = self.worker is WorkerKind.STATISTICS and parameters.get("statistic") in ("logistic", "cox")
+        return ROUNDS_OF_A_FIT if fitted else 1
 
     def check_installed(self) -> None:
         """Refuse a tool whose libraries are not installed here.
@@ -204,6 +213,10 @@ _ANALYSIS_OUTPUTS = (
     ),
 )
 
+_STATISTICS_OUTPUTS = (
+    Output(name=SUMS, output_class=OutputClass.AGGREGATE, media_type=STATISTIC_TYPE, maximum_bytes=16 * MIB),
+)
+
 _TOOLS = (
     Tool(
         name="image-quality",
@@ -252,6 +265,16 @@ _TOOLS = (
         shelf=_TRAININGS,
         outputs=_TRAINING_OUTPUTS,
         extra="train",
+    ),
+    Tool(
+        name="statistics",
+        family="statistics",
+        version="1.0.0",
+        title="Statistics over the subjects of all sites without a row leaving: counts, means, tests, models",
+        worker=WorkerKind.STATISTICS,
+        shelf=_ANALYSES,
+        outputs=_STATISTICS_OUTPUTS,
+        extra="analysis",
     ),
 )
 # What the tools of an extra import.

@@ -234,7 +234,7 @@ def check_code(manifest: Manifest) -> Tool:
     if not fits or (plan.name is PlanName.SINGLE_PASS and plan.rounds != 1):
         raise ManifestRefused(
             f"The plan {plan.name.value} with {plan.aggregator} does not fit the tool {tool.name!r}.",
-            why="Analyses run in a single pass of one round and are collected; training is aggregated.",
+            why="Analyses run in one round and are collected; updates of models and sums are aggregated.",
             todo="Take the plan from 'fairbank tool show'.",
         )
     if plan.quorum > len(manifest.datasets):
@@ -254,7 +254,7 @@ def draft(
     clock: Clock,
     title: str,
     datasets: Sequence[VisaDataset] | None = None,
-    rounds: int = 1,
+    rounds: int | None = None,
     quorum: int | None = None,
     approval_within_s: int = 7 * 86_400,
     round_deadline_s: int = 3600,
@@ -265,6 +265,7 @@ def draft(
 
     Args:
         datasets: what of the visa's datasets to use; all of them by default.
+        rounds: as many as usual for the tool by default.
         quorum: how many sites must deliver; all of them by default.
 
     Raises:
@@ -279,7 +280,7 @@ def draft(
         {
             "name": name,
             "aggregator": aggregator,
-            "rounds": rounds,
+            "rounds": rounds if rounds is not None else tool.usual_rounds(parameters),
             "quorum": quorum if quorum is not None else len(chosen),
             "approval_deadline": iso(now + timedelta(seconds=approval_within_s)),
             "round_deadline_s": round_deadline_s,
@@ -344,6 +345,7 @@ def nodes_of(manifest: Manifest, base_iri: str) -> list[str]:
 _PLAN_OF = {
     WorkerKind.ANALYSIS: (PlanName.SINGLE_PASS, "collect"),
     WorkerKind.TRAINING: (PlanName.AGGREGATION, "fedavg"),
+    WorkerKind.STATISTICS: (PlanName.AGGREGATION, "statistic"),
 }
 
 

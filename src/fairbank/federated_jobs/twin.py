@@ -26,7 +26,7 @@ from pydicom.uid import (
     PositronEmissionTomographyImageStorage,
 )
 
-from fairbank.federated_jobs.code import WorkerKind, tool_named
+from fairbank.federated_jobs.code import ROUNDS_OF_A_FIT, WorkerKind, tool_named
 from fairbank.federated_jobs.errors import TwinRefused
 from fairbank.ontology.signed_objects import Selector, Unit
 
@@ -84,7 +84,7 @@ def try_on_twin(
         RowsRefused: if the tool breaks its own contract.
     """
     found = tool_named(tool)
-    if found.worker is not WorkerKind.ANALYSIS:
+    if found.worker is WorkerKind.TRAINING:
         raise TwinRefused(
             f"The tool {tool!r} trains a model, and is not tried on a twin.",
             why="A twin shows which rows a tool makes; a model trained on synthetic bodies shows nothing.",
@@ -97,7 +97,31 @@ def try_on_twin(
     into = folder / "measurements.json"
     run_tool(tool, digest=found.digest, parameters=checked, inputs=folder / "inputs", into=into)
     rows: list[dict[str, Any]] = json.loads(into.read_bytes())["rows"]
-    return rows
+    return rows if found.worker is WorkerKind.ANALYSIS else _statistic(checked, rows)
+
+
+def _statistic(parameters: Mapping[str, JsonValue], rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the rows of a statistic over the twin as the only site, which tells of any number of subjects."""
+    from fairbank.analysis.statistics.hub_part import combine
+    from fairbank.analysis.statistics.site_part import shapes, site_sums
+    from fairbank.analysis.statistics.site_rows import table_of
+    from fairbank.analysis.statistics.sums import read_sums
+    from fairbank.analysis.statistics_tool import SUBJECT, StatisticsParameters, columns_of
+    from fairbank.release.tables import TableRules
+
+    question = StatisticsParameters.model_validate_json(json.dumps(dict(parameters)))
+    table, _ = table_of(rows, columns_of(question), subject=SUBJECT, known={})
+    rules, message = TableRules(1), None
+    for number in range(1, ROUNDS_OF_A_FIT + 1):
+        told = site_sums(question, table, message, rules).to_json(question, number, rules)
+        sites = {"twin": read_sums(told, question, shapes(question))}
+        outcome = combine(question, sites, message, number=number, last=number == ROUNDS_OF_A_FIT)
+        if outcome.result is not None:
+            break
+        message = outcome.message
+    assert outcome.result is not None
+    found: list[dict[str, Any]] = outcome.result["rows"]
+    return found
 
 
 def twin_of(selector: Selector, *, subjects: int, seed: int) -> list[TwinSeries]:

@@ -19,7 +19,7 @@ CONTRASTS: Final[tuple[str, ...]] = ("yes", "no", UNKNOWN)
 KERNELS: Final[tuple[str, ...]] = ("sharp", "soft", UNKNOWN)
 ANNOTATION_METHODS: Final[tuple[str, ...]] = ("automatic", "semiautomatic", "manual", UNKNOWN)
 ANNOTATION_RATERS: Final[tuple[str, ...]] = ("one", "several", UNKNOWN)
-_AGE_BANDS: Final = (*(f"{low}-{low + 4}" for low in range(0, 90, 5)), "90+", UNKNOWN)
+AGE_BANDS: Final = (*(f"{low}-{low + 4}" for low in range(0, 90, 5)), "90+", UNKNOWN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ ATTRIBUTES: Final[dict[str, Attribute]] = {
         {"F": "female", "M": "male", "O": "other"},
         one_per_subject=True,
     ),
-    "age-band": Attribute("Age", "(0010,1010), or birth date and study date, from the fact sheet", _AGE_BANDS),
+    "age-band": Attribute("Age", "(0010,1010), or birth date and study date, from the fact sheet", AGE_BANDS),
     "acquisition-year": Attribute("Year", "dates of acquisition, from the fact sheet"),
     "model": Attribute(
         "Scanner model",

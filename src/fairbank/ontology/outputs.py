@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+# What a site tells of a federated statistic: sums over groups of subjects.
+STATISTIC_TYPE = "application/vnd.fairbank.statistic+json"
+
 
 class OutputClass(StrEnum):
     """What may be returned; a request asks for these, a visa grants them, a manifest declares them.

@@ -322,7 +322,7 @@ class Plan(Part):
     """The compute plan: rounds, quorum and deadlines."""
 
     name: PlanName
-    aggregator: Literal["fedavg", "collect"]
+    aggregator: Literal["fedavg", "collect", "statistic"]
     rounds: Annotated[int, Field(ge=1, le=10_000)] = 1
     quorum: Annotated[int, Field(ge=1, le=1_000)]
     approval_deadline: Moment

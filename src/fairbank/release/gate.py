@@ -20,7 +20,7 @@ from fairbank.ontology.attributes import is_word_of
 from fairbank.ontology.biomarkers import BIOMARKERS
 from fairbank.ontology.conditions import CONDITIONS
 from fairbank.ontology.counts import Count, CountKind
-from fairbank.ontology.outputs import DOOR_OF_OUTPUT, DoorClass
+from fairbank.ontology.outputs import DOOR_OF_OUTPUT, STATISTIC_TYPE, DoorClass
 from fairbank.ontology.record import UNKNOWN, DatasetRecord
 from fairbank.ontology.vocabulary import (
     MANUFACTURERS,
@@ -359,7 +359,7 @@ def _control(candidate: Candidate, path: Path, policy: Policy) -> list[str]:
 
 _AGGREGATES: Final[dict[str, Callable[[Candidate, Path, Policy], list[str]]]] = {
     "application/json": _counts,
-    told_sums.MEDIA_TYPE: _statistic,
+    STATISTIC_TYPE: _statistic,
 }
 
 _CONTENT: Final[dict[DoorClass, Callable[[Candidate, Path, Policy], list[str]]]] = {

@@ -28,7 +28,6 @@ from fairbank.release.tables import TableRules
 from fairbank.release.told_counts import MONTH, OF_COHORTS, OF_SUMS, members_of, packed, tells_few
 
 SCHEMA: Final = "statistic/1"
-MEDIA_TYPE: Final = "application/vnd.fairbank.statistic+json"
 _PARTS: Final = {"schema", "statistic", "round", "parameters", "subjects", "withheld", "cells"}
 _CELL: Final = {"group", "subjects", "values"}
 _MOST_CELLS: Final = 100_000

@@ -107,7 +107,7 @@ def send_job(
     *,
     title: str,
     datasets: Sequence[str] | Sequence[VisaDataset] | None = None,
-    rounds: int = 1,
+    rounds: int | None = None,
     quorum: int | None = None,
     seed: str = "0",
     resources: Resources | None = None,

@@ -77,7 +77,7 @@ def draft_job(
         )
     chosen = []
     for iri in wanted:
-        base = default_within(terms[iri]) if found.worker is WorkerKind.ANALYSIS else terms[iri]
+        base = default_within(terms[iri]) if found.worker is not WorkerKind.TRAINING else terms[iri]
         selector = changed(base, changes or {})
         if not narrows(selector, terms[iri]):
             raise DraftRefused(

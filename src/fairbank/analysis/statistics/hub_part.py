@@ -8,6 +8,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -61,6 +63,33 @@ def combine(
     else:
         rows, totals = _FINISH[kind](question, sites)
     return Outcome(result=_result(question, sites, rows, totals, number))
+
+
+def to_csv(result: Mapping[str, Any]) -> str:
+    """Return the rows of a result as CSV (RFC 4180), numbers with six significant digits, for display."""
+    rows = [_flat(row) for row in result["rows"]]
+    header = list(dict.fromkeys(name for row in rows for name in row))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, header, restval="")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in row.items():
+        if isinstance(value, Mapping):
+            flat |= {f"{name} {key}": _shown(each) for key, each in value.items()}
+        elif isinstance(value, list):
+            flat[name] = " / ".join(" ".join(each) if isinstance(each, list) else str(each) for each in value)
+        else:
+            flat[name] = _shown(value)
+    return flat
+
+
+def _shown(value: Any) -> Any:
+    return f"{value:.6g}" if isinstance(value, float) else value
 
 
 def _result(

@@ -1,7 +1,8 @@
 """Models that are fitted over rounds: logistic regression and Cox, by Newton's method with step halving.
 
 The message of a round holds the coefficients to try, what they were before and how good those were. A step after which
-the model is worse is halved, so the sites see no more than coefficients.
+the model is worse is halved. A site that drops out on the way leaves a model of the others, without likelihood ratio,
+as that would compare different subjects. The sites learn coefficients, deviances, and who takes part.
 """
 
 from __future__ import annotations
@@ -39,12 +40,13 @@ def step(
     size = len(question.variables) + (1 if logistic else 0)
     beta = _numbers(message, "beta") if message is not None else np.zeros(size)
     deviance, gradient, information = _logistic(values) if logistic else _partial_likelihood(values, beta)
-    if message is not None and not last:
+    alike = message is not None and message["sites"] == list(sites)
+    if message is not None and alike and not last:
         before = float(message["deviance"])
         # Close to the end the deviance changes by less than its own rounding.
         if deviance > before + 1e-10 * (1.0 + abs(before)):
             return _halved(message, beta), [], {}
-    null = _null_deviance(question, sites) if message is None else float(message["null"])
+    null = _null_deviance(question, sites) if message is None else _null_of(message, alike=alike)
     covariance = _inverse(information)
     move = covariance @ gradient
     decrement = float(gradient @ move)
@@ -54,7 +56,8 @@ def step(
             "beta": _texts(beta + move),
             "from": _texts(beta),
             "deviance": repr(deviance),
-            "null": repr(null),
+            "null": None if null is None else repr(null),
+            "sites": list(sites),
             "halvings": 0,
         }
         return following, [], {}
@@ -65,8 +68,10 @@ def step(
         for name, value, error in zip(names, fitted, np.sqrt(np.diag(covariance)), strict=True)
     ]
     degrees = len(question.variables)
-    ratio = max(null - deviance, 0.0)
-    test = {"likelihood_ratio": ratio, "df": degrees, "p": chi2_upper(ratio, degrees)}
+    test: dict[str, Any] = {}
+    if null is not None:
+        ratio = max(null - deviance, 0.0)
+        test = {"likelihood_ratio": ratio, "df": degrees, "p": chi2_upper(ratio, degrees)}
     events = {} if logistic else {"events": int(values["events"].sum())}
     return None, rows, {"subjects": n, **events, "deviance": deviance, **test, "converged": converged}
 
@@ -98,6 +103,11 @@ def _partial_likelihood(values: Mapping[str, Numbers], beta: Numbers) -> tuple[f
     return deviance, gradient, information
 
 
+def _null_of(message: Message, *, alike: bool) -> float | None:
+    """Return the deviance without variables, None where it was of other sites than those that are left."""
+    return float(message["null"]) if alike and message["null"] is not None else None
+
+
 def _null_deviance(question: Question, sites: Mapping[str, Told]) -> float:
     """Return the deviance of the model without variables, from the sums at coefficients of zero."""
     n, values = added_up(sites)[()]
@@ -117,7 +127,7 @@ def _halved(message: Message, beta: Numbers) -> dict[str, Any]:
 
 
 def _plain(message: Message) -> dict[str, Any]:
-    return {name: message[name] for name in ("beta", "from", "deviance", "null", "halvings")}
+    return {name: message[name] for name in ("beta", "from", "deviance", "null", "sites", "halvings")}
 
 
 def _inverse(information: Numbers) -> Numbers:

@@ -180,7 +180,8 @@ def check_columns(names: Sequence[str], columns: Numbers, limits: Limits, *, pro
         products: whether sums of products of two columns are told too.
 
     Raises:
-        StatisticWithheld: if few subjects have one value of an indicator or of two, or few make up a sum.
+        StatisticWithheld: if few subjects have one value of an indicator or of two, or few make up a sum. That nobody
+            has it may be told, as a table tells it of a cell that is not there.
     """
     indicators = [bool(np.isin(columns[:, place], (0.0, 1.0)).all()) for place in range(len(names))]
     for place, name in enumerate(names):
@@ -207,7 +208,7 @@ def withheld(what: str, why: str) -> StatisticWithheld:
 
 
 def _check_sum(name: str, contributions: Numbers, limits: Limits) -> None:
-    if int(np.count_nonzero(contributions)) < limits.k or limits.dominated(contributions):
+    if 0 < int(np.count_nonzero(contributions)) < limits.k or limits.dominated(contributions):
         raise withheld(
             f"few subjects make up the sum of {name!r}", "Their values could be worked out from the sum."
         )
@@ -215,7 +216,7 @@ def _check_sum(name: str, contributions: Numbers, limits: Limits) -> None:
 
 def _check_counts(name: str, values: Numbers, limits: Limits) -> None:
     ones = int(values.sum())
-    if min(ones, values.size - ones) < limits.k:
+    if 0 < min(ones, values.size - ones) < limits.k:
         raise withheld(
             f"fewer than {limits.k} subjects have one of the two values of {name!r}",
             "A sum over 0 and 1 is a count.",
@@ -225,16 +226,11 @@ def _check_counts(name: str, values: Numbers, limits: Limits) -> None:
 def _check_pair(names: tuple[str, str], values: Numbers, limits: Limits) -> None:
     one, two = values[:, 0] == 1.0, values[:, 1] == 1.0
     counts = [int((a & b).sum()) for a in (one, ~one) for b in (two, ~two)]
-    if any(count < limits.k and not (count == 0 and _one_column(*names)) for count in counts):
+    if any(0 < count < limits.k for count in counts):
         raise withheld(
             f"few subjects have a combination of {names[0]!r} and {names[1]!r}",
             "A sum of products of 0 and 1 is a count.",
         )
-
-
-def _one_column(one: str, other: str) -> bool:
-    """Tell whether two indicators are words of one column, so that nobody can have both."""
-    return "=" in one and one.partition("=")[0] == other.partition("=")[0]
 
 
 def _read_cell(cell: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]) -> tuple[int, Values]:

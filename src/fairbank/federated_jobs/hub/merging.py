@@ -14,17 +14,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fairbank.errors import FairbankError
-from fairbank.federated_jobs.code import MEASUREMENTS, UPDATE
+from fairbank.federated_jobs.code import MEASUREMENTS, SUMS, UPDATE
 from fairbank.federated_jobs.errors import NotesUnreadable
 from fairbank.federated_jobs.update_notes import N_TRAIN, notes_of
 from fairbank.ontology.signed_objects import Manifest
 
 if TYPE_CHECKING:
     from fairbank.analysis.merge import MergedTable
+    from fairbank.analysis.statistics.question import Question
     from fairbank.federated_jobs.aggregation import TensorShape
 
 MODEL = "model"
 METRICS = "metrics"
+# What a statistic that goes on hands to its next round.
+STATE = "state"
 MODEL_TYPE = "application/vnd.safetensors"
 MOST_SAMPLES = 10**9
 
@@ -46,12 +49,14 @@ class Closing:
     Attributes:
         arrived: sorted by node, then output.
         form: the tensors that all updates were just found to have; None if nobody has looked.
+        base: what the round started from: a global model, or the message of a statistic; None in the first.
     """
 
     manifest: Manifest
     round: int
     arrived: tuple[Arrived, ...]
     form: tuple[TensorShape, ...] | None = None
+    base: Path | None = None
 
     def outputs(self, name: str) -> dict[str, Path]:
         """Return the files of one output by node, in the order of their names."""
@@ -98,6 +103,8 @@ def examine(closing: Closing, base: Path | None, *, values: bool = False) -> Exa
     """
     if closing.manifest.plan.aggregator == "collect":
         return Examined(_unfit_rows(closing))
+    if closing.manifest.plan.aggregator == "statistic":
+        return Examined(_unfit_sums(closing))
     from fairbank.federated_jobs.aggregation import form_of
 
     limit = _limit(closing, UPDATE)
@@ -187,6 +194,56 @@ def collect(closing: Closing, folder: Path) -> list[MergedFile]:
     return files
 
 
+def statistic(closing: Closing, folder: Path) -> list[MergedFile]:
+    """Add the sums of all sites up: to the message of the next round, or to the statistic as JSON and as a table."""
+    from fairbank.analysis.statistics.hub_part import combine, to_csv
+    from fairbank.analysis.statistics.sums import read_sums
+
+    question, form = _question(closing.manifest)
+    told = {
+        node: read_sums(path.read_bytes(), question, form) for node, path in closing.outputs(SUMS).items()
+    }
+    message = json.loads(closing.base.read_bytes()) if closing.base is not None else None
+    last = closing.round >= closing.manifest.plan.rounds
+    outcome = combine(question, told, message, number=closing.round, last=last)
+    if outcome.result is None:
+        made = [(STATE, "application/json", json.dumps(outcome.message, sort_keys=True))]
+    else:
+        result = json.dumps(outcome.result, indent=1, allow_nan=False)
+        made = [
+            ("result.json", "application/json", result),
+            ("table.csv", "text/csv", to_csv(outcome.result)),
+        ]
+    for name, _, text in made:
+        (folder / name).write_text(text, encoding="utf-8")
+    return [MergedFile(name, media_type, folder / name) for name, media_type, _ in made]
+
+
+def _question(manifest: Manifest) -> tuple[Question, dict[str, tuple[int, ...]]]:
+    from fairbank.analysis.statistics.question import Question
+    from fairbank.analysis.statistics.site_part import shapes
+    from fairbank.analysis.tool import tool_parameters
+
+    question = tool_parameters(manifest.code.name, manifest.parameters)
+    assert isinstance(question, Question)
+    return question, shapes(question)
+
+
+def _unfit_sums(closing: Closing) -> tuple[str, ...]:
+    """Return the sites whose sums are not those of the statistic."""
+    from fairbank.analysis.errors import SumsUnreadable
+    from fairbank.analysis.statistics.sums import read_sums
+
+    question, form = _question(closing.manifest)
+    unfit = []
+    for node, path in closing.outputs(SUMS).items():
+        try:
+            read_sums(path.read_bytes(), question, form)
+        except SumsUnreadable:
+            unfit.append(node)
+    return tuple(unfit)
+
+
 def _table(outputs: Mapping[str, Path], manifest: Manifest) -> MergedTable:
     from fairbank.analysis.merge import merge_rows
 
@@ -198,4 +255,4 @@ def _limit(closing: Closing, name: str) -> int:
     return next(output.maximum_bytes for output in closing.manifest.outputs if output.name == name)
 
 
-_MERGES: Mapping[str, Merge] = {"fedavg": average, "collect": collect}
+_MERGES: Mapping[str, Merge] = {"fedavg": average, "collect": collect, "statistic": statistic}

@@ -28,7 +28,7 @@ from fairbank.federated_jobs.algorithms.errors import UpdateUnfit
 from fairbank.federated_jobs.errors import JobNotFound, OutputRefused, RoundClosed
 from fairbank.federated_jobs.hub import usage
 from fairbank.federated_jobs.hub.changing import changing
-from fairbank.federated_jobs.hub.merging import MODEL, Arrived, Closing, MergedFile, examine, merge
+from fairbank.federated_jobs.hub.merging import MODEL, STATE, Arrived, Closing, MergedFile, examine, merge
 from fairbank.federated_jobs.hub.progress import (
     HUB_ACTOR,
     active,
@@ -227,7 +227,7 @@ def _plan(hub: Hub, session: Session, job_id: str, number: int) -> _Plan | None:
     )
     base = blobs.path_of(hub, current.global_digest) if current.global_digest else None
     return _Plan(
-        closing=Closing(manifest_of(job), number, arrived),
+        closing=Closing(manifest_of(job), number, arrived, base=base),
         base=base,
         complete=len(released) == len(active(sites)),
         quorum=job.quorum,
@@ -269,10 +269,10 @@ def _commit(hub: Hub, session: Session, plan: _Plan, files: list[_Settled]) -> b
     if fresh is None or fresh.closing.arrived != closing.arrived:
         return False
     now = hub.clock.now()
-    model = next((file for file in files if file.name == MODEL), None)
+    carried = next((file for file in files if file.name in (MODEL, STATE)), None)
     current.state = RoundState.CLOSED.value
     current.closed = now
-    current.result_digest = model.digest if model else None
+    current.result_digest = carried.digest if carried else None
     for file in files:
         blobs.remember(hub, session, file.digest, media_type=file.media_type)
         session.add(
@@ -302,8 +302,9 @@ def _commit(hub: Hub, session: Session, plan: _Plan, files: list[_Settled]) -> b
             "outputs": [file.digest for file in files],
         },
     )
-    if closing.round < job.rounds:
-        open_round(hub, session, job, closing.round + 1, global_digest=model.digest if model else None)
+    # A statistic that has converged carries nothing on, and ends before the plan's last round.
+    if closing.round < job.rounds and carried is not None:
+        open_round(hub, session, job, closing.round + 1, global_digest=carried.digest)
         return True
     _complete(hub, session, job, closing, files)
     return True

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sqlalchemy import Connection, bindparam, func, insert, select, update
 from sqlalchemy.orm import Session
 
+from fairbank.analysis.errors import StatisticWithheld
 from fairbank.database import reading, writing
 from fairbank.errors import FairbankError, RemoteError
 from fairbank.federated_jobs.algorithms.errors import SiteJobError
@@ -46,6 +47,7 @@ from fairbank.federated_jobs.node.errors import (
     WorkerTimedOut,
 )
 from fairbank.federated_jobs.node.inputs import series_to_stage
+from fairbank.federated_jobs.node.live_counts import Sets, harvest_sets
 from fairbank.federated_jobs.node.pausing import check_goes_on
 from fairbank.federated_jobs.node.persons_word import check_let_go
 from fairbank.federated_jobs.node.runner import Product, RoundTask, Runner, job_folder
@@ -61,6 +63,7 @@ from fairbank.release.node import Node
 from fairbank.release.outbox import Outbox
 from fairbank.release.releases import Release, ReleaseState
 from fairbank.release.tensors import form_of
+from fairbank.release.told_sums import Sums
 from fairbank.signing import file_digest, sha256_digest
 
 log = logging.getLogger(__name__)
@@ -90,7 +93,12 @@ _FINAL = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """What a round needs of the node around it; `intact` compares a series' files with the index."""
+    """What a round needs of the node around it.
+
+    Attributes:
+        intact: compares a series' files with the index.
+        published: the sets of subjects that records of a dataset told counts of.
+    """
 
     node: Node
     client: HubClient
@@ -98,6 +106,7 @@ class Site:
     runner: Runner
     source: CohortSource
     intact: Callable[[Member], bool] = harvest_intact
+    published: Sets = harvest_sets
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +240,7 @@ def _send(site: Site, row: Work, releases: Sequence[Release]) -> SiteState:
 
 def give_up(site: Site, job: str, number: int, err: FairbankError) -> SiteState:
     """Write down that this site drops out of a job, and why; the hub is told the word and the code only."""
-    state = SiteState.WITHHELD if isinstance(err, GateRefused) else SiteState.FAILED
+    state = SiteState.WITHHELD if isinstance(err, GateRefused | StatisticWithheld) else SiteState.FAILED
     log.warning("round %d of job %s is given up: %s %s", number, job, err.code, err.what)
     with writing(site.node.engine) as session:
         work_row = session.get_one(WorkRow, (job, number))
@@ -309,7 +318,7 @@ def _stage(
             approval = session.get_one(ApprovalRow, row.job)
             releases = []
             for task, product in products:
-                candidate = _candidate(task, product, authorised)
+                candidate = _candidate(site, session, task, product, authorised)
                 releases.append(site.outbox.stage(session, candidate, hold=approval.hold_outputs))
             fresh.releases = [release.id for release in releases]
             fresh.state = STAGED
@@ -360,6 +369,7 @@ def _task(site: Site, row: Work, authorised: Authorised, *, previous: int, model
         site=site.node.name,
         series=lambda: _staged_form(site, row.job, authorised.cohort),
         cohort_digest=authorised.cohort.digest,
+        members=authorised.cohort.members,
         round=row.round,
         previous_round=previous,
         global_model=model,
@@ -389,7 +399,9 @@ def _global_model(site: Site, row: Work, given: bytes | None) -> Path | None:
     return target
 
 
-def _candidate(task: RoundTask, product: Product, authorised: Authorised) -> Candidate:
+def _candidate(
+    site: Site, session: Session, task: RoundTask, product: Product, authorised: Authorised
+) -> Candidate:
     limits = next((each for each in task.manifest.outputs if each.name == product.output), None)
     if limits is None:
         raise JobsError(f"The job declares no output {product.output!r}.").because(Reason.OUTPUT_NOT_ALLOWED)
@@ -405,9 +417,18 @@ def _candidate(task: RoundTask, product: Product, authorised: Authorised) -> Can
         columns=product.columns,
         # The first round starts from no model that the gate could know; there the names and types are judged.
         tensors=form_of(task.global_model) if task.global_model is not None else None,
+        sums=_beside_records(site, session, product.sums),
         # A runner's products lie in a folder of the node's own, which no job can reach.
         movable=True,
     )
+
+
+def _beside_records(site: Site, session: Session, sums: Sums | None) -> Sums | None:
+    """Return what a statistic is of, with the sets of subjects that records of its datasets told of."""
+    if sums is None:
+        return None
+    told = {each for dataset in sums.datasets for each in site.published(session, dataset)}
+    return replace(sums, published=tuple(told))
 
 
 def _counted(in_cohort: int, used: int | None) -> int:
@@ -490,6 +511,7 @@ def reason_of(err: FairbankError) -> Reason:
 
 _REASONS: tuple[tuple[type[FairbankError], Reason], ...] = (
     (GateRefused, Reason.GATE_REFUSED),
+    (StatisticWithheld, Reason.GATE_REFUSED),
     (SandboxError, Reason.SANDBOX_UNAVAILABLE),
     (WorkerOutOfMemory, Reason.OUT_OF_MEMORY),
     (WorkerOutOfDisk, Reason.OUT_OF_DISK),

@@ -12,13 +12,15 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Protocol
 
-from fairbank.federated_jobs.code import MEASUREMENTS, UPDATE, Tool, WorkerKind
+from fairbank.federated_jobs.code import MEASUREMENTS, SUMS, UPDATE, Tool, WorkerKind
+from fairbank.federated_jobs.node.cohort import Member
 from fairbank.federated_jobs.node.sandbox_staging import SeriesToStage
 from fairbank.federated_jobs.node.spent import Spent, measured, processor_seconds
 from fairbank.federated_jobs.update_notes import N_HELDOUT, N_TRAIN
 from fairbank.ontology.signed_objects import Manifest
 from fairbank.release.candidates import Column, ColumnKind
 from fairbank.release.node import KEY_FILE, Node
+from fairbank.release.told_sums import Sums
 
 if TYPE_CHECKING:
     from fairbank.federated_jobs.node.sandbox_policy import SandboxPolicy
@@ -28,6 +30,8 @@ FOLDER = "jobs"
 _PROGRESS = "progress"
 # Processes and threads that one worker of an analysis needs, with room to spare.
 _TASKS_PER_WORKER = 8
+# Rows that stay at the site.
+_LARGEST_ROWS_BYTES = 1 << 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +41,7 @@ class RoundTask:
     Attributes:
         series: gives the staged form of the cohort, in its order; asked only where inputs are staged.
         cohort_digest: names the cohort; another digest means other inputs.
+        members: the series of the cohort, in its order.
         previous_round: the last round that this site released, 0 for none.
         global_model: the model to start from; None for the initial one.
         folder: where the products go; the node's own.
@@ -52,6 +57,7 @@ class RoundTask:
     previous_round: int
     global_model: Path | None
     folder: Path
+    members: tuple[Member, ...] = ()
     spent: Spent = field(default_factory=Spent)
 
 
@@ -62,12 +68,14 @@ class Product:
     Attributes:
         columns: what the rows of a result may hold.
         subjects: how many different subjects of the cohort it was computed on; None for all of them.
+        sums: what a statistic is of.
     """
 
     output: str
     path: Path
     columns: tuple[Column, ...] | None = None
     subjects: int | None = None
+    sums: Sums | None = None
 
 
 class Runner(Protocol):
@@ -119,7 +127,11 @@ class ConfinedRunner:
 
         worker = self._worker(task)
         task.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        step = self._analyse if task.tool.worker is WorkerKind.ANALYSIS else self._train
+        step = {
+            WorkerKind.ANALYSIS: self._analyse,
+            WorkerKind.TRAINING: self._train,
+            WorkerKind.STATISTICS: self._sum_up,
+        }[task.tool.worker]
         try:
             return [step(worker, task)]
         except WorkerError:
@@ -188,7 +200,7 @@ class ConfinedRunner:
             node_key=settings.keys_path / KEY_FILE,
             hidden=(settings.home,),
         )
-        kind = JobKind.ANALYSIS if task.tool.worker is WorkerKind.ANALYSIS else JobKind.TRAINING
+        kind = JobKind.TRAINING if task.tool.worker is WorkerKind.TRAINING else JobKind.ANALYSIS
         return JobWorker.start(sandbox, folder, kind=kind)
 
     def _confinement(self, manifest: Manifest) -> SandboxPolicy:
@@ -204,7 +216,7 @@ class ConfinedRunner:
     def _prepare(self, worker: JobWorker, task: RoundTask) -> None:
         manifest = task.manifest
         parameters = task.tool.check_parameters(manifest.parameters)
-        if task.tool.worker is WorkerKind.ANALYSIS:
+        if task.tool.worker is not WorkerKind.TRAINING:
             worker.prepare_analysis(manifest.code.name, digest=manifest.code.digest, parameters=parameters)
             return
         worker.prepare_training(
@@ -220,23 +232,42 @@ class ConfinedRunner:
 
         manifest = task.manifest
         target = task.folder / f"{MEASUREMENTS}.json"
-        settings = self._node.settings
-        processes = min(settings.sandbox_processes, manifest.resources.processes)
-        outcome = worker.analyse(
-            to=target,
-            max_bytes=_limit(manifest, MEASUREMENTS),
-            timeout_s=self._wall_s(manifest),
-            workers=min(settings.analysis_workers, max(1, processes // _TASKS_PER_WORKER)),
-            scheduler=_scheduler(self._node),
-            on_progress=partial(_note_progress, self._node, manifest.id),
-        )
+        subjects = self._measure(worker, task, to=target, most=_limit(manifest, MEASUREMENTS))
         contract = tool_named(manifest.code.name).contract(
             tool_parameters(manifest.code.name, manifest.parameters)
         )
         columns = tuple(
             Column(column.name, ColumnKind(column.type.value), column.words) for column in contract.columns
         )
-        return Product(MEASUREMENTS, target, columns, subjects=outcome.subjects)
+        return Product(MEASUREMENTS, target, columns, subjects=subjects)
+
+    def _sum_up(self, worker: JobWorker, task: RoundTask) -> Product:
+        """Have the rows of the series made, once for all rounds, and sum them up here, outside the sandbox."""
+        from fairbank.federated_jobs.node.summing import Asked, sum_up
+
+        rows = job_folder(self._node, task.manifest.id) / f"rows-{task.cohort_digest.partition(':')[2]}.json"
+        if not rows.exists():
+            fresh = rows.with_suffix(".part")
+            self._measure(worker, task, to=fresh, most=_LARGEST_ROWS_BYTES)
+            fresh.replace(rows)
+        target = task.folder / f"{SUMS}.json"
+        asked = Asked(task.manifest, task.members, task.round, task.global_model)
+        sums = sum_up(self._node, asked, rows, into=target)
+        return Product(SUMS, target, subjects=len(sums.everybody), sums=sums)
+
+    def _measure(self, worker: JobWorker, task: RoundTask, *, to: Path, most: int) -> int:
+        """Have the rows of all series made into a file; return of how many subjects anything was measured."""
+        manifest, settings = task.manifest, self._node.settings
+        processes = min(settings.sandbox_processes, manifest.resources.processes)
+        outcome = worker.analyse(
+            to=to,
+            max_bytes=most,
+            timeout_s=self._wall_s(manifest),
+            workers=min(settings.analysis_workers, max(1, processes // _TASKS_PER_WORKER)),
+            scheduler=_scheduler(self._node),
+            on_progress=partial(_note_progress, self._node, manifest.id),
+        )
+        return outcome.subjects
 
     def _train(self, worker: JobWorker, task: RoundTask) -> Product:
         manifest = task.manifest

@@ -61,7 +61,7 @@ def leaves(manifest: Manifest, *, at_least: int) -> tuple[Leaving, ...]:
             one.output_class,
             one.maximum_bytes,
             max(one.minimum_count, at_least),
-            columns if one.output_class is OutputClass.MEASUREMENTS else None,
+            columns if one.output_class is not OutputClass.MODEL_UPDATE else None,
         )
         for one in manifest.outputs
     )
@@ -105,10 +105,25 @@ def _columns(manifest: Manifest) -> tuple[str, ...] | None:
     from fairbank.analysis.tool import tool_named, tool_parameters
 
     try:
-        if tool_of(manifest.code).worker is not WorkerKind.ANALYSIS:
+        worker, name = tool_of(manifest.code).worker, manifest.code.name
+        if worker is WorkerKind.STATISTICS:
+            return _sums(manifest)
+        if worker is not WorkerKind.ANALYSIS:
             return None
-        name = manifest.code.name
         contract = tool_named(name).contract(tool_parameters(name, manifest.parameters))
     except FairbankError:
         return None
     return tuple(f"{one.name} ({one.unit or one.type.value})" for one in contract.columns)
+
+
+def _sums(manifest: Manifest) -> tuple[str, ...]:
+    """Return what each cell of a statistic holds: its subjects, and sums of which shape over which columns."""
+    from fairbank.analysis.statistics.question import Question
+    from fairbank.analysis.statistics.site_part import shapes
+    from fairbank.analysis.tool import tool_parameters
+
+    question = tool_parameters(manifest.code.name, manifest.parameters)
+    assert isinstance(question, Question)
+    over = ", ".join((*question.groups, *question.columns)) or "all subjects"
+    sums = (f"{name} ({' × '.join(map(str, shape))})" for name, shape in shapes(question).items())
+    return (f"{question.statistic.value} over {over}", "subjects of each group", *sums)

@@ -1,0 +1,139 @@
+"""Sum up the rows of a site's series for a federated statistic: here, outside the sandbox, under the site's own rules.
+
+The rows stay in the job's folder. What the worker said of a series is believed as far as its own columns go; who its
+subject is, and what fact sheets know of it, is looked up here.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fairbank.analysis.statistics.grouped import bin_names
+from fairbank.analysis.statistics.question import Kind, Question
+from fairbank.analysis.statistics.site_part import edges_of, shapes, site_sums
+from fairbank.analysis.statistics.site_rows import table_of
+from fairbank.analysis.statistics.site_table import SiteTable
+from fairbank.analysis.statistics_tool import SUBJECT, StatisticsParameters, columns_of
+from fairbank.analysis.tool import tool_parameters
+from fairbank.database import reading
+from fairbank.errors import FairbankError
+from fairbank.federated_jobs.node.cohort import Member
+from fairbank.ontology.signed_objects import Manifest
+from fairbank.release.node import Node
+from fairbank.release.rounding import smallest_count
+from fairbank.release.tables import TableRules, dominance_of
+from fairbank.release.told_sums import Sums
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One round of a statistic at this site.
+
+    Attributes:
+        members: the series of the cohort, in its order.
+        message: what the hub made of the round before, as a file; None in the first.
+    """
+
+    manifest: Manifest
+    members: tuple[Member, ...]
+    round: int
+    message: Path | None
+
+
+def sum_up(node: Node, asked: Asked, rows: Path, *, into: Path) -> Sums:
+    """Write the sums of one round to a file, for the gate, and return of which subjects they are.
+
+    Args:
+        rows: as the worker made them, of all series of the cohort.
+
+    Raises:
+        StatisticWithheld: if what would be told is about few subjects.
+    """
+    question = tool_parameters(asked.manifest.code.name, asked.manifest.parameters)
+    assert isinstance(question, StatisticsParameters)
+    table, names = _table(node, asked.members, question, rows)
+    limits = rules_of(node, asked.manifest)
+    sums = site_sums(question, table, _read(asked.message), limits)
+    into.write_bytes(sums.to_json(question, asked.round, limits))
+
+    def named(places: Any) -> frozenset[str]:
+        return frozenset(names[place] for place in places.tolist())
+
+    return Sums(
+        statistic=question.statistic.value,
+        fitted=question.fitted,
+        axes=_axes(question, table.known_words),
+        shapes=shapes(question),
+        table=sums.table,
+        told={cell.group: named(cell.members) for cell in sums.cells},
+        everybody=named(sums.everybody),
+        cohort=frozenset(member.subject for member in asked.members),
+        datasets=tuple(sorted({member.dataset for member in asked.members})),
+        asked=f"{asked.manifest.id}/{asked.round}",
+    )
+
+
+def rules_of(node: Node, manifest: Manifest) -> TableRules:
+    """Return what the site, and the manifest if it asks for more, demand of every sum."""
+    settings = node.settings
+    least = max(output.minimum_count for output in manifest.outputs)
+    k = smallest_count(max(settings.release_minimum_count, least), settings.release_rounding_base)
+    return TableRules(k, dominance_of(settings), settings.release_rounding_base)
+
+
+def _table(
+    node: Node, members: tuple[Member, ...], question: StatisticsParameters, rows: Path
+) -> tuple[SiteTable, list[str]]:
+    # The worker's names begin with the place in the cohort; whose series that is, it cannot say otherwise.
+    subject_of = {f"s{place:06d}": member.subject for place, member in enumerate(members, 1)}
+    listed = [
+        {**row, SUBJECT: subject_of[str(row["row"]).partition("-")[0]]}
+        for row in json.loads(rows.read_bytes())["rows"]
+    ]
+    return table_of(listed, columns_of(question), subject=SUBJECT, known=_known(node, members))
+
+
+def _axes(question: Question, words: Mapping[str, tuple[str, ...]]) -> tuple[tuple[str, ...], ...]:
+    groups = tuple(words[name] for name in question.groups)
+    if question.statistic not in (Kind.HISTOGRAM, Kind.QUANTILES):
+        return groups
+    return (*groups, tuple(bin_names(edges_of(question))))
+
+
+def _read(file: Path | None) -> dict[str, Any] | None:
+    if file is None:
+        return None
+    message: dict[str, Any] = json.loads(file.read_bytes())
+    return message
+
+
+def _known(node: Node, members: tuple[Member, ...]) -> dict[str, dict[str, str]]:
+    """Return sex and age of subjects as fact sheets keep them, where all series of a subject agree."""
+    from fairbank.deid.store import facts_of
+    from fairbank.harvest.datasets import dataset_of
+
+    series: dict[str, set[str]] = defaultdict(set)
+    for member in members:
+        series[member.dataset].add(member.series_uid)
+    said: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+    subjects = {(member.dataset, member.series_uid): member.subject for member in members}
+    with reading(node.engine) as session:
+        for dataset, uids in series.items():
+            try:
+                project = dataset_of(session, dataset).project
+            except FairbankError:
+                # A cohort may come from another source than the index.
+                continue
+            for uid, sheet in facts_of(session, project, uids).items():
+                of = said[subjects[dataset, uid]]
+                of["sex"].add(sheet.sex.value)
+                of["age_band"].add(sheet.age_band)
+    return {
+        subject: {name: next(iter(words)) for name, words in each.items() if len(words) == 1}
+        for subject, each in said.items()
+    }
