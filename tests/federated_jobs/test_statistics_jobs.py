@@ -15,13 +15,16 @@ import pytest
 from scipy import stats
 from tests.federated_jobs.conftest import FakeSeries
 
-from fairbank.database import reading
+from fairbank.database import reading, writing
 from fairbank.federated_jobs.code import tool_named
 from fairbank.federated_jobs.errors import OptionRefused
 from fairbank.federated_jobs.manifest import check_code, draft
+from fairbank.federated_jobs.node.clinical_columns import as_number
 from fairbank.federated_jobs.node.runner import Product, RoundTask
 from fairbank.federated_jobs.node.summing import Asked, sum_up
 from fairbank.federated_jobs.node.what_leaves import leaves
+from fairbank.harvest.clinical.store import VariableDefinitionRow, VariableRow
+from fairbank.harvest.store import DatasetRow
 from fairbank.ontology.outputs import DoorClass, OutputClass
 from fairbank.ontology.signed_objects import PlanName, Selector
 from fairbank.release import ledger
@@ -264,3 +267,74 @@ def test_a_statistic_can_be_tried_on_a_twin(tmp_path: Path):
     )
     assert sum(row["subjects"] for row in rows) == 24
     assert all(0.3 < row["mean"] < 6 for row in rows)
+
+
+# -- clinical variables of the sites ------------------------------------------------------------------------------
+
+YEARS = ("<1", "1-3", "3-5", ">=5")
+
+
+def follow_up(fed: Any) -> dict[str, list[tuple[str, str]]]:
+    """Give each subject a time in bands and whether the event came; who was followed to the end had none."""
+    rng = np.random.default_rng(11)
+    said = {}
+    for name, site in fed.sites.items():
+        bands = rng.choice(4, len(site.runner.values), p=[0.3, 0.2, 0.2, 0.3])
+        said[name] = [(YEARS[band], "no" if band == 3 else "yes") for band in bands]
+        now = fed.clock.now()
+        with writing(site.node.engine) as session:
+            session.add(
+                DatasetRow(
+                    slug="collection", project="p", title="", description="", keywords=[], publisher="",
+                    contact=None, licence=None, access_rights="", collection_kind="", data_use=[],
+                    stewardship=None, version=0, published_digest=None, created=now, updated=now,
+                )
+            )  # fmt: skip
+            for place, (variable, codes) in enumerate((("followed-years", YEARS), ("died", ("yes", "no")))):
+                session.add(
+                    VariableDefinitionRow(
+                        project="p", name=variable, place=place, source="s", mapping="", run="",
+                        definition={"values": [{"code": code} for code in codes]},
+                    )
+                )  # fmt: skip
+                for number, values in enumerate(said[name]):
+                    session.add(
+                        VariableRow(
+                            project="p", subject=f"subject-{number}", variable=variable, value=values[place],
+                            source="s", run="",
+                        )
+                    )  # fmt: skip
+    return said
+
+
+def test_a_survival_curve_of_clinical_variables_equals_that_of_all_rows(fed):
+    said = [each for site in follow_up(fed).values() for each in site]
+    result, _ = outcome(
+        fed,
+        send(
+            fed,
+            statistic="kaplan-meier",
+            time="clinical_followed_years",
+            event="clinical_died=yes",
+            edges=["1", "3", "5"],
+        ),
+    )
+    survival, left = 1.0, len(said)
+    for row, band in zip(result["rows"], YEARS, strict=True):
+        here = [died for time, died in said if time == band]
+        assert (row["at_risk"], row["events"]) == (left, here.count("yes"))
+        survival *= 1 - here.count("yes") / left
+        left -= len(here)
+        assert row["survival"] == pytest.approx(survival, rel=1e-12, abs=1e-12)
+
+
+def test_a_clinical_variable_that_a_site_does_not_have_is_refused_there(fed):
+    job = send(fed, statistic="count", groups=["clinical_smoker"])
+    assert fed.site_state(job, "east") == ("failed", "option_refused")
+
+
+@pytest.mark.parametrize(
+    ("value", "number"), [("1998", 1998.0), ("90+", 90.0), ("20-24", 20.0), ("C61", None), ("yes", None)]
+)
+def test_a_band_is_its_lower_edge_and_a_code_is_no_number(value: str, number: float | None):
+    assert as_number(value) == number

@@ -46,6 +46,8 @@ from fairbank.ontology.vocabulary import (
 )
 
 SUBJECT = "subject"
+# A clinical variable of the site's own mapping; which ones there are, each site's record says.
+CLINICAL = "clinical_"
 # Words that say that nothing is known: such a subject has no value.
 UNKNOWN = frozenset({"unknown"})
 _BANDS = tuple(word for word in AGE_BANDS if word not in UNKNOWN)
@@ -53,6 +55,8 @@ _BANDS = tuple(word for word in AGE_BANDS if word not in UNKNOWN)
 
 class StatisticsParameters(Question, ToolParameters):
     """Parameters of `statistics`: the question, and what is measured before it is asked.
+
+    Names that begin with `clinical_` are clinical variables of the sites' datasets, with `_` for `-`.
 
     Args:
         measure: the tool that measures each series; its columns of numbers and words can be named then.
@@ -67,6 +71,8 @@ class StatisticsParameters(Question, ToolParameters):
         columns = {column.name: column for column in columns_of(self)}
         for name in self.columns:
             column, _, word = name.partition("=")
+            if column.startswith(CLINICAL):
+                continue
             kind = ColumnType.WORD if word else ColumnType.NUMBER
             if column not in columns or not _is(columns[column], kind):
                 raise ValueError(
@@ -77,6 +83,8 @@ class StatisticsParameters(Question, ToolParameters):
                     f"{column!r} has no word {word!r}; it has {', '.join(columns[column].words)}"
                 )
         for name in self.groups:
+            if name.startswith(CLINICAL):
+                continue
             if name not in columns or not _is(columns[name], ColumnType.WORD):
                 raise ValueError(
                     f"there is no word column {name!r}; there are {_names(columns, ColumnType.WORD)}"

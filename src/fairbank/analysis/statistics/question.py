@@ -9,7 +9,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-Variable = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,59}(=[A-Za-z0-9<>+._ -]{1,40})?$")]
+Variable = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,59}(=[A-Za-z0-9<>=+._ -]{1,40})?$")]
 Group = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,59}$")]
 Edge = Annotated[Decimal, Field(ge=-(10**9), le=10**9)]
 Share = Annotated[Decimal, Field(gt=0, lt=1)]

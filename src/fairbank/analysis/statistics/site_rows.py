@@ -10,7 +10,7 @@ import numpy as np
 from fairbank.analysis.contract import Column, ColumnType, Row, Value
 from fairbank.analysis.statistics.site_table import SiteTable
 
-Known = Mapping[str, Mapping[str, str]]
+Known = Mapping[str, Mapping[str, str | float]]
 
 
 def table_of(
@@ -24,7 +24,8 @@ def table_of(
         rows: of series.
         columns: those of numbers and words become columns of the table.
         subject: the column that names the subject.
-        known: words that the site knows of a subject beside its rows, by the subject's name; they come first.
+        known: what the site knows of a subject beside its rows, by the subject's name and the column's; it comes first.
+            A number stands under the column's name with a `#` behind it, so that words and numbers may share a name.
     """
     of: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
@@ -33,7 +34,12 @@ def table_of(
     numbers, words, allowed = {}, {}, {}
     for column in columns:
         if column.type in (ColumnType.NUMBER, ColumnType.INTEGER):
-            numbers[column.name] = np.array([_mean(_values(of[name], column)) for name in names])
+            numbers[column.name] = np.array(
+                [
+                    _mean(known.get(name, {}).get(f"{column.name}#"), _values(of[name], column))
+                    for name in names
+                ]
+            )
         elif column.type is ColumnType.WORD:
             allowed[column.name] = column.words
             words[column.name] = [_word(of[name], column, known.get(name, {})) for name in names]
@@ -45,14 +51,16 @@ def _values(rows: Sequence[Row], column: Column) -> list[Value]:
     return [value for value in found if value is not None]
 
 
-def _mean(values: Sequence[Value]) -> float:
+def _mean(said: str | float | None, values: Sequence[Value]) -> float:
+    if isinstance(said, float):
+        return said
     numbers = [float(value) for value in values if isinstance(value, int | float)]
     return float(np.mean(numbers)) if numbers else float("nan")
 
 
-def _word(rows: Sequence[Row], column: Column, known: Mapping[str, str]) -> str | None:
+def _word(rows: Sequence[Row], column: Column, known: Mapping[str, str | float]) -> str | None:
     said = known.get(column.name)
-    if said in column.words:
+    if isinstance(said, str) and said in column.words:
         return said
     found = {str(value) for value in _values(rows, column)}
     return found.pop() if len(found) == 1 else None

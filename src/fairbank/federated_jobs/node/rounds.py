@@ -14,7 +14,7 @@ from pathlib import Path
 from sqlalchemy import Connection, bindparam, func, insert, select, update
 from sqlalchemy.orm import Session
 
-from fairbank.analysis.errors import StatisticWithheld
+from fairbank.analysis.errors import StatisticRefused, StatisticWithheld
 from fairbank.database import reading, writing
 from fairbank.errors import FairbankError, RemoteError
 from fairbank.federated_jobs.algorithms.errors import SiteJobError
@@ -512,6 +512,7 @@ def reason_of(err: FairbankError) -> Reason:
 _REASONS: tuple[tuple[type[FairbankError], Reason], ...] = (
     (GateRefused, Reason.GATE_REFUSED),
     (StatisticWithheld, Reason.GATE_REFUSED),
+    (StatisticRefused, Reason.OPTION_REFUSED),
     (SandboxError, Reason.SANDBOX_UNAVAILABLE),
     (WorkerOutOfMemory, Reason.OUT_OF_MEMORY),
     (WorkerOutOfDisk, Reason.OUT_OF_DISK),

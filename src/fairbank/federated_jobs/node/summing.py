@@ -22,6 +22,7 @@ from fairbank.analysis.statistics_tool import SUBJECT, StatisticsParameters, col
 from fairbank.analysis.tool import tool_parameters
 from fairbank.database import reading
 from fairbank.errors import FairbankError
+from fairbank.federated_jobs.node.clinical_columns import clinical_columns
 from fairbank.federated_jobs.node.cohort import Member
 from fairbank.ontology.signed_objects import Manifest
 from fairbank.release.node import Node
@@ -95,7 +96,11 @@ def _table(
         {**row, SUBJECT: subject_of[str(row["row"]).partition("-")[0]]}
         for row in json.loads(rows.read_bytes())["rows"]
     ]
-    return table_of(listed, columns_of(question), subject=SUBJECT, known=_known(node, members))
+    known: dict[str, dict[str, str | float]] = {}
+    columns = [*columns_of(question), *clinical_columns(node, members, question, into=known)]
+    for subject, words in _known(node, members).items():
+        known.setdefault(subject, {}).update(words)
+    return table_of(listed, columns, subject=SUBJECT, known=known)
 
 
 def _axes(question: Question, words: Mapping[str, tuple[str, ...]]) -> tuple[tuple[str, ...], ...]:
