@@ -30,6 +30,7 @@ from fairbank.ontology.signed_objects import PlanName, Selector
 from fairbank.release import ledger
 from fairbank.release.ledger import EntryState
 from fairbank.release.node import Node
+from fairbank.web.acts import parameters_from
 
 K = 5
 GRANTED = {
@@ -228,12 +229,29 @@ def test_sites_whose_sums_are_of_another_form_are_left_out(fed, monkeypatch):
         {"statistic": "describe", "variables": ["laa950_percent"], "measure": "lung"},
         {"statistic": "count", "measure": "image-quality", "measure_with": {"no_such": 1}},
         {"statistic": "count", "spy": 1},
+        {"statistic": "histogram", "variables": "slice_thickness_mm", "edges": "1,two"},
+        {"statistic": "count", "measure": "image-quality", "measure_with": "{"},
     ],
     ids=str,
 )
 def test_a_question_of_columns_that_there_are_not_is_refused_before_it_is_sent(parameters):
     with pytest.raises(OptionRefused):
         tool_named("statistics").check_parameters(parameters)
+
+
+def test_lists_can_be_given_in_one_text_as_a_command_line_has_them():
+    tool = tool_named("statistics")
+    said = tool.check_parameters(
+        parameters_from(
+            [
+                "statistic=cox", "variables=slice_thickness_mm,sex=M", "time=clinical_years", "edges=1,2.5",
+                "event=clinical_died=yes", "measure=lung-densitometry", 'measure_with={"significant_digits": 3}',
+            ]
+        )
+    )  # fmt: skip
+    assert said["variables"] == ["slice_thickness_mm", "sex=M"]
+    assert (said["edges"], said["measure_with"]) == (["1", "2.5"], {"significant_digits": 3})
+    assert tool.check_parameters(said) == said
 
 
 def test_a_fit_has_rounds_to_spare_and_everything_else_has_one(start):

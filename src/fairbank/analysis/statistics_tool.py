@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, JsonValue, ValidationError, model_validator
+from pydantic import Field, JsonValue, ValidationError, field_validator, model_validator
 
 from fairbank.analysis.acquisition import acquisition_of
 from fairbank.analysis.contract import (
@@ -65,6 +65,12 @@ class StatisticsParameters(Question, ToolParameters):
 
     measure: Literal["none", "image-quality", "intensity-geometry", "lung-densitometry"] = "none"
     measure_with: Annotated[dict[str, JsonValue], Field(max_length=20)] = {}
+
+    @field_validator("measure_with", mode="before")
+    @classmethod
+    def _options(cls, given: object) -> object:
+        """Take options that are given as one text of JSON."""
+        return json.loads(given) if isinstance(given, str) else given
 
     @model_validator(mode="after")
     def _columns_are_there(self) -> Self:

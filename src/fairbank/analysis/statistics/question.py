@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from itertools import pairwise
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 Variable = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,59}(=[A-Za-z0-9<>=+._ -]{1,40})?$")]
 Group = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,59}$")]
@@ -56,7 +56,8 @@ _HOW_MANY: dict[Kind, tuple[tuple[int, int], tuple[int, int]]] = {
 class Question(BaseModel):
     """One statistic; unknown names and parts that it has no use for are refused.
 
-    A variable is a numeric column, or `column=word`: 1 where the column has that word, else 0.
+    A variable is a numeric column, or `column=word`: 1 where the column has that word, else 0. Lists may be one text,
+    separated by commas.
 
     Args:
         statistic: which one.
@@ -88,6 +89,26 @@ class Question(BaseModel):
         Decimal("0.75"),
     )
     scale: Literal["correlation", "covariance"] = "correlation"
+
+    @field_validator("variables", "groups", "covariates", mode="before")
+    @classmethod
+    def _names(cls, given: object) -> object:
+        """Take names apart that stand in one text, as a command line gives them."""
+        if isinstance(given, str):
+            return tuple(given.split(","))
+        return tuple(given) if isinstance(given, list) else given
+
+    @field_validator("edges", "probabilities", mode="before")
+    @classmethod
+    def _numbers(cls, given: object) -> object:
+        """Take numbers apart that stand in one text; a single one may be given as it is."""
+        listed = given.split(",") if isinstance(given, str) else [given] if isinstance(given, int) else given
+        if not isinstance(listed, list):
+            return listed
+        try:
+            return tuple(Decimal(str(each)) for each in listed)
+        except InvalidOperation as err:
+            raise ValueError("numbers are separated by commas") from err
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
