@@ -22,6 +22,7 @@ from fairbank.analysis.errors import (
     SumsUnreadable,
 )
 from fairbank.analysis.statistics import tails
+from fairbank.analysis.statistics.hub_part import combine
 from fairbank.analysis.statistics.question import ITERATED, Kind, Question
 from fairbank.analysis.statistics.site_part import shapes, site_sums
 from fairbank.analysis.statistics.sums import read_sums
@@ -30,6 +31,21 @@ from fairbank.release.tables import TableRules
 CLOSE = 1e-8
 FEATURES = ("radius", "texture", "smoothness", "compactness", "symmetry")
 TIME_EDGES = (1, 2, 3.5, 5)
+
+
+EXAMPLES = {
+    Kind.COUNT: ask(statistic="count"),
+    Kind.DESCRIBE: ask(statistic="describe", variables=("area",)),
+    Kind.HISTOGRAM: ask(statistic="histogram", variables=("radius",), edges=(12, 14)),
+    Kind.QUANTILES: ask(statistic="quantiles", variables=("radius",), edges=(12, 14)),
+    Kind.CONTINGENCY: ask(statistic="contingency", groups=("diagnosis", "size")),
+    Kind.T_TEST: ask(statistic="t-test", variables=("area",), groups=("size",)),
+    Kind.ANOVA: ask(statistic="anova", variables=("area",), groups=("size",)),
+    Kind.LINEAR: ask(statistic="linear", variables=("radius",), outcome="area"),
+    Kind.KAPLAN_MEIER: ask(statistic="kaplan-meier", time="followed", event="died", edges=TIME_EDGES),
+    Kind.PCA: ask(statistic="pca", variables=("radius", "texture")),
+    Kind.COMBAT: ask(statistic="combat", variables=("radius", "texture")),
+}
 
 
 def close(found: Any, expected: Any, *, within: float = CLOSE) -> None:
@@ -385,8 +401,60 @@ def test_a_model_that_has_no_rounds_left_says_that_it_has_not_converged() -> Non
     assert federated(question, sites(), rounds=2)["totals"]["converged"] is False
 
 
-def test_all_statistics_that_are_not_iterated_take_one_round() -> None:
-    assert set(Kind) - ITERATED == set(Kind) - {Kind.LOGISTIC, Kind.COX}
+def test_a_site_that_drops_out_leaves_the_model_of_the_others_without_a_likelihood_ratio() -> None:
+    question = ask(statistic="logistic", variables=("texture",), outcome="diagnosis=malignant")
+    message, tables = None, sites()
+    for number in range(1, 30):
+        if number == 4:
+            tables = {name: table for name, table in tables.items() if name != "east"}
+        told = {
+            name: read_sums(
+                site_sums(question, table, message, LIMITS).to_json(question, number, LIMITS),
+                question,
+                shapes(question),
+            )
+            for name, table in tables.items()
+        }
+        outcome = combine(question, told, message, number=number, last=False)
+        if outcome.result is not None:
+            break
+        message = json.loads(json.dumps(outcome.message))
+    assert outcome.result is not None and set(outcome.result["sites"]) == {"north", "west"}
+    alone = federated(question, tables)
+    close(column(outcome.result, "coefficient"), column(alone, "coefficient"))
+    close(column(outcome.result, "standard_error"), column(alone, "standard_error"))
+    assert "likelihood_ratio" in alone["totals"] and "likelihood_ratio" not in outcome.result["totals"]
+
+
+def test_a_step_that_makes_a_model_worse_is_halved() -> None:
+    question = ask(statistic="logistic", variables=("texture",), outcome="diagnosis=malignant")
+    names = list(sites())
+    far = {"beta": ["40.0", "9.0"], "from": ["0.0", "0.0"], "deviance": "789.0", "null": "751.0"}
+    message = {**far, "sites": names, "halvings": 0}
+    told = {
+        name: read_sums(
+            site_sums(question, table, message, LIMITS).to_json(question, 2, LIMITS),
+            question,
+            shapes(question),
+        )
+        for name, table in sites().items()
+    }
+    following = combine(question, told, message, number=2, last=False).message
+    assert following is not None
+    assert (following["beta"], following["halvings"]) == (["20.0", "4.5"], 1)
+
+
+def test_a_site_that_rounds_tells_rounded_counts_and_no_sums() -> None:
+    rounding = TableRules(k=5, base=5)
+    result = federated(ask(statistic="count", groups=("diagnosis",)), sites(), limits=rounding)
+    assert all(row["subjects"] % 5 == 0 for row in result["rows"])
+    with pytest.raises(StatisticWithheld, match="rounds"):
+        federated(ask(statistic="describe", variables=("area",)), sites(), limits=rounding)
+
+
+@pytest.mark.parametrize("kind", sorted(set(Kind) - ITERATED))
+def test_a_statistic_that_is_not_fitted_takes_one_round(kind: Kind) -> None:
+    assert federated(EXAMPLES[kind], sites(), rounds=1, limits=TableRules(k=3))["rounds"] == 1
 
 
 @pytest.mark.parametrize("df", [0.7, 1.0, 2.0, 7.3, 30.0, 200.0, 5000.0])

@@ -245,8 +245,12 @@ class ConfinedRunner:
         """Have the rows of the series made, once for all rounds, and sum them up here, outside the sandbox."""
         from fairbank.federated_jobs.node.summing import Asked, sum_up
 
-        rows = job_folder(self._node, task.manifest.id) / f"rows-{task.cohort_digest.partition(':')[2]}.json"
+        # Among the products, which a withdrawal clears.
+        rows = task.folder / f"rows-{task.cohort_digest.partition(':')[2]}.json"
         if not rows.exists():
+            # Of a cohort that has shrunk since, with rows of whoever withdrew.
+            for stale in rows.parent.glob("rows-*"):
+                stale.unlink()
             fresh = rows.with_suffix(".part")
             self._measure(worker, task, to=fresh, most=_LARGEST_ROWS_BYTES)
             fresh.replace(rows)
