@@ -202,6 +202,16 @@ def test_a_site_with_too_few_for_the_model_says_no_more_than_that(fed):
     assert fed.site_state(job, "west") == ("withheld", "gate_refused")
 
 
+def test_variables_that_depend_on_each_other_end_the_job_with_a_word_for_it(fed):
+    for site in fed.sites.values():
+        for row in site.runner.values.values():
+            row["slice_thickness_mm"] = 2 * row["volume_l"] + 1
+    names = ["volume_l", "slice_thickness_mm"]
+    job = send(fed, statistic="linear", variables=names, outcome="laa950_percent")
+    view = fed.job(job)
+    assert (view["state"], view["reason"]) == ("failed", "statistic_undetermined")
+
+
 def test_sites_whose_sums_are_of_another_form_are_left_out(fed, monkeypatch):
     from fairbank.federated_jobs.hub import merging
 

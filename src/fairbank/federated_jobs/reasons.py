@@ -44,6 +44,7 @@ class Reason(StrEnum):
     UPDATE_REFUSED = "update_refused"
     ROUND_DEADLINE = "round_deadline"
     QUORUM_NOT_MET = "quorum_not_met"
+    STATISTIC_UNDETERMINED = "statistic_undetermined"
     JOB_CANCELLED = "job_cancelled"
     GRANT_REVOKED = "grant_revoked"
     GRANT_NOT_COUNTERSIGNED = "grant_not_countersigned"

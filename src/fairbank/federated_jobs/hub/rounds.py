@@ -18,6 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from fairbank import audit, events
+from fairbank.analysis.errors import StatisticUndetermined
 from fairbank.catalogue import blobs
 from fairbank.catalogue.context import Hub
 from fairbank.catalogue.uploads import ReleaseMeta
@@ -159,12 +160,15 @@ _READY = _ready_rounds()
 
 def _close_or_fail(hub: Hub, job_id: str, number: int) -> bool:
     """Close one round; whatever goes wrong with it, the rounds of other jobs are closed too."""
+    reason = Reason.UPDATE_REFUSED
     try:
         return _close(hub, job_id, number)
     except (OSError, MemoryError, SQLAlchemyError) as err:
         # The hub's own trouble, not the job's: the round stays open, and the next look tries again.
         log.error("round %d of job %s cannot be closed now: %s", number, job_id, type(err).__name__)
         return False
+    except StatisticUndetermined:
+        reason = Reason.STATISTIC_UNDETERMINED
     except FairbankError as err:
         log.warning("round %d of job %s cannot be merged: %s", number, job_id, err.code)
     except Exception as err:  # noqa: BLE001  what one job's outputs do to the merging must not stop other jobs
@@ -174,7 +178,7 @@ def _close_or_fail(hub: Hub, job_id: str, number: int) -> bool:
     with changing(hub) as session:
         job = session.get_one(JobRow, job_id)
         if not ended(job):
-            end_job(hub, session, job, JobEvent.FAIL, reason=Reason.UPDATE_REFUSED)
+            end_job(hub, session, job, JobEvent.FAIL, reason=reason)
     hub.notifier.notify()
     return True
 
