@@ -29,6 +29,10 @@ missing=()
 command -v bwrap >/dev/null || missing+=(bubblewrap)
 command -v tesseract >/dev/null || missing+=(tesseract-ocr)
 "$python" -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
+# The extra 'radiomics' is built from source.
+command -v cc >/dev/null || missing+=(gcc libc6-dev)
+"$python" -c 'import os, sys, sysconfig
+sys.exit(not os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h")))' || missing+=(python3-dev)
 
 if ((${#missing[@]})); then
   if can_install; then
@@ -40,6 +44,7 @@ if ((${#missing[@]})); then
     say "missing: ${missing[*]}. Install them (Debian: sudo apt-get install ${missing[*]})."
     say "Without bubblewrap there is no sandbox, and a node in strict mode refuses to run jobs."
     say "Without tesseract-ocr images whose pixels may show text are held."
+    say "Without a C compiler and the headers of Python the extra 'radiomics' cannot be built."
   fi
 fi
 

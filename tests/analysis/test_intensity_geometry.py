@@ -264,7 +264,7 @@ def test_a_tool_is_known_by_name_and_digest() -> None:
     with pytest.raises(ToolDigestMismatch):
         require_tool("intensity-geometry", "sha256:0")
     with pytest.raises(ToolUnknown, match="intensity-geometry"):
-        tool_named("radiomics")
+        tool_named("phrenology")
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parents[2]
 SOURCE = REPOSITORY / "src" / "fairbank"
 LARGEST_MODULE = 600
-HEAVY = ("torch", "monai", "dask", "matplotlib", "pandas", "pynetdicom")
+HEAVY = ("torch", "monai", "dask", "matplotlib", "pandas", "pynetdicom", "radiomics", "SimpleITK")
 # Put together from parts, or this file would find itself.
 REGISTRIES = [
     ".".join(parts)

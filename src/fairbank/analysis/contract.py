@@ -61,9 +61,14 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Contract:
-    """The columns of a tool's result, in order."""
+    """The columns of a tool's result, in order.
+
+    Args:
+        key: the columns that tell the rows of one site apart.
+    """
 
     columns: tuple[Column, ...]
+    key: tuple[str, ...] = ("row",)
 
     @property
     def names(self) -> tuple[str, ...]:

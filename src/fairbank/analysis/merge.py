@@ -131,7 +131,7 @@ def merge_rows(
     merged: list[Row] = []
     for site in sorted(rows_by_site):
         contract.check(rows_by_site[site])
-        _check_unique(rows_by_site[site])
+        _check_unique(rows_by_site[site], contract)
         merged += [{SITE: site, **{name: row[name] for name in contract.names}} for row in rows_by_site[site]]
     return MergedTable(
         tool=tool,
@@ -175,12 +175,12 @@ def _values(rows: Sequence[Row], name: str) -> list[float]:
     return [float(value) for row in rows if isinstance(value := row[name], int | float)]
 
 
-def _check_unique(rows: Sequence[Row]) -> None:
-    names = [row["row"] for row in rows]
+def _check_unique(rows: Sequence[Row], contract: Contract) -> None:
+    names = [tuple(row[name] for name in contract.key) for row in rows]
     if len(set(names)) != len(names):
         raise RowsRefused(
             "A site's result names a series twice.",
-            why="Each series has one row.",
+            why=f"Each row has its own {' and '.join(contract.key)}.",
             todo="The tool at this site must be the approved version.",
         )
 

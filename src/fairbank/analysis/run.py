@@ -76,7 +76,8 @@ def run_tool(
     journal_file = into.parent / JOURNAL
     with Journal(journal_file, of=_decided_by(digest, checked.model_dump_json(), inputs)) as journal:
         rows = spread(task, staged, journal=journal, workers=workers, say=say)
-    tool.contract(checked).check(rows)
+    contract = tool.contract(checked)
+    contract.check(rows)
     body = json.dumps(
         {"schema": "rows/1", "tool": name, "version": tool.version, "rows": rows},
         allow_nan=False,
@@ -88,7 +89,11 @@ def run_tool(
     statuses = Counter(str(row["status"]) for row in rows)
     subject_of = {series.unit: series.subject for series in staged}
     # A row that is not all `ok` may still tell something measured, such as grey values without a geometry.
-    measured = [row for row in rows if any(_is_number(value) for value in row.values())]
+    measured = [
+        row
+        for row in rows
+        if any(_is_number(value) for name, value in row.items() if name not in contract.key)
+    ]
     return ToolOutcome(
         digest=f"sha256:{hashlib.sha256(body).hexdigest()}",
         statuses={status.value: statuses.get(status.value, 0) for status in RowStatus},

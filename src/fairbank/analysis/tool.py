@@ -26,6 +26,7 @@ _TOOLS = {
     "image-quality": "fairbank.analysis.image_quality",
     "intensity-geometry": "fairbank.analysis.intensity_geometry",
     "lung-densitometry": "fairbank.analysis.lung_densitometry",
+    "radiomics": "fairbank.analysis.radiomics",
     "statistics": "fairbank.analysis.statistics_tool",
 }
 _ALWAYS = ("fairbank.analysis.contract", "fairbank.analysis.staged", "fairbank.analysis.tool")

@@ -26,6 +26,7 @@ from fairbank.ontology.annotation_labels import (
 from fairbank.ontology.record import UNKNOWN
 
 _SEGMENTS = 0x00620002
+_SEGMENT_NUMBER = 0x00620004
 _SEGMENT_LABEL = 0x00620005
 _PROPERTY_TYPE = 0x0062000F
 _ANATOMIC_REGION = 0x00082218
@@ -118,7 +119,7 @@ def annotations_of(dataset: Dataset, known_as: KnownAs | None = None) -> Annotat
         known_as: how ids and people are written down; without it both are left out.
     """
     coded, named = set(), set()
-    for by_code, by_name in (*_segments(dataset), *_regions(dataset)):
+    for _, by_code, by_name in (*_segments(dataset), *_regions(dataset)):
         if by_code is not None:
             coded.add(by_code)
         else:
@@ -138,8 +139,17 @@ def annotations_of(dataset: Dataset, known_as: KnownAs | None = None) -> Annotat
     )
 
 
-def _segments(dataset: Dataset) -> Iterator[tuple[str | None, str]]:
-    """Yield for each segment what it shows by code, and by name.
+def structures_of(dataset: Dataset) -> dict[int, str]:
+    """Return what each segment of a segmentation, or each region of a structure set, shows, by its number in the file.
+
+    What is background, or shows nothing of the body, is left out.
+    """
+    segments = {int(item[_SEGMENT_NUMBER].value): code or name for item, code, name in _segments(dataset)}
+    return segments | {int(item[_ROI_NUMBER].value): code or name for item, code, name in _regions(dataset)}
+
+
+def _segments(dataset: Dataset) -> Iterator[tuple[Dataset, str | None, str]]:
+    """Yield each segment, with what it shows by code, and by name.
 
     Source: DICOM PS3.3, table C.8.20-4.
     """
@@ -150,11 +160,11 @@ def _segments(dataset: Dataset) -> Iterator[tuple[str | None, str]]:
         codes = types
         if not types or not _GENERAL_TYPES.isdisjoint(types):
             codes = [*_codes(segment, _ANATOMIC_REGION), *types]
-        yield _first_label(codes), _label_of_name(text_of(segment, _SEGMENT_LABEL))
+        yield segment, _first_label(codes), _label_of_name(text_of(segment, _SEGMENT_LABEL))
 
 
-def _regions(dataset: Dataset) -> Iterator[tuple[str | None, str]]:
-    """Yield for each region of a structure set what it shows by code, and by name or kind.
+def _regions(dataset: Dataset) -> Iterator[tuple[Dataset, str | None, str]]:
+    """Yield each region of a structure set, with what it shows by code, and by name or kind.
 
     Source: DICOM PS3.3, tables C.8-41 and C.8-44.
     """
@@ -165,7 +175,7 @@ def _regions(dataset: Dataset) -> Iterator[tuple[str | None, str]]:
         if kind not in _NO_STRUCTURE:
             name = _label_of_name(text_of(region, _ROI_NAME))
             by_name = _OF_TYPE.get(kind, name) if name in (OTHER, UNKNOWN) else name
-            yield _first_label(_codes(seen, _ROI_CODE)), by_name
+            yield region, _first_label(_codes(seen, _ROI_CODE)), by_name
 
 
 def _label_of_name(name: str) -> str:

@@ -57,6 +57,7 @@ class Tool:
     Attributes:
         outputs: what a job with this tool returns; a manifest may only lower the limits.
         extra: the part of fairbank that has to be installed where it runs; None if none.
+        annotations: the kinds of annotations, by modality, that it is handed with the images that they describe.
     """
 
     name: str
@@ -67,6 +68,7 @@ class Tool:
     shelf: Shelf
     outputs: tuple[Output, ...]
     extra: str | None = None
+    annotations: tuple[str, ...] = ()
 
     @property
     def digest(self) -> Digest:
@@ -257,6 +259,17 @@ _TOOLS = (
         outputs=_TRAINING_OUTPUTS,
     ),
     Tool(
+        name="radiomics",
+        family="measurements",
+        version="1.0.0",
+        title="Radiomic features of regions by the IBSI: shape, statistics and texture, of drawn regions or the lungs",
+        worker=WorkerKind.ANALYSIS,
+        shelf=_ANALYSES,
+        outputs=_ANALYSIS_OUTPUTS,
+        extra="radiomics",
+        annotations=("SEG", "RTSTRUCT"),
+    ),
+    Tool(
         name="slice-autoencoder",
         family="training",
         version="1.0.0",
@@ -278,4 +291,8 @@ _TOOLS = (
     ),
 )
 # What the tools of an extra import.
-_MODULES = {"analysis": ("scipy", "PIL", "dask"), "train": ("torch", "monai", "ignite")}
+_MODULES = {
+    "analysis": ("scipy", "PIL", "dask"),
+    "radiomics": ("radiomics", "SimpleITK", "scipy", "dask"),
+    "train": ("torch", "monai", "ignite"),
+}
