@@ -43,6 +43,7 @@ from fairbank.federated_jobs.node.cohort import (
     smallest,
     still_holds,
 )
+from fairbank.federated_jobs.node.cohort_annotations import freeze_annotations
 from fairbank.federated_jobs.node.countersigned import (
     check_countersigned,
     check_not_refused,
@@ -218,7 +219,8 @@ def approve(
         row = _waiting(session, job)
         chain, cohort = _judge(node, session, row, source)
         check_countersigned(session, node, chain)
-        tool_of(chain.manifest.code).check_installed()
+        tool = tool_of(chain.manifest.code)
+        tool.check_installed()
         now, visa_ends = node.clock.now(), min(parse_iso(one.expires) for one in terms_here(node, chain))
         if now >= parse_iso(chain.manifest.plan.approval_deadline):
             raise ApprovalOver(
@@ -245,6 +247,7 @@ def approve(
         _store(session, row, approval, key, consent=consent)
         count_run(node, session, chain)
         freeze(session, job, cohort)
+        freeze_annotations(session, job, cohort, tool.annotations)
         _decide(row, SiteState.APPROVED, Reason.NONE, by=consent.who, at=now)
         _log(node, session, row, act=Act.JOB_APPROVE, by=consent.who, decision=decision)
     return approval

@@ -1,4 +1,4 @@
-"""Prepare the inputs of a job's worker: the series of its cohort under names of this job only."""
+"""Prepare the inputs of a job: the series of its cohort with what describes them, under names of this job only."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections import defaultdict
 
 from fairbank.database import reading
 from fairbank.federated_jobs.node.cohort import Cohort
+from fairbank.federated_jobs.node.cohort_annotations import annotations_to_stage
 from fairbank.federated_jobs.node.sandbox_staging import SeriesToStage
 from fairbank.federated_jobs.node.site_keys import cohort_secret, job_pseudonym
 from fairbank.release.node import Node
@@ -19,6 +20,8 @@ def series_to_stage(node: Node, job: str, cohort: Cohort) -> list[SeriesToStage]
     """
     secret = cohort_secret(node.settings)
     known = _facts(node, cohort)
+    with reading(node.engine) as session:
+        annotations = annotations_to_stage(session, job, cohort)
     subjects = {
         subject: place for place, subject in enumerate(sorted({m.subject for m in cohort.members}), 1)
     }
@@ -30,6 +33,7 @@ def series_to_stage(node: Node, job: str, cohort: Cohort) -> list[SeriesToStage]
             + job_pseudonym(secret, job, "subject", member.subject),
             files=tuple(sorted(member.directory.glob("*.dcm"))),
             facts=known.get((member.dataset, member.series_uid), {}),
+            annotations=annotations.get((member.dataset, member.series_uid), ()),
         )
         for place, member in enumerate(cohort.members, 1)
     ]

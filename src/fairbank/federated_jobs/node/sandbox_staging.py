@@ -1,6 +1,7 @@
 """Put the series of a job where the job, and nobody else, can read them.
 
     inputs/<unit>/000001.dcm …      world-readable files below a folder that only the node may enter
+    inputs/<unit>/a01/000001.dcm …  annotations of these images, where the job's tool reads them
     inputs/manifest.json            units, subjects (both opaque), files in order
 
 The job's uid reaches the files through the bind mount of `inputs`, other users of the machine do not reach them.
@@ -29,6 +30,19 @@ MANIFEST = "manifest.json"
 
 
 @dataclass(frozen=True, slots=True)
+class AnnotationToStage:
+    """One series that describes images, as the node hands it to a job with them.
+
+    Args:
+        kind: its modality.
+        files: the de-identified files.
+    """
+
+    kind: str
+    files: tuple[Path, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class SeriesToStage:
     """One series as the node hands it to a job.
 
@@ -37,12 +51,14 @@ class SeriesToStage:
         subject: opaque pseudonym of its subject, of this job only.
         files: the de-identified files, in the order of the local index.
         facts: what the node knows beside the files, as coded words that tell of the image only.
+        annotations: what describes it.
     """
 
     unit: str
     subject: str
     files: tuple[Path, ...]
     facts: Mapping[str, str] = field(default_factory=dict)
+    annotations: tuple[AnnotationToStage, ...] = ()
 
 
 def stage_series(series: Sequence[SeriesToStage], folder: JobFolder) -> int:
@@ -56,17 +72,16 @@ def stage_series(series: Sequence[SeriesToStage], folder: JobFolder) -> int:
     _empty(folder.inputs)
     total = 0
     for one in series:
-        target = folder.inputs / one.unit
-        target.mkdir(mode=0o755)
-        target.chmod(0o755)
-        for number, source in enumerate(one.files, start=1):
-            total += _place(source, target / _file_name(number))
+        total += _place_all(one.files, folder.inputs / one.unit)
+        for number, annotation in enumerate(one.annotations, start=1):
+            total += _place_all(annotation.files, folder.inputs / _annotation_folder(one.unit, number))
     entries = [
         {
             "unit": s.unit,
             "subject": s.subject,
             "files": [_file_name(i + 1) for i in range(len(s.files))],
             **({"facts": dict(sorted(s.facts.items()))} if s.facts else {}),
+            **({"annotations": _annotation_entries(s)} if s.annotations else {}),
         }
         for s in sorted(series, key=lambda s: s.unit)
     ]
@@ -178,6 +193,21 @@ class _AtMost:
         return block
 
 
+def _annotation_entries(series: SeriesToStage) -> list[dict[str, object]]:
+    return [
+        {
+            "kind": annotation.kind,
+            "folder": _annotation_folder(series.unit, number),
+            "files": [_file_name(i + 1) for i in range(len(annotation.files))],
+        }
+        for number, annotation in enumerate(series.annotations, start=1)
+    ]
+
+
+def _annotation_folder(unit: str, number: int) -> str:
+    return f"{unit}/a{number:02d}"
+
+
 def _check_names(series: Sequence[SeriesToStage]) -> None:
     for one in series:
         if not OPAQUE.fullmatch(one.unit) or not OPAQUE.fullmatch(one.subject):
@@ -194,6 +224,12 @@ def _check_names(series: Sequence[SeriesToStage]) -> None:
         )
     if len({one.unit for one in series}) != len(series):
         raise StagingRefused("Two series of a job have the same name.", todo="Pass one pseudonym per series.")
+
+
+def _place_all(files: Sequence[Path], target: Path) -> int:
+    target.mkdir(mode=0o755)
+    target.chmod(0o755)
+    return sum(_place(source, target / _file_name(number)) for number, source in enumerate(files, start=1))
 
 
 def _place(source: Path, target: Path) -> int:

@@ -124,6 +124,19 @@ class CohortRow(NodeBase):
     gone: Mapped[datetime | None] = mapped_column(default=None)
 
 
+class CohortAnnotationRow(NodeBase):
+    """A series that describes one of a job's frozen cohort, as it was then; it never leaves this table."""
+
+    __tablename__ = "jobs_cohort_annotations"
+
+    job: Mapped[str] = mapped_column(ForeignKey("jobs_reviews.job"), primary_key=True)
+    dataset: Mapped[str] = mapped_column(primary_key=True)
+    series_uid: Mapped[str] = mapped_column(primary_key=True)
+    annotation_uid: Mapped[str] = mapped_column(primary_key=True)
+    kind: Mapped[str]
+    content_digest: Mapped[str]
+
+
 class ShrinkageRow(NodeBase):
     """A cohort that became smaller after it was approved, sealed with the node's key."""
 
