@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from pydicom import dcmread
 from tests.analysis.annotated import (
     FRAME,
     LUNG,
@@ -19,6 +21,7 @@ from tests.analysis.annotated import (
 from tests.analysis.made_up import write_series
 
 from fairbank.analysis.dicom_frames import read_headers
+from fairbank.analysis.drawn_regions import indices_of
 from fairbank.analysis.errors import ItemImpossible
 from fairbank.analysis.regions import drawn_regions
 from fairbank.analysis.segmentations import segments_of
@@ -243,3 +246,47 @@ def test_segmentations_and_structure_sets_agree_on_real_geometry(tmp_path: Path)
     pixels, contours = drawn_regions(item, read_headers(files), grid, wanted=())
     assert (pixels.mask(shape) == ball).all()
     assert (pixels.mask(shape) ^ contours.mask(shape)).sum() <= 2
+
+
+# Segmentations that dcmqi has written, of the images beside them, and the label maps that it wrote them from.
+REAL = [
+    ("24x38x3/image", "24x38x3/seg/label.seg", ["24x38x3/nrrd/label.nrrd"]),
+    # 23 times 38 bits do not end with a byte.
+    ("23x38x3/image", "23x38x3/seg/label.seg", ["23x38x3/nrrd/label.nrrd"]),
+    ("ct-3slice", "liver.dcm", ["liver_seg.nrrd"]),
+    (
+        "ct-3slice",
+        "partial_overlaps.dcm",
+        ["partial_overlaps-1.nrrd", "partial_overlaps-2.nrrd", "partial_overlaps-3.nrrd"],
+    ),
+    ("24x38x3/image", "sparse-labelmap-ppv5.dcm", ["sparse_labelmap_ppv5_seg.nrrd"]),
+    ("24x38x3/image", "sparse-labelmap-noppv.dcm", ["sparse_labelmap_noppv_seg.nrrd"]),
+]
+
+
+@pytest.mark.data
+@pytest.mark.parametrize(("images", "file", "labels"), REAL, ids=[file for _, file, _ in REAL])
+def test_segmentations_of_another_program_are_laid_where_it_says(
+    images: str, file: str, labels: list[str]
+) -> None:
+    import SimpleITK
+
+    folder = Path(os.environ["FAIRBANK_DATA"]) / "derived-objects/dcmqi/data/segmentations"
+    headers = read_headers(sorted((folder / images).glob("*.dcm")))
+    grid = volume_of(stack_of(headers)).grid
+    found = segments_of(folder / file, grid, headers[0].dataset.FrameOfReferenceUID)
+    assert found and not [one.fault for one in found if one.fault]
+    expected = set()
+    for name in labels:
+        label = SimpleITK.ReadImage(str(folder / name))
+        voxels = SimpleITK.GetArrayFromImage(label)
+        # What frames that are not stored are filled with.
+        for value in set(np.unique(voxels).tolist()) - {0, dcmread(folder / file).get("PixelPaddingValue")}:
+            corners = np.argwhere(voxels == value)[:, ::-1]
+            points = np.array(
+                [label.TransformIndexToPhysicalPoint([int(each) for each in one]) for one in corners]
+            )
+            places = np.round(indices_of(points, grid)).astype(int)
+            expected.add(frozenset(map(tuple, places.tolist())))
+    drawn = {frozenset(map(tuple, np.argwhere(one.mask(grid.shape)).tolist())) for one in found}
+    assert drawn == expected

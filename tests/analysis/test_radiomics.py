@@ -32,6 +32,8 @@ from fairbank.analysis.resampling import resampled
 from fairbank.analysis.run import run_tool
 from fairbank.analysis.staged import MANIFEST, StagedAnnotation, StagedSeries
 from fairbank.analysis.tool import Desk, tool_digest, tool_named, tool_parameters
+from fairbank.federated_jobs.twin import try_on_twin
+from fairbank.ontology.signed_objects import Selector
 
 NAME = "radiomics"
 TOOL = tool_named(NAME)
@@ -319,3 +321,31 @@ def test_real_tumours_have_the_features_that_the_library_published(tmp_path: Pat
             far[column] = (row[column], expected)
     assert far == {}
     assert compared >= 100
+
+
+@pytest.mark.chest_ct
+def test_real_lungs_are_a_region_with_the_density_that_densitometry_finds(tmp_path: Path) -> None:
+    voxels, (z, y, x) = nrrd(Path(os.environ["FAIRBANK_CHEST_CT"]) / "lung2_image.nrrd")
+    files = write_series(tmp_path / "lungs", voxels[:, ::2, ::2], spacing_mm=(z, 2 * y, 2 * x))
+    (row,) = rows_of(files, tmp_path, regions="lung", feature_families=["statistics", "glcm"])
+    assert (row["status"], row["structure"]) == ("ok", "Lung")
+    assert row["cm_joint_entr_d1_3d_avg"] is not None
+    dense = tool_named("lung-densitometry")
+    wanted = {"maximum_thickness_mm": "5", "whole_lungs": "not-required", "significant_digits": 5}
+    parameters = tool_parameters("lung-densitometry", wanted)
+    (other,) = measure_item(dense, StagedSeries("u1", "s1", files), parameters, Desk(tmp_path, tmp_path))
+    assert row["stat_mean"] == other["mean_hu"]
+    assert row["stat_var"] == pytest.approx(float(other["sd_hu"]) ** 2, rel=1e-4)  # type: ignore[arg-type]
+
+
+def test_the_lungs_of_a_twin_can_be_tried(tmp_path: Path) -> None:
+    rows = try_on_twin(
+        NAME,
+        {"regions": "lung", "feature_families": ["statistics", "glcm"]},
+        Selector(modality=("CT",)),
+        subjects=1,
+        seed=4,
+        folder=tmp_path,
+    )
+    assert [row["status"] for row in rows] == ["ok", "ok"]
+    assert all(-950 < row["stat_mean"] < -600 for row in rows)

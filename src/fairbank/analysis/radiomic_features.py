@@ -42,7 +42,7 @@ BINNED: Final[frozenset[Family]] = frozenset({"histogram", "glcm", "glrlm", "gls
 # A matrix of grey levels has so many rows and columns, once for each of 13 directions.
 MOST_LEVELS: Final = 1024
 # The library compares all corners of a surface with all others to find the largest diameter: the time grows with the
-# square, and is a quarter of a minute here.
+# square. Both lungs of a CT have 190 000 voxels of surface and take 81 s, a region of this size 8 s.
 MOST_SURFACE_VOXELS: Final = 60_000
 # Directions one by one, then the mean; or one matrix of all (IBSI manual, section 3.6.2).
 AVERAGED, MERGED = "3d_avg", "3d_v_mrg"
@@ -237,10 +237,10 @@ def _library(
 @cache
 def _discretised(kind: str) -> Any:
     """Return the library's class of features, taking grey levels as they are given."""
-    # It warns of what its own authors call by other names. An error stays an error.
-    logging.getLogger("radiomics").setLevel(logging.CRITICAL + 1)
     module, name = _CLASS_OF[kind]
     parent: Any = getattr(import_module(module), name)
+    # It warns of what its own authors call by other names; the import sets its level. An error stays an error.
+    logging.getLogger("radiomics").setLevel(logging.CRITICAL + 1)
 
     class WithLevels(parent):  # type: ignore[misc]  # the library says no types
         # It logs by the name of the module.
