@@ -103,7 +103,13 @@ def write_structures(
         observed.append(seen)
     data.StructureSetROISequence, data.ROIContourSequence = Items(regions), Items(drawn)
     data.RTROIObservationsSequence = Items(observed)
-    return _saved(data, file, references, attributes)
+    if references is not None:
+        series, study, of_frame = Dataset(), Dataset(), Dataset()
+        series.SeriesInstanceUID = references
+        study.RTReferencedSeriesSequence = Items([series])
+        of_frame.FrameOfReferenceUID, of_frame.RTReferencedStudySequence = frame, Items([study])
+        data.ReferencedFrameOfReferenceSequence = Items([of_frame])
+    return _saved(data, file, None, attributes)
 
 
 def square(place_mm: float, low: Sequence[float], high: Sequence[float]) -> NDArray[np.float64]:
