@@ -243,6 +243,8 @@ def test_rows_of_several_regions_are_merged_and_twins_are_refused(
     rows = rows_of(images, tmp_path, ("SEG", seg), **wanted)
     merged = merge_rows(NAME, parameters=wanted, rows_by_site={"a": rows, "b": rows[:1]})
     assert [(row["site"], row["roi"]) for row in merged.rows] == [("a", 1), ("a", 2), ("b", 1)]
+    assert {"stat_mean", "voxels"} <= {summary.column for summary in merged.summaries}
+    assert "roi" not in {summary.column for summary in merged.summaries}
     with pytest.raises(RowsRefused):
         merge_rows(NAME, parameters=wanted, rows_by_site={"a": [rows[0], rows[0]]})
 

@@ -150,7 +150,8 @@ _NUMERIC = (ColumnType.NUMBER, ColumnType.INTEGER)
 
 
 def _summaries(rows: Sequence[Row], contract: Contract) -> list[SiteSummary]:
-    numeric = [column.name for column in contract.columns if column.type in _NUMERIC]
+    # A number that only tells rows apart measures nothing.
+    numeric = [c.name for c in contract.columns if c.type in _NUMERIC and c.name not in contract.key]
     found = []
     for (site, modality), group in _by_site_and_modality(rows).items():
         for name in numeric:
