@@ -1,8 +1,9 @@
 """What spreading the items of an analysis over processes gains, and what Dask itself costs.
 
-The items are series of CT slices, as large as real ones, that this part makes; the tool is `image-quality`. Three ways measure all of them: a
-bare loop, Dask with one process, Dask with two. Each way begins in a process of its own, which has imported the tool
-and nothing measured; the time that Dask needs to start its processes counts. Files are in the page cache.
+The items are series of CT slices, as large as real ones, that this part makes; the tool is `image-quality`. Three ways
+measure all of them: a bare loop, Dask with one process, Dask with two. Each way begins in a process of its own, which
+has imported the tool and nothing measured; the time that Dask needs to start its processes counts. Files are in the
+page cache.
 
 The ways take turns, and each counts with its median.
 """

@@ -1,7 +1,7 @@
 """The breast cancer data of scikit-learn as three sites that differ, and a made-up follow-up of its subjects.
 
-`breast_cancer.csv` is the file of scikit-learn 1.9.1 (`sklearn/datasets/data`, BSD-3-Clause): Breast Cancer Wisconsin
-(Diagnostic), W. H. Wolberg, W. N. Street, O. L. Mangasarian, 1995, UCI Machine Learning Repository, CC BY 4.0.
+Breast Cancer Wisconsin (Diagnostic), W. H. Wolberg, W. N. Street, O. L. Mangasarian, 1995, UCI Machine Learning
+Repository; scikit-learn brings it (`sklearn.datasets.load_breast_cancer`).
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import replace
 from decimal import Decimal
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -33,7 +32,9 @@ LIMITS = TableRules(k=5)
 @cache
 def pooled() -> SiteTable:
     """Return all 569 subjects in one table, which no site has."""
-    raw = np.loadtxt(Path(__file__).with_suffix(".csv"), delimiter=",", skiprows=1)
+    from sklearn.datasets import load_breast_cancer
+
+    raw, benign = load_breast_cancer(return_X_y=True)
     numbers = {name: raw[:, place].copy() for place, name in enumerate(COLUMNS)}
     rng = np.random.default_rng(7)
     hazard = np.exp(0.8 * (numbers["texture"] - 19.3) / 4.3 - 0.5 * (numbers["smoothness"] - 0.096) / 0.014)
@@ -41,7 +42,7 @@ def pooled() -> SiteTable:
     numbers["followed"] = np.minimum(time, 5.0)
     numbers["died"] = (time < 5.0).astype(np.float64)
     words = {
-        "diagnosis": [DIAGNOSES[int(each)] for each in raw[:, 30]],
+        "diagnosis": [DIAGNOSES[int(each)] for each in benign],
         "size": [HALVES[int(each)] for each in raw[:, 3] > np.median(raw[:, 3])],
     }
     return SiteTable(numbers, words, {"diagnosis": DIAGNOSES, "size": HALVES}, len(raw))
