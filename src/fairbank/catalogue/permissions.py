@@ -36,6 +36,8 @@ class Action(StrEnum):
     JOB_READ = "job.read"
     JOB_SUBMIT = "job.submit"
     JOB_CANCEL = "job.cancel"
+    # Narrowed to what the account's own visas cover now, by `federated_jobs.hub.measurements`.
+    MEASUREMENT_READ = "measurement.read"
     NODE_MANAGE = "node.manage"
     DATASET_MANAGE = "dataset.manage"
     DESCRIBE = "dataset.describe"
@@ -77,6 +79,7 @@ RULES: Final[dict[Action, Rule]] = {
     Action.JOB_READ: Rule(None, TokenScope.READ),
     Action.JOB_SUBMIT: Rule(frozenset({_R}), TokenScope.JOBS),
     Action.JOB_CANCEL: Rule(_ACTIVE, TokenScope.JOBS),
+    Action.MEASUREMENT_READ: Rule(None, TokenScope.READ),
     Action.NODE_MANAGE: Rule(frozenset({_A}), TokenScope.ADMIN),
     Action.DATASET_MANAGE: Rule(frozenset({_A}), TokenScope.ADMIN, at_node=frozenset({_C})),
     Action.DESCRIBE: Rule(frozenset({_A}), TokenScope.DESCRIBE),
@@ -128,6 +131,7 @@ ROUTES: Final[tuple[tuple[str, str, Action], ...]] = (
     (_GET, r"/v1/committees(/.*)?", Action.COMMITTEE_READ),
     (_UNSAFE, r"/v1/committees(/.*)?", Action.COMMITTEE_ACT),
     (_GET, r"/v1/(jobs|models|usage|counts)(/.*)?", Action.JOB_READ),
+    (_GET, r"/v1/measurements(/.*)?", Action.MEASUREMENT_READ),
     ("POST", r"/v1/(jobs|counts)", Action.JOB_SUBMIT),
     (_UNSAFE, r"/v1/(jobs|models)/.*", Action.JOB_CANCEL),
     (_ANY, r"/v1/(invitations|nodes)(/.*)?", Action.NODE_MANAGE),

@@ -34,6 +34,7 @@
     ├── CountNotFound                FB-JOBS-212
     ├── CountAnswerRefused           FB-JOBS-213
     ├── TwinRefused                  FB-JOBS-214
+    ├── MeasurementsRefused          FB-JOBS-250
     └── SiteRefusal                  FB-JOBS-040
         ├── ChainBroken              FB-JOBS-041
         ├── Replayed                 FB-JOBS-042
@@ -408,3 +409,10 @@ class RetryRefused(JobsError):
 
     code = "FB-JOBS-164"
     kind = Kind.CONFLICT
+
+
+class MeasurementsRefused(JobsError):
+    """A question to the measurement database cannot be answered as it is asked."""
+
+    code = "FB-JOBS-250"
+    kind = Kind.MISUSE

@@ -27,7 +27,7 @@ from fairbank.database import one_writer_at_a_time, reading, turn
 from fairbank.errors import FairbankError
 from fairbank.federated_jobs.algorithms.errors import UpdateUnfit
 from fairbank.federated_jobs.errors import JobNotFound, OutputRefused, RoundClosed
-from fairbank.federated_jobs.hub import usage
+from fairbank.federated_jobs.hub import measurements, usage
 from fairbank.federated_jobs.hub.changing import changing
 from fairbank.federated_jobs.hub.merging import MODEL, STATE, Arrived, Closing, MergedFile, examine, merge
 from fairbank.federated_jobs.hub.progress import (
@@ -210,8 +210,10 @@ def _close(hub: Hub, job_id: str, number: int) -> bool:
                 return True
             raise
         files = [_settled(hub, file) for file in merged]
+    # Read before the transaction, which others wait for.
+    released = measurements.released_in(plan.closing)
     with changing(hub) as session:
-        closed = _commit(hub, session, plan, files)
+        closed = _commit(hub, session, plan, files, released)
     if closed:
         hub.notifier.notify()
     return closed
@@ -264,7 +266,13 @@ def _settled(hub: Hub, file: MergedFile) -> _Settled:
     return _Settled(file.name, file.media_type, digest, size)
 
 
-def _commit(hub: Hub, session: Session, plan: _Plan, files: list[_Settled]) -> bool:
+def _commit(
+    hub: Hub,
+    session: Session,
+    plan: _Plan,
+    files: list[_Settled],
+    released: Sequence[measurements.ReleasedRows],
+) -> bool:
     closing = plan.closing
     job = session.get_one(JobRow, closing.manifest.id)
     current = session.get_one(RoundRow, (job.id, closing.round))
@@ -310,6 +318,7 @@ def _commit(hub: Hub, session: Session, plan: _Plan, files: list[_Settled]) -> b
     if closing.round < job.rounds and carried is not None:
         open_round(hub, session, job, closing.round + 1, global_digest=carried.digest)
         return True
+    measurements.keep(hub, session, job, closing.manifest, released)
     _complete(hub, session, job, closing, files)
     return True
 

@@ -34,6 +34,7 @@ from fairbank.federated_jobs.hub import (
     counts,
     dispatch,
     leases,
+    measurement_routes,
     node_logs,
     priorities,
     retrying,
@@ -90,6 +91,7 @@ def router(hub: Hub, *, grants: GrantLookup | None = None) -> APIRouter:
     _withdrawal_routes(routes, hub)
     _account_routes(routes, hub, grants or granted(hub))
     count_routes.add(routes, hub, grants or granted(hub))
+    measurement_routes.add(routes, hub)
     return routes
 
 

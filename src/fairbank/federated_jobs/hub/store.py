@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary
+from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from fairbank.database import HubBase
@@ -178,6 +178,50 @@ class ModelRow(HubBase):
     size_bytes: Mapped[int] = mapped_column(BigInteger)
     provenance: Mapped[dict[str, Any]]
     created: Mapped[datetime]
+
+
+class MeasuredRow(HubBase):
+    """What a site of a completed analysis measured, by which code, under which visa; the rows are `MeasurementRow`s.
+
+    `digest` is that of the release that the rows came in.
+    """
+
+    __tablename__ = "jobs_measured"
+    __table_args__ = (UniqueConstraint("job", "node", name="uq_jobs_measured_job_node"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    job: Mapped[str] = mapped_column(ForeignKey("jobs_jobs.id"))
+    node: Mapped[str]
+    visa: Mapped[str]
+    tool: Mapped[str] = mapped_column(index=True)
+    tool_version: Mapped[str]
+    tool_digest: Mapped[str]
+    digest: Mapped[str]
+    kept: Mapped[datetime]
+
+
+class MeasuredColumnRow(HubBase):
+    """One column of what an analysis measured: from the contract of its tool, in the contract's order."""
+
+    __tablename__ = "jobs_measured_columns"
+
+    job: Mapped[str] = mapped_column(ForeignKey("jobs_jobs.id"), primary_key=True)
+    name: Mapped[str] = mapped_column(primary_key=True)
+    place: Mapped[int]
+    type: Mapped[str]
+    unit: Mapped[str | None]
+    biomarker: Mapped[str | None] = mapped_column(index=True)
+    meaning: Mapped[str]
+
+
+class MeasurementRow(HubBase):
+    """One row exactly as a site released it: values by column; `place` is its number in the release."""
+
+    __tablename__ = "jobs_measurements"
+
+    measured: Mapped[int] = mapped_column(ForeignKey("jobs_measured.id"), primary_key=True)
+    place: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    values: Mapped[dict[str, Any]]
 
 
 class UsageRow(HubBase):
