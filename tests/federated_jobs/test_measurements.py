@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
+from pyoxigraph import Store
 from sqlalchemy import func, select
 from tests.catalogue.granting import Someone, a_request, account_of, propose_and_vote, submit
 from tests.federated_jobs.catalogue_rows import iri
@@ -18,11 +19,14 @@ from tests.federated_jobs.conftest import BASE
 from tests.federated_jobs.test_from_request_to_revocation import World
 
 from fairbank import audit
-from fairbank.catalogue import accounts, blobs
+from fairbank.catalogue import accounts, blobs, projector
 from fairbank.catalogue.accounts import Role
 from fairbank.catalogue.governance.store import GrantRow, LegRow
+from fairbank.catalogue.measured import in_json
+from fairbank.catalogue.store import ArtefactRow, DatasetRow
 from fairbank.database import reading, writing
 from fairbank.errors import MissingExtra
+from fairbank.events import HubEvent
 from fairbank.federated_jobs.hub import measurement_files, measurements
 from fairbank.federated_jobs.hub.rounds import close_ready
 from fairbank.federated_jobs.hub.store import MeasurementRow, UpdateRow
@@ -142,8 +146,6 @@ def test_with_the_grant_the_sight_ends_also_of_what_one_measured_oneself(world, 
         world.give("east", "revoke")
     else:
         with writing(world.hub.engine) as session:
-            from fairbank.catalogue.store import DatasetRow
-
             row = session.scalars(select(DatasetRow).where(DatasetRow.iri == iri("east"))).one()
             row.withdrawn = world.fed.clock.now()
     assert ada.rows(dataset=iri("east")) == []
@@ -279,5 +281,29 @@ def test_a_dataset_says_which_biomarkers_in_how_many_jobs_and_no_value(world, jo
     with reading(world.hub.engine) as session:
         found = measurements.biomarkers_of(session, iri("east"))
         assert measurements.biomarkers_of(session, f"{BASE}/datasets/east/none") == []
-    assert {"biomarker": "DCM:112181", "tool": TOOL, "jobs": 2} in found
-    assert all(set(one) == {"biomarker", "tool", "jobs"} for one in found)
+    (density,) = [one for one in in_json(found) if one["code"] == "DCM:112181"]
+    assert (density["tool"], density["jobs"]) == (TOOL, 2)
+    assert density["label"].endswith("lung-densitometry, 2 jobs")
+    assert set(density) == {"code", "iri", "label", "tool", "jobs"}
+
+
+def test_the_rdf_view_leads_from_a_dataset_over_the_job_to_the_result_and_what_it_measured(world, job):
+    with writing(world.hub.engine) as session:
+        newest = session.scalar(select(func.max(HubEvent.seq))) or 0
+        projector._enter_artefacts(session, world.hub, after=0, until=newest)
+    store = Store()
+    with reading(world.hub.engine) as session:
+        for graph in session.scalars(select(ArtefactRow.graph)).all():
+            store.extend(projector.graph_quads(session, world.hub.base_iri, graph))
+    found = store.query(
+        f"""
+        PREFIX prov: <http://www.w3.org/ns/prov#> PREFIX dct: <http://purl.org/dc/terms/>
+        PREFIX skos: <http://www.w3.org/2004/02/skos/core#>
+        SELECT DISTINCT ?code ?job WHERE {{
+          ?activity prov:used <{iri("east")}> ; dct:identifier ?job .
+          ?result prov:wasGeneratedBy ?activity ; prov:wasDerivedFrom <{iri("east")}> ; dct:subject ?what .
+          ?what skos:notation ?code ; skos:exactMatch ?term .
+        }}""",
+        use_default_graph_as_union=True,
+    )
+    assert ("DCM:112181", job) in {(one["code"].value, one["job"].value) for one in found}

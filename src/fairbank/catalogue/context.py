@@ -11,6 +11,7 @@ from sqlalchemy.engine import Engine
 from fairbank import audit, migrations
 from fairbank.catalogue.errors import HubExists, HubNotInitialised
 from fairbank.catalogue.in_turn import InTurn
+from fairbank.catalogue.measured import Measured
 from fairbank.catalogue.meters import Meters
 from fairbank.catalogue.notifier import Notifier
 from fairbank.catalogue.query_pool import QueryPool
@@ -49,6 +50,7 @@ class Hub:
         view: how the RDF view is, as far as this process knows.
         meters: how much each caller has asked this process lately.
         runs: whom to ask how many runs of a grant were used.
+        measured: whom to ask which biomarkers were measured in a dataset.
         in_turn: does the short work for nodes, one after the other.
     """
 
@@ -64,6 +66,7 @@ class Hub:
     view: View = field(default_factory=View)
     meters: Meters = field(default_factory=Meters)
     runs: RunCounts = field(default_factory=RunCounts)
+    measured: Measured = field(default_factory=Measured)
     in_turn: InTurn = field(default_factory=InTurn)
 
 

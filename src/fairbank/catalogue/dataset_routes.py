@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -33,6 +34,8 @@ from fairbank.catalogue.accounts import Account
 from fairbank.catalogue.context import Hub
 from fairbank.catalogue.errors import NotAcceptable, ParameterRefused
 from fairbank.catalogue.governance import expiry
+from fairbank.catalogue.measured import MeasuredBiomarker, in_json
+from fairbank.catalogue.measured import triples as measured_triples
 from fairbank.catalogue.nodes import NodeIdentity
 from fairbank.catalogue.parameters import is_known, whole_number
 from fairbank.catalogue.record_rows import Edition
@@ -84,7 +87,9 @@ def router(hub: Hub) -> APIRouter:
             if profile is not None:
                 _check_newest(number)
                 return profile_routes.document(hub, session, row, profile=profile, request=request)
-            return _version(session, request, row, number=number, facts=facts)
+            # What jobs have measured since is of the dataset, and of none of its versions.
+            found = hub.measured.in_dataset(session, row.iri) if number is None else ()
+            return _version(session, request, row, number=number, facts=facts, measured=found)
 
     @routes.get("/datasets/{node}/{dataset}/versions")
     def versions(node: str, dataset: str, who: Any = anyone) -> dict[str, Any]:
@@ -148,13 +153,20 @@ def listed(
 
 
 def _version(
-    session: Session, request: Request, row: DatasetRow, *, number: int | None, facts: Facts | None
+    session: Session,
+    request: Request,
+    row: DatasetRow,
+    *,
+    number: int | None,
+    facts: Facts | None,
+    measured: Sequence[MeasuredBiomarker],
 ) -> Response:
     """Answer with a version of a dataset, or that the caller has it already.
 
     Args:
         number: of the version; None for the newest, which is the dataset itself.
         facts: what its document says beyond what SPARQL sees, where it is the dataset itself.
+        measured: the biomarkers that jobs measured in it.
     """
     chosen = negotiation.choose(rdf_answers.accepted(request), _OFFERED)
     if chosen is None:
@@ -163,19 +175,24 @@ def _version(
         )
     found = history.find_version(session, row, row.version if number is None else number)
     signposts = signposting.of_dataset(facts) if facts else ()
+    tag = found.digest
+    if measured and chosen != SEALED_RECORD:
+        tag += f"-{zlib.crc32(repr(measured).encode()):08x}"
     headers = {
-        "ETag": f'"{found.digest}"',
+        "ETag": f'"{tag}"',
         "Vary": rdf_answers.VARY,
         "Link": ", ".join((history.version_links(session, row, found), *signposts)),
     }
-    if is_known(request.headers.get("if-none-match"), found.digest):
+    if is_known(request.headers.get("if-none-match"), tag):
         return Response(status_code=304, headers=headers)
     if chosen == SEALED_RECORD:
         return Response(found.envelope, media_type=chosen, headers=headers)
     edition = _edition(session, row, found, itself=number is None, named=chosen == negotiation.JSON)
     if chosen == negotiation.JSON:
-        return JSONResponse(search.in_full(edition), headers=headers)
-    layer = exports.as_triples(fdp.dataset_triples(facts) if facts else ())
+        full = {**search.in_full(edition), "measured": in_json(measured)}
+        return JSONResponse(full, headers=headers)
+    beyond = fdp.dataset_triples(facts) if facts else ()
+    layer = exports.as_triples((*beyond, *measured_triples(row.iri, measured)))
     if chosen == graph_page.HTML:
         return HTMLResponse(graph_page.page(search.triples_of(edition, also=layer)), headers=headers)
     content = search.as_rdf(edition, chosen, also=layer)

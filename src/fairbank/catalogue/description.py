@@ -14,7 +14,7 @@ from typing import Any
 from pyoxigraph import Literal, NamedNode, Quad
 from sqlalchemy.orm import Session
 
-from fairbank.catalogue import clinical, holdings
+from fairbank.catalogue import clinical, holdings, measured
 from fairbank.catalogue.history import newest_edition
 from fairbank.catalogue.record_rows import Edition
 from fairbank.catalogue.store import (
@@ -149,6 +149,9 @@ def artefact_quads(base_iri: str, row: ArtefactRow) -> list[Quad]:
     for predicate, word in (("startedAtTime", "started"), ("endedAtTime", "ended")):
         if moment := _text(detail, word):
             graph.add(activity, terms.PROV + predicate, Literal(moment, datatype=_MOMENT))
+    for code in detail.get("biomarkers", []):
+        for about, path, told in measured.subject(iri, code, "biomarker"):
+            graph.add(about, path, rdf_term(told))
     return graph.quads
 
 

@@ -211,5 +211,6 @@ _SHORT = (
     "annotation_guideline",
     "biorepositories",
     "biomarkers",
+    "measured",
     "variables",
 )

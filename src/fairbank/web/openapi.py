@@ -60,6 +60,7 @@ _ANSWERS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
         (_JSON, *_GRAPHS, _HTML, "application/vnd.fairbank.record.v1+json"),
     ),
     (r"/v1/(blobs|releases|nodes/\{node\}/claim).*", ("application/octet-stream", _JSON)),
+    (r"/v1/measurements/export", ("text/csv", "application/vnd.apache.parquet")),
     (r"/v1/requests/\{request_id\}/documents/\{digest\}", ("application/octet-stream", _JSON)),
     (
         r"/v1/(committees/\{committee\}/packet|reviews/\{leg\}/letter)",

@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 
 from fairbank.catalogue.context import Hub
 from fairbank.catalogue.governance.standing import held_terms
+from fairbank.catalogue.measured import MeasuredBiomarker
 from fairbank.federated_jobs.code import MEASUREMENTS
 from fairbank.federated_jobs.errors import MeasurementsRefused
 from fairbank.federated_jobs.hub.merging import Closing
@@ -127,6 +128,7 @@ def keep(
             MeasurementRow(measured=measured.id, place=place, values=row)
             for place, row in enumerate(one.rows, start=1)
         )
+    session.flush()
 
 
 def page(hub: Hub, session: Session, account: str, question: Question) -> Page:
@@ -168,20 +170,32 @@ def pages(hub: Hub, account: str, question: Question) -> Iterator[Page]:
         question = replace(question, after=one.following)
 
 
-def biomarkers_of(session: Session, dataset: str) -> list[dict[str, Any]]:
-    """Return which biomarkers were measured in a dataset: name, code, tool, and in how many jobs; never a value."""
+def biomarkers_of(session: Session, dataset: str) -> list[MeasuredBiomarker]:
+    """Return which biomarkers were measured in a dataset, by which tool, and in how many jobs; never a value."""
     column = MeasuredColumnRow
+    of_site = (JobDatasetRow.job == MeasuredRow.job) & (JobDatasetRow.node == MeasuredRow.node)
     rows = session.execute(
-        select(column.biomarker, MeasuredRow.tool, func.count(MeasuredRow.job.distinct()))
-        .join(MeasuredRow, MeasuredRow.job == column.job)
-        .join(
-            JobDatasetRow, (JobDatasetRow.job == MeasuredRow.job) & (JobDatasetRow.node == MeasuredRow.node)
+        select(
+            column.biomarker,
+            func.min(column.meaning),
+            MeasuredRow.tool,
+            func.count(MeasuredRow.job.distinct()),
         )
+        .join(MeasuredRow, MeasuredRow.job == column.job)
+        .join(JobDatasetRow, of_site)
         .where(JobDatasetRow.dataset == dataset, column.biomarker.is_not(None))
         .group_by(column.biomarker, MeasuredRow.tool)
         .order_by(column.biomarker, MeasuredRow.tool)
     )
-    return [{"biomarker": code, "tool": tool, "jobs": jobs} for code, tool, jobs in rows]
+    return [MeasuredBiomarker(code or "", meaning, tool, jobs) for code, meaning, tool, jobs in rows]
+
+
+def codes_of(session: Session, job: str) -> list[str]:
+    """Return the codes of the biomarkers that a job measured."""
+    codes = select(MeasuredColumnRow.biomarker).where(
+        MeasuredColumnRow.job == job, MeasuredColumnRow.biomarker.is_not(None)
+    )
+    return sorted({code for code in session.scalars(codes) if code})
 
 
 @dataclass(frozen=True, slots=True)

@@ -329,6 +329,8 @@ def _complete(hub: Hub, session: Session, job: JobRow, closing: Closing, files: 
             move_site(hub, job, site, SiteEvent.FAIL, reason=Reason.ROUND_DEADLINE)
     end_job(hub, session, job, JobEvent.COMPLETE)
     provenance = with_day(session, job.id, _provenance(session, job, closing))
+    if measured := measurements.codes_of(session, job.id):
+        provenance["biomarkers"] = measured
     for file in files:
         is_model = file.name == MODEL
         if is_model:

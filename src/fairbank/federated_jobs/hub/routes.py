@@ -35,6 +35,7 @@ from fairbank.federated_jobs.hub import (
     dispatch,
     leases,
     measurement_routes,
+    measurements,
     node_logs,
     priorities,
     retrying,
@@ -80,12 +81,13 @@ _PIECE_BYTES = 1 << 18
 
 
 def router(hub: Hub, *, grants: GrantLookup | None = None) -> APIRouter:
-    """Return all routes of jobs, and let the catalogue know whom to ask how many runs were used.
+    """Return all routes of jobs, and let the catalogue know whom to ask what was used and measured.
 
     Args:
         grants: where visas are looked up; the catalogue if None.
     """
     hub.runs.count = runs.counted
+    hub.measured.ask = measurements.biomarkers_of
     routes = APIRouter(tags=["jobs"])
     _node_routes(routes, hub)
     _withdrawal_routes(routes, hub)
