@@ -263,6 +263,7 @@ ACTS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("let a job wait for others, or go first", (R, O), "job priority"),
     ("see what jobs have cost", (R, O), "job usage"),
     ("fetch the results", (R,), "job results"),
+    ("draw what an analysis measured", (R,), "job plot"),
     ("see what other jobs have measured", (R,), "measurements query"),
     ("take what jobs have measured as a file", (R,), "measurements export"),
     ("list one's models", (R,), "model list"),

@@ -220,6 +220,40 @@ class Client:
         with tempfile.TemporaryDirectory() as scratch:
             return pandas.read_csv(self._api.download(digest, Path(scratch) / _TABLE))
 
+    def measurements(
+        self,
+        *,
+        dataset: str | None = None,
+        tool: str | None = None,
+        biomarker: str | None = None,
+        job: str | None = None,
+    ) -> pd.DataFrame:
+        """Return what jobs measured where a visa of yours covers it now, one row a value; who asks is written down.
+
+        Args:
+            dataset: IRI.
+            biomarker: its code, such as `DCM:112181`.
+        """
+        asked = {"dataset": dataset, "tool": tool, "biomarker": biomarker, "job": job}
+        pandas = _pandas()
+        with tempfile.TemporaryDirectory() as scratch:
+            file = self._api.save("/v1/measurements/export", Path(scratch) / _TABLE, **asked)
+            return pandas.read_csv(file)
+
+    def plot(
+        self, job: str, kind: str = "distribution", column: str | None = None, **more: str | None
+    ) -> str:
+        """Return a plot of an analysis as SVG.
+
+        Args:
+            kind: distribution, forest or bland-altman.
+            column: of numbers; `mean`, or the first biomarker, by default.
+            more: for bland-altman `against`, the column of the second measurement, and `other`, its job.
+        """
+        from fairbank.web.plotting import plot_job
+
+        return plot_job(self._api, job, kind, column, **more)
+
     def cite(self, job: str) -> str:
         """Return what to write about a job: methods, versions of datasets, acknowledgements."""
         from fairbank.web.citing import citation

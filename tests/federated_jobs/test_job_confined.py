@@ -40,7 +40,7 @@ def test_measurements_of_confined_workers_become_one_table(confined):
     job = confined.run("intensity-geometry")
     assert confined.state(job) == "completed"
     files = {file["name"] for file in confined.get(f"/v1/jobs/{job}/results").json()["files"]}
-    assert files == {"plot.svg", "table.csv", "table.json"}
+    assert files == {"forest.svg", "plot.svg", "table.csv", "table.json"}
 
 
 def test_confined_workers_train_a_model_round_after_round(confined):

@@ -7,6 +7,7 @@ import io
 import json
 from datetime import timedelta
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -17,22 +18,30 @@ from tests.catalogue.granting import Someone, a_request, account_of, propose_and
 from tests.federated_jobs.catalogue_rows import iri
 from tests.federated_jobs.conftest import BASE
 from tests.federated_jobs.test_from_request_to_revocation import World
+from typer.testing import CliRunner
 
 from fairbank import audit
+from fairbank.analysis.errors import NothingToMerge
 from fairbank.catalogue import accounts, blobs, projector
 from fairbank.catalogue.accounts import Role
 from fairbank.catalogue.governance.store import GrantRow, LegRow
 from fairbank.catalogue.measured import in_json
 from fairbank.catalogue.store import ArtefactRow, DatasetRow
+from fairbank.cli import job_commands, measurements_commands
+from fairbank.cli.main import app
+from fairbank.client import Client
 from fairbank.database import reading, writing
 from fairbank.errors import MissingExtra
 from fairbank.events import HubEvent
+from fairbank.federated_jobs.errors import OptionRefused
 from fairbank.federated_jobs.hub import measurement_files, measurements
 from fairbank.federated_jobs.hub.rounds import close_ready
 from fairbank.federated_jobs.hub.store import MeasurementRow, UpdateRow
 from fairbank.ontology.outputs import OutputClass
 from fairbank.ontology.signed_objects import Selector, Visa
 from fairbank.signing import seal
+from fairbank.web.api_client import HubApi
+from fairbank.web.plotting import plot_job
 
 TOOL = "lung-densitometry"
 SITES = ("east", "north", "west")
@@ -307,3 +316,56 @@ def test_the_rdf_view_leads_from_a_dataset_over_the_job_to_the_result_and_what_i
         use_default_graph_as_union=True,
     )
     assert ("DCM:112181", job) in {(one["code"].value, one["job"].value) for one in found}
+
+
+def connected(world: World, home: Path) -> HubApi:
+    return HubApi(world.fed.url, clock=world.fed.clock, home=home, token=world.fed.token)
+
+
+def test_the_python_client_has_measurements_as_a_table_and_plots(world, job, tmp_path):
+    pytest.importorskip("pandas")
+    client = Client(api=connected(world, tmp_path))
+    found = client.measurements(biomarker="DCM:112181")
+    assert set(found["node"]) == set(SITES)
+    assert set(found["biomarker"]) == {"DCM:112181"}
+    assert "<svg" in client.plot(job, "forest", "mean_hu")
+    client.close()
+
+
+def test_an_export_is_written_for_its_owner_only(world, job, tmp_path):
+    api = connected(world, tmp_path)
+    file = api.save("/v1/measurements/export", tmp_path / "m.csv", job=job)
+    assert file.read_text().startswith("datasets,node,job")
+    assert file.stat().st_mode & 0o077 == 0
+    api.close()
+
+
+def test_plots_come_with_the_results_also_of_a_tool_without_a_mean(world, job, tmp_path):
+    api = connected(world, tmp_path)
+    files = {one["name"] for one in api.get(f"/v1/jobs/{job}/results", signed_in=True)["files"]}
+    assert files == {"forest.svg", "plot.svg", "table.csv", "table.json"}
+    with pytest.raises(OptionRefused, match="pie"):
+        plot_job(api, job, "pie")
+    with pytest.raises(NothingToMerge, match="same column"):
+        plot_job(api, job, "bland-altman", "mean_hu")
+    other = measured(world)
+    # The same series has another name in every job.
+    with pytest.raises(NothingToMerge, match="0 series"):
+        plot_job(api, job, "bland-altman", "mean_hu", other=other)
+    api.close()
+
+
+def test_the_commands_show_and_write_what_may_be_seen(world, job, tmp_path, monkeypatch):
+    monkeypatch.setattr(measurements_commands, "api", lambda ctx: connected(world, tmp_path))
+    monkeypatch.setattr(job_commands, "api", lambda ctx: connected(world, tmp_path))
+    runner, file, picture = CliRunner(), tmp_path / "m.csv", tmp_path / "f.svg"
+    words = ["measurements", "query", "--biomarker", "DCM:112181", "--limit", "2", "--format", "json"]
+    shown = runner.invoke(app, words)
+    assert shown.exit_code == 0, shown.output
+    assert {one["biomarker"] for one in json.loads(shown.stdout)} == {"DCM:112181"}
+    assert "--after" in shown.stderr
+    assert runner.invoke(app, ["measurements", "export", "--to", str(file)]).exit_code == 0
+    assert len(file.read_text().splitlines()) > 10
+    drawn = runner.invoke(app, ["job", "plot", job, "--kind", "forest", "--to", str(picture)])
+    assert drawn.exit_code == 0, drawn.output
+    assert "<svg" in picture.read_text()

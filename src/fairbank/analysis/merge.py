@@ -77,7 +77,13 @@ class MergedTable:
             "tool": self.tool,
             "version": self.version,
             "columns": [
-                {"name": c.name, "type": c.type.value, "unit": c.unit, "meaning": c.meaning}
+                {
+                    "name": c.name,
+                    "type": c.type.value,
+                    "unit": c.unit,
+                    "meaning": c.meaning,
+                    "biomarker": c.biomarker,
+                }
                 for c in self.columns
             ],
             "statuses": self.statuses,
@@ -86,31 +92,93 @@ class MergedTable:
         }
         return json.dumps(merged, allow_nan=False, indent=1) + "\n"
 
-    def to_svg(self, column: str = "mean") -> str:
+    @classmethod
+    def from_json(cls, text: str) -> MergedTable:
+        """Return the table that `to_json` wrote, without its summaries.
+
+        Raises:
+            NothingToMerge: if it is none.
+        """
+        try:
+            told = json.loads(text)
+            if told["schema"] != "merged-table/1":
+                raise KeyError("schema")
+            columns = tuple(
+                Column(
+                    one["name"],
+                    ColumnType(one["type"]),
+                    one["unit"],
+                    one["meaning"],
+                    biomarker=one.get("biomarker"),
+                )
+                for one in told["columns"]
+            )
+            rows, statuses = tuple(dict(row) for row in told["rows"]), dict(told["statuses"])
+            return cls(told["tool"], told["version"], columns, rows, (), statuses)
+        except (ValueError, KeyError, TypeError) as err:
+            raise NothingToMerge(
+                "This is no merged table.",
+                why="It was not made by a hub, or by another version of one.",
+                todo="Take table.json of 'fairbank job results --to'.",
+            ) from err
+
+    def to_svg(self, column: str | None = None) -> str:
         """Return box plots of one numeric column by site, one panel per modality: their grey values do not compare.
+
+        Args:
+            column: by default `mean`, or the first biomarker with values, or the first column with values.
 
         Raises:
             NothingToMerge: if the table has no such column of numbers.
         """
-        found = next((c for c in self.columns if c.name == column and c.type in _NUMERIC), None)
+        found = self.plotted(column)
+        panels = [
+            Panel(modality, tuple(Group(site, values) for site, values in by_site))
+            for modality, by_site in self.values_by_modality(found.name).items()
+        ]
+        return panelled_box_plot(
+            panels,
+            title=f"{self.tool}: {found.name} per series, by modality and site",
+            axis=self.axis(found),
+        )
+
+    def plotted(self, column: str | None) -> Column:
+        """Return the column to plot, `column` or the usual one.
+
+        Raises:
+            NothingToMerge: if there is no such column of numbers.
+        """
+        numbers = [each for each in self.columns if each.type in _NUMERIC]
+        if column is None:
+            filled = [each for each in numbers if any(row.get(each.name) is not None for row in self.rows)]
+            named = [each for each in filled if each.name == "mean"]
+            coded = [each for each in filled if each.biomarker is not None]
+            found = next(iter([*named, *coded, *filled]), None)
+        else:
+            found = next((each for each in numbers if each.name == column), None)
         if found is None:
+            what = "with a value" if column is None else f"named {column!r}"
             raise NothingToMerge(
-                f"The merged table has no column of numbers named {column!r}.",
+                f"The merged table has no column of numbers {what}.",
                 why="Only numbers can be plotted.",
-                todo=f"Choose one of: {', '.join(c.name for c in self.columns if c.type in _NUMERIC)}.",
+                todo=f"Choose one of: {', '.join(each.name for each in numbers)}.",
             )
-        panels: dict[str, list[Group]] = {}
+        return found
+
+    def axis(self, column: Column) -> str:
+        """Return what a column holds, with its unit, for the axis of a plot."""
+        unit = f", {column.unit}" if column.unit not in (None, "", "1") else ""
+        return f"{column.meaning.rstrip('.')}{unit}"
+
+    def values_by_modality(self, column: str) -> dict[str, list[tuple[str, tuple[float, ...]]]]:
+        """Return the values of each site that has any, by modality, both sorted."""
+        panels: dict[str, list[tuple[str, tuple[float, ...]]]] = {}
         for (site, modality), rows in sorted(
             _by_site_and_modality(self.rows).items(), key=lambda item: item[0][::-1]
         ):
             if values := tuple(_values(rows, column)):
-                panels.setdefault(modality, []).append(Group(site, values))
-        unit = f", {found.unit}" if found.unit not in (None, "1") else ""
-        return panelled_box_plot(
-            [Panel(modality, tuple(groups)) for modality, groups in panels.items()],
-            title=f"{self.tool}: {column} per series, by modality and site",
-            axis=f"{found.meaning.rstrip('.')}{unit}",
-        )
+                panels.setdefault(modality, []).append((site, values))
+        return panels
 
 
 def merge_rows(

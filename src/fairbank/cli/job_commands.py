@@ -308,6 +308,34 @@ def results(
     show_rows(files, columns=columns, format=format, empty="No result yet.")
 
 
+@app.command()
+def plot(
+    ctx: typer.Context,
+    job: Annotated[str, _JOB],
+    to: Annotated[Path, typer.Option(help="File to write (SVG).")] = Path("plot.svg"),
+    kind: Annotated[str, typer.Option(help="distribution, forest or bland-altman.")] = "distribution",
+    column: Annotated[
+        str | None, typer.Option(help="Column of numbers; `mean`, or the first biomarker, by default.")
+    ] = None,
+    against: Annotated[
+        str | None, typer.Option(help="For bland-altman: the column of the second measurement.")
+    ] = None,
+    other: Annotated[
+        str | None,
+        typer.Option(help="For bland-altman: the job of the second measurement; this one by default."),
+    ] = None,
+) -> None:
+    """Draw what an analysis measured: values by site, means with 95 % intervals, or how two measurements agree.
+
+    Example: fairbank job plot 01a1fdee-cff5-7f63-b5f0-d16d1d20c888 --kind forest --column mean_hu --to forest.svg
+    """
+    from fairbank.web.plotting import plot_job
+
+    client = api(ctx)
+    to.write_text(plot_job(client, job, kind, column, against=against, other=other), encoding="utf-8")
+    say(f"Written: {to}")
+
+
 _SUFFIX = {"application/json": ".json", "application/vnd.safetensors": ".safetensors"}
 
 

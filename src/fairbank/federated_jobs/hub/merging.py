@@ -179,14 +179,16 @@ def average(closing: Closing, folder: Path) -> list[MergedFile]:
 
 
 def collect(closing: Closing, folder: Path) -> list[MergedFile]:
-    """Put the sites' rows together into a table and a plot."""
+    """Put the sites' rows together into a table and plots."""
     from fairbank.analysis.errors import NothingToMerge
+    from fairbank.analysis.plots import PlotKind, draw
 
     table = _table(closing.outputs(MEASUREMENTS), closing.manifest)
     made = [("table.csv", "text/csv", table.to_csv()), ("table.json", "application/json", table.to_json())]
-    # A job that measured only geometry has no mean to plot; its table stands alone.
-    with suppress(NothingToMerge):
-        made.append(("plot.svg", "image/svg+xml", table.to_svg()))
+    # A job in which no series could be measured has nothing to plot; its table stands alone.
+    for name, kind in (("plot.svg", PlotKind.DISTRIBUTION), ("forest.svg", PlotKind.FOREST)):
+        with suppress(NothingToMerge):
+            made.append((name, "image/svg+xml", draw(kind, table)))
     files = []
     for name, media_type, text in made:
         (folder / name).write_text(text, encoding="utf-8")
