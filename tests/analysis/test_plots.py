@@ -99,6 +99,8 @@ def test_two_quantities_do_not_agree_or_disagree() -> None:
         draw(PlotKind.BLAND_ALTMAN, made, "density", against="volume")
     with pytest.raises(NothingToMerge, match="same column"):
         draw(PlotKind.BLAND_ALTMAN, made, "density")
+    with pytest.raises(NothingToMerge, match="same column"):
+        draw(PlotKind.BLAND_ALTMAN, made, "density", other=made)
 
 
 @pytest.mark.parametrize("kind", [PlotKind.DISTRIBUTION, PlotKind.FOREST])

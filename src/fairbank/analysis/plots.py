@@ -91,7 +91,7 @@ def bland_altman(table: MergedTable, column: str, against: str, *, other: Merged
     """
     second_table = other or table
     first, second = table.plotted(column), second_table.plotted(against)
-    if (table.tool, first.name) == (second_table.tool, second.name) and other is None:
+    if first.name == second.name and second_table == table:
         raise _nothing("Both measurements are the same column.", "A column always agrees with itself.")
     if first.biomarker is None or (first.biomarker, first.unit) != (second.biomarker, second.unit):
         raise _nothing(
