@@ -49,6 +49,10 @@ class Shelf(Protocol):
         """Return the schema of a tool's parameters."""
         ...
 
+    def entry_point(self, name: str) -> str:
+        """Return where a tool is found, as `package.module:object`."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Tool:
@@ -180,6 +184,11 @@ class _AnalysisShelf:
 
         return analysis_tool(name).parameters
 
+    def entry_point(self, name: str) -> str:
+        from fairbank.analysis.tool import tool_named as analysis_tool
+
+        return f"{type(analysis_tool(name)).__module__}:TOOL"
+
 
 class _TrainingShelf:
     """The training algorithms; their registry knows them without loading torch."""
@@ -193,6 +202,11 @@ class _TrainingShelf:
         from fairbank.federated_jobs.algorithms.registry import algorithm_entry
 
         return algorithm_entry(name).parameters
+
+    def entry_point(self, name: str) -> str:
+        from fairbank.federated_jobs.algorithms.registry import algorithm_entry
+
+        return f"{algorithm_entry(name).module}:ALGORITHM"
 
 
 _ANALYSES, _TRAININGS = _AnalysisShelf(), _TrainingShelf()

@@ -7,7 +7,8 @@
     │   ├── BeyondVisa               FB-JOBS-013
     │   ├── CodeUnknown              FB-JOBS-014
     │   ├── OptionRefused            FB-JOBS-015
-    │   └── RunsSpent                FB-JOBS-016
+    │   ├── RunsSpent                FB-JOBS-016
+    │   └── ToolRevoked              FB-JOBS-265
     ├── JobNotFound                  FB-JOBS-020
     ├── StateRefused                 FB-JOBS-021
     ├── LeaseGone                    FB-JOBS-022
@@ -35,6 +36,11 @@
     ├── CountAnswerRefused           FB-JOBS-213
     ├── TwinRefused                  FB-JOBS-214
     ├── MeasurementsRefused          FB-JOBS-250
+    ├── ToolRefused                  FB-JOBS-260
+    ├── ToolNotFound                 FB-JOBS-261
+    ├── ToolStateRefused             FB-JOBS-262
+    ├── ReviewIncomplete             FB-JOBS-263
+    ├── ReviewNotYours               FB-JOBS-264
     └── SiteRefusal                  FB-JOBS-040
         ├── ChainBroken              FB-JOBS-041
         ├── Replayed                 FB-JOBS-042
@@ -416,3 +422,46 @@ class MeasurementsRefused(JobsError):
 
     code = "FB-JOBS-250"
     kind = Kind.MISUSE
+
+
+class ToolRefused(JobsError):
+    """A tool manifest cannot be taken into the registry."""
+
+    code = "FB-JOBS-260"
+    kind = Kind.REFUSED
+
+
+class ToolNotFound(JobsError):
+    """The registry has no such tool or version for the eyes of who asks."""
+
+    code = "FB-JOBS-261"
+    kind = Kind.NOT_FOUND
+
+
+class ToolStateRefused(JobsError):
+    """What somebody wants of a tool's version is not among what its state allows to them."""
+
+    code = "FB-JOBS-262"
+    kind = Kind.CONFLICT
+
+
+class ReviewIncomplete(JobsError):
+    """A review does not answer each criterion once, in a sentence, or contradicts its answers."""
+
+    code = "FB-JOBS-263"
+    kind = Kind.REFUSED
+
+
+class ReviewNotYours(JobsError):
+    """A publisher would review a tool of their own."""
+
+    code = "FB-JOBS-264"
+    kind = Kind.FORBIDDEN
+
+
+class ToolRevoked(SubmissionRefused):
+    """The code that a job names has been revoked in the registry."""
+
+    code = "FB-JOBS-265"
+    kind = Kind.FORBIDDEN
+    reason = Reason.CODE_UNKNOWN

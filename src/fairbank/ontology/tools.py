@@ -6,14 +6,24 @@ the tool near its images, and to the key of who answers for it. A site may pin t
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from enum import StrEnum
-from typing import Annotated, Self
+from fractions import Fraction
+from typing import Annotated, Any, Final, Self
 
 from pydantic import Field, JsonValue, model_validator
 
+from fairbank.ontology.errors import MalformedObject
 from fairbank.ontology.outputs import OutputClass
-from fairbank.ontology.signed_objects import Code, Output, SignedObject
+from fairbank.ontology.signed_objects import Code, Contrast, Output, SignedObject
 from fairbank.ontology.wire import Decimal, DigestText, Iri, KeyText, Moment, Part, ShortText, Slug, Text
+from fairbank.signing import Sealed
+
+# What begins a tag, a comment or a character reference of HTML, and characters that move what is printed.
+_MARKUP: Final = re.compile(
+    r"<[A-Za-z/!?]|&(#|[A-Za-z]+;)|[\x01-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]"
+)
 
 
 class LegalStatus(StrEnum):
@@ -35,15 +45,31 @@ class ToolInputs(Part):
     """Which series a tool can measure; an empty list means any.
 
     Attributes:
+        body_part: as records name them; a part of one of these counts as well.
+        minimum_thickness_mm: of a slice, more than 0.
         maximum_thickness_mm: of a slice.
+        contrast: which words about a contrast agent.
         annotations: what it reads beside the images; a series without one of them cannot be measured.
     """
 
     modality: tuple[ShortText, ...] = ()
     body_part: tuple[ShortText, ...] = ()
+    minimum_thickness_mm: Decimal | None = None
     maximum_thickness_mm: Decimal | None = None
+    contrast: Annotated[tuple[Contrast, ...], Field(max_length=3)] = ()
     minimum_instances: Annotated[int, Field(ge=1, le=1_000_000)] = 1
     annotations: tuple[AnnotationKind, ...] = ()
+
+    @model_validator(mode="after")
+    def _is_a_range(self) -> Self:
+        bounds = [
+            Fraction(each)
+            for each in (self.minimum_thickness_mm, self.maximum_thickness_mm)
+            if each is not None
+        ]
+        if any(each <= 0 for each in bounds) or bounds != sorted(bounds):
+            raise ValueError("a range of thickness goes from above 0 to what is no less than its beginning")
+        return self
 
 
 class OutputColumn(Part):
@@ -87,7 +113,7 @@ class ToolManifest(SignedObject):
         code: name, family, version and digest, as job manifests name them.
         entry_point: `package.module:object` of code that is installed at the sites; or `container`.
         extra: the part of fairbank that has to be installed where it runs.
-        parameters: JSON schema of its parameters.
+        parameters: JSON schema of its parameters; numbers that are no integers are text.
         columns: of the table that it returns with default parameters.
     """
 
@@ -126,7 +152,46 @@ class ToolManifest(SignedObject):
             raise ValueError("a medical device names its certificate or clearance")
         return self
 
+    @model_validator(mode="after")
+    def _is_plain(self) -> Self:
+        for each in _values(self.model_dump(mode="json")):
+            if isinstance(each, float):
+                raise ValueError("decimals are written as text")
+            if isinstance(each, str) and _MARKUP.search(each):
+                raise ValueError("texts are plain: no HTML, no characters that steer a terminal")
+        return self
+
+    @classmethod
+    def open_own(cls, envelope: bytes) -> tuple[Self, Sealed]:
+        """Verify that a manifest is sealed with the publisher's key that it names; whose key that is others judge.
+
+        Raises:
+            BadEnvelope: if no signature verifies.
+            MalformedObject: if the payload is not of this schema, or is sealed with another key than it names.
+        """
+        manifest, seal = cls.open(envelope, trusted=None)
+        if manifest.publisher_key != seal.signer:
+            raise MalformedObject(
+                "This tool manifest is sealed with another key than that of the publisher whom it names.",
+                why="A publisher answers for a tool with a key of their own.",
+                todo="Have its publisher seal it.",
+            )
+        return manifest, seal
+
     @property
     def output_classes(self) -> tuple[OutputClass, ...]:
         """Return the classes of what it returns, each once."""
         return tuple(dict.fromkeys(output.output_class for output in self.outputs))
+
+
+def _values(value: Any) -> Iterator[Any]:
+    """Yield all texts, names and numbers of a JSON value."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield name
+            yield from _values(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _values(inner)
+    else:
+        yield value
