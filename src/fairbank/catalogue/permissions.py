@@ -38,6 +38,8 @@ class Action(StrEnum):
     JOB_CANCEL = "job.cancel"
     # Narrowed to what the account's own visas cover now, by `federated_jobs.hub.measurements`.
     MEASUREMENT_READ = "measurement.read"
+    TOOL_PUBLISH = "tool.publish"
+    TOOL_REVIEW = "tool.review"
     NODE_MANAGE = "node.manage"
     DATASET_MANAGE = "dataset.manage"
     DESCRIBE = "dataset.describe"
@@ -80,6 +82,8 @@ RULES: Final[dict[Action, Rule]] = {
     Action.JOB_SUBMIT: Rule(frozenset({_R}), TokenScope.JOBS),
     Action.JOB_CANCEL: Rule(_ACTIVE, TokenScope.JOBS),
     Action.MEASUREMENT_READ: Rule(None, TokenScope.READ),
+    Action.TOOL_PUBLISH: Rule(frozenset({_R, _A}), TokenScope.JOBS),
+    Action.TOOL_REVIEW: Rule(frozenset({_A}), TokenScope.REVIEW),
     Action.NODE_MANAGE: Rule(frozenset({_A}), TokenScope.ADMIN),
     Action.DATASET_MANAGE: Rule(frozenset({_A}), TokenScope.ADMIN, at_node=frozenset({_C})),
     Action.DESCRIBE: Rule(frozenset({_A}), TokenScope.DESCRIBE),
@@ -111,6 +115,10 @@ ROUTES: Final[tuple[tuple[str, str, Action], ...]] = (
     ("PUT|HEAD", r"/v1/releases/\{release_id\}", Action.NODE),
     ("PUT", r"/v1/datasets/\{dataset\}/(visibility|withdrawal)", Action.NODE),
     (_GET, r"/v1/(hub|nodes|tools|search|facets|feasibility|ga4gh/jwks)", Action.PUBLIC),
+    (_GET, r"/v1/tools/(\{name\}|criteria|matches)", Action.PUBLIC),
+    ("POST", r"/v1/tools", Action.TOOL_PUBLISH),
+    ("POST", r"/v1/tools/.*/commands/(deprecate|revoke)", Action.TOOL_PUBLISH),
+    ("POST", r"/v1/tools/.*/commands/(take-up|accept|return)", Action.TOOL_REVIEW),
     (_GET, r"/v1/audit/(head|checkpoints?|consistency|inclusion)", Action.PUBLIC),
     ("POST", r"/v1/(enrolments|login(/.*)?|password)", Action.PUBLIC),
     ("GET", r"/v1/whoami", Action.SELF_READ),

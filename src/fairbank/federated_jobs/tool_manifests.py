@@ -67,6 +67,11 @@ def builtin_manifest(tool: Tool, *, publisher: str, publisher_key: str, created:
     )
 
 
+def inputs_of(tool: Tool) -> ToolInputs:
+    """Return what an installed tool can measure, as far as it is written down."""
+    return _CARDS[tool.name].inputs if tool.name in _CARDS else _ANY
+
+
 def parameters_of(tool: Tool) -> dict[str, JsonValue]:
     """Return the JSON schema of a tool's options with decimals as text, since no float is ever sealed."""
     schema: dict[str, JsonValue] = _without_floats(tool.schema())

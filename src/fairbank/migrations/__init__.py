@@ -38,6 +38,7 @@ _STORES: dict[History, tuple[str, ...]] = {
         "catalogue.governance.store",
         "catalogue.identity.store",
         "federated_jobs.hub.store",
+        "federated_jobs.hub.tool_store",
     ),
     "node": (
         "events",

@@ -157,7 +157,7 @@ class ToolManifest(SignedObject):
         for each in _values(self.model_dump(mode="json")):
             if isinstance(each, float):
                 raise ValueError("decimals are written as text")
-            if isinstance(each, str) and _MARKUP.search(each):
+            if isinstance(each, str) and not is_plain(each):
                 raise ValueError("texts are plain: no HTML, no characters that steer a terminal")
         return self
 
@@ -182,6 +182,15 @@ class ToolManifest(SignedObject):
     def output_classes(self) -> tuple[OutputClass, ...]:
         """Return the classes of what it returns, each once."""
         return tuple(dict.fromkeys(output.output_class for output in self.outputs))
+
+
+def is_plain(text: str) -> bool:
+    """Tell whether a text has neither HTML nor characters that steer what shows it.
+
+    >>> is_plain("p < 0.05 & n > 10"), is_plain("<b>best</b>")
+    (True, False)
+    """
+    return _MARKUP.search(text) is None
 
 
 def _values(value: Any) -> Iterator[Any]:

@@ -21,6 +21,7 @@ from fairbank.federated_jobs.hub.grants import GrantLookup
 from fairbank.federated_jobs.hub.progress import end_job, ended
 from fairbank.federated_jobs.hub.standing import check_granted_now
 from fairbank.federated_jobs.hub.store import JobDatasetRow, JobRow, SiteRow
+from fairbank.federated_jobs.hub.tool_registry import check_not_revoked
 from fairbank.federated_jobs.manifest import (
     Chain,
     check_code,
@@ -57,6 +58,7 @@ def submit(
         VisaRefused: if its visa is unknown, not for this account, over, or withdrawn.
         BeyondVisa: if it asks for more than granted.
         CodeUnknown: if the tool is not installed here under that digest.
+        ToolRevoked: if that version was revoked in the registry.
         OptionRefused: if a parameter is unknown or out of range.
         RunsSpent: if the visa allows no further run.
     """
@@ -82,6 +84,7 @@ def submit(
     check_visa_within_request(chain.visa, chain.request)
     check_within_visa(chain.manifest, chain.visa)
     check_code(chain.manifest)
+    check_not_revoked(session, chain.manifest.code)
     _check_datasets(session, chain)
     check_granted_now(hub, session, chain)
     # Two jobs of one request at the same moment must not both take its last run.

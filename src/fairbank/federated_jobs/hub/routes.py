@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
 from sqlalchemy.orm import Session
@@ -26,7 +26,6 @@ from fairbank.catalogue.nodes import NodeIdentity, admit, signed_node, tell_plac
 from fairbank.catalogue.notifier import Concern
 from fairbank.catalogue.uploads import Entrance, MayRead, Reader, Receiver, ReleaseMeta
 from fairbank.database import reading, turn, writing
-from fairbank.federated_jobs.code import Tool, tools
 from fairbank.federated_jobs.errors import JobNotFound
 from fairbank.federated_jobs.freed_memory import keep_freed_memory
 from fairbank.federated_jobs.hub import (
@@ -41,6 +40,7 @@ from fairbank.federated_jobs.hub import (
     retrying,
     runs,
     sites,
+    tool_routes,
     twins,
     usage,
     views,
@@ -94,6 +94,7 @@ def router(hub: Hub, *, grants: GrantLookup | None = None) -> APIRouter:
     _account_routes(routes, hub, grants or granted(hub))
     count_routes.add(routes, hub, grants or granted(hub))
     measurement_routes.add(routes, hub)
+    tool_routes.add(routes, hub)
     return routes
 
 
@@ -319,10 +320,6 @@ def _account_routes(routes: APIRouter, hub: Hub, grants: GrantLookup) -> None:
         with reading(hub.engine) as session:
             return _json(views.model_detail(session, digest, who.name))
 
-    @routes.get("/v1/tools")
-    def list_tools() -> Response:
-        return JSONResponse({"schema": "tools/1", "tools": [_tool(tool) for tool in tools()]})
-
 
 @dataclass(frozen=True, slots=True)
 class _Granted:
@@ -460,16 +457,6 @@ def _same_node(named: str, who: NodeIdentity) -> None:
             why=f"The request is signed by the node {who.name!r}.",
             todo="Use the node's own name in the address.",
         )
-
-
-def _tool(tool: Tool) -> dict[str, Any]:
-    return {
-        **tool.code().model_dump(mode="json"),
-        "title": tool.title,
-        "kind": tool.worker.value,
-        "parameters": tool.schema(),
-        "outputs": [output.model_dump(mode="json") for output in tool.outputs],
-    }
 
 
 def _json(body: Wire, *, status: int = 200) -> Response:
