@@ -233,6 +233,12 @@ def test_without_an_account_nothing_is_done(registry):
     assert registry.states(None) == ["accepted"]
 
 
+def test_a_draft_is_not_submitted_without_its_manifest(registry):
+    registry.submit(draft=True)
+    assert code_of(registry.act("submit", "ada")) == "FB-JOBS-262"
+    assert registry.states("ada") == ["draft"]
+
+
 def test_a_curator_may_not_submit(registry):
     assert registry.submit("cara").status_code == 403
 

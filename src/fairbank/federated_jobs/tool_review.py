@@ -76,6 +76,8 @@ STEPS: Final[tuple[tuple[ToolState | None, ToolCommand, frozenset[ToolPart], Too
 )
 # What everybody sees; the rest is for its publisher and administrators.
 SHOWN_TO_ALL: Final = frozenset({_S.ACCEPTED, _S.DEPRECATED, _S.REVOKED})
+# What comes with a sealed manifest.
+BRINGS: Final = frozenset({_C.DRAFT, _C.SUBMIT})
 # What says why, in words.
 NEEDS_WORDS: Final = frozenset({_C.DEPRECATE, _C.REVOKE})
 VERDICTS: Final = frozenset({_C.ACCEPT, _C.RETURN})

@@ -152,11 +152,20 @@ class HubApi:
 
     # -- plain calls -----------------------------------------------------------------------------------------------
 
-    def get(self, path: str, *, signed_in: bool = False, **parameters: Any) -> Any:
-        """GET a JSON resource."""
+    def get(self, path: str, *, signed_in: bool = False, with_token: bool = False, **parameters: Any) -> Any:
+        """GET a JSON resource.
+
+        Args:
+            with_token: show who asks if there is a token; without one it is asked all the same.
+        """
         given = {key: value for key, value in parameters.items() if value is not None}
         answer = self._send(
-            "GET", path, signed_in=signed_in, params=given, headers={"Accept": "application/json"}
+            "GET",
+            path,
+            signed_in=signed_in,
+            optional_token=with_token,
+            params=given,
+            headers={"Accept": "application/json"},
         )
         return answer.json()
 

@@ -17,6 +17,7 @@ from fairbank.catalogue.governance import (
 from fairbank.catalogue.governance import routes as governance
 from fairbank.catalogue.identity import bodies as of_accounts
 from fairbank.catalogue.identity import oidc, tokens
+from fairbank.federated_jobs import tool_review
 from fairbank.ontology.wire import Wire
 
 ENVELOPE: Final = "envelope"
@@ -49,6 +50,8 @@ _OF_PEOPLE: Final[dict[tuple[str, str], type[Wire] | str]] = {
     ("PUT", "/v1/datasets/{node}/{dataset}/withdrawal"): wire.Withdrawal,
     ("POST", "/v1/jobs"): ENVELOPE,
     ("POST", "/v1/counts"): ENVELOPE,
+    ("POST", "/v1/tools"): ENVELOPE,
+    ("POST", "/v1/tools/{name}/{version}/commands/{command}"): tool_review.ToolCommandBody,
     ("POST", "/sparql"): "application/sparql-query application/x-www-form-urlencoded",
 }
 _OF_REQUESTS: Final[dict[tuple[str, str], type[Wire] | str]] = {

@@ -21,6 +21,7 @@ from fairbank.federated_jobs.errors import (
 from fairbank.federated_jobs.hub.tool_store import ToolAnswerRow, ToolVersionRow
 from fairbank.federated_jobs.tool_manifests import LARGEST_BYTES, check_installed
 from fairbank.federated_jobs.tool_review import (
+    BRINGS,
     NEEDS_WORDS,
     SHOWN_TO_ALL,
     VERDICTS,
@@ -108,6 +109,12 @@ def act(
         ReviewIncomplete: if a review's answers are not complete, or the reason for an end is missing.
     """
     row = find(session, name, version, who)
+    if command in BRINGS:
+        raise ToolStateRefused(
+            "A version is drafted and submitted together with its sealed manifest.",
+            why="What is reviewed is what its publisher sealed.",
+            todo="Send the manifest: fairbank tool submit.",
+        )
     after = _allowed(row, command, who)
     if command in VERDICTS:
         check_answers(command, body.answers)
