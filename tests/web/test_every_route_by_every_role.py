@@ -155,7 +155,7 @@ def test_every_line_of_the_table_is_about_some_route(app: Any) -> None:
     used = set()
     for route in leaves(app):
         for method in route.methods or ():
-            for command in ("vote", "pause"):
+            for command in ("vote", "pause", "accept"):
                 path = route.path.replace("{command}", command)
                 used.add(
                     next(
