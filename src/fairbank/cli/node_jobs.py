@@ -6,7 +6,7 @@ import getpass
 import json
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,7 +15,7 @@ from fairbank.cli.persons import As, PhraseFile, signer
 from fairbank.cli.session import CLOCK, node
 
 if TYPE_CHECKING:
-    from fairbank.federated_jobs.node.reviewing import TermsHere
+    from fairbank.federated_jobs.node.reviewing import JobReview, TermsHere
     from fairbank.release.node import Node
 
 app = typer.Typer(
@@ -93,6 +93,7 @@ def show(ctx: typer.Context, job: Annotated[str, _JOB], format: FormatOption = F
             "code": f"{manifest.code.name} {manifest.code.version}",
             "code digest": manifest.code.digest,
             "publisher": found.publisher,
+            **_registered(found),
             "parameters": manifest.parameters,
             "would leave": [str(one) for one in found.leaves],
             "privacy cost": privacy_cost(manifest),
@@ -347,3 +348,10 @@ def _tell(opened: Node) -> None:
         return
     if reported.refused:
         say("The hub refuses to take a decision; it is told again later: fairbank node status")
+
+
+def _registered(found: JobReview) -> dict[str, Any]:
+    if found.told is None:
+        return {}
+    tests = found.told.tests or ("its publisher states none",)
+    return {"tool sealed by": found.told.publisher, "tool review": found.told.review, "tool tests": tests}

@@ -169,6 +169,8 @@ class Lease(Wire):
         hub_country: where the hub is, None if it is not set.
         places: where the sites are: for `review` all that the job asks, for `round` the participants.
         retries: how often this site's part of the job was begun anew after it had failed; None for never.
+        tool_manifest: what the tool's publisher sealed, where the hub's registry has it (only `review`).
+        tool_state: where the hub says that this version stands in its registry.
     """
 
     schema_name = "lease/1"
@@ -189,6 +191,8 @@ class Lease(Wire):
     hub_country: Country | None = None
     places: tuple[SitePlace, ...] = ()
     retries: int | None = None
+    tool_manifest: Envelope | None = None
+    tool_state: Slug | None = None
     hub_audit_seq: Sequence
     hub_audit_hash: DigestText
 

@@ -21,8 +21,9 @@ from fairbank.clock import iso
 from fairbank.federated_jobs.errors import LeaseGone
 from fairbank.federated_jobs.hub import node_logs, usage
 from fairbank.federated_jobs.hub.choosing import STILL_OF_THE_JOB, next_for, note_turn
-from fairbank.federated_jobs.hub.progress import ended, move_site
+from fairbank.federated_jobs.hub.progress import ended, manifest_of, move_site
 from fairbank.federated_jobs.hub.store import AnchorRow, JobRow, LeaseRow, RoundRow, SiteRow
+from fairbank.federated_jobs.hub.tool_registry import standing_of
 from fairbank.federated_jobs.protocol import (
     Claim,
     Lease,
@@ -54,7 +55,12 @@ def lease_next(hub: Hub, session: Session, node: str, claim: Claim) -> Lease | N
     _anchor(hub, session, node, claim)
     if found.kind is LeaseKind.REVIEW:
         places = _places(session, session.scalars(_ASKED, {"job": job.id}).all())
-        return _review_lease(hub, job, _grant(hub, session, site, found.kind), head, places)
+        tool = standing_of(session, manifest_of(job).code)
+        brought = _review_lease(hub, job, _grant(hub, session, site, found.kind), head, places)
+        if tool is None:
+            return brought
+        told = {"tool_manifest": tool.manifest.decode(), "tool_state": tool.state}
+        return brought.model_copy(update=told)
     participants = tuple(session.scalars(_PARTICIPANTS, {"job": job.id}))
     lease = _grant(hub, session, site, found.kind)
     site.not_before = None

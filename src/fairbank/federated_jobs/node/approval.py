@@ -31,6 +31,7 @@ from fairbank.federated_jobs.errors import (
 )
 from fairbank.federated_jobs.manifest import Chain, open_chain
 from fairbank.federated_jobs.node.automatic import Automatic, automatic
+from fairbank.federated_jobs.node.carried_tools import keep
 from fairbank.federated_jobs.node.cohort import (
     Cohort,
     CohortSource,
@@ -138,6 +139,7 @@ def receive(node: Node, lease: Lease, *, source: CohortSource = harvest_index) -
             Check.OBJECTS
         )
     request, visa, manifest = lease.request.encode(), lease.visa.encode(), lease.manifest.encode()
+    keep(node, lease)
     with writing(node.engine) as session:
         known = session.get(ReviewRow, lease.job)
         if known is not None:

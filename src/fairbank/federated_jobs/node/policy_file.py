@@ -19,6 +19,7 @@ from fairbank import audit
 from fairbank.database import reading, writing
 from fairbank.federated_jobs.errors import SitePolicyRefused
 from fairbank.federated_jobs.manifest import Chain
+from fairbank.federated_jobs.node.carried_tools import carried
 from fairbank.federated_jobs.node.site_policy import (
     AllowRule,
     Asked,
@@ -215,11 +216,16 @@ def _asked(node: Node, chain: Chain, *, datasets: Collection[str], pinned: set[s
     )
 
 
-def sealed_manifests(node: Node) -> list[bytes]:
-    """Return the sealed tool manifests that were put at this node; the seals are what counts, not the folder."""
+def put_manifests(node: Node) -> list[bytes]:
+    """Return the sealed tool manifests that people put at this node; the seals are what counts, not the folder."""
     folder = node.settings.home / MANIFESTS
     found = sorted(folder.glob("*.json")) if folder.is_dir() else []
     return [path.read_bytes() for path in found if path.is_file() and path.stat().st_size <= _MOST_BYTES]
+
+
+def sealed_manifests(node: Node) -> list[bytes]:
+    """Return those and the ones that the hub brought; a pinned key counts by its seal, whoever brought it."""
+    return [*put_manifests(node), *(one.envelope for one in carried(node))]
 
 
 def _signed(session: Session, node: Node, digest: Digest, policy: SitePolicy) -> Verified | None:

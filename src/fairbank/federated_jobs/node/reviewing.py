@@ -10,9 +10,10 @@ from sqlalchemy import select
 from fairbank.database import reading
 from fairbank.federated_jobs.errors import NotApproved
 from fairbank.federated_jobs.manifest import Chain, datasets_at, open_chain
+from fairbank.federated_jobs.node.carried_tools import Told, told_of
 from fairbank.federated_jobs.node.cohort import CohortSource, harvest_index
 from fairbank.federated_jobs.node.judging import approved_runs, terms_here
-from fairbank.federated_jobs.node.policy_file import sealed_manifests
+from fairbank.federated_jobs.node.policy_file import put_manifests
 from fairbank.federated_jobs.node.store import ApprovalRow, ReviewRow
 from fairbank.federated_jobs.node.what_leaves import Leaving, leaves, publisher
 from fairbank.ontology.signed_objects import GrantedDataset
@@ -39,6 +40,7 @@ class JobReview:
         known_requester: this site has approved a job of the same requester's key before.
         paused: since when its people let it stand still.
         publisher: who answers for its code.
+        told: what came with a job about its tool; None if nothing did.
         leaves: what would leave.
     """
 
@@ -51,6 +53,7 @@ class JobReview:
     known_requester: bool
     paused: datetime | None
     publisher: str
+    told: Told | None
     leaves: tuple[Leaving, ...]
 
 
@@ -97,6 +100,7 @@ def review(node: Node, job: str, *, source: CohortSource = harvest_index) -> Job
         hub_country=(row.places or {}).get("hub"),
         known_requester=known is not None,
         paused=row.halted,
-        publisher=publisher(chain.manifest.code, sealed_manifests(node)),
+        publisher=publisher(chain.manifest.code, put_manifests(node)),
+        told=told_of(node, chain.manifest.code),
         leaves=leaves(chain.manifest, at_least=node.settings.release_minimum_count),
     )

@@ -1,0 +1,91 @@
+"""Sealed tool manifests that the hub brought with jobs: kept apart from those that people of the site put here.
+
+A manifest counts by its publisher's seal, so it does not matter who brought it; what the hub says of a review is shown
+as the hub's word and decides nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+
+from fairbank.errors import FairbankError
+from fairbank.federated_jobs.protocol import Lease
+from fairbank.ontology.signed_objects import Code
+from fairbank.ontology.tools import ToolManifest
+from fairbank.release.node import Node
+
+FOLDER = "tool-manifests-of-the-hub"
+# As large as a hub takes them.
+_MOST_BYTES = 1 << 18
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """A manifest that was verified when it came, and what the hub said of it then."""
+
+    manifest: ToolManifest
+    envelope: bytes
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What came with a job about its tool, in words.
+
+    Attributes:
+        publisher: who sealed it. Whose key that is a site has to find out: anybody can seal under any name.
+        review: where it stands in the hub's registry, by the hub's word.
+        tests: what the publisher says of tests.
+    """
+
+    publisher: str
+    review: str
+    tests: tuple[str, ...]
+
+
+def keep(node: Node, lease: Lease) -> None:
+    """Keep the manifest that came with a job; what does not verify is not kept, and stops no job."""
+    if lease.tool_manifest is None or len(lease.tool_manifest.encode()) > _MOST_BYTES:
+        return
+    try:
+        _, seal = ToolManifest.open_own(lease.tool_manifest.encode())
+    except FairbankError:
+        return
+    folder = node.settings.home / FOLDER
+    folder.mkdir(mode=0o700, exist_ok=True)
+    target = folder / f"{seal.digest.removeprefix('sha256:')}.json"
+    part = target.with_suffix(".part")
+    written = json.dumps({"envelope": lease.tool_manifest, "state": lease.tool_state or "not told"})
+    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as opened:
+        opened.write(written)
+    part.replace(target)
+
+
+def carried(node: Node) -> list[Carried]:
+    """Return what was kept, each verified anew."""
+    folder = node.settings.home / FOLDER
+    found = []
+    for path in sorted(folder.glob("*.json")) if folder.is_dir() else ():
+        try:
+            kept = json.loads(path.read_bytes())
+            envelope, state = str(kept["envelope"]).encode(), str(kept["state"])
+            found.append(Carried(ToolManifest.open_own(envelope)[0], envelope, state))
+        except (OSError, ValueError, KeyError, TypeError, FairbankError):
+            # Somebody changed it here; a job is judged without it then.
+            continue
+    return found
+
+
+def told_of(node: Node, code: Code) -> Told | None:
+    """Return what came with jobs about a tool; None if nothing did."""
+    for one in carried(node):
+        if one.manifest.code == code:
+            said = one.manifest
+            return Told(
+                f"{said.publisher}, {said.publisher_key} ({said.legal_status.value}); compare the key",
+                f"{one.state}, as the hub said when the job came",
+                tuple(f"{each.data}: {each.measure} {each.value}" for each in said.validation),
+            )
+    return None
