@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -370,3 +371,11 @@ def test_a_criterion_is_answered_in_a_sentence(registry):
     registry.act("take-up", "rita")
     short = [{"criterion": key, "met": True, "words": "yes"} for key in CRITERIA]
     assert code_of(registry.act("accept", "rita", answers=short)) == "FB-ONT-002"
+
+
+def test_the_page_lists_the_criteria_and_states_of_the_code():
+    page = (Path(__file__).resolve().parents[2] / "docs/reference/tool-registry.md").read_text(
+        encoding="utf-8"
+    )
+    assert [key for key, text in CRITERIA.items() if f"| `{key}` | {text} |" not in page] == []
+    assert [state for state in ToolState if f"`{state.value}`" not in page] == []
