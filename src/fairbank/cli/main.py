@@ -71,7 +71,6 @@ NOUNS = {
         Noun("committee", "Set up committees, their members and who stands in for them."),
         Noun("job", "Send a job to the biobanks, watch it, fetch its results."),
         Noun("measurements", "See what jobs measured in the datasets that you hold a grant for."),
-        Noun("tool", "List the tools and training plans that can be sent."),
         Noun("tool", "List the tools and training plans that can be sent; publish and review them."),
         Noun("model", "List and fetch models; see what they were trained on."),
         Noun("audit", "Show, verify, export and compare the audit log."),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -36,7 +36,13 @@ def query(
 
     Example: fairbank measurements query --biomarker DCM:112181 --limit 20
     """
-    asked = {"dataset": dataset, "tool": tool, "biomarker": biomarker, "job": job, "after": after}
+    asked: dict[str, Any] = {
+        "dataset": dataset,
+        "tool": tool,
+        "biomarker": biomarker,
+        "job": job,
+        "after": after,
+    }
     found = api(ctx).get("/v1/measurements", signed_in=True, limit=limit, **asked)
     lines = [
         {**row, "dataset": " ".join(row["datasets"]), **value}

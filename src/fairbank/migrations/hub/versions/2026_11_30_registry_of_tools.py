@@ -1,7 +1,7 @@
 """Registry of tools.
 
 Revision: b991f836535a
-Follows: 3a7fd1906be2
+Follows: 01bce188688a
 Written: 2026-11-30 14:51:50.119438+00:00
 """
 
@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "b991f836535a"
-down_revision = "3a7fd1906be2"
+down_revision = "01bce188688a"
 branch_labels = None
 depends_on = None
 
