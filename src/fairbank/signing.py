@@ -82,6 +82,28 @@ def file_digest(path: Path) -> Digest:
         return Digest("sha256:" + hashlib.file_digest(opened, "sha256").hexdigest())
 
 
+def write_new(path: Path, content: bytes) -> None:
+    """Write a file of mode 0600 that is there whole or not at all, whenever the writer is killed; lasting on return.
+
+    Raises:
+        FileExistsError: if there is one already; it stays as it is.
+    """
+    written = path.with_name(f".{path.name}.{os.urandom(8).hex()}")
+    with os.fdopen(os.open(written, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as opened:
+        opened.write(content)
+        opened.flush()
+        os.fsync(opened.fileno())
+    try:
+        os.link(written, path)
+    finally:
+        written.unlink()
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
 def canonical(payload: Mapping[str, Json]) -> bytes:
     """Return the RFC 8785 bytes of a payload.
 
@@ -199,17 +221,13 @@ class SigningKey:
         )
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         try:
-            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            write_new(path, pem)
         except FileExistsError as err:
             raise KeyFileError(
                 f"The key file {path.name} exists already.",
                 why="A key is never overwritten: what it signed could no longer be verified.",
                 todo="Keep using it, or move it away first.",
             ) from err
-        with os.fdopen(handle, "wb") as opened:
-            opened.write(pem)
-            opened.flush()
-            os.fsync(opened.fileno())
 
     @property
     def public(self) -> PublicKey:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import base64
 import json
 import pickle
+import signal
 import stat
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +112,19 @@ def test_a_key_file_is_never_overwritten(key: SigningKey, tmp_path: Path) -> Non
     with pytest.raises(KeyFileError, match="exists already"):
         SigningKey.generate().save(path)
     assert path.read_bytes() == before
+
+
+def test_a_writer_that_is_killed_leaves_no_part_of_a_key(key: SigningKey, tmp_path: Path) -> None:
+    path = tmp_path / "node.pem"
+    code = (
+        "import os, sys, pathlib; from fairbank.signing import SigningKey;"
+        "os.fsync = lambda handle: os.kill(os.getpid(), 9);"
+        "SigningKey.generate().save(pathlib.Path(sys.argv[1]))"
+    )
+    assert subprocess.run([sys.executable, "-c", code, str(path)]).returncode == -signal.SIGKILL
+    assert not path.exists()
+    key.save(path)
+    assert SigningKey.load(path).key_id == key.key_id
 
 
 def test_a_key_that_others_can_read_is_refused(key: SigningKey, tmp_path: Path) -> None:

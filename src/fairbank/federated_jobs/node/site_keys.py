@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 
 from fairbank.settings import Settings
-from fairbank.signing import KeyFileError, SigningKey
+from fairbank.signing import KeyFileError, SigningKey, write_new
 
 KEY_FILE = "site.pem"
 PUBLIC_FILE = "site.pub"
@@ -48,7 +48,7 @@ def cohort_secret(settings: Settings) -> bytes:
     path = settings.keys_path / SECRET_FILE
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     if not path.exists():
-        _create(path, os.urandom(_SECRET_BYTES))
+        write_new(path, os.urandom(_SECRET_BYTES))
     secret = path.read_bytes()
     if len(secret) != _SECRET_BYTES or path.stat().st_mode & 0o077:
         raise KeyFileError(
@@ -77,7 +77,7 @@ _LETTERS = str.maketrans("0123456789abcdef", "abcdefghijklmnop")
 
 def _pin_public(path: Path, key_id: str) -> None:
     if not path.exists():
-        _create(path, f"{key_id}\n".encode())
+        write_new(path, f"{key_id}\n".encode())
         return
     if path.read_text(encoding="ascii").strip() != key_id:
         raise KeyFileError(
@@ -85,11 +85,3 @@ def _pin_public(path: Path, key_id: str) -> None:
             why=f"{PUBLIC_FILE} names another key.",
             todo="Restore the key, or remove the old approvals and that file if the key was replaced on purpose.",
         )
-
-
-def _create(path: Path, content: bytes) -> None:
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(handle, "wb") as opened:
-        opened.write(content)
-        opened.flush()
-        os.fsync(opened.fileno())
