@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
@@ -18,7 +19,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from fairbank.catalogue.context import Hub
-from fairbank.signing import KeyFileError
+from fairbank.signing import KeyFileError, write_new
 
 SECRET_FILE: Final = "accounts.key"  # noqa: S105  # the name of the file, not a secret
 _SECRET_BYTES: Final = 32
@@ -55,24 +56,19 @@ def digest(secret: str) -> str:
 
 @lru_cache(maxsize=256)
 def _secret(path: Path) -> bytes:
-    try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return _complete(path)
-    with os.fdopen(handle, "wb") as opened:
-        opened.write(os.urandom(_SECRET_BYTES))
-        opened.flush()
-        os.fsync(handle)
+    if not path.exists():
+        # Of two processes that begin at once, the first one's secret stays.
+        with suppress(FileExistsError):
+            write_new(path, os.urandom(_SECRET_BYTES))
     return _complete(path)
 
 
 def _complete(path: Path) -> bytes:
     content = path.read_bytes()
     if len(content) != _SECRET_BYTES:
-        # Another process is writing it, or was stopped while it did: nothing can rest on it yet.
         raise KeyFileError(
             f"The file {path.name} in the hub's folder of keys is not whole.",
-            why="A process was stopped while it made it, or it was changed.",
-            todo="Try again; if it stays, restore it from a backup, or remove it: second factors are set up anew then.",
+            why="It was changed, or the disk is damaged.",
+            todo="Restore it from a backup, or remove it: second factors are set up anew then.",
         )
     return content
