@@ -122,6 +122,7 @@ _LONGEST = (
     "tests/catalogue/test_projector_faults.py",
     "tests/catalogue/test_workflow.py",
     "tests/federated_jobs/test_rounds.py",
+    "tests/federated_jobs/test_killed_jobs.py",
     "tests/federated_jobs/test_withdrawal_everywhere.py",
     "tests/federated_jobs/test_training.py",
     "tests/catalogue/test_facets_at_scale.py",
