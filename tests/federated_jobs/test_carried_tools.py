@@ -8,6 +8,7 @@ import pytest
 from tests.federated_jobs.test_tool_registry import Registry
 
 from fairbank.federated_jobs.code import tool_named
+from fairbank.federated_jobs.node import carried_tools
 from fairbank.federated_jobs.node.carried_tools import FOLDER, carried, keep
 from fairbank.federated_jobs.node.policy_file import sealed_manifests
 from fairbank.federated_jobs.node.reviewing import review
@@ -53,6 +54,17 @@ def test_a_manifest_that_a_hub_made_up_is_not_kept(fed):
     for envelope in (made_up.decode(), json.dumps(broken), "{}", "x" * 300_000):
         keep(site.node, _lease(fed, envelope))
     assert carried(site.node) == []
+
+
+def test_only_so_many_are_kept_whatever_a_hub_brings(fed, monkeypatch):
+    monkeypatch.setattr(carried_tools, "MOST_KEPT", 2)
+    registry, site = Registry(fed), fed.sites["east"]
+    sealed = [
+        registry.manifest(publisher=f"Example {number}").seal(registry.keys["ada"]) for number in range(3)
+    ]
+    for envelope in [*sealed, sealed[0]]:
+        keep(site.node, _lease(fed, envelope.decode()))
+    assert {one.manifest.publisher for one in carried(site.node)} == {"Example 0", "Example 1"}
 
 
 def _lease(fed, envelope: str) -> Lease:

@@ -7,6 +7,7 @@ as the hub's word and decides nothing.
 from __future__ import annotations
 
 import json
+import logging
 import os
 from dataclasses import dataclass
 
@@ -16,9 +17,12 @@ from fairbank.ontology.signed_objects import Code
 from fairbank.ontology.tools import ToolManifest
 from fairbank.release.node import Node
 
+log = logging.getLogger(__name__)
+
 FOLDER = "tool-manifests-of-the-hub"
-# As large as a hub takes them.
+# As large as a hub takes them, and more than a registry has: a hub that makes some up fills no disk.
 _MOST_BYTES = 1 << 18
+MOST_KEPT = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +50,7 @@ class Told:
 
 
 def keep(node: Node, lease: Lease) -> None:
-    """Keep the manifest that came with a job; what does not verify is not kept, and stops no job."""
+    """Keep the manifest that came with a job; what does not verify, or is one too many, is not, and stops no job."""
     if lease.tool_manifest is None or len(lease.tool_manifest.encode()) > _MOST_BYTES:
         return
     try:
@@ -56,6 +60,9 @@ def keep(node: Node, lease: Lease) -> None:
     folder = node.settings.home / FOLDER
     folder.mkdir(mode=0o700, exist_ok=True)
     target = folder / f"{seal.digest.removeprefix('sha256:')}.json"
+    if not target.exists() and sum(1 for _ in folder.glob("*.json")) >= MOST_KEPT:
+        log.warning("no more than %d tool manifests of the hub are kept", MOST_KEPT)
+        return
     part = target.with_suffix(".part")
     written = json.dumps({"envelope": lease.tool_manifest, "state": lease.tool_state or "not told"})
     with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as opened:
