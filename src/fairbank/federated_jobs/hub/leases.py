@@ -18,12 +18,14 @@ from fairbank.catalogue import blobs
 from fairbank.catalogue.context import Hub
 from fairbank.catalogue.nodes import countries_of
 from fairbank.clock import iso
+from fairbank.errors import FairbankError
 from fairbank.federated_jobs.errors import LeaseGone
 from fairbank.federated_jobs.hub import node_logs, usage
 from fairbank.federated_jobs.hub.choosing import STILL_OF_THE_JOB, next_for, note_turn
 from fairbank.federated_jobs.hub.progress import ended, manifest_of, move_site
 from fairbank.federated_jobs.hub.store import AnchorRow, JobRow, LeaseRow, RoundRow, SiteRow
 from fairbank.federated_jobs.hub.tool_registry import standing_of
+from fairbank.federated_jobs.hub.tool_store import ToolVersionRow
 from fairbank.federated_jobs.protocol import (
     Claim,
     Lease,
@@ -55,7 +57,7 @@ def lease_next(hub: Hub, session: Session, node: str, claim: Claim) -> Lease | N
     _anchor(hub, session, node, claim)
     if found.kind is LeaseKind.REVIEW:
         places = _places(session, session.scalars(_ASKED, {"job": job.id}).all())
-        tool = standing_of(session, manifest_of(job).code)
+        tool = _tool_of(session, job)
         brought = _review_lease(hub, job, _grant(hub, session, site, found.kind), head, places)
         if tool is None:
             return brought
@@ -197,6 +199,14 @@ def _grant(hub: Hub, session: Session, site: SiteRow, kind: LeaseKind) -> _Term:
 def _places(session: Session, nodes: Sequence[str]) -> tuple[SitePlace, ...]:
     known = countries_of(session, nodes)
     return tuple(SitePlace(node=node, country=known.get(node)) for node in nodes)
+
+
+def _tool_of(session: Session, job: JobRow) -> ToolVersionRow | None:
+    """Return what the registry has of a job's tool; of a manifest that cannot be read the site says what it is."""
+    try:
+        return standing_of(session, manifest_of(job).code)
+    except FairbankError:
+        return None
 
 
 def _review_lease(
