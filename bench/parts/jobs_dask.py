@@ -26,7 +26,7 @@ WAYS = {"loop_s": "loop", "one_s": "1", "two_s": "2"}
 GAIN_GOAL, COST_GOAL = 1.7, 0.9
 
 
-def measure(*, items: int = 12, slices: int = 32, edge: int = 512, repeats: int = 3) -> dict[str, object]:
+def measure(*, items: int = 16, slices: int = 32, edge: int = 512, repeats: int = 3) -> dict[str, object]:
     """Return the figures, the goals, and whether they are met.
 
     Args:
