@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import os
 import secrets
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -31,6 +30,7 @@ from fairbank.deid.pseudonyms import (
     keyed,
 )
 from fairbank.deid.suppression import Suppressed, SuppressionList
+from fairbank.signing import write_new
 
 LEAST_BYTES = 32
 SUPPRESSIONS = ".suppressions"
@@ -152,23 +152,19 @@ class KeyFile:
 
 
 def write_private(path: Path, content: bytes) -> None:
-    """Write a new file of mode 0600, flushed to the disk.
+    """Write a new file of mode 0600, flushed to the disk; it is there whole or not at all.
 
     Raises:
         KeyFileThere: if there is a file of that name; it is left alone.
     """
     try:
-        handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+        write_new(path, content)
     except FileExistsError as err:
         raise KeyFileThere(
             "There is a file of that name already.",
             why="A key is never overwritten: what was made with it could not be made again.",
             todo="Use the key that is there, or choose another name.",
         ) from err
-    with os.fdopen(handle, "wb") as opened:
-        opened.write(content)
-        opened.flush()
-        os.fsync(opened.fileno())
 
 
 def list_beside(path: Path) -> Path:
