@@ -127,7 +127,7 @@ def test_an_output_larger_than_the_tool_allows_is_refused(fed):
 def test_a_plan_that_does_not_fit_the_tool_is_refused(fed):
     manifest = fed.manifest(fed.visa())
     plan = manifest.plan.model_copy(update={"aggregator": "collect"})
-    assert refused(fed, manifest.model_copy(update={"plan": plan})) == "FB-JOBS-011"
+    assert refused(fed, manifest.model_copy(update={"plan": plan})) == "FB-JOBS-300"
 
 
 def test_an_approval_deadline_that_has_passed_is_refused(fed):

@@ -3,6 +3,7 @@
     JobsError                        FB-JOBS-001
     ├── SubmissionRefused            FB-JOBS-010
     │   ├── ManifestRefused          FB-JOBS-011
+    │   │   └── PlanRefused          FB-JOBS-300
     │   ├── VisaRefused              FB-JOBS-012
     │   ├── BeyondVisa               FB-JOBS-013
     │   ├── CodeUnknown              FB-JOBS-014
@@ -123,6 +124,12 @@ class CodeUnknown(SubmissionRefused):
 
     code = "FB-JOBS-014"
     reason = Reason.CODE_UNKNOWN
+
+
+class PlanRefused(ManifestRefused):
+    """A training job mixes a plan, an aggregator, a local step and filters that do not go together."""
+
+    code = "FB-JOBS-300"
 
 
 class OptionRefused(SubmissionRefused):

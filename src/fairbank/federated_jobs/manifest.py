@@ -15,6 +15,7 @@ from pydantic import JsonValue
 
 from fairbank.clock import Clock, iso, parse_iso
 from fairbank.errors import FairbankError
+from fairbank.federated_jobs.axes.validator import check_mix
 from fairbank.federated_jobs.checks import Check
 from fairbank.federated_jobs.code import Tool, WorkerKind, tool_of
 from fairbank.federated_jobs.errors import (
@@ -27,6 +28,7 @@ from fairbank.federated_jobs.errors import (
 from fairbank.federated_jobs.reasons import Reason
 from fairbank.ontology.errors import MalformedObject
 from fairbank.ontology.signed_objects import (
+    Element,
     GrantedDataset,
     Manifest,
     Output,
@@ -35,6 +37,7 @@ from fairbank.ontology.signed_objects import (
     Request,
     Resources,
     Selector,
+    Training,
     Visa,
     VisaDataset,
     narrows,
@@ -230,8 +233,15 @@ def check_code(manifest: Manifest) -> Tool:
                 todo="Take the outputs from 'fairbank tool show'.",
             ).because(Reason.OUTPUT_NOT_ALLOWED)
     plan = manifest.plan
-    fits = _PLAN_OF[tool.worker] == (plan.name, plan.aggregator)
-    if not fits or (plan.name is PlanName.SINGLE_PASS and plan.rounds != 1):
+    if tool.worker is WorkerKind.TRAINING:
+        check_mix(plan, manifest.training, sites=len(manifest.datasets))
+    elif (
+        _PLAN_OF[tool.worker] != (plan.name, plan.aggregator)
+        or (plan.name is PlanName.SINGLE_PASS and plan.rounds != 1)
+        or plan.options
+        or plan.aggregator_options
+        or manifest.training is not None
+    ):
         raise ManifestRefused(
             f"The plan {plan.name.value} with {plan.aggregator} does not fit the tool {tool.name!r}.",
             why="Analyses run in one round and are collected; updates of models and sums are aggregated.",
@@ -260,6 +270,10 @@ def draft(
     round_deadline_s: int = 3600,
     seed: str = "0",
     resources: Resources | None = None,
+    plan_name: PlanName | None = None,
+    plan_options: Mapping[str, JsonValue] | None = None,
+    aggregator: Element | None = None,
+    training: Training | None = None,
 ) -> Manifest:
     """Return the manifest of a job under a visa, with every default written out.
 
@@ -267,6 +281,7 @@ def draft(
         datasets: what of the visa's datasets to use; all of them by default.
         rounds: as many as usual for the tool by default.
         quorum: how many sites must deliver; all of them by default.
+        plan_name, plan_options, aggregator, training: of a training job; as usual for the tool by default.
 
     Raises:
         OptionRefused: if a parameter is unknown or out of range.
@@ -274,16 +289,19 @@ def draft(
     visa = Visa.parse(dict(sealed_visa.payload))
     granted = tuple(VisaDataset(iri=one.iri, selector=one.selector) for one in visa.datasets)
     chosen = tuple(datasets) if datasets is not None else granted
-    name, aggregator = _PLAN_OF[tool.worker]
+    usual_plan, usual_aggregator = _PLAN_OF[tool.worker]
+    merged_by = aggregator or Element(name=usual_aggregator)
     now = clock.now()
     plan = Plan.model_validate(
         {
-            "name": name,
-            "aggregator": aggregator,
+            "name": plan_name or usual_plan,
+            "aggregator": merged_by.name,
             "rounds": rounds if rounds is not None else tool.usual_rounds(parameters),
             "quorum": quorum if quorum is not None else len(chosen),
             "approval_deadline": iso(now + timedelta(seconds=approval_within_s)),
             "round_deadline_s": round_deadline_s,
+            "options": dict(plan_options or {}),
+            "aggregator_options": merged_by.options,
         }
     )
     return Manifest(
@@ -296,6 +314,7 @@ def draft(
         parameters=tool.check_parameters(parameters),
         outputs=tool.outputs,
         plan=plan,
+        training=training,
         resources=resources or Resources(),
         seed=seed,
         created=iso(now),

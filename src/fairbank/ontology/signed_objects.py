@@ -316,17 +316,60 @@ class PlanName(StrEnum):
 
     SINGLE_PASS = "single-pass"  # noqa: S105  a pass over the data, not a password
     AGGREGATION = "aggregation"
+    BOUNDED_STALENESS = "bounded-staleness"
+    BUFFERED = "buffered-asynchronous"
+    SINGLE_WEIGHT_TRANSFER = "single-weight-transfer"
+    CYCLIC_WEIGHT_TRANSFER = "cyclic-weight-transfer"
+    INSTITUTIONAL_INCREMENTAL = "institutional-incremental"
+    CYCLIC_INSTITUTIONAL_INCREMENTAL = "cyclic-institutional-incremental"
+    ENSEMBLE = "ensemble"
+    PEER_TO_PEER = "peer-to-peer"
+
+
+class Objective(StrEnum):
+    """By what a training is judged over its sites, fixed before anybody approves it."""
+
+    MEAN = "mean"
+    WEIGHTED = "weighted"
+    WORST_SITE = "worst-site"
+
+
+class Element(Part):
+    """One choice on an axis of training, with its options; fractions are decimals written as text."""
+
+    name: Slug
+    options: dict[str, JsonValue] = {}
 
 
 class Plan(Part):
-    """The compute plan: rounds, quorum and deadlines."""
+    """The compute plan: rounds, quorum and deadlines, and how what the sites send is merged."""
 
     name: PlanName
-    aggregator: Literal["fedavg", "collect", "statistic"]
+    aggregator: Slug
     rounds: Annotated[int, Field(ge=1, le=10_000)] = 1
     quorum: Annotated[int, Field(ge=1, le=1_000)]
     approval_deadline: Moment
     round_deadline_s: Annotated[int, Field(ge=1, le=30 * 86_400)] = 3600
+    options: dict[str, JsonValue] = {}
+    aggregator_options: dict[str, JsonValue] = {}
+
+
+class Training(Part):
+    """What a training job does at each site, beside its algorithm.
+
+    Attributes:
+        local_step: what changes in local training.
+        filters: what changes in an update before it leaves, in this order.
+        initial_model: digest of the weights that the first round starts from; None if the job's seed makes them.
+        frozen: name patterns of tensors that are not trained.
+        objective: by what the model is judged over its sites.
+    """
+
+    local_step: Element = Element(name="plain")
+    filters: Annotated[tuple[Element, ...], Field(max_length=8)] = ()
+    initial_model: DigestText | None = None
+    frozen: Annotated[tuple[ShortText, ...], Field(max_length=100)] = ()
+    objective: Objective = Objective.MEAN
 
 
 class Resources(Part):
@@ -360,6 +403,7 @@ class Manifest(SignedObject):
     parameters: dict[str, JsonValue]
     outputs: Annotated[tuple[Output, ...], Field(min_length=1, max_length=20)]
     plan: Plan
+    training: Training | None = None
     resources: Resources = Resources()
     privacy_budget: PrivacyBudget | None = None
     seed: Annotated[str, Field(pattern=r"^\d{1,20}$")]
