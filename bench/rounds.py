@@ -13,23 +13,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import statistics
-import tempfile
-import time
-from dataclasses import dataclass
-from itertools import pairwise
-from pathlib import Path
 
-from fairbank.demo.processes import Processes
-from fairbank.web.acts import send_job
-from fairbank.web.api_client import HubApi
-from parts.federation import SITES, Federation, Site, seconds_of_imports
+from parts.federation import SITES, seconds_of_imports
+from parts.noop_rounds import running
 
 WEIGHTS = 431_080
 MODEL_BYTES = 4 * WEIGHTS
 IMPORTS = "import torch, monai"
-LOOK_EVERY_S = 0.3
 GAP_GOAL_S, BYTES_GOAL, COLD_GOAL_S = 0.1, 1.05, 3.0
 # Measured once on another day with the same model and three clients on two cores; not part of this run.
 REFERENCES_NOT_MEASURED_HERE = {
@@ -39,41 +30,14 @@ REFERENCES_NOT_MEASURED_HERE = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """One site trained one round; seconds of the monotonic clock."""
-
-    round: int
-    begun: float
-    ended: float
-
-
 def measure(rounds: int, *, imports: int) -> dict[str, object]:
     """Return the figures of one job, the goals, and whether they are met."""
-    with (
-        tempfile.TemporaryDirectory(prefix="fairbank-bench-") as folder,
-        Processes(Path(folder) / "logs") as processes,
-    ):
-        federation = Federation(Path(folder), processes)
-        researcher, visa = federation.start()
+    with running() as federation:
         bare = [seconds_of_imports(IMPORTS, together=len(SITES)) for _ in range(imports)]
-        before = sum(_bytes_of(site) for site in federation.sites)
-        submitted = time.monotonic()
-        _, sent = send_job(researcher, visa, "noop", {"weights": WEIGHTS}, title="noop", rounds=rounds)
-        used = _follow(
-            researcher,
-            sent["id"],
-            [processes.pid(name) for name in ("hub", *(f"node-{name}" for name in SITES))],
-        )
-        wall_s = time.monotonic() - submitted
-        wire = sum(_bytes_of(site) for site in federation.sites) - before
-        trained = [interval for site in federation.sites for interval in _trained(site)]
-    # The first round has no download: every site makes the same first model from the job's seed.
-    payload = (2 * rounds - 1) * len(SITES) * MODEL_BYTES
-    if wire < payload:
-        raise RuntimeError(f"{wire} bytes were seen on the wire, fewer than the {payload} of the models")
-    gaps, periods = _gaps(trained, rounds), _periods(trained, rounds)
-    cold_s = max(one.begun for one in trained if one.round == 1) - submitted
+        job = federation.train(weights=WEIGHTS, rounds=rounds)
+    gaps = job.gaps
+    bytes_ratio = job.wire_bytes / job.payload_bytes
+    cold_s = max(one.begun for one in job.first()) - job.submitted
     cold_over_s = cold_s - statistics.median(bare)
     figures = {
         "rounds": rounds,
@@ -81,17 +45,17 @@ def measure(rounds: int, *, imports: int) -> dict[str, object]:
         "model_bytes": MODEL_BYTES,
         "gap_s": round(statistics.median(gaps), 4),
         "gap_s_range": [round(min(gaps), 4), round(max(gaps), 4)],
-        "round_s": round(statistics.median(periods), 4),
-        "training_s": round(statistics.median(one.ended - one.begun for one in trained), 4),
-        "cpu_s_per_round": {"hub": round(used[0], 4), "three_nodes": round(sum(used[1:]), 4)},
-        "wire_bytes": wire,
-        "payload_bytes": payload,
-        "bytes_ratio": round(wire / payload, 4),
+        "round_s": round(statistics.median(job.periods), 4),
+        "training_s": round(statistics.median(one.ended - one.begun for one in job.intervals), 4),
+        "cpu_s_per_round": {"hub": round(job.cpu_s[0], 4), "three_nodes": round(sum(job.cpu_s[1:]), 4)},
+        "wire_bytes": job.wire_bytes,
+        "payload_bytes": job.payload_bytes,
+        "bytes_ratio": round(bytes_ratio, 4),
         "cold_start_s": round(cold_s, 2),
-        "first_round_trained_s": round(max(one.ended for one in trained if one.round == 1) - submitted, 2),
+        "first_round_trained_s": round(max(one.ended for one in job.first()) - job.submitted, 2),
         "bare_imports_s": [round(each, 2) for each in bare],
         "cold_start_over_bare_s": round(cold_over_s, 2),
-        "job_s": round(wall_s, 2),
+        "job_s": round(job.wall_s, 2),
         "not_measured_in_this_run": REFERENCES_NOT_MEASURED_HERE,
     }
     goals = {
@@ -101,63 +65,10 @@ def measure(rounds: int, *, imports: int) -> dict[str, object]:
     }
     met = {
         "gap_s": statistics.median(gaps) <= GAP_GOAL_S,
-        "bytes_ratio": wire / payload <= BYTES_GOAL,
+        "bytes_ratio": bytes_ratio <= BYTES_GOAL,
         "cold_start_over_bare_s": cold_over_s <= COLD_GOAL_S,
     }
     return {"figures": figures, "goals": goals, "met": met}
-
-
-def _follow(researcher: HubApi, job: str, pids: list[int]) -> list[float]:
-    """Wait for the end of a job; return the processor seconds per round of each process from the second round on."""
-    # Asked now and then instead of watched: a long-poll would have the hub answer at every step of every site.
-    first, used = 0, [0.0] * len(pids)
-    while True:
-        view = researcher.get(f"/v1/jobs/{job}", signed_in=True)
-        now = [_processor_s(pid) for pid in pids]
-        if view["state"] == "completed":
-            rounds = view["rounds"] - first
-            return [(after - before) / rounds for before, after in zip(used, now, strict=True)]
-        if view["state"] != "running":
-            raise RuntimeError(f"the job is {view['state']}: {view['sites']}")
-        if view["round"] >= 2 and not first:
-            first, used = view["round"] - 1, now
-        time.sleep(LOOK_EVERY_S)
-
-
-def _processor_s(pid: int) -> float:
-    # Fields 14 and 15 of proc_pid_stat(5), ticks of user and system time; field 2, a name, ends with the last ')'.
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def _trained(site: Site) -> list[Interval]:
-    return [Interval(one["train"], one["begun"], one["ended"]) for one in site.observed() if "train" in one]
-
-
-def _bytes_of(site: Site) -> int:
-    # The newest line of a connection says what it has carried in all.
-    newest = {one["port"]: one["sent"] + one["received"] for one in site.observed() if "port" in one}
-    return sum(newest.values())
-
-
-def _gaps(trained: list[Interval], rounds: int) -> list[float]:
-    """Return for each round after the first how long nobody trained since the round before was trained everywhere."""
-    return [
-        min(one.begun for one in _of(trained, number + 1)) - max(one.ended for one in _of(trained, number))
-        for number in range(1, rounds)
-    ]
-
-
-def _periods(trained: list[Interval], rounds: int) -> list[float]:
-    ends = [max(one.ended for one in _of(trained, number)) for number in range(1, rounds + 1)]
-    return [after - before for before, after in pairwise(ends)]
-
-
-def _of(trained: list[Interval], number: int) -> list[Interval]:
-    found = [one for one in trained if one.round == number]
-    if len(found) != len(SITES):
-        raise RuntimeError(f"round {number} was trained {len(found)} times")
-    return found
 
 
 if __name__ == "__main__":
