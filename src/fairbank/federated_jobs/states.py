@@ -1,8 +1,9 @@
 """The states of a job and of a job at one site, as tables.
 
 per site  pending_review → approved | rejected | expired → queued → leased → running → output_review
-          → released | withheld | failed; a released site is queued again for the next round, a failed one for the
-          same round if it is tried again (`hub/retrying.py` says of what, by whom and how often)
+          → released | withheld | failed; a released site is queued again for the next round that its plan asks it
+          for, a failed one for the same round if it is tried again (`hub/retrying.py` says of what, by whom and how
+          often); one that its plan does not ask now is approved, and waits
 per job   running | degraded | completed | failed | cancelled
 """
 
@@ -46,6 +47,7 @@ class SiteEvent(StrEnum):
     WITHHOLD = "withhold"
     FAIL = "fail"
     RETRY = "retry"
+    REST = "rest"
 
 
 class JobState(StrEnum):
@@ -110,6 +112,11 @@ SITE_MOVES: Mapping[tuple[SiteState, SiteEvent], SiteState] = {
     (_S.RELEASED, _E.QUEUE): _S.QUEUED,
     (_S.RELEASED, _E.FAIL): _S.FAILED,
     (_S.FAILED, _E.RETRY): _S.QUEUED,
+    # Its plan goes on without it for now: it waits until it is asked again.
+    (_S.QUEUED, _E.REST): _S.APPROVED,
+    (_S.LEASED, _E.REST): _S.APPROVED,
+    (_S.RUNNING, _E.REST): _S.APPROVED,
+    (_S.OUTPUT_REVIEW, _E.REST): _S.APPROVED,
 }
 
 # A site still counts towards the quorum of later rounds while it is in one of these.

@@ -9,7 +9,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +28,8 @@ MODEL = "model"
 METRICS = "metrics"
 # What a statistic that goes on hands to its next round.
 STATE = "state"
+# What a training's aggregator hands to its next round; it stays at the hub.
+SERVER_STATE = "server-state"
 MODEL_TYPE = "application/vnd.safetensors"
 MOST_SAMPLES = 10**9
 
@@ -50,6 +52,9 @@ class Closing:
         arrived: sorted by node, then output.
         form: the tensors that all updates were just found to have; None if nobody has looked.
         base: what the round started from: a global model, or the message of a statistic; None in the first.
+        state: what the aggregator has kept from the last round; None if nothing.
+        bases: the model that a site's update started from, where that is another than `base`.
+        staleness: how many versions a site's update is behind, where it is.
     """
 
     manifest: Manifest
@@ -57,6 +62,9 @@ class Closing:
     arrived: tuple[Arrived, ...]
     form: tuple[TensorShape, ...] | None = None
     base: Path | None = None
+    state: Path | None = None
+    bases: Mapping[str, Path] = field(default_factory=dict)
+    staleness: Mapping[str, int] = field(default_factory=dict)
 
     def outputs(self, name: str) -> dict[str, Path]:
         """Return the files of one output by node, in the order of their names."""

@@ -14,7 +14,9 @@ from sqlalchemy.orm import Session
 
 from fairbank import audit, events
 from fairbank.catalogue.context import Hub
+from fairbank.federated_jobs.hub.steps import behind, first_step, written
 from fairbank.federated_jobs.hub.store import JobRow, LeaseRow, RoundRow, SiteRow
+from fairbank.federated_jobs.plans.machine import Step
 from fairbank.federated_jobs.reasons import Reason
 from fairbank.federated_jobs.states import (
     ACTIVE_SITES,
@@ -103,11 +105,15 @@ def advance(hub: Hub, session: Session, job: JobRow) -> None:
         return
     if job.round == 0:
         job.started = hub.clock.now()
-        open_round(hub, session, job, 1, global_digest=None)
+        open_round(hub, session, job, 1, step=first_step(manifest_of(job), active(sites)))
 
 
-def open_round(hub: Hub, session: Session, job: JobRow, number: int, *, global_digest: str | None) -> None:
-    """Open a round and queue every active site for it; a site still busy with an older round starts anew."""
+def open_round(hub: Hub, session: Session, job: JobRow, number: int, *, step: Step) -> None:
+    """Open a round and queue the sites that the plan asks for it.
+
+    A site still busy with an older round starts anew, or rests if it is not asked; where the plan waits for nobody it
+    goes on, unless its base has become too old.
+    """
     manifest = manifest_of(job)
     now = hub.clock.now()
     deadline = now + timedelta(seconds=manifest.plan.round_deadline_s)
@@ -116,18 +122,46 @@ def open_round(hub: Hub, session: Session, job: JobRow, number: int, *, global_d
             job=job.id,
             round=number,
             state=RoundState.OPEN.value,
-            global_digest=global_digest,
+            global_digest=step.base,
             opened=now,
             deadline=min(deadline, job.expires),
+            step=written(step),
+            enough=step.enough,
         )
     )
     job.round = number
-    _close_leases(session, job.id)
+    if step.staleness is None:
+        _close_leases(session, job.id)
     for site in active(sites_of(session, job.id)):
-        if site.state != SiteState.QUEUED.value:
-            late = SiteState(site.state) in WORKING_SITES
-            move_site(hub, job, site, SiteEvent.REQUEUE if late else SiteEvent.QUEUE)
-        site.round = number
+        if not _goes_on(step, site, number):
+            if step.staleness is not None:
+                session.execute(_CLOSE_LEASES_AT, {"of": job.id, "at": site.node})
+            _ask(hub, job, site, number, asked=site.node in step.participants)
+
+
+def rest(hub: Hub, job: JobRow, site: SiteRow) -> None:
+    """Let a site wait until its plan asks it again."""
+    site.not_before = None
+    move_site(hub, job, site, SiteEvent.REST)
+
+
+def _goes_on(step: Step, site: SiteRow, number: int) -> bool:
+    """Tell whether a site keeps what it is at work on: nobody waits for it, and what it brings can still be merged."""
+    at_work = SiteState(site.state) in WORKING_SITES and site.state != SiteState.QUEUED.value
+    if step.staleness is None or not at_work:
+        return False
+    return behind(step, version=number, computed_for=site.round) is not None
+
+
+def _ask(hub: Hub, job: JobRow, site: SiteRow, number: int, *, asked: bool) -> None:
+    at_work = SiteState(site.state) in WORKING_SITES
+    if not asked:
+        if at_work:
+            rest(hub, job, site)
+        return
+    if site.state != SiteState.QUEUED.value:
+        move_site(hub, job, site, SiteEvent.REQUEUE if at_work else SiteEvent.QUEUE)
+    site.round = number
 
 
 def fail_site(hub: Hub, session: Session, job: JobRow, site: SiteRow, *, reason: Reason) -> None:
@@ -197,3 +231,8 @@ def _close_leases(session: Session, job: str) -> None:
 # Asked in every round, so they are put together once.
 _SITES = select(SiteRow).where(SiteRow.job == bindparam("job")).order_by(SiteRow.node)
 _CLOSE_LEASES = update(LeaseRow).where(LeaseRow.job == bindparam("of"), LeaseRow.open).values(open=False)
+_CLOSE_LEASES_AT = (
+    update(LeaseRow)
+    .where(LeaseRow.job == bindparam("of"), LeaseRow.node == bindparam("at"), LeaseRow.open)
+    .values(open=False)
+)

@@ -19,8 +19,17 @@ from fairbank.catalogue.context import Hub
 from fairbank.catalogue.withdrawal import withdrawn_among
 from fairbank.federated_jobs.errors import RetryRefused
 from fairbank.federated_jobs.hub.dispatch import not_found
-from fairbank.federated_jobs.hub.progress import active, ended, manifest_of, move_job, move_site, sites_of
+from fairbank.federated_jobs.hub.progress import (
+    active,
+    ended,
+    manifest_of,
+    move_job,
+    move_site,
+    rest,
+    sites_of,
+)
 from fairbank.federated_jobs.hub.standing import check_still_granted
+from fairbank.federated_jobs.hub.steps import step_of, takes
 from fairbank.federated_jobs.hub.store import BootRow, JobDatasetRow, JobRow, RoundRow, SiteRow, UpdateRow
 from fairbank.federated_jobs.reasons import MOST_RETRIES, Reason
 from fairbank.federated_jobs.states import JobEvent, JobState, RoundState, SiteEvent, SiteState
@@ -96,7 +105,7 @@ def retry(
     if revived:
         _revive(hub, session, job, sites)
     for site in able:
-        begin_anew(hub, job, site)
+        begin_anew(hub, session, job, site)
     audit.record(
         session,
         audit.HubAudit,
@@ -125,9 +134,15 @@ def pause(site: SiteRow) -> timedelta:
 
 
 def begin_anew(
-    hub: Hub, job: JobRow, site: SiteRow, *, later: bool = False, reason: Reason = Reason.NONE
+    hub: Hub,
+    session: Session,
+    job: JobRow,
+    site: SiteRow,
+    *,
+    later: bool = False,
+    reason: Reason = Reason.NONE,
 ) -> None:
-    """Queue a failed site for the round that is open.
+    """Queue a failed site for the round that is open; it waits for a later one where the plan does not ask it now.
 
     Args:
         later: after the pause.
@@ -137,6 +152,9 @@ def begin_anew(
     site.retries += 1
     site.round = job.round
     move_site(hub, job, site, SiteEvent.RETRY, reason=reason)
+    current = session.get(RoundRow, (job.id, job.round))
+    if current is not None and not takes(step_of(session, job, current), site.node):
+        rest(hub, job, site)
 
 
 def _may(site: SiteRow, role: Who) -> bool:

@@ -6,30 +6,55 @@ same updates always give the same bytes. A hub killed at any point therefore mer
 
 from __future__ import annotations
 
+import json
 import logging
 import tempfile
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, bindparam, exists, insert, literal_column, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    and_,
+    bindparam,
+    exists,
+    func,
+    insert,
+    literal_column,
+    or_,
+    select,
+)
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from fairbank import audit, events
+from fairbank import audit
 from fairbank.analysis.errors import StatisticUndetermined
 from fairbank.catalogue import blobs
 from fairbank.catalogue.context import Hub
 from fairbank.catalogue.uploads import ReleaseMeta
-from fairbank.clock import iso
 from fairbank.database import one_writer_at_a_time, reading, turn
 from fairbank.errors import FairbankError
 from fairbank.federated_jobs.algorithms.errors import UpdateUnfit
+from fairbank.federated_jobs.code import UPDATE
 from fairbank.federated_jobs.errors import JobNotFound, OutputRefused, RoundClosed
 from fairbank.federated_jobs.hub import measurements, usage
 from fairbank.federated_jobs.hub.changing import changing
-from fairbank.federated_jobs.hub.merging import MODEL, STATE, Arrived, Closing, MergedFile, examine, merge
+from fairbank.federated_jobs.hub.ensembles import keep_all
+from fairbank.federated_jobs.hub.finishing import Settled, complete, delivered_by_too_few
+from fairbank.federated_jobs.hub.merging import (
+    METRICS,
+    MODEL,
+    SERVER_STATE,
+    STATE,
+    Arrived,
+    Closing,
+    MergedFile,
+    examine,
+    merge,
+)
 from fairbank.federated_jobs.hub.progress import (
     HUB_ACTOR,
     active,
@@ -43,18 +68,26 @@ from fairbank.federated_jobs.hub.progress import (
     sites_of,
 )
 from fairbank.federated_jobs.hub.standing import check_still_granted
+from fairbank.federated_jobs.hub.steps import behind, next_step, record_of, step_of, takes
 from fairbank.federated_jobs.hub.store import (
     JobRow,
-    ModelRow,
     OutputRow,
     RoundRow,
     SiteRow,
     UpdateRow,
 )
 from fairbank.federated_jobs.hub.twins import boot_in, check_speaks
-from fairbank.federated_jobs.hub.withdrawals import with_day
+from fairbank.federated_jobs.plans.machine import Closed, Done, Ending, Merging, Step
 from fairbank.federated_jobs.reasons import Reason
-from fairbank.federated_jobs.states import ACTIVE_SITES, JobEvent, RoundState, SiteEvent, SiteState
+from fairbank.federated_jobs.states import (
+    ACTIVE_SITES,
+    WORKING_SITES,
+    JobEvent,
+    RoundState,
+    SiteEvent,
+    SiteState,
+)
+from fairbank.federated_jobs.update_notes import notes_of
 from fairbank.ontology.outputs import DOOR_OF_OUTPUT
 from fairbank.ontology.signed_objects import Manifest
 
@@ -92,6 +125,8 @@ class OutputReceiver:
         row = {
             "job": job.id,
             "round": meta.round,
+            # Where nobody waits for others, a late update goes into the version that is being made when it comes.
+            "merged_in": job.round,
             "node": meta.node,
             "output": meta.output,
             "digest": meta.digest,
@@ -125,22 +160,35 @@ def close_ready(hub: Hub) -> int:
 @dataclass(frozen=True, slots=True)
 class _Plan:
     closing: Closing
-    base: Path | None
+    step: Step
     complete: bool
-    quorum: int
+
+    @property
+    def base(self) -> Path | None:
+        return self.closing.base
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        return tuple(sorted({item.node for item in self.closing.arrived}))
 
 
 def _ready(hub: Hub, session: Session) -> list[tuple[str, int]]:
-    """Return the open rounds that wait for nobody, or whose deadline has passed, by one query."""
+    """Return the open rounds that have all or enough, or whose deadline has passed, by one query."""
     rounds = session.connection().execute(_READY, {"now": hub.clock.now()})
     return [(row.job, row.round) for row in rounds]
 
 
 def _ready_rounds() -> Select[tuple[str, int]]:
-    rounds, sites, jobs = (row.metadata.tables[row.__tablename__] for row in (RoundRow, SiteRow, JobRow))
-    busy: list[ColumnElement[str]] = [
-        literal_column(f"'{state}'") for state in sorted(ACTIVE_SITES - {SiteState.RELEASED})
-    ]
+    rounds, sites, jobs, updates = (
+        row.metadata.tables[row.__tablename__] for row in (RoundRow, SiteRow, JobRow, UpdateRow)
+    )
+    busy: list[ColumnElement[str]] = [literal_column(f"'{state}'") for state in sorted(WORKING_SITES)]
+    delivered = (
+        select(func.count(updates.c.node.distinct()))
+        .where(updates.c.job == rounds.c.job, updates.c.merged_in == rounds.c.round)
+        .scalar_subquery()
+    )
+    enough = and_(rounds.c.enough.is_not(None), delivered >= rounds.c.enough)
     somebody = exists().where(sites.c.job == rounds.c.job, sites.c.state.in_(busy))
     waiting = exists().where(jobs.c.id == rounds.c.job, jobs.c.paused.is_not(None))
     return (
@@ -148,7 +196,7 @@ def _ready_rounds() -> Select[tuple[str, int]]:
         .where(
             rounds.c.state == RoundState.OPEN.value,
             ~waiting,
-            or_(~somebody, rounds.c.deadline <= bindparam("now")),
+            or_(~somebody, rounds.c.deadline <= bindparam("now"), enough),
         )
         .order_by(rounds.c.job, rounds.c.round)
     )
@@ -192,7 +240,7 @@ def _close(hub: Hub, job_id: str, number: int) -> bool:
     if examined.unfit:
         _leave_out(hub, plan, examined.unfit)
         return True
-    if len({item.node for item in plan.closing.arrived}) < plan.quorum:
+    if len(plan.nodes) < plan.step.at_least:
         with changing(hub) as session:
             job = session.get_one(JobRow, job_id)
             if not ended(job):
@@ -202,18 +250,22 @@ def _close(hub: Hub, job_id: str, number: int) -> bool:
     closing = replace(plan.closing, form=examined.form)
     with tempfile.TemporaryDirectory(dir=hub.blobs / "incoming", prefix="round-") as folder:
         try:
-            merged = merge(closing, Path(folder))
+            merged = _merged(plan.step, closing, Path(folder))
         except UpdateUnfit:
             # Nearly never, so only now every value is looked at, to see whose it is.
             if unfit := examine(plan.closing, plan.base, values=True).unfit:
                 _leave_out(hub, plan, unfit)
                 return True
             raise
+        told = _Told(
+            notes={node: notes_of(path) for node, path in plan.closing.outputs(UPDATE).items()},
+            weights=_weights(merged),
+            # Read before the transaction, which others wait for.
+            released=measurements.released_in(plan.closing),
+        )
         files = [_settled(hub, file) for file in merged]
-    # Read before the transaction, which others wait for.
-    released = measurements.released_in(plan.closing)
     with changing(hub) as session:
-        closed = _commit(hub, session, plan, files, released)
+        closed = _commit(hub, session, plan, files, told)
     if closed:
         hub.notifier.notify()
     return closed
@@ -225,19 +277,70 @@ def _plan(hub: Hub, session: Session, job_id: str, number: int) -> _Plan | None:
         return None
     if ended(job) or job.paused is not None or job.expires <= hub.clock.now():
         return None
-    sites = sites_of(session, job_id)
-    released = {site.node for site in active(sites) if site.state == SiteState.RELEASED.value}
-    rows = session.execute(_ARRIVED, {"job": job_id, "round": number})
-    arrived = tuple(
-        Arrived(row.node, row.output, row.digest, Path(row.path)) for row in rows if row.node in released
-    )
-    base = blobs.path_of(hub, current.global_digest) if current.global_digest else None
+    step = step_of(session, job, current)
+    there = [site for site in active(sites_of(session, job_id)) if takes(step, site.node)]
+    released = {site.node for site in there if site.state == SiteState.RELEASED.value}
+    rows = [
+        row
+        for row in session.execute(_ARRIVED, {"job": job_id, "round": number}).all()
+        if row.node in released
+    ]
+    stale = {row.node: number - row.round for row in rows if row.round != number}
+    from_models = {row.node: _model_before(session, job_id, row.round) for row in rows if row.round != number}
+    kept = _state_before(session, job_id, number)
     return _Plan(
-        closing=Closing(manifest_of(job), number, arrived, base=base),
-        base=base,
-        complete=len(released) == len(active(sites)),
-        quorum=job.quorum,
+        closing=Closing(
+            manifest_of(job),
+            number,
+            tuple(Arrived(row.node, row.output, row.digest, Path(row.path)) for row in rows),
+            base=_path(hub, current.global_digest),
+            state=_path(hub, kept),
+            bases={node: blobs.path_of(hub, digest) for node, digest in from_models.items() if digest},
+            staleness=stale,
+        ),
+        step=step,
+        complete=step.staleness is not None or len(released) == len(there),
     )
+
+
+def _path(hub: Hub, digest: str | None) -> Path | None:
+    return blobs.path_of(hub, digest) if digest else None
+
+
+def _model_before(session: Session, job: str, number: int) -> str | None:
+    return session.get_one(RoundRow, (job, number)).global_digest
+
+
+def _state_before(session: Session, job: str, number: int) -> str | None:
+    before = session.get(RoundRow, (job, number - 1))
+    return before.state_digest if before is not None else None
+
+
+def _merged(step: Step, closing: Closing, folder: Path) -> list[MergedFile]:
+    if not closing.arrived:
+        return []
+    return (keep_all if step.merging is Merging.KEEP_ALL else merge)(closing, folder)
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What is known of a round beside its files.
+
+    Attributes:
+        notes: what each site told beside its update.
+        weights: what the aggregator says of each site's share.
+        released: rows that sites measured.
+    """
+
+    notes: Mapping[str, Mapping[str, float]]
+    weights: Mapping[str, Any] | None
+    released: Sequence[measurements.ReleasedRows]
+
+
+def _weights(merged: Sequence[MergedFile]) -> Mapping[str, Any] | None:
+    metrics = next((file.path for file in merged if file.name == METRICS), None)
+    weights = json.loads(metrics.read_bytes()).get("weights") if metrics is not None else None
+    return weights if isinstance(weights, dict) else None
 
 
 def _leave_out(hub: Hub, plan: _Plan, nodes: Sequence[str]) -> None:
@@ -250,28 +353,20 @@ def _leave_out(hub: Hub, plan: _Plan, nodes: Sequence[str]) -> None:
     hub.notifier.notify()
 
 
-@dataclass(frozen=True, slots=True)
-class _Settled:
-    name: str
-    media_type: str
-    digest: str
-    size_bytes: int
-
-
-def _settled(hub: Hub, file: MergedFile) -> _Settled:
+def _settled(hub: Hub, file: MergedFile) -> Settled:
     from fairbank.signing import file_digest
 
     digest, size = file.digest or file_digest(file.path), file.path.stat().st_size
     blobs.settle(hub, file.path, digest)
-    return _Settled(file.name, file.media_type, digest, size)
+    return Settled(file.name, file.media_type, digest, size)
 
 
 def _commit(
     hub: Hub,
     session: Session,
     plan: _Plan,
-    files: list[_Settled],
-    released: Sequence[measurements.ReleasedRows],
+    files: list[Settled],
+    told: _Told,
 ) -> bool:
     closing = plan.closing
     job = session.get_one(JobRow, closing.manifest.id)
@@ -281,12 +376,20 @@ def _commit(
     if fresh is None or fresh.closing.arrived != closing.arrived:
         return False
     now = hub.clock.now()
-    carried = next((file for file in files if file.name in (MODEL, STATE)), None)
+    by_name = {file.name: file for file in files}
+    carried = by_name.get(MODEL) or by_name.get(STATE)
+    kept = by_name.pop(SERVER_STATE, None)
+    sites = sites_of(session, job.id)
     current.state = RoundState.CLOSED.value
     current.closed = now
-    current.result_digest = carried.digest if carried else None
+    # Of a round that nobody delivered to nothing has changed.
+    current.result_digest = carried.digest if carried else (None if files else current.global_digest)
+    current.state_digest = kept.digest if kept else _state_before(session, job.id, closing.round)
+    behind_by = {node: closing.staleness.get(node, 0) for node in plan.nodes}
+    current.record = record_of(plan.step, sites, behind_by, weights=told.weights)
     for file in files:
         blobs.remember(hub, session, file.digest, media_type=file.media_type)
+    for file in by_name.values():
         session.add(
             OutputRow(
                 job=job.id,
@@ -314,75 +417,27 @@ def _commit(
             "outputs": [file.digest for file in files],
         },
     )
+    last = closing.round >= job.rounds
+    outcome: Step | Done = Done(Ending.ALL_ROUNDS if last else Ending.CONVERGED, None)
     # A statistic that has converged carries nothing on, and ends before the plan's last round.
-    if closing.round < job.rounds and carried is not None:
-        open_round(hub, session, job, closing.round + 1, global_digest=carried.digest)
+    if current.result_digest is not None or not files:
+        closed = Closed(closing.round, current.global_digest, current.result_digest, plan.nodes, told.notes)
+        outcome = next_step(closing.manifest, active(sites), plan.step, closed)
+    if isinstance(outcome, Step):
+        open_round(hub, session, job, closing.round + 1, step=outcome)
         return True
-    measurements.keep(hub, session, job, closing.manifest, released)
-    _complete(hub, session, job, closing, files)
+    if delivered_by_too_few(session, job, plan.step):
+        end_job(hub, session, job, JobEvent.FAIL, reason=Reason.QUORUM_NOT_MET)
+        return True
+    measurements.keep(hub, session, job, closing.manifest, told.released)
+    complete(hub, session, job, closing, list(by_name.values()), outcome)
     return True
-
-
-def _complete(hub: Hub, session: Session, job: JobRow, closing: Closing, files: list[_Settled]) -> None:
-    for site in active(sites_of(session, job.id)):
-        if site.state != SiteState.RELEASED.value:
-            move_site(hub, job, site, SiteEvent.FAIL, reason=Reason.ROUND_DEADLINE)
-    end_job(hub, session, job, JobEvent.COMPLETE)
-    provenance = with_day(session, job.id, _provenance(session, job, closing))
-    if measured := measurements.codes_of(session, job.id):
-        provenance["biomarkers"] = measured
-    for file in files:
-        is_model = file.name == MODEL
-        if is_model:
-            session.add(
-                ModelRow(
-                    digest=file.digest,
-                    job=job.id,
-                    round=closing.round,
-                    size_bytes=file.size_bytes,
-                    provenance=provenance,
-                    created=hub.clock.now(),
-                )
-            )
-        key = "model" if is_model else "result"
-        events.append(
-            session,
-            events.HubEvent,
-            clock=hub.clock,
-            kind=f"{key}.registered",
-            subject=file.digest,
-            detail={**provenance, key: file.digest, "name": file.name, "media_type": file.media_type},
-        )
-
-
-def _provenance(session: Session, job: JobRow, closing: Closing) -> dict[str, object]:
-    manifest = closing.manifest
-    took_part = set(session.scalars(select(UpdateRow.node).where(UpdateRow.job == job.id).distinct()))
-    used = [
-        dataset.iri
-        for dataset in manifest.datasets
-        if any(f"/datasets/{node}/" in dataset.iri for node in took_part)
-    ]
-    return {
-        "job": job.id,
-        "title": job.title,
-        "account": job.account,
-        "manifest": job.manifest_digest,
-        "visa": job.visa_digest,
-        "request": job.request_id,
-        "datasets": used,
-        "nodes": sorted(took_part),
-        "rounds": closing.round,
-        "code": manifest.code.model_dump(mode="json"),
-        "started": iso(job.started or job.created),
-        "ended": iso(job.ended or job.created),
-    }
 
 
 _ARRIVE = insert(UpdateRow.metadata.tables[UpdateRow.__tablename__])
 _ARRIVED = (
-    select(UpdateRow.node, UpdateRow.output, UpdateRow.digest, UpdateRow.path)
-    .where(UpdateRow.job == bindparam("job"), UpdateRow.round == bindparam("round"))
+    select(UpdateRow.node, UpdateRow.output, UpdateRow.digest, UpdateRow.path, UpdateRow.round)
+    .where(UpdateRow.job == bindparam("job"), UpdateRow.merged_in == bindparam("round"))
     .order_by(UpdateRow.node, UpdateRow.output)
 )
 # Every output asks for its place, so the question is put together once.
@@ -406,7 +461,7 @@ def _open_place(hub: Hub, session: Session, meta: ReleaseMeta) -> tuple[JobRow, 
         )
     job, site, current = found
     check_still_granted(hub, session, job, site)
-    is_open = current is not None and current.state == RoundState.OPEN.value
+    is_open = current is not None and _is_open(session, job, meta)
     if ended(job) or not is_open or SiteState(site.state) not in ACTIVE_SITES:
         raise RoundClosed(
             f"Round {meta.round} of this job is not open for this site.",
@@ -414,6 +469,35 @@ def _open_place(hub: Hub, session: Session, meta: ReleaseMeta) -> tuple[JobRow, 
             todo="The node keeps the output and goes on with the next round, if there is one.",
         )
     return job, site
+
+
+def _is_open(session: Session, job: JobRow, meta: ReleaseMeta) -> bool:
+    """Tell whether what a site computed for a round can be merged in the one that is open."""
+    newest = session.get(RoundRow, (job.id, job.round), populate_existing=True)
+    if newest is None or newest.state != RoundState.OPEN.value:
+        return False
+    step = step_of(session, job, newest)
+    if not takes(step, meta.node) or behind(step, version=job.round, computed_for=meta.round) is None:
+        return False
+    if step.staleness is None:
+        return True
+    # One update of each site in one version.
+    other = session.execute(
+        _OTHER, {"job": job.id, "version": job.round, "node": meta.node, "of": meta.round}
+    )
+    return other.first() is None
+
+
+_OTHER = (
+    select(UpdateRow.round)
+    .where(
+        UpdateRow.job == bindparam("job"),
+        UpdateRow.merged_in == bindparam("version"),
+        UpdateRow.node == bindparam("node"),
+        UpdateRow.round != bindparam("of"),
+    )
+    .limit(1)
+)
 
 
 def _check_declared(manifest: Manifest, meta: ReleaseMeta) -> None:

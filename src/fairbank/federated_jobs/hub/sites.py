@@ -20,6 +20,7 @@ from fairbank.federated_jobs.states import (
     SiteState,
 )
 
+_WAITING = frozenset({SiteState.APPROVED, SiteState.RELEASED})
 _LOSSES = frozenset({SiteEvent.REJECT, SiteEvent.LAPSE, SiteEvent.WITHHOLD, SiteEvent.FAIL})
 
 
@@ -58,7 +59,10 @@ def report(hub: Hub, session: Session, job_id: str, *, node: str, message: SiteS
             why="A job that is over does not change, and some states follow only from what a site releases.",
             todo="The node drops the job when it claims again.",
         )
-    if message.round and message.round != job.round and state in WORKING_SITES:
+    if message.round and message.round != site.round and state in WORKING_SITES:
+        return state
+    # What a site does for a round that has closed without it is nobody's concern any more.
+    if message.round and event in (SiteEvent.START, SiteEvent.HOLD) and state in _WAITING:
         return state
     if event is SiteEvent.FAIL and state is SiteState.PENDING_REVIEW:
         event = SiteEvent.REJECT
@@ -76,7 +80,7 @@ def report(hub: Hub, session: Session, job_id: str, *, node: str, message: SiteS
         _end_lease(session, job_id, node, site.round)
     _log(hub, session, site, message)
     if again:
-        begin_anew(hub, job, site, later=True, reason=message.reason)
+        begin_anew(hub, session, job, site, later=True, reason=message.reason)
     elif event in _LOSSES and was_active:
         after_loss(hub, session, job)
     else:

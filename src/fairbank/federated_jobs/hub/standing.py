@@ -267,7 +267,7 @@ def _forget_open_round(session: Session, job: JobRow, nodes: Collection[str]) ->
     # What a closed round has merged stays merged; what waits in an open one is not used, nor named as a source.
     current = session.get(RoundRow, (job.id, job.round))
     if current is not None and current.state == RoundState.OPEN.value:
-        waiting = delete(UpdateRow).where(UpdateRow.job == job.id, UpdateRow.round == job.round)
+        waiting = delete(UpdateRow).where(UpdateRow.job == job.id, UpdateRow.merged_in == job.round)
         session.execute(waiting.where(UpdateRow.node.in_(sorted(nodes))))
 
 

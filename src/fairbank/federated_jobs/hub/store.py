@@ -123,7 +123,12 @@ class BootRow(HubBase):
 
 
 class RoundRow(HubBase):
-    """One round: the model that it starts from, and the one that it ends with."""
+    """One round: the model that it starts from, and the one that it ends with.
+
+    `step` is what the compute plan wants of it, with the plan's state; None for a round of the version before, which
+    asks all sites. `enough` is the number of updates with which it closes at once. `state_digest` names what the
+    aggregator keeps from round to round, and `record` says who took part once it is closed.
+    """
 
     __tablename__ = "jobs_rounds"
 
@@ -135,12 +140,20 @@ class RoundRow(HubBase):
     opened: Mapped[datetime]
     deadline: Mapped[datetime]
     closed: Mapped[datetime | None] = mapped_column(default=None)
+    step: Mapped[dict[str, Any] | None] = mapped_column(default=None)
+    enough: Mapped[int | None] = mapped_column(default=None)
+    state_digest: Mapped[str | None] = mapped_column(default=None)
+    record: Mapped[dict[str, Any] | None] = mapped_column(default=None)
 
 
 class UpdateRow(HubBase):
-    """One accepted output of one site in one round; its bytes are a blob."""
+    """One accepted output of one site in one round; its bytes are a blob.
+
+    `merged_in` is the round that it is merged in: a later one than it was computed for where a plan waits for nobody.
+    """
 
     __tablename__ = "jobs_updates"
+    __table_args__ = (Index("ix_jobs_updates_merged_in", "job", "merged_in"),)
 
     job: Mapped[str] = mapped_column(ForeignKey("jobs_jobs.id"), primary_key=True)
     round: Mapped[int] = mapped_column(primary_key=True)
@@ -151,6 +164,7 @@ class UpdateRow(HubBase):
     size_bytes: Mapped[int] = mapped_column(BigInteger)
     path: Mapped[str]
     received: Mapped[datetime]
+    merged_in: Mapped[int]
 
 
 class OutputRow(HubBase):

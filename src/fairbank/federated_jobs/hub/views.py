@@ -221,7 +221,8 @@ def _model_view(model: ModelRow, job: JobRow, withdrawn: str | None) -> ModelVie
         code=Code.model_validate(provenance["code"]),
         round=model.round,
         rounds=job.rounds,
-        final=model.round == job.rounds,
+        # Models are entered when their job completes, and a plan may end before its last round.
+        final=True,
         size_bytes=model.size_bytes,
         datasets=tuple(provenance["datasets"]),
         nodes=tuple(provenance["nodes"]),
