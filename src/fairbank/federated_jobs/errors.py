@@ -4,6 +4,7 @@
     ├── SubmissionRefused            FB-JOBS-010
     │   ├── ManifestRefused          FB-JOBS-011
     │   │   └── PlanRefused          FB-JOBS-300
+    │   ├── StartRefused             FB-JOBS-310
     │   ├── VisaRefused              FB-JOBS-012
     │   ├── BeyondVisa               FB-JOBS-013
     │   ├── CodeUnknown              FB-JOBS-014
@@ -130,6 +131,14 @@ class PlanRefused(ManifestRefused):
     """A training job mixes a plan, an aggregator, a local step and filters that do not go together."""
 
     code = "FB-JOBS-300"
+
+
+class StartRefused(SubmissionRefused):
+    """A job would start from a model that its requester may not use."""
+
+    code = "FB-JOBS-310"
+    kind = Kind.FORBIDDEN
+    reason = Reason.MANIFEST_INVALID
 
 
 class OptionRefused(SubmissionRefused):

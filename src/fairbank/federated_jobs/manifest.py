@@ -15,7 +15,7 @@ from pydantic import JsonValue
 
 from fairbank.clock import Clock, iso, parse_iso
 from fairbank.errors import FairbankError
-from fairbank.federated_jobs.axes.validator import check_mix
+from fairbank.federated_jobs.axes.validator import check_mix, usual_rounds
 from fairbank.federated_jobs.checks import Check
 from fairbank.federated_jobs.code import Tool, WorkerKind, tool_of
 from fairbank.federated_jobs.errors import (
@@ -234,7 +234,7 @@ def check_code(manifest: Manifest) -> Tool:
             ).because(Reason.OUTPUT_NOT_ALLOWED)
     plan = manifest.plan
     if tool.worker is WorkerKind.TRAINING:
-        check_mix(plan, manifest.training, sites=len(manifest.datasets))
+        check_mix(plan, manifest.training, sites=site_count(manifest.datasets))
     elif (
         _PLAN_OF[tool.worker] != (plan.name, plan.aggregator)
         or (plan.name is PlanName.SINGLE_PASS and plan.rounds != 1)
@@ -247,9 +247,9 @@ def check_code(manifest: Manifest) -> Tool:
             why="Analyses run in one round and are collected; updates of models and sums are aggregated.",
             todo="Take the plan from 'fairbank tool show'.",
         )
-    if plan.quorum > len(manifest.datasets):
+    if plan.quorum > (sites := site_count(manifest.datasets)):
         raise ManifestRefused(
-            f"A quorum of {plan.quorum} is more than the {len(manifest.datasets)} datasets named.",
+            f"A quorum of {plan.quorum} is more than the {sites} sites whose datasets are named.",
             why="A quorum counts sites.",
             todo="Lower the quorum.",
         )
@@ -279,11 +279,12 @@ def draft(
 
     Args:
         datasets: what of the visa's datasets to use; all of them by default.
-        rounds: as many as usual for the tool by default.
+        rounds: as many as usual for the tool, or as the plan fixes, by default.
         quorum: how many sites must deliver; all of them by default.
         plan_name, plan_options, aggregator, training: of a training job; as usual for the tool by default.
 
     Raises:
+        PlanRefused: if there is no such plan.
         OptionRefused: if a parameter is unknown or out of range.
     """
     visa = Visa.parse(dict(sealed_visa.payload))
@@ -297,13 +298,16 @@ def draft(
             "name": plan_name or usual_plan,
             "aggregator": merged_by.name,
             "rounds": rounds if rounds is not None else tool.usual_rounds(parameters),
-            "quorum": quorum if quorum is not None else len(chosen),
+            "quorum": quorum if quorum is not None else site_count(chosen),
             "approval_deadline": iso(now + timedelta(seconds=approval_within_s)),
             "round_deadline_s": round_deadline_s,
             "options": dict(plan_options or {}),
             "aggregator_options": merged_by.options,
         }
     )
+    if rounds is None and tool.worker is WorkerKind.TRAINING:
+        fixed = usual_rounds(plan, sites=site_count(chosen))
+        plan = plan.model_copy(update={"rounds": fixed}) if fixed is not None else plan
     return Manifest(
         id=clock.new_id(),
         visa=sealed_visa.digest,
@@ -319,6 +323,16 @@ def draft(
         seed=seed,
         created=iso(now),
     )
+
+
+def site_count(datasets: Sequence[VisaDataset]) -> int:
+    """Return at how many sites datasets are; one site may have several.
+
+    >>> iris = ("https://h.example/datasets/north/ct", "https://h.example/datasets/north/mr")
+    >>> site_count([VisaDataset(iri=iri, selector=Selector()) for iri in iris])
+    1
+    """
+    return len({dataset.iri.rpartition("/")[0] for dataset in datasets})
 
 
 def dataset_iri(base_iri: str, node: str, dataset: str) -> str:

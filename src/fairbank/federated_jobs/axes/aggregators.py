@@ -17,12 +17,16 @@ class AggregatorChoice(Choice):
         stateful: whether the hub keeps tensors for it from round to round.
         minimum_sites: how many updates it needs to mean anything.
         notes: the numbers that every update must bring.
+        weighs_staleness: whether an update from an older model weighs less.
+        coordinatewise: whether it judges each weight by itself, so that an update must tell something of each.
     """
 
     linear: bool = False
     stateful: bool = False
     minimum_sites: int = 1
     notes: tuple[str, ...] = ()
+    weighs_staleness: bool = False
+    coordinatewise: bool = False
 
 
 AGGREGATORS: dict[str, AggregatorChoice] = {
@@ -33,6 +37,7 @@ AGGREGATORS: dict[str, AggregatorChoice] = {
             title="The mean of the sites' weights, weighted by their numbers of training samples",
             source="McMahan et al. 2017, Communication-Efficient Learning of Deep Networks, algorithm 1",
             linear=True,
+            weighs_staleness=True,
         ),
     )
 }

@@ -2,26 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from fairbank.federated_jobs.axes.aggregators import AGGREGATORS, AggregatorChoice
-from fairbank.federated_jobs.axes.elements import Options, checked_options, chosen
-from fairbank.federated_jobs.axes.filters import FILTERS, FilterChoice
-from fairbank.federated_jobs.axes.local_steps import LOCAL_STEPS, LocalStepChoice
-from fairbank.federated_jobs.axes.plans import PLANS, PlanChoice
+from fairbank.federated_jobs.axes.aggregators import AGGREGATORS
+from fairbank.federated_jobs.axes.elements import checked_options, chosen
+from fairbank.federated_jobs.axes.filters import FILTERS
+from fairbank.federated_jobs.axes.local_steps import LOCAL_STEPS
+from fairbank.federated_jobs.axes.plans import PLANS
+from fairbank.federated_jobs.axes.rules import RULES, Mix, Numbers, Rule
 from fairbank.federated_jobs.errors import PlanRefused
 from fairbank.ontology.signed_objects import Plan, Training
-
-
-@dataclass(frozen=True, slots=True)
-class Mix:
-    """The choices of one training job on all four axes, each with its checked options."""
-
-    plan: tuple[PlanChoice, Options]
-    aggregator: tuple[AggregatorChoice, Options]
-    local_step: tuple[LocalStepChoice, Options]
-    filters: tuple[tuple[FilterChoice, Options], ...]
-    training: Training
 
 
 def mix_of(plan: Plan, training: Training | None) -> Mix:
@@ -45,6 +33,12 @@ def mix_of(plan: Plan, training: Training | None) -> Mix:
     )
 
 
+def clashes(mix: Mix, numbers: Numbers) -> list[tuple[Rule, str]]:
+    """Return every rule that a job breaks, with what it says of it."""
+    found = ((rule, rule.finds(mix, numbers)) for rule in RULES)
+    return [(rule, what) for rule, what in found if what is not None]
+
+
 def check_mix(plan: Plan, training: Training | None, *, sites: int) -> Mix:
     """Return the choices of a training job that go together.
 
@@ -56,19 +50,17 @@ def check_mix(plan: Plan, training: Training | None, *, sites: int) -> Mix:
         OptionRefused: if an option is unknown or out of range.
     """
     mix = mix_of(plan, training)
-    for choice in (mix.plan[0], mix.aggregator[0]):
-        if sites < choice.minimum_sites:
-            raise PlanRefused(
-                f"{choice.name!r} needs {choice.minimum_sites} sites, and the job names {sites}.",
-                why=choice.title + ".",
-                todo="Name more datasets, or choose another.",
-            )
-    places = [each.place for each, _ in mix.filters]
-    if places != sorted(places):
-        order = ", ".join(each.name for each, _ in sorted(mix.filters, key=lambda pair: pair[0].place))
-        raise PlanRefused(
-            "The filters are in an order that loses what the first ones made.",
-            why="Each works on what the one before it leaves.",
-            todo=f"Name them in this order: {order}.",
-        )
+    for rule, what in clashes(mix, Numbers(plan, sites)):
+        raise PlanRefused(what, why=rule.why, todo=rule.todo)
     return mix
+
+
+def usual_rounds(plan: Plan, *, sites: int) -> int | None:
+    """Return how many rounds a plan fixes by its options; None where the job says it freely.
+
+    Raises:
+        PlanRefused: if there is no such plan.
+        OptionRefused: if an option is unknown or out of range.
+    """
+    choice = chosen("plan", PLANS, plan.name.value)
+    return choice.rounds(checked_options("plan", choice, plan.options), sites) if choice.rounds else None

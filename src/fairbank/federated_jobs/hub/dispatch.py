@@ -20,6 +20,7 @@ from fairbank.federated_jobs.hub import runs
 from fairbank.federated_jobs.hub.grants import GrantLookup
 from fairbank.federated_jobs.hub.progress import end_job, ended
 from fairbank.federated_jobs.hub.standing import check_granted_now
+from fairbank.federated_jobs.hub.starting import check_start
 from fairbank.federated_jobs.hub.store import JobDatasetRow, JobRow, SiteRow
 from fairbank.federated_jobs.hub.tool_registry import check_not_revoked
 from fairbank.federated_jobs.manifest import (
@@ -60,6 +61,7 @@ def submit(
         CodeUnknown: if the tool is not installed here under that digest.
         ToolRevoked: if that version was revoked in the registry.
         OptionRefused: if a parameter is unknown or out of range.
+        StartRefused: if it would start from a model that is none of the requester's.
         RunsSpent: if the visa allows no further run.
     """
     if requester.key_id is None:
@@ -85,6 +87,7 @@ def submit(
     check_within_visa(chain.manifest, chain.visa)
     check_code(chain.manifest)
     check_not_revoked(session, chain.manifest.code)
+    check_start(hub, session, chain.manifest, account=requester.account)
     _check_datasets(session, chain)
     check_granted_now(hub, session, chain)
     # Two jobs of one request at the same moment must not both take its last run.

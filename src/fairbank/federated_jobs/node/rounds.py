@@ -18,6 +18,7 @@ from fairbank.analysis.errors import StatisticRefused, StatisticWithheld
 from fairbank.database import reading, writing
 from fairbank.errors import FairbankError, RemoteError
 from fairbank.federated_jobs.algorithms.errors import SiteJobError
+from fairbank.federated_jobs.axes.plans import PLANS
 from fairbank.federated_jobs.checks import Check
 from fairbank.federated_jobs.errors import (
     GrantEnded,
@@ -56,6 +57,7 @@ from fairbank.federated_jobs.node.store import ApprovalRow, ReviewRow, WorkRow
 from fairbank.federated_jobs.reasons import Reason
 from fairbank.federated_jobs.states import SiteState
 from fairbank.ontology.outputs import DOOR_OF_OUTPUT
+from fairbank.ontology.signed_objects import Manifest
 from fairbank.release.candidates import Candidate
 from fairbank.release.errors import GateRefused, HubUnreachable, NodeSuspendedHere, ReleaseStateError
 from fairbank.release.hub_client import HubClient
@@ -448,13 +450,28 @@ def _check_order(row: Work, authorised: Authorised, *, previous: int) -> None:
     A round that is staged is only sent again, so each is computed once and none goes backwards: one run is one passage
     through the plan.
     """
-    rounds = authorised.chain.manifest.plan.rounds
+    manifest = authorised.chain.manifest
+    rounds = manifest.plan.rounds
     if not 1 <= row.round <= rounds:
         raise _not_in_plan(f"The plan has {rounds} rounds, and the hub asks for round {row.round}.")
     if row.round <= previous:
         raise _not_in_plan(f"Round {previous} is done, and the hub asks for round {row.round}.")
-    if (row.global_digest is None) != (row.round == 1):
-        raise _not_in_plan("The first round starts from no model, and each later one from the model before.")
+    initial = manifest.training.initial_model if manifest.training else None
+    if row.round == 1:
+        if row.global_digest != initial:
+            raise _not_in_plan(
+                "The first round starts from the model that the sealed manifest names, or from none."
+            )
+    elif row.global_digest is None and (initial is not None or not _may_begin_later(manifest, previous)):
+        raise _not_in_plan(
+            "Only the first round starts from no model, and each later one from the model before."
+        )
+
+
+def _may_begin_later(manifest: Manifest, previous: int) -> bool:
+    """Tell whether a later round may start from the seed: the model goes round, and all before have dropped out."""
+    choice = PLANS.get(manifest.plan.name.value)
+    return choice is not None and choice.hands_on and previous == 0
 
 
 def _not_in_plan(why: str) -> RoundRefused:

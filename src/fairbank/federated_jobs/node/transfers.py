@@ -61,7 +61,8 @@ def check_transfer(settings: Settings, chain: Chain, places: Mapping[str, Any] |
         asked.append(("node_updates_may_go", goes_to))
     if classes - {OutputClass.MODEL_UPDATE}:
         asked.append(("node_results_may_go", goes_to))
-    if chain.manifest.plan.name is PlanName.AGGREGATION:
+    # Of an ensemble no site gets the model of another.
+    if chain.manifest.plan.name not in (PlanName.SINGLE_PASS, PlanName.ENSEMBLE):
         sites = dict(told.get("sites") or {})
         asked.append(("node_peers_may_be", set(sites.values()) or {None}))
     for name, countries in asked:

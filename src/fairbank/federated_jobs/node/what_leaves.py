@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fairbank.errors import FairbankError
+from fairbank.federated_jobs.axes.plans import PLANS
 from fairbank.federated_jobs.code import WorkerKind, tool_of
 from fairbank.ontology.outputs import OutputClass
-from fairbank.ontology.signed_objects import Code, Manifest
+from fairbank.ontology.signed_objects import Code, Manifest, PlanName
 from fairbank.ontology.tools import ToolManifest
 
 UPDATES = (
@@ -25,6 +26,19 @@ TRUST = (
     "The hub, and whoever runs it, sees this site's own update of every round; the requester gets the merged model, "
     "and the other sites of the job see it from the second round on."
 )
+TRUST_IN_TURN = (
+    "The model goes from site to site and is merged with none: the hub, the requester and the next site get the model "
+    "exactly as it was trained here last."
+)
+TRUST_ENSEMBLE = (
+    "Each site's model is kept by itself: the hub and the requester get the model exactly as it was trained here; the "
+    "other sites of the job do not get it for training."
+)
+TRUST_AT_ANY_TIME = (
+    "A version of the model may be made of this site's update alone, if no other comes at that time; then the "
+    "requester and the other sites see what it changed."
+)
+STARTED_FROM = "The job starts from a model that was trained before, named in the manifest by its digest."
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +96,19 @@ def warnings(manifest: Manifest) -> tuple[str, ...]:
     """Return what the people of a site should know before they approve: nothing, unless a model is trained."""
     if not any(one.output_class is OutputClass.MODEL_UPDATE for one in manifest.outputs):
         return ()
-    return (UPDATES, f"Not in place: {', '.join(PROTECTIONS_OFF)}.", TRUST)
+    training = manifest.training
+    started = (STARTED_FROM,) if training is not None and training.initial_model is not None else ()
+    return (UPDATES, f"Not in place: {', '.join(PROTECTIONS_OFF)}.", *_trust(manifest), *started)
+
+
+def _trust(manifest: Manifest) -> tuple[str, ...]:
+    """Return who sees what of this site's updates under the plan of a job."""
+    choice = PLANS.get(manifest.plan.name.value)
+    if choice is not None and choice.hands_on:
+        return (TRUST_IN_TURN,)
+    if manifest.plan.name is PlanName.ENSEMBLE:
+        return (TRUST_ENSEMBLE,)
+    return (TRUST, TRUST_AT_ANY_TIME) if choice is not None and choice.asynchronous else (TRUST,)
 
 
 def publisher(code: Code, sealed: Sequence[bytes]) -> str:

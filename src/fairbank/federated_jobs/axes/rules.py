@@ -1,0 +1,307 @@
+"""What does not go together on the axes of training, as a table: which properties clash, and the sentence that is said.
+
+A rule looks at properties of choices and not at their names, so that a choice that is added later is judged by being
+there.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+
+from fairbank.federated_jobs.axes.aggregators import AggregatorChoice
+from fairbank.federated_jobs.axes.elements import Options
+from fairbank.federated_jobs.axes.filters import FilterChoice
+from fairbank.federated_jobs.axes.local_steps import LocalStepChoice
+from fairbank.federated_jobs.axes.plan_options import AggregationOptions, BufferedOptions
+from fairbank.federated_jobs.axes.plans import PlanChoice
+from fairbank.ontology.signed_objects import Plan, Training
+
+USUAL_AGGREGATOR = "fedavg"
+
+
+@dataclass(frozen=True, slots=True)
+class Mix:
+    """The choices of one training job on all four axes, each with its checked options."""
+
+    plan: tuple[PlanChoice, Options]
+    aggregator: tuple[AggregatorChoice, Options]
+    local_step: tuple[LocalStepChoice, Options]
+    filters: tuple[tuple[FilterChoice, Options], ...]
+    training: Training
+
+    @property
+    def local_layers(self) -> str | None:
+        """Return the name of the choice by which some layers stay at the sites, None if all leave."""
+        if self.local_step[0].local_layers:
+            return self.local_step[0].name
+        return next((each.name for each, _ in self.filters if each.local_layers), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """The numbers of a job that a rule may look at.
+
+    Attributes:
+        plan: as the manifest states it.
+        sites: how many sites the job names.
+    """
+
+    plan: Plan
+    sites: int
+
+
+Found = Callable[[Mix, Numbers], str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One thing that does not go together.
+
+    Attributes:
+        axes: the two things that clash.
+        why: why they do, in a sentence.
+        todo: what to do instead.
+        finds: returns what clashes in a job, in a sentence; None if nothing does.
+    """
+
+    axes: str
+    why: str
+    todo: str
+    finds: Found
+
+
+def chosen_sites(mix: Mix, sites: int) -> int:
+    """Return how many of so many sites train in one round."""
+    options = mix.plan[1]
+    if mix.plan[0].hands_on:
+        return 1
+    if isinstance(options, AggregationOptions):
+        return math.ceil(sites * Fraction(options.site_fraction))
+    if isinstance(options, BufferedOptions):
+        return options.buffer
+    return 1 if mix.plan[0].asynchronous else sites
+
+
+def needed_updates(mix: Mix) -> int:
+    """Return how many updates an aggregator needs at once, with its options."""
+    choice, options = mix.aggregator
+    # Source: Blanchard et al. 2017, Machine Learning with Adversaries, proposition 1: n >= 2 f + 3.
+    byzantine = getattr(options, "byzantine", None)
+    return max(choice.minimum_sites, 2 * byzantine + 3 if isinstance(byzantine, int) else 1)
+
+
+def _too_few_sites(mix: Mix, of: Numbers) -> str | None:
+    plan = mix.plan[0]
+    if of.sites < plan.minimum_sites:
+        return f"{plan.name!r} needs {plan.minimum_sites} sites, and the job names {of.sites}."
+    return None
+
+
+def _too_few_updates(mix: Mix, of: Numbers) -> str | None:
+    plan, aggregator, needed = mix.plan[0], mix.aggregator[0], needed_updates(mix)
+    if not plan.aggregates:
+        return None
+    least = chosen_sites(mix, of.sites) if plan.asynchronous else min(of.sites, of.plan.quorum)
+    if least >= needed:
+        return None
+    if of.sites < needed:
+        return f"{aggregator.name!r} needs {needed} sites, and the job names {of.sites}."
+    return f"{aggregator.name!r} needs {needed} updates, and a round may be merged with {least}."
+
+
+def _quorum_of_chosen(mix: Mix, of: Numbers) -> str | None:
+    options = mix.plan[1]
+    if not isinstance(options, AggregationOptions):
+        return None
+    chosen = chosen_sites(mix, of.sites)
+    if chosen >= of.plan.quorum:
+        return None
+    return f"A share of {options.site_fraction} of {of.sites} sites is {chosen}, and the quorum is {of.plan.quorum}."
+
+
+def _buffer_beyond_sites(mix: Mix, of: Numbers) -> str | None:
+    options = mix.plan[1]
+    if isinstance(options, BufferedOptions) and options.buffer > of.sites:
+        return f"A buffer of {options.buffer} updates is more than the {of.sites} sites of the job."
+    return None
+
+
+def _other_rounds(mix: Mix, of: Numbers) -> str | None:
+    plan, options = mix.plan
+    if plan.rounds is None or of.plan.rounds == plan.rounds(options, of.sites):
+        return None
+    fixed = plan.rounds(options, of.sites)
+    has = f"{plan.name!r} with these options has {fixed} rounds at {of.sites} sites"
+    return f"{has}, and the job says {of.plan.rounds}."
+
+
+def _merged_by_nobody(mix: Mix, of: Numbers) -> str | None:
+    aggregator = mix.aggregator[0]
+    if mix.plan[0].aggregates:
+        return None
+    if aggregator.name == USUAL_AGGREGATOR and not of.plan.aggregator_options:
+        return None
+    return f"{mix.plan[0].name!r} merges no updates, and {aggregator.name!r} was chosen, or given options."
+
+
+def _stale_as_fresh(mix: Mix, of: Numbers) -> str | None:
+    plan, aggregator = mix.plan[0], mix.aggregator[0]
+    if plan.asynchronous and not aggregator.weighs_staleness:
+        return f"{plan.name!r} brings updates from older models, and {aggregator.name!r} takes all as fresh."
+    return None
+
+
+def _exchange_needs_all(mix: Mix, of: Numbers) -> str | None:
+    step, plan = mix.local_step[0], mix.plan[0]
+    if step.exchanges and (plan.asynchronous or not plan.aggregates):
+        return (
+            f"{step.name!r} exchanges more than weights, and {plan.name!r} never brings all sites together."
+        )
+    return None
+
+
+def _exchange_needs_mean(mix: Mix, of: Numbers) -> str | None:
+    step, aggregator = mix.local_step[0], mix.aggregator[0]
+    if step.exchanges and not aggregator.linear:
+        return f"{step.name!r} rests on the mean over all sites, and {aggregator.name!r} is none."
+    return None
+
+
+def _layers_stay_behind(mix: Mix, of: Numbers) -> str | None:
+    plan = mix.plan[0]
+    if mix.local_layers and not plan.aggregates:
+        return (
+            f"With {mix.local_layers!r} some layers stay at each site, and {plan.name!r} needs whole models."
+        )
+    return None
+
+
+def _layers_twice(mix: Mix, of: Numbers) -> str | None:
+    if mix.local_layers and mix.training.initial_model is not None:
+        return (
+            f"With {mix.local_layers!r} some layers stay at each site, and the job starts from a whole model."
+        )
+    return None
+
+
+def _no_next_time(mix: Mix, of: Numbers) -> str | None:
+    kept = next((each for each, _ in mix.filters if each.stateful and not each.local_layers), None)
+    if kept is not None and mix.plan[0].once:
+        return (
+            f"{kept.name!r} adds to the next update what it left out, and {mix.plan[0].name!r} has no next."
+        )
+    return None
+
+
+def _sparse_by_coordinates(mix: Mix, of: Numbers) -> str | None:
+    sparse = next((each for each, _ in mix.filters if each.sparse), None)
+    if sparse is not None and mix.aggregator[0].coordinatewise:
+        return f"{sparse.name!r} leaves most values out, and {mix.aggregator[0].name!r} would take most for nothing."
+    return None
+
+
+def _filter_order(mix: Mix, of: Numbers) -> str | None:
+    places = [each.place for each, _ in mix.filters]
+    return (
+        None
+        if places == sorted(places)
+        else "The filters are in an order that loses what the first ones made."
+    )
+
+
+def _filter_twice(mix: Mix, of: Numbers) -> str | None:
+    names = [each.name for each, _ in mix.filters]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    return None if twice is None else f"The filter {twice!r} is named twice."
+
+
+RULES: tuple[Rule, ...] = (
+    Rule(
+        "plan × number of sites",
+        "A plan in which nobody waits for others needs somebody else.",
+        "Name more datasets, or choose another plan.",
+        _too_few_sites,
+    ),
+    Rule(
+        "aggregator × quorum, share of sites, buffer",
+        "With fewer updates it cannot tell an odd one from the others.",
+        "Raise the quorum or the buffer, name more datasets, or choose another aggregator.",
+        _too_few_updates,
+    ),
+    Rule(
+        "share of sites × quorum",
+        "A round would never have its quorum.",
+        "Raise site_fraction, or lower the quorum.",
+        _quorum_of_chosen,
+    ),
+    Rule(
+        "buffer × number of sites",
+        "Each site has one update in a version, so the buffer would never be full.",
+        "Lower buffer.",
+        _buffer_beyond_sites,
+    ),
+    Rule(
+        "rounds × plan",
+        "Where the model goes round, or is trained once, the plan's own options say how many rounds there are.",
+        "Leave the number of rounds out, or set the plan's options.",
+        _other_rounds,
+    ),
+    Rule(
+        "aggregator × plan that hands on or keeps models",
+        "There is nothing to aggregate: one site's model is handed on, or each is kept by itself.",
+        f"Leave the aggregator {USUAL_AGGREGATOR!r} without options.",
+        _merged_by_nobody,
+    ),
+    Rule(
+        "aggregator × plan that waits for nobody",
+        "An old update would pull the model back with its full weight.",
+        "Choose an aggregator that weighs by age; 'fairbank job plans' tells which do.",
+        _stale_as_fresh,
+    ),
+    Rule(
+        "local step that exchanges more than weights × plan",
+        "What it exchanges is a mean over all sites, of one round.",
+        "Use the plan 'aggregation', or the local step 'plain'.",
+        _exchange_needs_all,
+    ),
+    Rule(
+        "local step that exchanges more than weights × aggregator",
+        "Its correction is wrong for any other model than the mean.",
+        "Choose an aggregator that is a mean; 'fairbank job plans' tells which are.",
+        _exchange_needs_mean,
+    ),
+    Rule(
+        "layers that stay at a site × plan that hands on or keeps models",
+        "The next site, and whoever uses the model, would miss these layers.",
+        "Share all layers, or use the plan 'aggregation'.",
+        _layers_stay_behind,
+    ),
+    Rule(
+        "layers that stay at a site × model to start from",
+        "What is shared has another form than the model that the job names.",
+        "Share all layers, or leave the model out.",
+        _layers_twice,
+    ),
+    Rule(
+        "filter that feeds an error back × plan that visits once",
+        "What is left out of the only update is lost.",
+        "Leave the filter out, or choose a plan in which sites train more than once.",
+        _no_next_time,
+    ),
+    Rule(
+        "filter that leaves values out × aggregator that judges each weight by itself",
+        "Of most weights more than half of the sites say that nothing changed, so nothing would.",
+        "Use 'int8' or 'fp16', or another aggregator.",
+        _sparse_by_coordinates,
+    ),
+    Rule(
+        "filter × filter",
+        "Each works on what the one before it leaves.",
+        "Name them in the order of their places; 'fairbank job plans' tells it.",
+        _filter_order,
+    ),
+    Rule("filter × itself", "Each is applied once.", "Name it once.", _filter_twice),
+)
