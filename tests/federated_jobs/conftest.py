@@ -86,6 +86,7 @@ class FakeRunner:
     forgotten: list[str] = field(default_factory=list)
     live: set[str] = field(default_factory=set)
     before: Callable[[RoundTask], None] = lambda task: None
+    notes: Callable[[RoundTask], dict[str, float]] = lambda task: {"after_loss": 0.5}
     shape: tuple[int, ...] = (4,)
 
     def run(self, task: RoundTask) -> list[Product]:
@@ -100,7 +101,7 @@ class FakeRunner:
         )
         raw, target = task.folder / "raw", task.folder / "update.safetensors"
         save_file({"w": (model + np.float32(self.step * task.round)).astype(np.float32)}, raw)
-        annotate(raw, {"n_train": len(task.series()), "after_loss": 0.5}, to=target)
+        annotate(raw, {"n_train": len(task.series()), **self.notes(task)}, to=target)
         return [Product(UPDATE, target)]
 
     def _rows(self, task: RoundTask) -> Product:

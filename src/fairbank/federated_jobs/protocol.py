@@ -9,10 +9,10 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
 from fairbank.federated_jobs.reasons import Reason
-from fairbank.federated_jobs.states import JobState, SiteState
+from fairbank.federated_jobs.states import JobState, RoundState, SiteState
 from fairbank.ontology.outputs import OutputClass
 from fairbank.ontology.places import NodePlace
 from fairbank.ontology.signed_objects import Code, PlanName, VisaDataset
@@ -217,10 +217,39 @@ class SiteView(Part):
     since: Moment
 
 
+class RoundView(Part):
+    """One round of a job: who was asked, and what came of it.
+
+    Attributes:
+        base: the model that it starts from; None if the job's seed makes it, or if nothing is trained.
+        model: the model that it ended with.
+        merging: what becomes of the updates: `aggregate`, `hand-on` or `keep-all`.
+        late: sites that were asked and did not deliver in time.
+        lost: sites that were asked and have dropped out.
+        behind: by how many versions the update of a site was behind, where it was.
+        updates: what the aggregator says of each site's update: its weight, its length, whether it is odd.
+    """
+
+    round: RoundNumber
+    state: RoundState
+    opened: Moment
+    closed: Moment | None = None
+    base: DigestText | None = None
+    model: DigestText | None = None
+    merging: Slug | None = None
+    asked: tuple[Slug, ...] = ()
+    merged: tuple[Slug, ...] = ()
+    late: tuple[Slug, ...] = ()
+    lost: tuple[Slug, ...] = ()
+    behind: dict[Slug, int] = {}
+    updates: dict[Slug, dict[str, JsonValue]] = {}
+
+
 class JobView(Wire):
     """A job, as its requester sees it; `seen` grows with every change and feeds the long-poll.
 
-    `selections` is what it takes of each dataset; an older hub says nothing of it.
+    `selections` is what it takes of each dataset, and `history` its rounds, oldest first; an older hub says nothing of
+    them.
     """
 
     schema_name = "job/1"
@@ -244,6 +273,7 @@ class JobView(Wire):
     seen: int
     priority: Priority = Priority.NORMAL
     withdrawn_subject_in_training: Day | None = None
+    history: tuple[RoundView, ...] = ()
 
 
 class SiteUsage(Part):

@@ -47,6 +47,7 @@ from fairbank.federated_jobs.hub.finishing import Settled, complete, delivered_b
 from fairbank.federated_jobs.hub.merging import (
     METRICS,
     MODEL,
+    RECORD,
     SERVER_STATE,
     STATE,
     Arrived,
@@ -259,7 +260,7 @@ def _close(hub: Hub, job_id: str, number: int) -> bool:
             raise
         told = _Told(
             notes={node: notes_of(path) for node, path in plan.closing.outputs(UPDATE).items()},
-            weights=_weights(merged),
+            updates=_updates(merged),
             # Read before the transaction, which others wait for.
             released=measurements.released_in(plan.closing),
         )
@@ -328,19 +329,19 @@ class _Told:
 
     Attributes:
         notes: what each site told beside its update.
-        weights: what the aggregator says of each site's share.
+        updates: what the aggregator says of each site's update.
         released: rows that sites measured.
     """
 
     notes: Mapping[str, Mapping[str, float]]
-    weights: Mapping[str, Any] | None
+    updates: Mapping[str, Any] | None
     released: Sequence[measurements.ReleasedRows]
 
 
-def _weights(merged: Sequence[MergedFile]) -> Mapping[str, Any] | None:
+def _updates(merged: Sequence[MergedFile]) -> Mapping[str, Any] | None:
     metrics = next((file.path for file in merged if file.name == METRICS), None)
-    weights = json.loads(metrics.read_bytes()).get("weights") if metrics is not None else None
-    return weights if isinstance(weights, dict) else None
+    told = json.loads(metrics.read_bytes()).get(RECORD) if metrics is not None else None
+    return told if isinstance(told, dict) else None
 
 
 def _leave_out(hub: Hub, plan: _Plan, nodes: Sequence[str]) -> None:
@@ -386,7 +387,7 @@ def _commit(
     current.result_digest = carried.digest if carried else (None if files else current.global_digest)
     current.state_digest = kept.digest if kept else _state_before(session, job.id, closing.round)
     behind_by = {node: closing.staleness.get(node, 0) for node in plan.nodes}
-    current.record = record_of(plan.step, sites, behind_by, weights=told.weights)
+    current.record = record_of(plan.step, sites, behind_by, updates=told.updates)
     for file in files:
         blobs.remember(hub, session, file.digest, media_type=file.media_type)
     for file in by_name.values():

@@ -80,14 +80,14 @@ def behind(step: Step, *, version: int, computed_for: int) -> int | None:
 
 
 def record_of(
-    step: Step, sites: Sequence[SiteRow], arrived: Mapping[str, int], *, weights: Mapping[str, Any] | None
+    step: Step, sites: Sequence[SiteRow], arrived: Mapping[str, int], *, updates: Mapping[str, Any] | None
 ) -> dict[str, Any]:
     """Return who took part in a round that closes now.
 
     Args:
         sites: all of the job's, as they stand.
         arrived: the sites whose updates went in, each with how many versions it was behind.
-        weights: what the aggregator says of each site's share.
+        updates: what the aggregator says of each site's update.
     """
     takes_part = {site.node for site in sites if SiteState(site.state) in ACTIVE_SITES}
     missing = [node for node in step.participants if node not in arrived]
@@ -100,8 +100,8 @@ def record_of(
     }
     if stale := {node: count for node, count in sorted(arrived.items()) if count}:
         record["stale"] = stale
-    if weights:
-        record["weights"] = dict(weights)
+    if updates:
+        record["updates"] = dict(updates)
     return record
 
 

@@ -22,13 +22,16 @@ from fairbank.federated_jobs.protocol import (
     Received,
     ResultFile,
     Results,
+    RoundView,
     SiteView,
 )
 from fairbank.federated_jobs.reasons import Reason
-from fairbank.federated_jobs.states import ACTIVE_SITES, JobState, SiteState
+from fairbank.federated_jobs.states import ACTIVE_SITES, JobState, RoundState, SiteState
 from fairbank.ontology.outputs import OutputClass
 from fairbank.ontology.signed_objects import Code
 
+# A job may have ten thousand rounds, and is looked at after each.
+MOST_ROUNDS_SHOWN = 200
 # Three sealed objects a job, some thousand bytes each, which no list shows.
 _UNOPENED = tuple(defer(each, raiseload=True) for each in (JobRow.manifest, JobRow.visa, JobRow.request))
 
@@ -68,6 +71,39 @@ def job_view(session: Session, job: JobRow) -> JobView:
         seen=job.changes,
         priority=Priority(job.priority),
         withdrawn_subject_in_training=day_of(session, job.id),
+        history=history(session, job),
+    )
+
+
+def history(session: Session, job: JobRow) -> tuple[RoundView, ...]:
+    """Return the rounds of a job, oldest first; of very many the newest."""
+    rows = session.scalars(
+        select(RoundRow)
+        .where(RoundRow.job == job.id)
+        .order_by(RoundRow.round.desc())
+        .limit(MOST_ROUNDS_SHOWN)
+    )
+    return tuple(_round_view(row) for row in reversed(list(rows)))
+
+
+def _round_view(row: RoundRow) -> RoundView:
+    # While a round is open it is known whom the plan asks; what came of it is written when it closes.
+    told = row.record or {}
+    asked = told.get("asked") or (row.step or {}).get("participants", ())
+    return RoundView(
+        round=row.round,
+        state=RoundState(row.state),
+        opened=iso(row.opened),
+        closed=iso(row.closed) if row.closed else None,
+        base=row.global_digest,
+        model=row.result_digest,
+        merging=(row.step or {}).get("merging"),
+        asked=tuple(asked),
+        merged=tuple(told.get("merged", ())),
+        late=tuple(told.get("late", ())),
+        lost=tuple(told.get("lost", ())),
+        behind=told.get("stale", {}),
+        updates=told.get("updates", {}),
     )
 
 
