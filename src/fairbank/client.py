@@ -26,6 +26,7 @@ from pydantic import JsonValue
 
 from fairbank.clock import SystemClock
 from fairbank.errors import MissingExtra
+from fairbank.federated_jobs.axes.words import Chosen
 from fairbank.federated_jobs.errors import NotYetMerged
 from fairbank.ontology.selection import in_words
 from fairbank.settings import Settings, load
@@ -165,12 +166,19 @@ class Client:
         return _frame(rows, tuple(rows[0]) if rows else ())
 
     def submit(
-        self, draft: JobDraft, *, quorum: int | None = None, rounds: int | None = None, seed: str = "0"
+        self,
+        draft: JobDraft,
+        *,
+        quorum: int | None = None,
+        rounds: int | None = None,
+        seed: str = "0",
+        training: Chosen | None = None,
     ) -> str:
         """Seal a drafted job with the account's key, send it, and return its id.
 
         Args:
             quorum: sites that must deliver; all by default.
+            training: what a training job chooses on the axes of training; `chosen_in_words` reads it.
         """
         _, answer = acts.send_job(
             self._api,
@@ -182,6 +190,7 @@ class Client:
             rounds=rounds,
             quorum=quorum,
             seed=seed,
+            training=training,
         )
         return str(answer["id"])
 

@@ -11,6 +11,13 @@ import typer
 from fairbank.cli.output import Format, FormatOption, say, show_fields, show_rows
 from fairbank.cli.selecting import show_counts, with_options_that_select
 from fairbank.cli.session import api
+from fairbank.cli.training import (
+    chosen_from,
+    show_choice,
+    show_choices,
+    show_rounds,
+    with_options_of_training,
+)
 from fairbank.federated_jobs.errors import DraftRefused
 
 app = typer.Typer(no_args_is_help=True, help="Send a job to the biobanks, watch it, fetch its results.")
@@ -118,6 +125,7 @@ def show_answers(
 
 
 @app.command()
+@with_options_of_training
 def submit(
     ctx: typer.Context,
     tool: Annotated[str | None, typer.Argument(help="Name of the tool or training plan.")] = None,
@@ -139,10 +147,11 @@ def submit(
     ] = None,
     seed: Annotated[str, typer.Option(help="Seed, a whole number.")] = "0",
     format: FormatOption = Format.TABLE,
+    **training: Any,
 ) -> None:
     """Send a job; it is signed with your key and runs only where the sites approve it.
 
-    Without a draft it selects all that the grant does.
+    Without a draft it selects all that the grant does. Of a training, 'fairbank job plans' tells what can be chosen.
 
     Example: fairbank job submit intensity-geometry --grant 01a1fdee-cff5-7f63-b5f0-d16d1d20c888 --title "First look"
     """
@@ -174,9 +183,25 @@ def submit(
         rounds=rounds,
         quorum=quorum,
         seed=seed,
+        training=chosen_from(training),
     )
     show_fields({"id": answer["id"], "state": answer["state"], "code": manifest.code.digest}, format=format)
     say(f"Watch it with: fairbank job watch {answer['id']}")
+
+
+@app.command()
+def plans(
+    name: Annotated[str | None, typer.Argument(help="One of them, to see its options.")] = None,
+    format: FormatOption = Format.TABLE,
+) -> None:
+    """List what a training can choose: plans, aggregators, local steps and filters; or one with its options.
+
+    Example: fairbank job plans cyclic-weight-transfer
+    """
+    if name is None:
+        show_choices(format)
+    else:
+        show_choice(name, format)
 
 
 def _refuse_both(*given: object) -> None:
@@ -351,4 +376,6 @@ def _show(state: dict[str, Any], format: Format) -> None:
         show_fields(state, format=format)
         return
     show_rows(state["sites"], columns=("node", "state", "reason", "round", "since"), format=format)
+    if state["rounds"] > 1:
+        show_rounds(state.get("history", []), format)
     say(f"{state['title']}: {state['state']}, round {state['round']} of {state['rounds']}")

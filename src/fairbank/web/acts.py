@@ -12,6 +12,7 @@ from pydantic import JsonValue, ValidationError
 
 from fairbank.clock import iso
 from fairbank.errors import FairbankError, Kind
+from fairbank.federated_jobs.axes.words import Chosen
 from fairbank.federated_jobs.code import tool_named
 from fairbank.federated_jobs.manifest import draft
 from fairbank.ontology.errors import MalformedObject
@@ -111,14 +112,16 @@ def send_job(
     quorum: int | None = None,
     seed: str = "0",
     resources: Resources | None = None,
+    training: Chosen | None = None,
 ) -> tuple[Manifest, dict[str, Any]]:
     """Draft a job under a visa, seal it with the requester's key, submit it; return the manifest and id with state.
 
     Args:
         datasets: which of the visa's datasets to use, by IRI or with a selection from each; all of them by default.
         quorum: how many sites must deliver; all of them by default.
+        training: what a training job chooses on the axes of training.
     """
-    chosen = None
+    chosen, wish = None, training or Chosen()
     if datasets is not None:
         granted: Any = visa.payload["datasets"]
         chosen = [
@@ -138,6 +141,10 @@ def send_job(
             quorum=quorum,
             seed=seed,
             resources=resources,
+            plan_name=wish.plan,
+            plan_options=wish.plan_options,
+            aggregator=wish.aggregator,
+            training=wish.training,
         )
     except ValidationError as err:
         raise MalformedObject.from_validation("job", err.errors()) from err

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from fairbank.federated_jobs.axes.elements import Options
 from fairbank.ontology.wire import Decimal
@@ -23,8 +23,13 @@ def _not_below_zero(text: str) -> str:
     return text
 
 
-Share = Annotated[Decimal, AfterValidator(_share)]
-Threshold = Annotated[Decimal, AfterValidator(_not_below_zero)]
+def _as_text(given: object) -> object:
+    """Take a whole number as the decimal that it is."""
+    return str(given) if type(given) is int else given
+
+
+Share = Annotated[Decimal, BeforeValidator(_as_text), AfterValidator(_share)]
+Threshold = Annotated[Decimal, BeforeValidator(_as_text), AfterValidator(_not_below_zero)]
 MetricName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 Patience = Annotated[int, Field(ge=0, le=1000)]
 Few = Annotated[int, Field(ge=1, le=1000)]

@@ -69,6 +69,8 @@ def _one(options: Options, sites: int) -> int:
     return 1
 
 
+_CHANG = "Chang et al. 2018, Distributed deep learning networks among institutions for medical imaging"
+
 PLANS: dict[str, PlanChoice] = {
     plan.name: plan
     for plan in (
@@ -97,7 +99,7 @@ PLANS: dict[str, PlanChoice] = {
         PlanChoice(
             name=PlanName.SINGLE_WEIGHT_TRANSFER.value,
             title="The model visits each site once, and stays until that site's held-out metric stalls",
-            source="Chang et al. 2018, Distributed deep learning networks among institutions for medical imaging",
+            source=_CHANG,
             options=SingleTransferOptions,
             aggregates=False,
             hands_on=True,
@@ -107,8 +109,8 @@ PLANS: dict[str, PlanChoice] = {
         PlanChoice(
             name=PlanName.CYCLIC_WEIGHT_TRANSFER.value,
             title="The model goes round the sites several times, one round at each",
-            source="Chang et al. 2018, as above; sizes after Balachandar et al. 2020, Accounting for data variability "
-            "in multi-institutional distributed deep learning for medical imaging",
+            source=f"{_CHANG}; sizes after Balachandar et al. 2020, Accounting for data variability in "
+            "multi-institutional distributed deep learning for medical imaging",
             options=CyclicTransferOptions,
             aggregates=False,
             hands_on=True,
@@ -137,7 +139,7 @@ PLANS: dict[str, PlanChoice] = {
         PlanChoice(
             name=PlanName.ENSEMBLE.value,
             title="Each site trains a model of its own, once; all are kept, and their predictions are put together",
-            source="Chang et al. 2018, as above, ensembling of models of single institutions",
+            source=f"{_CHANG}, ensembling of models of single institutions",
             aggregates=False,
             once=True,
             rounds=_one,

@@ -17,7 +17,7 @@ from fairbank.federated_jobs.axes.filters import FilterChoice
 from fairbank.federated_jobs.axes.local_steps import LocalStepChoice
 from fairbank.federated_jobs.axes.plan_options import AggregationOptions, BufferedOptions
 from fairbank.federated_jobs.axes.plans import PlanChoice
-from fairbank.ontology.signed_objects import Plan, Training
+from fairbank.ontology.signed_objects import Training
 
 USUAL_AGGREGATOR = "fedavg"
 
@@ -45,12 +45,16 @@ class Numbers:
     """The numbers of a job that a rule may look at.
 
     Attributes:
-        plan: as the manifest states it.
         sites: how many sites the job names.
+        rounds: how many rounds it asks for.
+        quorum: how many sites must deliver.
+        aggregator_options: whether it gives its aggregator options.
     """
 
-    plan: Plan
     sites: int
+    rounds: int
+    quorum: int
+    aggregator_options: bool = False
 
 
 Found = Callable[[Mix, Numbers], str | None]
@@ -104,7 +108,7 @@ def _too_few_updates(mix: Mix, of: Numbers) -> str | None:
     plan, aggregator, needed = mix.plan[0], mix.aggregator[0], needed_updates(mix)
     if not plan.aggregates:
         return None
-    least = chosen_sites(mix, of.sites) if plan.asynchronous else min(of.sites, of.plan.quorum)
+    least = chosen_sites(mix, of.sites) if plan.asynchronous else min(of.sites, of.quorum)
     if least >= needed:
         return None
     if of.sites < needed:
@@ -117,9 +121,11 @@ def _quorum_of_chosen(mix: Mix, of: Numbers) -> str | None:
     if not isinstance(options, AggregationOptions):
         return None
     chosen = chosen_sites(mix, of.sites)
-    if chosen >= of.plan.quorum:
+    if chosen >= of.quorum:
         return None
-    return f"A share of {options.site_fraction} of {of.sites} sites is {chosen}, and the quorum is {of.plan.quorum}."
+    return (
+        f"A share of {options.site_fraction} of {of.sites} sites is {chosen}, and the quorum is {of.quorum}."
+    )
 
 
 def _buffer_beyond_sites(mix: Mix, of: Numbers) -> str | None:
@@ -131,18 +137,18 @@ def _buffer_beyond_sites(mix: Mix, of: Numbers) -> str | None:
 
 def _other_rounds(mix: Mix, of: Numbers) -> str | None:
     plan, options = mix.plan
-    if plan.rounds is None or of.plan.rounds == plan.rounds(options, of.sites):
+    if plan.rounds is None or of.rounds == plan.rounds(options, of.sites):
         return None
     fixed = plan.rounds(options, of.sites)
     has = f"{plan.name!r} with these options has {fixed} rounds at {of.sites} sites"
-    return f"{has}, and the job says {of.plan.rounds}."
+    return f"{has}, and the job says {of.rounds}."
 
 
 def _merged_by_nobody(mix: Mix, of: Numbers) -> str | None:
     aggregator = mix.aggregator[0]
     if mix.plan[0].aggregates:
         return None
-    if aggregator.name == USUAL_AGGREGATOR and not of.plan.aggregator_options:
+    if aggregator.name == USUAL_AGGREGATOR and not of.aggregator_options:
         return None
     return f"{mix.plan[0].name!r} merges no updates, and {aggregator.name!r} was chosen, or given options."
 

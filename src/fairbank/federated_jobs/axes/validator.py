@@ -50,7 +50,8 @@ def check_mix(plan: Plan, training: Training | None, *, sites: int) -> Mix:
         OptionRefused: if an option is unknown or out of range.
     """
     mix = mix_of(plan, training)
-    for rule, what in clashes(mix, Numbers(plan, sites)):
+    numbers = Numbers(sites, plan.rounds, plan.quorum, aggregator_options=bool(plan.aggregator_options))
+    for rule, what in clashes(mix, numbers):
         raise PlanRefused(what, why=rule.why, todo=rule.todo)
     return mix
 
