@@ -200,7 +200,7 @@ class Client:
         return found
 
     def watch(self, job: str, *, each: Callable[[dict[str, Any]], None] | None = None) -> pd.DataFrame:
-        """Wait until a job has ended, and return how each site stands: node, state, reason, round, since.
+        """Wait until a job has ended, and return how each site stands: node, state, reason, round, percent, since.
 
         Args:
             each: called with the job's state at each change.
@@ -209,7 +209,7 @@ class Client:
         for state in self._api.watch_job(job):
             if each is not None:
                 each(state)
-        return _frame(state["sites"], ("node", "state", "reason", "round", "since"))
+        return _frame(state["sites"], ("node", "state", "reason", "round", "percent", "since"))
 
     def results(self, job: str) -> pd.DataFrame:
         """Return the merged table of an analysis, one row per item and the site in the first column.

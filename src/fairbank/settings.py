@@ -141,6 +141,11 @@ class Settings:
         "whether a person of the node has to countersign a grant before jobs run under it",
         words=("not-needed", "required"),
     )
+    node_tells_progress: str = _setting(
+        "yes",
+        "whether the hub is told how far a round is here, in steps of which each stands for enough subjects",
+        words=("yes", "no"),
+    )
     node_live_counts: str = _setting(
         "ask",
         "which live counts the node answers by itself: none and no others, none but by a person's word, those under a "

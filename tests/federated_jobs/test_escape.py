@@ -14,7 +14,8 @@ import pytest
 from pydicom.data import get_testdata_file
 
 from fairbank.federated_jobs.node import sandbox as sandbox_module
-from fairbank.federated_jobs.node.runner import ConfinedRunner, Product, job_folder
+from fairbank.federated_jobs.node.progress import job_folder
+from fairbank.federated_jobs.node.runner import ConfinedRunner, Product
 from fairbank.release.node import KEY_FILE
 
 PLANTED = ("ZEBEDEE", "QX-774-991", "19370412")

@@ -142,6 +142,11 @@ class TestRounds:
         assert last > first + 6.0
         assert results[-1].after["mse"] < results[0].before["mse"] / 4
 
+    def test_a_round_says_how_far_it_is_after_each_local_epoch(self, tmp_path: Path) -> None:
+        told: list[float] = []
+        opened(staged(JobFolder(tmp_path / "job")), QUICK).train(1, None, previous=0, say=told.append)
+        assert told == [0, 0.25, 0.5, 0.75]
+
     def test_counts_are_those_of_the_split(self, tmp_path: Path) -> None:
         result = trained(staged(JobFolder(tmp_path / "job")), QUICK, 1)[0]
         # Four single slices and fifteen frames of five subjects; one subject is held out.

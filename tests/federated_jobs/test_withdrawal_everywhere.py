@@ -33,7 +33,7 @@ from fairbank.deid.pseudonyms import subject_value
 from fairbank.deid.research_store import ResearchStore
 from fairbank.errors import Sensitive
 from fairbank.federated_jobs.node import withdrawn_subjects
-from fairbank.federated_jobs.node.runner import job_folder
+from fairbank.federated_jobs.node.progress import job_folder
 from fairbank.federated_jobs.node.store import CohortRow, ReviewRow
 from fairbank.federated_jobs.node.withdrawn_subjects import Named, finish, foresee, withdraw
 from fairbank.harvest.consent import LegalBasis

@@ -240,7 +240,7 @@ def watch(ctx: typer.Context, job: Annotated[str, _JOB]) -> None:
     """
     state: dict[str, Any] = {}
     for state in api(ctx).watch_job(job):
-        sites = ", ".join(f"{site['node']} {site['state']}" for site in state["sites"])
+        sites = ", ".join(f"{site['node']} {_stands(site)}" for site in state["sites"])
         say(f"{state['state']}, round {state['round']} of {state['rounds']}: {sites}")
     if state.get("state") != "completed":
         raise typer.Exit(1)
@@ -371,11 +371,16 @@ def _file_name(file: dict[str, Any], *, several: bool) -> str:
     return f"{prefix}{file['name']}{suffix}"
 
 
+def _stands(site: dict[str, Any]) -> str:
+    percent = site.get("percent")
+    return str(site["state"]) if percent is None else f"{site['state']} ({percent} %)"
+
+
 def _show(state: dict[str, Any], format: Format) -> None:
     if format is Format.JSON:
         show_fields(state, format=format)
         return
-    show_rows(state["sites"], columns=("node", "state", "reason", "round", "since"), format=format)
+    show_rows(state["sites"], columns=("node", "state", "reason", "round", "percent", "since"), format=format)
     if state["rounds"] > 1:
         show_rounds(state.get("history", []), format)
     say(f"{state['title']}: {state['state']}, round {state['round']} of {state['rounds']}")

@@ -44,7 +44,7 @@ def list_(ctx: typer.Context, format: FormatOption = Format.TABLE) -> None:
     from sqlalchemy import select
 
     from fairbank.database import reading
-    from fairbank.federated_jobs.node.runner import progress_of
+    from fairbank.federated_jobs.node.progress import progress_of
     from fairbank.federated_jobs.node.store import ReviewRow
 
     here = node(ctx)
@@ -58,7 +58,7 @@ def list_(ctx: typer.Context, format: FormatOption = Format.TABLE) -> None:
                 "reason": row.reason,
                 "stopped by": row.stopped_by or "",
                 "paused": "yes" if row.halted else "",
-                "percent": progress_of(here, row.job),
+                "percent": None if (far := progress_of(here, row.job)) is None else far.percent,
             }
             for row in session.scalars(select(ReviewRow).order_by(ReviewRow.received))
         ]

@@ -34,6 +34,10 @@ Sequence = Annotated[int, Field(ge=0)]
 Envelope = Annotated[str, Field(min_length=2, max_length=2_000_000)]
 
 
+# How far a round is at a site: never finer than in twentieths.
+CoarsePercent = Annotated[int, Field(ge=0, le=100, multiple_of=5)]
+
+
 class LeaseKind(StrEnum):
     """What a node is asked to do."""
 
@@ -119,11 +123,16 @@ class PlaceReport(ControlMessage):
 
 
 class Renew(ControlMessage):
-    """A node keeps a lease alive."""
+    """A node keeps a lease alive.
+
+    Attributes:
+        percent: how much of the round is computed, in steps that hide small counts; None where the site does not tell.
+    """
 
     schema_name = "renew/1"
 
     state: LeaseWork
+    percent: CoarsePercent | None = None
 
 
 class SiteStateReport(ControlMessage):
@@ -208,13 +217,14 @@ class Renewed(Wire):
 
 
 class SiteView(Part):
-    """A job at one site, as its requester sees it."""
+    """A job at one site, as its requester sees it; `percent` of the round under way, where the site tells it."""
 
     node: Slug
     state: SiteState
     reason: Reason
     round: RoundNumber
     since: Moment
+    percent: CoarsePercent | None = None
 
 
 class RoundView(Part):

@@ -9,6 +9,7 @@ worker that was killed and started anew therefore computes the same bits as one 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -109,11 +110,19 @@ class TrainingSession:
         body = serialised(weights)
         return InitialModel(digest_of(body), len(body), sum(w.size for w in weights.values()))
 
-    def train(self, round_number: int, weights: Path | None, *, previous: int) -> RoundResult:
+    def train(
+        self,
+        round_number: int,
+        weights: Path | None,
+        *,
+        previous: int,
+        say: Callable[[float], None] = lambda part: None,
+    ) -> RoundResult:
         """Run one round from a global model, None for the initial one.
 
         Args:
             previous: the last round that this site took part in, 0 for none.
+            say: handed to the algorithm as `extra["say"]`; takes the part of the round that is trained, 0 to 1.
 
         Raises:
             CheckpointMissing: if the state after `previous` is not on disk.
@@ -125,7 +134,7 @@ class TrainingSession:
         state = self._state_after(previous)
         before = self._evaluate(base)
         self._algorithm.begin_round(round_number, state)
-        self._algorithm.train(exchanged(base), extra={"round": round_number})
+        self._algorithm.train(exchanged(base), extra={"round": round_number, "say": say})
         update = self._algorithm.get_weights()
         trained = weights_in(update)
         if not all_finite(trained):

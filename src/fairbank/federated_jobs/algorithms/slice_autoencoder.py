@@ -92,7 +92,9 @@ class SliceAutoencoder(TrainingAlgorithm):
         """Train the local passes of one round, starting from the given weights."""
         self._load(weights_in(data))
         self._network.train()
-        for _ in range(self._parameters.local_epochs):
+        say = (extra or {}).get("say", lambda part: None)
+        for done in range(self._parameters.local_epochs):
+            say(done / self._parameters.local_epochs)
             order = torch.randperm(len(self._train_slices), generator=self._random)
             for chosen in torch.split(order, self._parameters.batch_size):
                 self._step(self._train_slices[chosen.to(self._device)])

@@ -114,7 +114,16 @@ def renew(hub: Hub, session: Session, lease_id: str, *, node: str, message: Rene
         move_site(hub, job, site, SiteEvent.START)
     if site.state == SiteState.RUNNING.value and message.state is LeaseWork.HOLDING:
         move_site(hub, job, site, SiteEvent.HOLD)
+    if site.state == SiteState.RUNNING.value and lease.round == site.round:
+        _note_progress(job, site, message)
     return Renewed(expires=iso(lease.expires), stop=False)
+
+
+def _note_progress(job: JobRow, site: SiteRow, message: Renew) -> None:
+    """Keep what a site tells of its round: it only grows, so a renewal that came late takes nothing back."""
+    if message.percent is not None and (site.percent is None or message.percent > site.percent):
+        site.percent = message.percent
+        job.changes += 1
 
 
 def requeue_lapsed(hub: Hub, session: Session) -> int:

@@ -73,6 +73,7 @@ def move_site(
     site.state = move(SITE_MOVES, SiteState(site.state), event).value
     site.reason = reason.value
     site.since = hub.clock.now()
+    site.percent = None
     job.changes += 1
 
 

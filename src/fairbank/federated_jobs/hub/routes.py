@@ -203,6 +203,9 @@ def _node_routes(routes: APIRouter, hub: Hub) -> None:
         twins.heed(hub, who.name, _boot(request))
         with changing(hub) as session:
             renewed = leases.renew(hub, session, lease_id, node=who.name, message=message)
+        if message.percent is not None:
+            # For who watches the job; there is nothing new for any node.
+            hub.notifier.notify(work=False)
         return _json(renewed)
 
     @routes.put("/v1/nodes/{node}/place")

@@ -68,6 +68,7 @@ class SiteRow(HubBase):
     """One job at one site; `delivered` once the site has said that it holds the objects for review.
 
     `retries` counts how often it was begun anew after it had failed; it is not given out before `not_before`.
+    `percent` is how much of the round the site has told to be computed; None before that, and whenever it moves on.
     """
 
     __tablename__ = "jobs_sites"
@@ -83,6 +84,7 @@ class SiteRow(HubBase):
     since: Mapped[datetime]
     retries: Mapped[int] = mapped_column(default=0, server_default="0")
     not_before: Mapped[datetime | None] = mapped_column(default=None, index=True)
+    percent: Mapped[int | None] = mapped_column(default=None)
 
 
 class LeaseRow(HubBase):

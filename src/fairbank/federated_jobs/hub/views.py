@@ -245,6 +245,7 @@ def _site_view(site: SiteRow) -> SiteView:
         reason=Reason(site.reason),
         round=site.round,
         since=iso(site.since),
+        percent=site.percent,
     )
 
 

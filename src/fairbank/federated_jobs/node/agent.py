@@ -21,7 +21,7 @@ from fairbank.database import reading, writing
 from fairbank.errors import FairbankError, RemoteError
 from fairbank.federated_jobs.errors import GrantPaused, JobPausedHere, JobsError, NodeDoubled, SiteRefusal
 from fairbank.federated_jobs.freed_memory import keep_freed_memory
-from fairbank.federated_jobs.node import notices, rounds, spent
+from fairbank.federated_jobs.node import notices, progress, rounds, spent
 from fairbank.federated_jobs.node.approval import leaving, receive, withhold_unsent
 from fairbank.federated_jobs.node.cohort import CohortSource, Member, harvest_index, harvest_intact
 from fairbank.federated_jobs.node.errands import any_due
@@ -31,7 +31,7 @@ from fairbank.federated_jobs.node.lanes import Lanes
 from fairbank.federated_jobs.node.live_counts import CountDesk, is_live_count
 from fairbank.federated_jobs.node.pausing import held_leases, paused_jobs
 from fairbank.federated_jobs.node.reopening import reopen
-from fairbank.federated_jobs.node.reporting import NODE_SUSPENDED, refuses_this, report_decisions, tell
+from fairbank.federated_jobs.node.reporting import NODE_SUSPENDED, refuses_this, renew, report_decisions, tell
 from fairbank.federated_jobs.node.rounds import RoundOrder, Site
 from fairbank.federated_jobs.node.runner import ConfinedRunner, Runner
 from fairbank.federated_jobs.node.store import ReviewRow
@@ -44,10 +44,7 @@ from fairbank.federated_jobs.protocol import (
     Claim,
     Lease,
     LeaseKind,
-    LeaseWork,
     PlaceReport,
-    Renew,
-    Renewed,
     SiteStateReport,
 )
 from fairbank.federated_jobs.reasons import Reason
@@ -62,7 +59,7 @@ from fairbank.release.errors import (
     SuccessionUntrusted,
 )
 from fairbank.release.hub_client import HubClient
-from fairbank.release.key_rotation import renewed
+from fairbank.release.key_rotation import renewed as with_key
 from fairbank.release.node import Node, place_of
 from fairbank.release.outbox import Outbox
 from fairbank.release.outbox_files import sweep
@@ -266,7 +263,7 @@ class Agent:
             errands = any_due(session, now=self._node.clock.now())
         if key_id is None or key_id == self._node.key.key_id:
             return errands
-        self._node = renewed(self._node, key_id)
+        self._node = with_key(self._node, key_id)
         self._site.client.sign_with(self._node.key)
         self._hub_log.go_on_as(self._node)
         outbox = Outbox(self._node, self._site.client, may_leave=leaving(self._node))
@@ -395,6 +392,7 @@ class Agent:
     def _work(
         self, job: str, number: int, *, lease: str, lease_s: int | None = None, model: bytes | None = None
     ) -> None:
+        progress.forget(self._node, job)
         try:
             with self._renewing(job, lease, lease_s):
                 state = rounds.work(self._site, job, number, model=model)
@@ -537,10 +535,7 @@ class Agent:
     def _renew(self, job: str, lease: str, done: threading.Event, every_s: float) -> None:
         while not done.wait(every_s):
             try:
-                answer = self._site.outbox.control(
-                    "PUT", f"/v1/leases/{lease}", Renew(state=LeaseWork.WORKING), timeout_s=every_s
-                )
-                renewed = Renewed.parse(answer)
+                renewed = renew(self._node, self._site.outbox, job, lease, timeout_s=every_s)
             except RemoteError as err:
                 # A lease that is gone is asked about again: what is computed counts while the round is open, and the
                 # hub says stop of a lease that has lapsed, too.

@@ -17,10 +17,12 @@ from fairbank.clock import iso
 from fairbank.database import reading, writing
 from fairbank.errors import FairbankError, RemoteError
 from fairbank.federated_jobs.errors import ReportRefused
+from fairbank.federated_jobs.node.progress import progress_of
 from fairbank.federated_jobs.node.store import ApprovalRow, ReviewRow, UntoldRow
-from fairbank.federated_jobs.protocol import SiteStateReport
+from fairbank.federated_jobs.protocol import LeaseWork, Renew, Renewed, SiteStateReport
 from fairbank.federated_jobs.reasons import Reason
 from fairbank.federated_jobs.states import SiteState
+from fairbank.ontology.errors import MalformedObject
 from fairbank.release.errors import BadAnswer, GateRefused, HubUnreachable
 from fairbank.release.node import Node
 from fairbank.release.outbox import Outbox
@@ -46,6 +48,26 @@ class Reported:
 
     told: int
     refused: int
+
+
+def renew(node: Node, outbox: Outbox, job: str, lease: str, *, timeout_s: float) -> Renewed:
+    """Keep a lease alive, and tell how far its round is where this site tells that; return the hub's answer.
+
+    Raises:
+        HubUnreachable: if the hub does not answer.
+        RemoteError: if it refuses, as it does where the lease is gone.
+    """
+    known = progress_of(node, job)
+    plain = Renew(state=LeaseWork.WORKING)
+    message = plain if known is None else plain.model_copy(update={"percent": known.told})
+    try:
+        answer = outbox.control("PUT", f"/v1/leases/{lease}", message, timeout_s=timeout_s)
+    except RemoteError as err:
+        # A hub of the version before knows of no progress, and a lease must not lapse for that.
+        if message.percent is None or err.remote_code != MalformedObject.code:
+            raise
+        answer = outbox.control("PUT", f"/v1/leases/{lease}", plain, timeout_s=timeout_s)
+    return Renewed.parse(answer)
 
 
 def tell(node: Node, outbox: Outbox, job: str, message: SiteStateReport) -> None:

@@ -30,7 +30,7 @@ from fairbank.federated_jobs.errors import (
     RoundRefused,
     SiteRefusal,
 )
-from fairbank.federated_jobs.node import spent
+from fairbank.federated_jobs.node import progress, spent
 from fairbank.federated_jobs.node.approval import (
     Authorised,
     authorise,
@@ -51,7 +51,8 @@ from fairbank.federated_jobs.node.inputs import series_to_stage
 from fairbank.federated_jobs.node.live_counts import Sets, harvest_sets
 from fairbank.federated_jobs.node.pausing import check_goes_on
 from fairbank.federated_jobs.node.persons_word import check_let_go
-from fairbank.federated_jobs.node.runner import Product, RoundTask, Runner, job_folder
+from fairbank.federated_jobs.node.progress import job_folder
+from fairbank.federated_jobs.node.runner import Product, RoundTask, Runner
 from fairbank.federated_jobs.node.sandbox_staging import SeriesToStage
 from fairbank.federated_jobs.node.store import ApprovalRow, ReviewRow, WorkRow
 from fairbank.federated_jobs.reasons import Reason
@@ -287,6 +288,7 @@ def _attempt(site: Site, row: Work, given: bytes | None) -> list[Release] | None
         authorised = authorise(site.node, session, row.job, source=site.source)
         previous = _last_released(session, row.job)
         _check_order(row, authorised, previous=previous)
+    progress.begin(site.node, row.job, authorised.cohort)
     model = _global_model(site, row, given)
     task = _task(site, row, authorised, previous=previous, model=model)
     try:

@@ -13,7 +13,9 @@ from threading import Lock
 from typing import TYPE_CHECKING, Protocol
 
 from fairbank.federated_jobs.code import MEASUREMENTS, SUMS, UPDATE, Tool, WorkerKind
+from fairbank.federated_jobs.node import progress
 from fairbank.federated_jobs.node.cohort import Member
+from fairbank.federated_jobs.node.progress import job_folder
 from fairbank.federated_jobs.node.sandbox_staging import SeriesToStage
 from fairbank.federated_jobs.node.spent import Spent, measured, processor_seconds
 from fairbank.federated_jobs.update_notes import N_HELDOUT, N_TRAIN
@@ -26,8 +28,6 @@ if TYPE_CHECKING:
     from fairbank.federated_jobs.node.sandbox_policy import SandboxPolicy
     from fairbank.federated_jobs.node.worker_client import JobWorker, RoundOutcome
 
-FOLDER = "jobs"
-_PROGRESS = "progress"
 # Processes and threads that one worker of an analysis needs, with room to spare.
 _TASKS_PER_WORKER = 8
 # Rows that stay at the site.
@@ -269,7 +269,7 @@ class ConfinedRunner:
             timeout_s=self._wall_s(manifest),
             workers=min(settings.analysis_workers, max(1, processes // _TASKS_PER_WORKER)),
             scheduler=_scheduler(self._node),
-            on_progress=partial(_note_progress, self._node, manifest.id),
+            on_progress=partial(progress.note, self._node, manifest.id),
         )
         return outcome.subjects
 
@@ -284,6 +284,7 @@ class ConfinedRunner:
             timeout_s=self._wall_s(manifest),
             previous_round=task.previous_round,
             notes=partial(_notes, k=self._node.settings.release_minimum_count),
+            on_progress=partial(progress.note, self._node, manifest.id),
         )
         return Product(UPDATE, target, subjects=outcome.subjects[0] if outcome.subjects else None)
 
@@ -300,28 +301,6 @@ class ConfinedRunner:
         if worker is not None:
             with suppress(OSError):
                 worker.close()
-
-
-def job_folder(node: Node, job: str) -> Path:
-    """Return the folder of a job at this node."""
-    return node.settings.home / FOLDER / job
-
-
-def progress_of(node: Node, job: str) -> int | None:
-    """Return how much of a job is computed at this node, in percent; None where nothing tells it."""
-    try:
-        said = (job_folder(node, job) / _PROGRESS).read_text()
-    except OSError:
-        return None
-    return int(said) if said.isascii() and said.isdigit() else None
-
-
-def _note_progress(node: Node, job: str, percent: int) -> None:
-    """Write down how much of a job is computed, for other processes of the node."""
-    file = job_folder(node, job) / _PROGRESS
-    fresh = file.with_suffix(".part")
-    fresh.write_text(str(percent))
-    fresh.replace(file)
 
 
 def _scheduler(node: Node) -> str:

@@ -25,7 +25,7 @@ from fairbank.deid.research_store import ResearchStore
 from fairbank.deid.withdrawal import Keeper, NamedPlaces, forget, keepers
 from fairbank.errors import Sensitive
 from fairbank.federated_jobs.node import withdrawn_training
-from fairbank.federated_jobs.node.runner import job_folder
+from fairbank.federated_jobs.node.progress import job_folder
 from fairbank.federated_jobs.node.store import CohortRow, ReviewRow
 from fairbank.harvest.consents import identity_of
 from fairbank.harvest.publishing import keep_back_unsent, unsent

@@ -109,6 +109,24 @@ class Worker:
         from fairbank.analysis.execution import Workers
         from fairbank.analysis.run import run_tool
 
+        outcome = run_tool(
+            self._job["name"],
+            digest=self._job["digest"],
+            parameters=self._job["parameters"],
+            inputs=self._inputs,
+            into=self._scratch / "rows.json",
+            workers=Workers(int(message.get("workers", 1)), str(message.get("scheduler", ""))),
+            say=self._teller(message),
+        )
+        return {
+            "file": "rows.json",
+            "digest": outcome.digest,
+            "statuses": outcome.statuses,
+            "subjects": outcome.subjects,
+        }
+
+    def _teller(self, message: Message) -> Callable[[float], None]:
+        """Return what takes the finished part, 0 to 1, and tells the node of each percent once."""
         told = -1
 
         def tell(part: float) -> None:
@@ -118,21 +136,7 @@ class Worker:
                 told = percent
                 self._say({"id": message.get("id"), "percent": percent})
 
-        outcome = run_tool(
-            self._job["name"],
-            digest=self._job["digest"],
-            parameters=self._job["parameters"],
-            inputs=self._inputs,
-            into=self._scratch / "rows.json",
-            workers=Workers(int(message.get("workers", 1)), str(message.get("scheduler", ""))),
-            say=tell,
-        )
-        return {
-            "file": "rows.json",
-            "digest": outcome.digest,
-            "statuses": outcome.statuses,
-            "subjects": outcome.subjects,
-        }
+        return tell
 
     def _initial(self, message: Message) -> Message:
         del message
@@ -140,7 +144,10 @@ class Worker:
 
     def _train(self, message: Message) -> Message:
         outcome = self._training.train(
-            int(message["round"]), self._handed_over(message["weights"]), previous=int(message["previous"])
+            int(message["round"]),
+            self._handed_over(message["weights"]),
+            previous=int(message["previous"]),
+            say=self._teller(message),
         )
         return _json(outcome)
 

@@ -243,6 +243,7 @@ class JobWorker:
         timeout_s: float,
         previous_round: int | None = None,
         notes: Callable[[RoundOutcome], Mapping[str, int | float]] | None = None,
+        on_progress: Callable[[int], None] = lambda percent: None,
     ) -> RoundOutcome:
         """Train one round from the global model (None: the initial one) and fetch the update into `to`.
 
@@ -252,6 +253,7 @@ class JobWorker:
             round_number: from 1 upwards.
             previous_round: the last round that this site released; by default the one before, 0 for none.
             notes: the numbers that the fetched update is to carry; by default it stays as the job wrote it.
+            on_progress: takes the finished part in percent, where the algorithm tells it.
 
         Raises:
             CheckpointMissing: if the round before was not run at this site.
@@ -260,6 +262,7 @@ class JobWorker:
         answer = self._ask(
             Operation.TRAIN,
             timeout_s=timeout_s,
+            on_progress=on_progress,
             round=round_number,
             previous=round_number - 1 if previous_round is None else previous_round,
             weights=self._hand_over(weights),
