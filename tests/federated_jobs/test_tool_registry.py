@@ -322,7 +322,8 @@ def test_a_revoked_version_begins_no_new_job_and_is_not_published_again(registry
     answer = fed.post("/v1/jobs", fed.manifest(fed.visa()).seal(fed.requester))
     assert code_of(answer) == "FB-JOBS-265"
     assert "Weights were added twice." in answer.json()["title"]
-    assert fed.get(f"/v1/jobs/{running}").json()["state"] == "running"
+    stopped = fed.get(f"/v1/jobs/{running}").json()
+    assert (stopped["state"], stopped["reason"]) == ("failed", "tool_revoked")
     assert code_of(registry.submit(title="Again")) == "FB-JOBS-260"
     # Other code goes on.
     assert (

@@ -46,6 +46,7 @@ class Reason(StrEnum):
     QUORUM_NOT_MET = "quorum_not_met"
     STATISTIC_UNDETERMINED = "statistic_undetermined"
     JOB_CANCELLED = "job_cancelled"
+    TOOL_REVOKED = "tool_revoked"
     GRANT_REVOKED = "grant_revoked"
     GRANT_NOT_COUNTERSIGNED = "grant_not_countersigned"
     GRANT_REFUSED_BY_SITE = "grant_refused_by_site"

@@ -31,6 +31,7 @@ from fairbank.federated_jobs.hub.progress import (
 from fairbank.federated_jobs.hub.standing import check_still_granted
 from fairbank.federated_jobs.hub.steps import step_of, takes
 from fairbank.federated_jobs.hub.store import BootRow, JobDatasetRow, JobRow, RoundRow, SiteRow, UpdateRow
+from fairbank.federated_jobs.hub.tool_registry import check_not_revoked
 from fairbank.federated_jobs.reasons import MOST_RETRIES, Reason
 from fairbank.federated_jobs.states import JobEvent, JobState, RoundState, SiteEvent, SiteState
 
@@ -79,6 +80,7 @@ def retry(
     Raises:
         JobNotFound: if it is neither the account's own nor the account an administrator's.
         RetryRefused: if there is nothing that may be tried again.
+        ToolRevoked: if the code of a job that had ended was revoked since.
         GrantEnded: if the grant has ended that it rests on there; GrantPaused while it is paused.
     """
     job = session.get(JobRow, job_id)
@@ -100,6 +102,8 @@ def retry(
     # While a job is over it does not hear of grants that end: what the others delivered is looked at again, too.
     for site in [*able, *(active(sites) if revived else ())]:
         check_still_granted(hub, session, job, site)
+    if revived:
+        check_not_revoked(session, manifest_of(job).code)
     if revived and withdrawn_among(session, set(session.scalars(_USED, {"job": job.id}))):
         raise _refused("A dataset of this job was withdrawn.")
     if revived:

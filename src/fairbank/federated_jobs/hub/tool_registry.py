@@ -18,6 +18,7 @@ from fairbank.federated_jobs.errors import (
     ToolRevoked,
     ToolStateRefused,
 )
+from fairbank.federated_jobs.hub.tool_revocation import stop_jobs
 from fairbank.federated_jobs.hub.tool_store import ToolAnswerRow, ToolVersionRow
 from fairbank.federated_jobs.tool_manifests import LARGEST_BYTES, check_installed
 from fairbank.federated_jobs.tool_review import (
@@ -100,7 +101,7 @@ def act(
     who: Account,
     body: ToolCommandBody,
 ) -> ToolVersionRow:
-    """Take up, accept, return, deprecate or revoke a version.
+    """Take up, accept, return, deprecate or revoke a version; what is revoked runs no longer in any job.
 
     Raises:
         ToolNotFound: if there is no such version for the eyes of who asks.
@@ -144,6 +145,8 @@ def act(
         )
     session.flush()
     _record(hub, session, row, command, who)
+    if after is ToolState.REVOKED:
+        stop_jobs(hub, session, row.code, actor=who.name)
     return row
 
 

@@ -72,8 +72,13 @@ def add(routes: APIRouter, hub: Hub) -> None:
     ) -> Response:
         message = ToolCommandBody.parse(body)
         with changing(hub) as session:
-            row = tool_registry.act(hub, session, name, version, command, who=who, body=message)
-            return _standing(row)
+            standing = _standing(
+                tool_registry.act(hub, session, name, version, command, who=who, body=message)
+            )
+        if command is ToolCommand.REVOKE:
+            # Nodes that wait have jobs to stop.
+            hub.notifier.notify()
+        return standing
 
 
 def _standing(row: ToolVersionRow, *, status: int = 200) -> Response:

@@ -23,6 +23,7 @@ from fairbank.federated_jobs.errors import GrantPaused, JobPausedHere, JobsError
 from fairbank.federated_jobs.freed_memory import keep_freed_memory
 from fairbank.federated_jobs.node import notices, progress, rounds, spent
 from fairbank.federated_jobs.node.approval import leaving, receive, withhold_unsent
+from fairbank.federated_jobs.node.carried_tools import note_revoked
 from fairbank.federated_jobs.node.cohort import CohortSource, Member, harvest_index, harvest_intact
 from fairbank.federated_jobs.node.errands import any_due
 from fairbank.federated_jobs.node.errors import WorkerCancelled
@@ -432,6 +433,8 @@ class Agent:
 
     def _stop(self, lease: Lease) -> None:
         self._site.runner.forget(lease.job)
+        if lease.reason is Reason.TOOL_REVOKED:
+            note_revoked(self._node, lease.job)
         with writing(self._node.engine) as session:
             row = session.get(ReviewRow, lease.job)
             if row is not None and not row.ended:

@@ -10,10 +10,14 @@ import json
 import logging
 import os
 from dataclasses import dataclass
+from pathlib import Path
 
+from fairbank.database import reading
 from fairbank.errors import FairbankError
+from fairbank.federated_jobs.node.store import ReviewRow
 from fairbank.federated_jobs.protocol import Lease
-from fairbank.ontology.signed_objects import Code
+from fairbank.federated_jobs.tool_review import ToolState
+from fairbank.ontology.signed_objects import Code, Manifest
 from fairbank.ontology.tools import ToolManifest
 from fairbank.release.node import Node
 
@@ -63,26 +67,27 @@ def keep(node: Node, lease: Lease) -> None:
     if not target.exists() and sum(1 for _ in folder.glob("*.json")) >= MOST_KEPT:
         log.warning("no more than %d tool manifests of the hub are kept", MOST_KEPT)
         return
-    part = target.with_suffix(".part")
-    written = json.dumps({"envelope": lease.tool_manifest, "state": lease.tool_state or "not told"})
-    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as opened:
-        opened.write(written)
-    part.replace(target)
+    _write(target, lease.tool_manifest, lease.tool_state or "not told")
+
+
+def note_revoked(node: Node, job: str) -> None:
+    """Show the tool of a job as revoked from now on, by the hub's word; what its publisher sealed is kept as it is."""
+    with reading(node.engine) as session:
+        row = session.get(ReviewRow, job)
+    try:
+        code = None if row is None else Manifest.open(row.manifest, trusted=None)[0].code
+    except FairbankError:
+        # A job that was refused because nobody can read it ends all the same.
+        return
+    for path in _kept(node):
+        found = _read(path)
+        if found is not None and found.manifest.code == code:
+            _write(path, found.envelope.decode(), ToolState.REVOKED.value)
 
 
 def carried(node: Node) -> list[Carried]:
     """Return what was kept, each verified anew."""
-    folder = node.settings.home / FOLDER
-    found = []
-    for path in sorted(folder.glob("*.json")) if folder.is_dir() else ():
-        try:
-            kept = json.loads(path.read_bytes())
-            envelope, state = str(kept["envelope"]).encode(), str(kept["state"])
-            found.append(Carried(ToolManifest.open_own(envelope)[0], envelope, state))
-        except (OSError, ValueError, KeyError, TypeError, FairbankError):
-            # Somebody changed it here; a job is judged without it then.
-            continue
-    return found
+    return [found for path in _kept(node) if (found := _read(path)) is not None]
 
 
 def told_of(node: Node, code: Code) -> Told | None:
@@ -96,3 +101,25 @@ def told_of(node: Node, code: Code) -> Told | None:
                 tuple(f"{each.data}: {each.measure} {each.value}" for each in said.validation),
             )
     return None
+
+
+def _kept(node: Node) -> list[Path]:
+    folder = node.settings.home / FOLDER
+    return sorted(folder.glob("*.json")) if folder.is_dir() else []
+
+
+def _read(path: Path) -> Carried | None:
+    try:
+        kept = json.loads(path.read_bytes())
+        envelope, state = str(kept["envelope"]).encode(), str(kept["state"])
+        return Carried(ToolManifest.open_own(envelope)[0], envelope, state)
+    except (OSError, ValueError, KeyError, TypeError, FairbankError):
+        # Somebody changed it here; a job is judged without it then.
+        return None
+
+
+def _write(target: Path, envelope: str, state: str) -> None:
+    part = target.with_suffix(".part")
+    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as opened:
+        opened.write(json.dumps({"envelope": envelope, "state": state}))
+    part.replace(target)
