@@ -3,7 +3,8 @@
 The nodes are coroutines of this process that sign and send what agents send; a round is a pause and a small update.
 Each node works and then asks, so that the hub serves some dozens of requests a second, as with real rounds of minutes
 it would serve hundreds of nodes. A claim's time is that of this client, from signing to the last byte of the answer, of
-claims that do not wait for work.
+claims that do not wait for work. Nodes that do wait, with nothing to do, can be added (`idle`): what they cost shows in
+the processor time that the hub uses for each lease that it gives to others.
 """
 
 from __future__ import annotations
@@ -42,13 +43,17 @@ class _Seen:
     dropped: int = 0
 
 
-def measure(nodes: int = NODES, jobs: int = JOBS, pause_s: float = PAUSE_S) -> dict[str, Any]:
-    """Return the figures, the goals, and whether they are met."""
+def measure(nodes: int = NODES, jobs: int = JOBS, pause_s: float = PAUSE_S, idle: int = 0) -> dict[str, Any]:
+    """Return the figures, the goals, and whether they are met.
+
+    Args:
+        idle: further nodes that no job asks, and that wait at the hub for work all the time.
+    """
     with (
         tempfile.TemporaryDirectory(prefix="fairbank-bench-") as folder,
         Processes(Path(folder) / "logs") as processes,
     ):
-        hub = start_hub(Path(folder), processes, n_nodes=nodes, n_jobs=jobs)
+        hub = start_hub(Path(folder), processes, n_nodes=nodes, n_jobs=jobs, n_idle=idle)
         used, begun = hub.processor_s(), time.monotonic()
         seen = asyncio.run(_all_nodes(hub, _update(Path(folder)), pause_s))
         peak_mb = hub.process_peak_bytes() / 2**20
@@ -59,6 +64,7 @@ def measure(nodes: int = NODES, jobs: int = JOBS, pause_s: float = PAUSE_S) -> d
     p95_ms = 1000 * claims[int(0.95 * (len(claims) - 1))]
     figures = {
         "nodes": nodes,
+        "idle_nodes": idle,
         "jobs": jobs,
         "claims": len(claims),
         "claim_median_ms": round(1000 * statistics.median(claims), 1),
@@ -73,6 +79,7 @@ def measure(nodes: int = NODES, jobs: int = JOBS, pause_s: float = PAUSE_S) -> d
         "jobs_completed": ended,
         "wall_s": round(wall_s, 1),
         "hub_processor_s": round(used_s, 1),
+        "hub_processor_ms_per_lease": round(1000 * used_s / sum(seen.leases.values()), 1),
         "hub_peak_mb": round(peak_mb, 1),
     }
     met = {
@@ -90,9 +97,17 @@ async def _all_nodes(hub: BenchHub, update: bytes, pause_s: float) -> _Seen:
     seen = _Seen()
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=None, keepalive_expiry=2.0)
     async with httpx.AsyncClient(limits=limits, timeout=120.0, trust_env=False) as client:
+        at_work = [name for name in hub.keys if name not in hub.idle]
+        waiting = [
+            asyncio.create_task(_Node(hub, client, name, update, _Seen(), random.Random(name)).wait())
+            for name in hub.idle
+        ]
         await asyncio.gather(
-            *(_Node(hub, client, name, update, seen, random.Random(name)).live(pause_s) for name in hub.keys)
+            *(_Node(hub, client, name, update, seen, random.Random(name)).live(pause_s) for name in at_work)
         )
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
     return seen
 
 
@@ -127,9 +142,14 @@ class _Node:
                 await self._release(lease["job"])
                 rounds += 1
 
-    async def _claim(self) -> dict[str, Any] | None:
+    async def wait(self) -> None:
+        """Wait at the hub for work that never comes, as idle nodes do."""
+        while True:
+            await self._claim(max_wait_s=25)
+
+    async def _claim(self, max_wait_s: int = 0) -> dict[str, Any] | None:
         begun = time.monotonic()
-        message = {"schema": "claim/1", "max_wait_s": 0, "audit_seq": 0, "audit_hash": _ZERO}
+        message = {"schema": "claim/1", "max_wait_s": max_wait_s, "audit_seq": 0, "audit_hash": _ZERO}
         answer = await self._send("POST", f"/v1/nodes/{self._name}/claim", message)
         self._seen.claims_s.append(time.monotonic() - begun)
         return answer.json() if answer.status_code == 200 else None

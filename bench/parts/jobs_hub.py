@@ -32,7 +32,7 @@ _LARGEST_UPDATE = 2 * 2**30
 
 @dataclass(frozen=True, slots=True)
 class BenchHub:
-    """A hub that runs, and what one needs to act as its nodes."""
+    """A hub that runs, and what one needs to act as its nodes; no job asks those that are `idle`."""
 
     url: str
     home: Path
@@ -40,6 +40,7 @@ class BenchHub:
     clock: SystemClock
     keys: dict[str, SigningKey]
     jobs: tuple[str, ...]
+    idle: tuple[str, ...] = ()
 
     def database_url(self) -> str:
         """Return the address of its database."""
@@ -59,7 +60,7 @@ class BenchHub:
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def start_hub(folder: Path, processes: Processes, *, n_nodes: int, n_jobs: int) -> BenchHub:
+def start_hub(folder: Path, processes: Processes, *, n_nodes: int, n_jobs: int, n_idle: int = 0) -> BenchHub:
     """Make a hub with nodes and jobs that ask all of them, start it, and return when it answers."""
     clock, port = SystemClock(), free_port()
     url = f"http://127.0.0.1:{port}"
@@ -69,17 +70,18 @@ def start_hub(folder: Path, processes: Processes, *, n_nodes: int, n_jobs: int) 
     hub = init_hub(
         replace(Settings(), home=home, hub_port=port, limits_node_requests=0), clock, public_base_iri=url
     )
-    keys = {f"node-{number:03}": SigningKey.generate() for number in range(n_nodes)}
+    keys = {f"node-{number:03}": SigningKey.generate() for number in range(n_nodes + n_idle)}
+    at_work, idle = list(keys)[:n_nodes], list(keys)[n_nodes:]
     requester = SigningKey.generate()
     with writing(hub.engine) as session:
         for name, key in keys.items():
             nodes.enter(session, hub, name=name, key=key.key_id, title=name, actor="bench", detail={})
-        jobs = tuple(_job(session, clock, url, list(keys), requester, hub_key=hub.key) for _ in range(n_jobs))
+        jobs = tuple(_job(session, clock, url, at_work, requester, hub_key=hub.key) for _ in range(n_jobs))
     hub.queries.close()
     hub.engine.dispose()
     processes.start("hub", ["fairbank", "--home", str(home), "hub", "run"])
     processes.wait_until("hub", lambda: _answers(url))
-    return BenchHub(url, home, processes.pid("hub"), clock, keys, jobs)
+    return BenchHub(url, home, processes.pid("hub"), clock, keys, jobs, tuple(idle))
 
 
 def _job(session, clock: SystemClock, url: str, names: list[str], requester: SigningKey, *, hub_key) -> str:  # type: ignore[no-untyped-def]

@@ -40,7 +40,7 @@ def test_who_waits_for_work_sleeps_through_the_outputs_of_others(hub: Hub) -> No
         await asyncio.to_thread(hub.notifier.notify, work=False)
         done, _ = await asyncio.wait({waiting}, timeout=0.2)
         assert not done
-        await asyncio.to_thread(hub.notifier.notify)
+        await asyncio.to_thread(hub.notifier.notify, work=True)
         return await waiting, seen
 
     found, seen = asyncio.run(both())
@@ -51,10 +51,10 @@ def test_who_waits_for_questions_sleeps_through_all_other_work(hub: Hub) -> None
     async def both() -> None:
         waiting = asyncio.create_task(hub.notifier.wait(hub.notifier.seen, 30, Concern.QUESTIONS))
         await asyncio.sleep(0)
-        await asyncio.to_thread(hub.notifier.notify)
+        await asyncio.to_thread(hub.notifier.notify, work=True)
         done, _ = await asyncio.wait({waiting}, timeout=0.2)
         assert not done
-        await asyncio.to_thread(hub.notifier.notify, work=False, questions=True)
+        await asyncio.to_thread(hub.notifier.notify, questions=True)
         await asyncio.wait_for(waiting, 10)
 
     asyncio.run(both())
@@ -62,9 +62,65 @@ def test_who_waits_for_questions_sleeps_through_all_other_work(hub: Hub) -> None
 
 def test_work_that_came_before_the_waiting_is_not_missed(hub: Hub) -> None:
     seen = hub.notifier.seen
+    hub.notifier.notify(work=["north"])
     hub.notifier.notify()
-    hub.notifier.notify(work=False)
+    assert asyncio.run(hub.notifier.wait(seen, 30, Concern.WORK, node="north")) == seen + 2
+    hub.notifier.notify(work=True)
+    seen += 1
     assert asyncio.run(hub.notifier.wait(seen, 30, Concern.WORK)) == seen + 2
+
+
+def test_a_node_is_woken_by_what_concerns_it_alone(hub: Hub) -> None:
+    async def both() -> None:
+        seen = hub.notifier.seen
+        north, east = (
+            asyncio.create_task(hub.notifier.wait(seen, 30, Concern.WORK, node=node))
+            for node in ("north", "east")
+        )
+        await asyncio.sleep(0)
+        await asyncio.to_thread(hub.notifier.notify, work=["north", "west"])
+        await asyncio.wait_for(north, 10)
+        done, _ = await asyncio.wait({east}, timeout=0.2)
+        assert not done
+        await asyncio.to_thread(hub.notifier.notify, work=True)
+        await asyncio.wait_for(east, 10)
+
+    asyncio.run(both())
+
+
+@pytest.mark.parametrize("nodes", [["north"], [f"node-{number:060}" for number in range(1000)]])
+def test_other_processes_are_told_which_nodes_a_change_concerns(hub: Hub, nodes: list[str]) -> None:
+    payload = notifier._payload("another process", {Concern.EVENTS}, nodes)
+    assert len(payload) < 8000
+
+    async def both() -> set[str]:
+        seen = hub.notifier.seen
+        waiting = {
+            asyncio.create_task(hub.notifier.wait(seen, 30, Concern.WORK, node=node), name=node)
+            for node in (nodes[0], "east")
+        }
+        await asyncio.sleep(0)
+        hub.notifier._hear(payload)
+        done, others = await asyncio.wait(waiting, timeout=0.2)
+        for task in others:
+            task.cancel()
+        return {task.get_name() for task in done}
+
+    # A list that is too long for one message wakes everybody.
+    assert asyncio.run(both()) == ({"north"} if len(nodes) == 1 else {nodes[0], "east"})
+
+
+def test_a_process_of_the_version_before_wakes_everybody_and_one_s_own_words_nobody(hub: Hub) -> None:
+    async def woken(payload: str) -> bool:
+        waiting = asyncio.create_task(hub.notifier.wait(hub.notifier.seen, 0.2, Concern.WORK, node="north"))
+        await asyncio.sleep(0)
+        seen = hub.notifier.seen
+        hub.notifier._hear(payload)
+        await waiting
+        return hub.notifier.seen > seen
+
+    assert asyncio.run(woken(""))
+    assert not asyncio.run(woken(notifier._payload(hub.notifier._name, set(Concern), ["north"])))
 
 
 def test_who_waits_for_events_is_woken_by_events_alone(hub: Hub) -> None:

@@ -5,14 +5,17 @@
 
 Most commits of a busy hub change nothing that anybody waits for: every signed request leaves a nonce. What matters to
 others leaves a line in the audit log or the events, so the poller wakes people only for those, and not again for what
-`notify` has told already. A thousand nodes that wait for work are not woken by each output that one of them brings.
+`notify` has told already. Of a thousand nodes that wait for work those are woken that a change concerns; another
+process tells which by PostgreSQL's NOTIFY, and on SQLite, where a commit shows without words, all of them look.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
-from collections.abc import Iterable
+import uuid
+from collections.abc import Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from enum import Enum
 from typing import Any, TypeAlias
@@ -23,6 +26,8 @@ from sqlalchemy.engine import Engine
 POLL_S = 0.04
 _OWN_NEWS_S = 0.01
 _CHANNEL = "fairbank_hub"
+# PostgreSQL takes payloads of less than 8000 bytes (https://www.postgresql.org/docs/current/sql-notify.html).
+_LONGEST_PAYLOAD = 7900
 
 
 class Concern(Enum):
@@ -45,6 +50,8 @@ class Notifier:
         self._closed = False
         self._lock = threading.Lock()
         self._newest = dict.fromkeys(Concern, 0)
+        self._newest_of: dict[str, int] = {}
+        self._name = uuid.uuid4().hex
         self._waiting: set[_Waiting] = set()
         self._watching = threading.Lock()
         self._cursor: Any = None
@@ -65,15 +72,16 @@ class Notifier:
         self._closed = True
         self._wake()
 
-    def notify(self, *, work: bool = True, questions: bool = False) -> None:
+    def notify(self, *, work: bool | Collection[str] = False, questions: bool = False) -> None:
         """Say that something was committed; callable from any thread.
 
         Args:
-            work: there may be something new to give to a node.
+            work: the nodes that there may be something new to give to; True for every node, whichever it is.
             questions: somebody has asked nodes for a live count.
         """
         concerns = {Concern.EVENTS}
-        if work:
+        nodes = frozenset(() if isinstance(work, bool) else work)
+        if work is True:
             concerns.add(Concern.WORK)
         if questions:
             concerns.add(Concern.QUESTIONS)
@@ -83,25 +91,31 @@ class Notifier:
                 before, self._told = self._told, _newest(self._cursor)
                 if before is not None and before[1] == self._told[1]:
                     concerns.discard(Concern.EVENTS)
-        self._wake(concerns)
+        self._wake(concerns, nodes)
         if self._engine.dialect.name == "postgresql":
+            told = {"channel": _CHANNEL, "payload": _payload(self._name, concerns, nodes)}
             with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-                connection.execute(text("SELECT pg_notify(:channel, '')"), {"channel": _CHANNEL})
+                connection.execute(text("SELECT pg_notify(:channel, :payload)"), told)
 
-    async def wait(self, seen: int, timeout_s: float, concern: Concern | None = None) -> int:
+    async def wait(
+        self, seen: int, timeout_s: float, concern: Concern | None = None, *, node: str | None = None
+    ) -> int:
         """Wait until there is a change after `seen`, at most `timeout_s` seconds; return the newest number.
 
         Args:
             concern: wait for a change of this kind; None for any.
+            node: who waits for work: of what concerns other nodes alone it is not told.
         """
         if self._closed:
             await asyncio.sleep(min(timeout_s, POLL_S))
             return self._seen
         loop = asyncio.get_running_loop()
         future: asyncio.Future[None] = loop.create_future()
-        entry = (loop, future, concern)
+        entry = (loop, future, concern, node)
         with self._lock:
             newest = self._seen if concern is None else self._newest[concern]
+            if node is not None:
+                newest = max(newest, self._newest_of.get(node, 0))
             if newest > seen or timeout_s <= 0:
                 return self._seen
             self._waiting.add(entry)
@@ -125,14 +139,21 @@ class Notifier:
             stop.set()
             executor.shutdown(wait=True)
 
-    def _wake(self, concerns: Iterable[Concern] = tuple(Concern)) -> None:
+    def _wake(
+        self, concerns: Iterable[Concern] = tuple(Concern), nodes: frozenset[str] = frozenset()
+    ) -> None:
         concerns = frozenset(concerns)
         with self._lock:
             self._seen += 1
             self._newest.update(dict.fromkeys(concerns, self._seen))
-            waiting = {entry for entry in self._waiting if entry[2] is None or entry[2] in concerns}
+            self._newest_of.update(dict.fromkeys(nodes, self._seen))
+            waiting = {
+                entry
+                for entry in self._waiting
+                if entry[2] is None or entry[2] in concerns or (entry[3] is not None and entry[3] in nodes)
+            }
             self._waiting -= waiting
-        for loop, future, _ in waiting:
+        for loop, future, *_ in waiting:
             if not loop.is_closed():
                 loop.call_soon_threadsafe(_finish, future)
 
@@ -163,6 +184,18 @@ class Notifier:
                 self._cursor = None
             connection.close()
 
+    def _hear(self, payload: str) -> None:
+        """Wake whom another process of the hub tells of; this process has woken them before it told."""
+        try:
+            sender, words, nodes = json.loads(payload)
+            concerns, concerned = {Concern(word) for word in words}, frozenset(map(str, nodes))
+        except (ValueError, TypeError):
+            # A process of the version before says nothing but that there is something.
+            self._wake()
+            return
+        if sender != self._name:
+            self._wake(concerns, concerned)
+
     def _watch_postgresql(self, stop: threading.Event) -> None:
         connection = self._engine.raw_connection()
         try:
@@ -170,14 +203,23 @@ class Notifier:
             driver.autocommit = True
             driver.execute(f"LISTEN {_CHANNEL}")
             while not stop.is_set():
-                for _ in driver.notifies(timeout=0.5, stop_after=1):
-                    self._wake()
+                for heard in driver.notifies(timeout=0.5, stop_after=1):
+                    self._hear(heard.payload)
         finally:
             connection.invalidate()
             connection.close()
 
 
-_Waiting: TypeAlias = tuple[asyncio.AbstractEventLoop, "asyncio.Future[None]", Concern | None]
+_Waiting: TypeAlias = tuple[asyncio.AbstractEventLoop, "asyncio.Future[None]", Concern | None, str | None]
+
+
+def _payload(sender: str, concerns: Iterable[Concern], nodes: Collection[str]) -> str:
+    """Return what other processes are told; where it would be too long, that every node is concerned."""
+    words = {concern.value for concern in concerns}
+    written = json.dumps([sender, sorted(words), sorted(nodes)])
+    if len(written) <= _LONGEST_PAYLOAD:
+        return written
+    return json.dumps([sender, sorted(words | {Concern.WORK.value}), []])
 
 
 def _data_version(cursor: Any) -> int:

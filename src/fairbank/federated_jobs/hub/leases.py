@@ -21,6 +21,7 @@ from fairbank.clock import iso
 from fairbank.errors import FairbankError
 from fairbank.federated_jobs.errors import LeaseGone
 from fairbank.federated_jobs.hub import node_logs, usage
+from fairbank.federated_jobs.hub.changing import concerns
 from fairbank.federated_jobs.hub.choosing import STILL_OF_THE_JOB, next_for, note_turn
 from fairbank.federated_jobs.hub.progress import ended, manifest_of, move_site
 from fairbank.federated_jobs.hub.store import AnchorRow, JobRow, LeaseRow, RoundRow, SiteRow
@@ -130,6 +131,8 @@ def requeue_lapsed(hub: Hub, session: Session) -> int:
     """Take back the leases that nobody renewed; return how many there were."""
     now = hub.clock.now()
     lapsed = list(session.scalars(select(LeaseRow).where(LeaseRow.open, LeaseRow.expires <= now)))
+    # A review that is open again is a change of its lease alone.
+    concerns(session, {lease.node for lease in lapsed})
     for lease in lapsed:
         lease.open = False
         site = session.get_one(SiteRow, (lease.job, lease.node))

@@ -205,7 +205,7 @@ def _node_routes(routes: APIRouter, hub: Hub) -> None:
             renewed = leases.renew(hub, session, lease_id, node=who.name, message=message)
         if message.percent is not None:
             # For who watches the job; there is nothing new for any node.
-            hub.notifier.notify(work=False)
+            hub.notifier.notify()
         return _json(renewed)
 
     @routes.put("/v1/nodes/{node}/place")
@@ -356,7 +356,7 @@ async def _next_lease(hub: Hub, request: Request, body: bytes) -> _Granted | Non
         left_s = deadline - time.monotonic()
         if left_s <= 0 or hub.notifier.closed:
             return None
-        await hub.notifier.wait(seen, left_s, Concern.WORK)
+        await hub.notifier.wait(seen, left_s, Concern.WORK, node=node)
         # What is handed to a node that has gone would be lost until it claims again.
         if await request.is_disconnected():
             return None

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from fairbank import events
 from fairbank.catalogue.context import Hub
 from fairbank.database import reading
-from fairbank.federated_jobs.hub.changing import changing
+from fairbank.federated_jobs.hub.changing import changing, concerns
 from fairbank.federated_jobs.hub.grants import granted
 from fairbank.federated_jobs.hub.leases import requeue_lapsed
 from fairbank.federated_jobs.hub.progress import advance, end_job
@@ -41,6 +41,7 @@ def sweep(hub: Hub) -> bool:
         now = hub.clock.now()
         requeue_lapsed(hub, session)
         # Who waits for work is woken, now that their pause is over.
+        concerns(session, session.scalars(select(SiteRow.node).where(SiteRow.not_before <= now)))
         session.execute(update(SiteRow).where(SiteRow.not_before <= now).values(not_before=None))
         expire(hub, session)
         for job in _going_on(session, JobRow.expires <= now):

@@ -76,7 +76,7 @@ def add(routes: APIRouter, hub: Hub) -> None:
                 tool_registry.act(hub, session, name, version, command, who=who, body=message)
             )
         if command is ToolCommand.REVOKE:
-            # Nodes that wait have jobs to stop.
+            # For who watches the jobs that it has stopped.
             hub.notifier.notify()
         return standing
 
