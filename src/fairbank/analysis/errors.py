@@ -12,7 +12,10 @@ AnalysisError                FB-ANA-001
 ├── StatisticRefused         FB-ANA-020
 ├── StatisticWithheld        FB-ANA-021
 ├── SumsUnreadable           FB-ANA-022
-└── StatisticUndetermined    FB-ANA-023
+├── StatisticUndetermined    FB-ANA-023
+├── BundleRefused            FB-ANA-030
+├── ModelUnusable            FB-ANA-031
+└── ModelMissing             FB-ANA-032
 """
 
 from __future__ import annotations
@@ -105,6 +108,26 @@ class StatisticUndetermined(AnalysisError):
 
     code = "FB-ANA-023"
     kind = Kind.REFUSED
+
+
+class BundleRefused(AnalysisError):
+    """A MONAI bundle names code, files or forms that are not taken."""
+
+    code = "FB-ANA-030"
+    kind = Kind.REFUSED
+
+
+class ModelUnusable(AnalysisError):
+    """A model cannot be loaded, or takes or gives other arrays than the tool does."""
+
+    code = "FB-ANA-031"
+    kind = Kind.REFUSED
+
+
+class ModelMissing(AnalysisError):
+    """The file of a model that parameters name is not there, or has another digest."""
+
+    code = "FB-ANA-032"
 
 
 class ItemImpossible(Exception):

@@ -25,7 +25,7 @@ from fairbank.analysis.contract import CRASHED, UNREADABLE, Row, RowStatus
 from fairbank.analysis.errors import ItemImpossible, SchedulerUnreachable, ToolDigestMismatch, WorkersUnusable
 from fairbank.analysis.journal import Journal
 from fairbank.analysis.staged import StagedSeries
-from fairbank.analysis.tool import Desk, Tool, ToolParameters, tool_digest
+from fairbank.analysis.tool import NO_MODELS, Desk, Tool, ToolParameters, tool_digest
 from fairbank.errors import MissingExtra
 
 Say = Callable[[float], None]
@@ -41,17 +41,20 @@ class Task:
     Args:
         scratch: a folder to work in.
         overlays: where pictures for the curator go.
+        models: where the models lie that came with the job.
     """
 
     tool: Tool
     parameters: ToolParameters
     scratch: Path
     overlays: Path
+    models: Path = NO_MODELS
 
     def measure(self, item: StagedSeries, say: Say = lambda part: None) -> list[Row]:
         """Return the rows of one item, all columns filled in."""
         with tempfile.TemporaryDirectory(dir=self.scratch) as folder:
-            return measure_item(self.tool, item, self.parameters, Desk(Path(folder), self.overlays, say))
+            desk = Desk(Path(folder), self.overlays, say, self.models)
+            return measure_item(self.tool, item, self.parameters, desk)
 
     def crashed(self, item: StagedSeries) -> list[Row]:
         """Return the row of an item that killed the process which measured it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -25,12 +26,34 @@ def write_overlay(file: Path, voxels: Voxels, *, grid: Grid, lungs: Lungs, below
         voxels: (slices, rows, columns) float32 in HU.
         below_hu: what is coloured inside the lungs.
     """
+    with_lung = np.nonzero(lungs.mask.any(axis=(1, 2)))[0]
+    write_sheet(
+        file,
+        lambda place, step: _picture(voxels, lungs, place, step=step, below_hu=below_hu),
+        with_lung,
+        grid=grid,
+    )
+
+
+def write_sheet(
+    file: Path,
+    picture: Callable[[int, int], NDArray[np.uint8]],
+    slices: NDArray[np.int64],
+    *,
+    grid: Grid,
+) -> None:
+    """Write pictures of evenly spread slices as one PNG.
+
+    Args:
+        picture: returns the picture, (rows, columns, 3), of a slice, of every so many pixels only.
+        slices: the slices to choose from, ascending.
+        grid: of the volume.
+    """
     from PIL import Image
 
-    with_lung = np.nonzero(lungs.mask.any(axis=(1, 2)))[0]
-    chosen = np.unique(np.linspace(with_lung[0], with_lung[-1], _PICTURES).round().astype(int))
-    step = max(1, -(-max(voxels.shape[1:]) // _WIDEST))
-    pictures = [_picture(voxels, lungs, int(place), step=step, below_hu=below_hu) for place in chosen]
+    spread = np.linspace(0, len(slices) - 1, _PICTURES).round().astype(int)
+    step = max(1, -(-max(grid.shape[1:]) // _WIDEST))
+    pictures = [picture(int(slices[place]), step) for place in np.unique(spread)]
     empty = [np.zeros_like(pictures[0])] * (-len(pictures) % _PER_ROW)
     pictures += empty
     rows = [np.hstack(pictures[at : at + _PER_ROW]) for at in range(0, len(pictures), _PER_ROW)]
@@ -48,11 +71,11 @@ def _picture(voxels: Voxels, lungs: Lungs, place: int, *, step: int, below_hu: f
     sides = {"right": lungs.right, "left": lungs.left}
     for side, mask in sides.items() if lungs.left is not None else {"right": lungs.mask}.items():
         assert mask is not None
-        picture[_border(mask[place, ::step, ::step])] = _BORDER[side]
+        picture[border_of(mask[place, ::step, ::step])] = _BORDER[side]
     return picture
 
 
-def _border(mask: Mask) -> Mask:
+def border_of(mask: Mask) -> Mask:
     """Return the pixels of a mask that touch what is not in it."""
     wide = np.pad(mask, 1)
     inner = wide[:-2, 1:-1] & wide[2:, 1:-1] & wide[1:-1, :-2] & wide[1:-1, 2:]

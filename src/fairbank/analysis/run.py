@@ -13,7 +13,7 @@ from fairbank.analysis.contract import RowStatus
 from fairbank.analysis.execution import Say, Task, Workers, spread
 from fairbank.analysis.journal import Journal
 from fairbank.analysis.staged import MANIFEST, read_staged
-from fairbank.analysis.tool import require_tool, tool_parameters
+from fairbank.analysis.tool import NO_MODELS, UsesModel, require_tool, tool_parameters
 
 # The folder of pictures for the curator, beside the rows.
 OVERLAYS = "overlays"
@@ -46,6 +46,7 @@ def run_tool(
     into: Path,
     workers: Workers = HERE,
     say: Say = lambda part: None,
+    models: Path = NO_MODELS,
 ) -> ToolOutcome:
     """Measure every staged series and write `{"schema": "rows/1", …}` to `into`.
 
@@ -60,19 +61,23 @@ def run_tool(
         into: the file of rows; its folder is worked in.
         workers: who measures.
         say: takes the finished part, from 0 to 1.
+        models: a folder with the models that the parameters may name.
 
     Raises:
         ToolDigestMismatch: if the code here is not what was approved.
         ToolParametersRefused: if a parameter is unknown or out of range.
         RowsRefused: if the tool breaks its own contract.
         WorkersUnusable, SchedulerUnreachable: if those who should measure cannot.
+        ModelMissing, ModelUnusable, BundleRefused: if the model that is named cannot be used.
     """
     tool = require_tool(name, digest)
     checked = tool_parameters(name, parameters)
     staged = read_staged(inputs)
+    if isinstance(tool, UsesModel):
+        tool.check_model(checked, models)
     overlays = into.parent / OVERLAYS
     overlays.mkdir(exist_ok=True)
-    task = Task(tool, checked, into.parent, overlays)
+    task = Task(tool, checked, into.parent, overlays, models)
     journal_file = into.parent / JOURNAL
     with Journal(journal_file, of=_decided_by(digest, checked.model_dump_json(), inputs)) as journal:
         rows = spread(task, staged, journal=journal, workers=workers, say=say)

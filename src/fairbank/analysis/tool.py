@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -27,8 +27,10 @@ _TOOLS = {
     "intensity-geometry": "fairbank.analysis.intensity_geometry",
     "lung-densitometry": "fairbank.analysis.lung_densitometry",
     "radiomics": "fairbank.analysis.radiomics",
+    "segmentation-inference": "fairbank.analysis.segmentation_inference",
     "statistics": "fairbank.analysis.statistics_tool",
 }
+NO_MODELS = Path("/nonexistent")
 _ALWAYS = ("fairbank.analysis.contract", "fairbank.analysis.staged", "fairbank.analysis.tool")
 
 
@@ -46,11 +48,13 @@ class Desk:
         scratch: a folder for what it needs meanwhile; emptied after the item.
         overlays: a folder for pictures (PNG) that the curator of the site may look at; nothing in it ever leaves.
         say: takes the done part of the item, from 0 to 1.
+        models: a folder with the models that came with the job, each under its digest.
     """
 
     scratch: Path
     overlays: Path
     say: Callable[[float], None] = lambda part: None
+    models: Path = NO_MODELS
 
 
 class Tool(Protocol):
@@ -77,6 +81,19 @@ class Tool(Protocol):
 
         Raises:
             ItemImpossible: if it cannot be measured, with one of `reasons`.
+        """
+        ...
+
+
+@runtime_checkable
+class UsesModel(Protocol):
+    """A tool that applies a model which comes with the job, named by the parameter `model`."""
+
+    def check_model(self, parameters: Any, models: Path) -> None:
+        """Refuse a model that cannot be used, before any item is measured.
+
+        Raises:
+            AnalysisError: saying why.
         """
         ...
 

@@ -258,14 +258,31 @@ def to_lps(voxels: NDArray[Any], grid: Grid) -> tuple[NDArray[Any], Grid]:
         voxels: (slices, rows, columns).
         grid: where they lie.
     """
+    return turned_to("SPL", voxels, grid)
+
+
+def turned_to(orientation: str, voxels: NDArray[Any], grid: Grid) -> tuple[NDArray[Any], Grid]:
+    """Return a view whose axes grow to where three letters say, as near as they can, and its grid.
+
+    Args:
+        orientation: for each axis, in order, the letter of where it grows to: of R/L, A/P, I/S, each pair once.
+        voxels: three axes.
+        grid: where they lie.
+    """
     axes = np.array(grid.axes)
-    # Which axis goes where: the order with the largest sum of cosines to (z, y, x).
-    order = max(permutations(range(3)), key=lambda one: sum(abs(axes[one[i], 2 - i]) for i in range(3)))
+    # Where x, y and z of the patient grow to (L, P, S), and which of them each axis is to follow, which way.
+    wanted = [
+        ("LPS".find(letter), 1) if letter in "LPS" else ("RAI".find(letter), -1) for letter in orientation
+    ]
+    # Which axis goes where: the order with the largest sum of cosines to what is wanted.
+    order = max(
+        permutations(range(3)), key=lambda one: sum(abs(axes[one[i], wanted[i][0]]) for i in range(3))
+    )
     turned = voxels.transpose(order)
     origin, shape = np.array(grid.origin_mm), [grid.shape[i] for i in order]
     spacing, directions = [grid.spacing_mm[i] for i in order], axes[list(order)]
-    for i in range(3):
-        if directions[i, 2 - i] < 0:
+    for i, (along, sign) in enumerate(wanted):
+        if directions[i, along] * sign < 0:
             origin = origin + directions[i] * spacing[i] * (shape[i] - 1)
             directions[i] = -directions[i]
             turned = np.flip(turned, axis=i)

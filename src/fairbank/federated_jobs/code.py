@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from importlib.util import find_spec
 from typing import Any, Protocol
@@ -62,6 +62,8 @@ class Tool:
         outputs: what a job with this tool returns; a manifest may only lower the limits.
         extra: the part of fairbank that has to be installed where it runs; None if none.
         annotations: the kinds of annotations, by modality, that it is handed with the images that they describe.
+        example: options with which its columns are told, of a tool that cannot do without some.
+        model: the option that names a file of a model by its digest, which comes to the sites with the job.
     """
 
     name: str
@@ -73,6 +75,8 @@ class Tool:
     outputs: tuple[Output, ...]
     extra: str | None = None
     annotations: tuple[str, ...] = ()
+    example: Mapping[str, JsonValue] = field(default_factory=dict)
+    model: str | None = None
 
     @property
     def digest(self) -> Digest:
@@ -91,6 +95,11 @@ class Tool:
         """Return how many rounds a job has if nothing else is asked for."""
         fitted = self.worker is WorkerKind.STATISTICS and parameters.get("statistic") in ("logistic", "cox")
         return ROUNDS_OF_A_FIT if fitted else 1
+
+    def models_in(self, parameters: Mapping[str, JsonValue]) -> tuple[Digest, ...]:
+        """Return the digests of the files of models that a job with these options needs at the sites."""
+        named = parameters.get(self.model) if self.model is not None else None
+        return (Digest(named),) if isinstance(named, str) else ()
 
     def check_installed(self) -> None:
         """Refuse a tool whose libraries are not installed here.
@@ -284,6 +293,19 @@ _TOOLS = (
         annotations=("SEG", "RTSTRUCT"),
     ),
     Tool(
+        name="segmentation-inference",
+        family="measurements",
+        version="1.0.0",
+        title="Marks structures with a given model (ONNX, MONAI bundle): volumes, agreement with drawn masks",
+        worker=WorkerKind.ANALYSIS,
+        shelf=_ANALYSES,
+        outputs=_ANALYSIS_OUTPUTS,
+        extra="inference",
+        annotations=("SEG", "RTSTRUCT"),
+        example={"model": "sha256:" + "0" * 64, "labels": [{"channel": 1, "structure": "Lung"}]},
+        model="model",
+    ),
+    Tool(
         name="slice-autoencoder",
         family="training",
         version="1.0.0",
@@ -307,6 +329,7 @@ _TOOLS = (
 # What the tools of an extra import.
 _MODULES = {
     "analysis": ("scipy", "PIL", "dask"),
+    "inference": ("onnxruntime", "scipy", "PIL", "dask"),
     "radiomics": ("radiomics", "SimpleITK", "scipy", "dask"),
     "train": ("torch", "monai", "ignite"),
 }

@@ -85,7 +85,7 @@ def columns_of(tool: Tool) -> tuple[OutputColumn, ...]:
     from fairbank.analysis.tool import tool_named as analysis_tool
     from fairbank.analysis.tool import tool_parameters
 
-    contract = analysis_tool(tool.name).contract(tool_parameters(tool.name, {}))
+    contract = analysis_tool(tool.name).contract(tool_parameters(tool.name, tool.example))
     return tuple(
         OutputColumn(
             name=one.name,
@@ -181,6 +181,12 @@ _CARDS = {
                 reference="Zwanenburg et al. 2020, Radiology 295, 328-338",
             ),
         ),
+    ),
+    "segmentation-inference": _Card(
+        "Marks structures in each series with a model that comes with the job, as ONNX or as a MONAI bundle without "
+        "code. Tells their volumes, and how well they agree with the masks that a site keeps (Dice, Jaccard, distances "
+        "of surfaces).",
+        f"To try a model on images that it was not trained on, at many sites. {_NOT_A_DEVICE}",
     ),
     "slice-autoencoder": _Card(
         "Trains a small network that takes noise out of single slices. What leaves are changes of its weights.",
