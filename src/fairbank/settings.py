@@ -155,6 +155,9 @@ class Settings:
     node_live_counts_a_month: int = _setting(
         100, "most different live counts of a dataset told in 30 days", least=0
     )
+    node_overlays_days: int = _setting(
+        30, "how long pictures that tools make for the site's curator are kept", unit="days", least=0
+    )
     node_policy_file: str = _setting(
         "",
         "file that says which jobs are approved without asking; empty: 'policy.toml' in home, if it is there",
@@ -269,6 +272,12 @@ class Settings:
         "within how long, at a moment drawn by chance, the hub is told that a job used a subject who withdrew since",
         unit="days",
         least=0,
+    )
+    jobs_model_file_bytes: int = _setting(
+        2_147_483_648,
+        "largest file of a model that a hub takes for jobs, and that a node fetches",
+        unit="bytes",
+        least=1_000,
     )
     jobs_chunk_bytes: int = _setting(8_388_608, "largest piece of an upload", unit="bytes", least=65_536)
     catalogue_attachment_bytes: int = _setting(

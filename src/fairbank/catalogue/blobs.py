@@ -6,6 +6,7 @@ A content is written beside its place, flushed to the disk, and renamed: after a
 from __future__ import annotations
 
 import os
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 from sqlalchemy import bindparam, insert, select
@@ -13,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from fairbank.catalogue.context import Hub
 from fairbank.catalogue.store import BlobRow
+from fairbank.errors import FairbankError
 from fairbank.signing import Digest, file_digest, sha256_digest
 
 # Every release and every model passes here: the plain table, and statements put together once.
@@ -42,6 +44,34 @@ def put(hub: Hub, session: Session, content: bytes | Path, *, media_type: str) -
     settle(hub, incoming, digest)
     remember(hub, session, digest, media_type=media_type)
     return digest
+
+
+async def receive(
+    hub: Hub, pieces: AsyncIterator[bytes], *, announced: str | None, limit: int, too_large: FairbankError
+) -> Path:
+    """Write a body to a file of its own and return it; nothing is left of one that is too large or breaks off.
+
+    Args:
+        announced: the Content-Length, if there is one: too large a body is then refused unread.
+        limit: the most bytes that are taken.
+        too_large: what is raised if there are more.
+    """
+    if announced is not None and announced.isdecimal() and int(announced) > limit:
+        raise too_large
+    incoming = hub.blobs / "incoming" / f"{hub.clock.new_id()}.tmp"
+    taken = 0
+    try:
+        with incoming.open("xb") as opened:
+            incoming.chmod(0o600)
+            async for piece in pieces:
+                taken += len(piece)
+                if taken > limit:
+                    raise too_large
+                opened.write(piece)
+    except BaseException:
+        incoming.unlink(missing_ok=True)
+        raise
+    return incoming
 
 
 def settle(hub: Hub, incoming: Path, digest: str) -> Path:

@@ -1,4 +1,4 @@
-"""`fairbank model`: models, what they were trained on, and their weights."""
+"""`fairbank model`: models, what they were trained on, their weights, and those that are brought for jobs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 from fairbank.cli.output import Format, FormatOption, say, show_fields, show_rows
 from fairbank.cli.session import api
 
-app = typer.Typer(no_args_is_help=True, help="List and fetch models; see what they were trained on.")
+app = typer.Typer(no_args_is_help=True, help="List, fetch and bring models; see what they were trained on.")
 _MODEL = typer.Argument(help="Digest of the model.")
 
 
@@ -32,6 +32,33 @@ def list_models(ctx: typer.Context, format: FormatOption = Format.TABLE) -> None
         "withdrawn_subject_in_training",
     )
     show_rows(rows, columns=columns, format=format, empty="No model.")
+
+
+@app.command("import")
+def import_(
+    ctx: typer.Context,
+    file: Annotated[Path, typer.Argument(help="A model in ONNX, or a MONAI bundle as zip.", exists=True)],
+    format: Annotated[str, typer.Option(help="onnx or monai-bundle; by the file's name by default.")] = "",
+) -> None:
+    """Bring a model to the hub, for jobs that apply it; it prints the digest that a job names.
+
+    Example: fairbank model import lung-nodules.onnx
+    """
+    from fairbank.web.acts import bring_model
+
+    brought = bring_model(api(ctx), file, format=format)
+    show_fields(brought, format=Format.TABLE)
+
+
+@app.command()
+def files(ctx: typer.Context, format: FormatOption = Format.TABLE) -> None:
+    """List the models that you brought for jobs, newest first.
+
+    Example: fairbank model files
+    """
+    rows = api(ctx).get("/v1/model-files", signed_in=True)["files"]
+    columns = ("digest", "name", "format", "size_bytes", "created")
+    show_rows(rows, columns=columns, format=format, empty="You brought no model.")
 
 
 @app.command()

@@ -67,11 +67,24 @@ def list_(ctx: typer.Context, format: FormatOption = Format.TABLE) -> None:
 
 
 @app.command()
-def show(ctx: typer.Context, job: Annotated[str, _JOB], format: FormatOption = Format.TABLE) -> None:
+def show(
+    ctx: typer.Context,
+    job: Annotated[str, _JOB],
+    overlays: Annotated[
+        Path | None,
+        typer.Option(help="New folder for the pictures that its tool made for you; they list the series."),
+    ] = None,
+    format: FormatOption = Format.TABLE,
+) -> None:
     """Show a job: who asks and why, which code, what would leave, how much of this site it uses, what it may reveal.
 
     Example: fairbank node jobs show 01a1fdee-cff5-7f63-b5f0-d16d1d20c888
+
+    Example: fairbank node jobs show 01a1fdee-cff5-7f63-b5f0-d16d1d20c888 --overlays pictures
     """
+    if overlays is not None:
+        _show_overlays(node(ctx), job, overlays, format)
+        return
     from fairbank.federated_jobs.node.reviewing import review
     from fairbank.federated_jobs.node.what_leaves import privacy_cost, warnings
 
@@ -105,6 +118,18 @@ def show(ctx: typer.Context, job: Annotated[str, _JOB], format: FormatOption = F
         },
         format=format,
     )
+
+
+def _show_overlays(opened: Node, job: str, folder: Path, format: Format) -> None:
+    from fairbank.database import reading
+    from fairbank.federated_jobs.node.overlays import copy_to, of_job
+
+    with reading(opened.engine) as session:
+        found = of_job(opened, session, job)
+    copy_to(found, folder)
+    rows = [{"picture": one.file.name, "series": one.series or "has left the cohort"} for one in found]
+    show_rows(rows, columns=("picture", "series"), format=format)
+    say(f"{len(found)} pictures are in {folder}. They show images of this site's subjects, and stay here.")
 
 
 def _granted(here: TermsHere) -> str:

@@ -10,7 +10,8 @@
     │   ├── CodeUnknown              FB-JOBS-014
     │   ├── OptionRefused            FB-JOBS-015
     │   ├── RunsSpent                FB-JOBS-016
-    │   └── ToolRevoked              FB-JOBS-265
+    │   ├── ToolRevoked              FB-JOBS-265
+    │   └── ModelFileUnknown         FB-JOBS-271
     ├── JobNotFound                  FB-JOBS-020
     ├── StateRefused                 FB-JOBS-021
     ├── LeaseGone                    FB-JOBS-022
@@ -43,6 +44,8 @@
     ├── ToolStateRefused             FB-JOBS-262
     ├── ReviewIncomplete             FB-JOBS-263
     ├── ReviewNotYours               FB-JOBS-264
+    ├── ModelFileRefused             FB-JOBS-270
+    ├── NoOverlays                   FB-JOBS-277
     └── SiteRefusal                  FB-JOBS-040
         ├── ChainBroken              FB-JOBS-041
         ├── Replayed                 FB-JOBS-042
@@ -154,6 +157,27 @@ class RunsSpent(SubmissionRefused):
     code = "FB-JOBS-016"
     kind = Kind.TOO_MANY
     reason = Reason.RUNS_SPENT
+
+
+class ModelFileUnknown(SubmissionRefused):
+    """A job names the file of a model that its account has not brought to the hub."""
+
+    code = "FB-JOBS-271"
+    reason = Reason.OPTION_REFUSED
+
+
+class ModelFileRefused(JobsError):
+    """The file of a model is too large, or not what it is said to be."""
+
+    code = "FB-JOBS-270"
+    kind = Kind.REFUSED
+
+
+class NoOverlays(JobsError):
+    """There are no pictures of a job at this site, or they cannot be written where somebody wants them."""
+
+    code = "FB-JOBS-277"
+    kind = Kind.NOT_FOUND
 
 
 class DraftRefused(JobsError):

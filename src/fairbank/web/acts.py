@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from pydantic import JsonValue, ValidationError
@@ -151,8 +153,18 @@ def send_job(
     return manifest, api.post("/v1/jobs", manifest.seal(api.key()), signed_in=True)
 
 
+def bring_model(api: HubApi, file: Path, *, format: str = "") -> dict[str, Any]:
+    """Bring the file of a model to the hub and return what it is called there.
+
+    Args:
+        format: `onnx` or `monai-bundle`; what the file's name ends with says it by default.
+    """
+    said = format or ("monai-bundle" if file.suffix.lower() == ".zip" else "onnx")
+    return api.upload("/v1/model-files", file, name=file.name, format=said)
+
+
 def parameters_from(pairs: Sequence[str]) -> dict[str, JsonValue]:
-    """Read NAME=VALUE pairs; whole numbers and true/false become such, everything else stays text.
+    """Read NAME=VALUE pairs; whole numbers, true/false and JSON in brackets become such, all else stays text.
 
     Raises:
         UnknownParameterForm: if one has no `=`.
@@ -174,6 +186,10 @@ def parameters_from(pairs: Sequence[str]) -> dict[str, JsonValue]:
 def _value(text: str) -> JsonValue:
     if text in ("true", "false"):
         return text == "true"
+    if text[:1] in ("[", "{"):
+        with suppress(ValueError):
+            read: JsonValue = json.loads(text)
+            return read
     try:
         return int(text)
     except ValueError:

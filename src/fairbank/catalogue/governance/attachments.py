@@ -76,22 +76,7 @@ async def take(hub: Hub, pieces: AsyncIterator[bytes], *, announced: str | None)
         AttachmentTooLarge: if it is larger than the setting `catalogue_attachment_bytes`.
     """
     limit = hub.settings.catalogue_attachment_bytes
-    if announced is not None and announced.isdecimal() and int(announced) > limit:
-        raise _too_large(limit)
-    incoming = hub.blobs / "incoming" / f"{hub.clock.new_id()}.tmp"
-    taken = 0
-    try:
-        with incoming.open("xb") as opened:
-            incoming.chmod(0o600)
-            async for piece in pieces:
-                taken += len(piece)
-                if taken > limit:
-                    raise _too_large(limit)
-                opened.write(piece)
-    except BaseException:
-        incoming.unlink(missing_ok=True)
-        raise
-    return incoming
+    return await blobs.receive(hub, pieces, announced=announced, limit=limit, too_large=_too_large(limit))
 
 
 def attach(hub: Hub, who: Account, request_id: str, incoming: Path, offered: Offered) -> AttachmentRow:

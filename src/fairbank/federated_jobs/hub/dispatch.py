@@ -16,7 +16,7 @@ from fairbank.clock import parse_iso
 from fairbank.database import one_writer_at_a_time
 from fairbank.errors import FairbankError
 from fairbank.federated_jobs.errors import JobNotFound, ManifestRefused, RunsSpent, StateRefused, VisaRefused
-from fairbank.federated_jobs.hub import runs
+from fairbank.federated_jobs.hub import model_files, runs
 from fairbank.federated_jobs.hub.grants import GrantLookup
 from fairbank.federated_jobs.hub.progress import end_job, ended
 from fairbank.federated_jobs.hub.standing import check_granted_now
@@ -62,6 +62,7 @@ def submit(
         ToolRevoked: if that version was revoked in the registry.
         OptionRefused: if a parameter is unknown or out of range.
         StartRefused: if it would start from a model that is none of the requester's.
+        ModelFileUnknown: if it names a model that the account has not brought.
         RunsSpent: if the visa allows no further run.
     """
     if requester.key_id is None:
@@ -85,7 +86,9 @@ def submit(
     check_times(chain.visa, hub.clock.now(), datasets={one.iri for one in manifest.datasets})
     check_visa_within_request(chain.visa, chain.request)
     check_within_visa(chain.manifest, chain.visa)
-    check_code(chain.manifest)
+    tool = check_code(chain.manifest)
+    files = tool.models_in(manifest.parameters)
+    model_files.check_brought(session, files, account=requester.account)
     check_not_revoked(session, chain.manifest.code)
     check_start(hub, session, chain.manifest, account=requester.account)
     _check_datasets(session, chain)
@@ -101,7 +104,9 @@ def submit(
         )
     nodes = nodes_of(manifest, hub.base_iri)
     _check_nodes(session, nodes)
-    return _store(hub, session, chain, requester=requester, nodes=nodes)
+    job = _store(hub, session, chain, requester=requester, nodes=nodes)
+    model_files.attach(session, job.id, files)
+    return job
 
 
 def cancel(hub: Hub, session: Session, job_id: str, *, account: str) -> JobRow:

@@ -35,6 +35,8 @@ from fairbank.federated_jobs.hub import (
     leases,
     measurement_routes,
     measurements,
+    model_file_routes,
+    model_files,
     node_logs,
     priorities,
     retrying,
@@ -95,6 +97,7 @@ def router(hub: Hub, *, grants: GrantLookup | None = None) -> APIRouter:
     count_routes.add(routes, hub, grants or granted(hub))
     measurement_routes.add(routes, hub)
     tool_routes.add(routes, hub)
+    model_file_routes.add(routes, hub)
     return routes
 
 
@@ -132,8 +135,10 @@ def may_read(hub: Hub) -> list[MayRead]:
 
     def allows(session: Session, reader: Reader, digest: str) -> bool:
         if isinstance(reader, NodeIdentity):
-            return views.may_read_as_node(session, reader.name, digest)
-        return views.may_read_as_account(session, reader.name, digest)
+            at_node = (views.may_read_as_node, model_files.may_read_as_node)
+            return any(allows(session, reader.name, digest) for allows in at_node)
+        own = (views.may_read_as_account, model_files.may_read_as_account)
+        return any(allows(session, reader.name, digest) for allows in own)
 
     return [allows]
 

@@ -21,7 +21,7 @@ from fairbank.database import reading, writing
 from fairbank.errors import FairbankError, RemoteError
 from fairbank.federated_jobs.errors import GrantPaused, JobPausedHere, JobsError, NodeDoubled, SiteRefusal
 from fairbank.federated_jobs.freed_memory import keep_freed_memory
-from fairbank.federated_jobs.node import notices, progress, rounds, spent
+from fairbank.federated_jobs.node import notices, overlays, progress, rounds, spent
 from fairbank.federated_jobs.node.approval import leaving, receive, withhold_unsent
 from fairbank.federated_jobs.node.carried_tools import note_revoked
 from fairbank.federated_jobs.node.cohort import CohortSource, Member, harvest_index, harvest_intact
@@ -435,6 +435,7 @@ class Agent:
         self._site.runner.forget(lease.job)
         if lease.reason is Reason.TOOL_REVOKED:
             note_revoked(self._node, lease.job)
+        overlays.remove_old(self._node)
         with writing(self._node.engine) as session:
             row = session.get(ReviewRow, lease.job)
             if row is not None and not row.ended:

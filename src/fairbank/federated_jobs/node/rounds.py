@@ -14,7 +14,13 @@ from pathlib import Path
 from sqlalchemy import Connection, bindparam, func, insert, select, update
 from sqlalchemy.orm import Session
 
-from fairbank.analysis.errors import StatisticRefused, StatisticWithheld
+from fairbank.analysis.errors import (
+    BundleRefused,
+    ModelMissing,
+    ModelUnusable,
+    StatisticRefused,
+    StatisticWithheld,
+)
 from fairbank.database import reading, writing
 from fairbank.errors import FairbankError, RemoteError
 from fairbank.federated_jobs.algorithms.errors import SiteJobError
@@ -30,7 +36,7 @@ from fairbank.federated_jobs.errors import (
     RoundRefused,
     SiteRefusal,
 )
-from fairbank.federated_jobs.node import progress, spent
+from fairbank.federated_jobs.node import model_files, progress, spent
 from fairbank.federated_jobs.node.approval import (
     Authorised,
     authorise,
@@ -291,6 +297,8 @@ def _attempt(site: Site, row: Work, given: bytes | None) -> list[Release] | None
     progress.begin(site.node, row.job, authorised.cohort)
     model = _global_model(site, row, given)
     task = _task(site, row, authorised, previous=previous, model=model)
+    if wanted := authorised.tool.models_in(authorised.chain.manifest.parameters):
+        task = replace(task, models=model_files.fetched(site.node, site.client, row.job, wanted))
     try:
         products = _run(site, task)
     except FairbankError:
@@ -532,6 +540,9 @@ _REASONS: tuple[tuple[type[FairbankError], Reason], ...] = (
     (GateRefused, Reason.GATE_REFUSED),
     (StatisticWithheld, Reason.GATE_REFUSED),
     (StatisticRefused, Reason.OPTION_REFUSED),
+    (BundleRefused, Reason.CODE_FAILED),
+    (ModelUnusable, Reason.CODE_FAILED),
+    (ModelMissing, Reason.CODE_FAILED),
     (SandboxError, Reason.SANDBOX_UNAVAILABLE),
     (WorkerOutOfMemory, Reason.OUT_OF_MEMORY),
     (WorkerOutOfDisk, Reason.OUT_OF_DISK),

@@ -45,6 +45,7 @@ class RoundTask:
         previous_round: the last round that this site released, 0 for none.
         global_model: the model to start from; None for the initial one.
         folder: where the products go; the node's own.
+        models: the files of models that the job needs, each called as the code looks for it.
         spent: what the round costs is added here, also if it fails.
     """
 
@@ -58,6 +59,7 @@ class RoundTask:
     global_model: Path | None
     folder: Path
     members: tuple[Member, ...] = ()
+    models: tuple[Path, ...] = ()
     spent: Spent = field(default_factory=Spent)
 
 
@@ -188,13 +190,15 @@ class ConfinedRunner:
     def _start(self, task: RoundTask) -> JobWorker:
         from fairbank.federated_jobs.node.sandbox import Sandbox
         from fairbank.federated_jobs.node.sandbox_policy import JobFolder
-        from fairbank.federated_jobs.node.sandbox_staging import stage_series
+        from fairbank.federated_jobs.node.sandbox_staging import hand_over, stage_series
         from fairbank.federated_jobs.node.worker_client import JobWorker
         from fairbank.federated_jobs.node.worker_protocol import JobKind
 
         settings = self._node.settings
         folder = JobFolder(job_folder(self._node, task.manifest.id) / "worker")
         stage_series(task.series(), folder)
+        for model in task.models:
+            hand_over(model, folder, name=model.name)
         sandbox = Sandbox(
             self._confinement(task.manifest),
             node_key=settings.keys_path / KEY_FILE,
@@ -261,6 +265,8 @@ class ConfinedRunner:
 
     def _measure(self, worker: JobWorker, task: RoundTask, *, to: Path, most: int) -> int:
         """Have the rows of all series made into a file; return of how many subjects anything was measured."""
+        from fairbank.federated_jobs.node.overlays import keep as keep_overlays
+
         manifest, settings = task.manifest, self._node.settings
         processes = min(settings.sandbox_processes, manifest.resources.processes)
         outcome = worker.analyse(
@@ -271,6 +277,7 @@ class ConfinedRunner:
             scheduler=_scheduler(self._node),
             on_progress=partial(progress.note, self._node, manifest.id),
         )
+        keep_overlays(self._node, manifest.id, worker.folder)
         return outcome.subjects
 
     def _train(self, worker: JobWorker, task: RoundTask) -> Product:

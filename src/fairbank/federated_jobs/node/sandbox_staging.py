@@ -128,6 +128,7 @@ def take_from_scratch(
     to: Path,
     max_bytes: int,
     head: Callable[[Callable[[int], bytes]], bytes] | None = None,
+    below: str = "",
 ) -> Taken:
     """Copy a file that the job wrote out of its scratch folder; return what was read.
 
@@ -135,6 +136,7 @@ def take_from_scratch(
 
     Args:
         head: reads the beginning of the file by the function that it is given, and returns what is written instead.
+        below: the folder in the scratch folder that it lies in, if it is in one.
 
     Raises:
         StagingRefused: if it is not a plain file of at most `max_bytes`.
@@ -144,7 +146,7 @@ def take_from_scratch(
             "The job named an output that may not be read.", why="It is not a plain file name."
         )
     try:
-        handle = os.open(folder.scratch / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        handle = _opened(folder.scratch / below, name)
     except OSError as err:
         raise StagingRefused("An output that the job named cannot be read.", why=str(err.strerror)) from err
     with os.fdopen(handle, "rb") as reading:
@@ -165,6 +167,15 @@ def take_from_scratch(
                 to.unlink()
                 raise
     return Taken(source.digest, source.size_bytes)
+
+
+def _opened(folder: Path, name: str) -> int:
+    """Return a file of a folder that a job owns, opened; neither it nor the folder may be a link."""
+    place = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        return os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=place)
+    finally:
+        os.close(place)
 
 
 class _AtMost:

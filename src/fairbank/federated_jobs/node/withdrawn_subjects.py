@@ -24,7 +24,7 @@ from fairbank.deid.pseudonyms import subject_value
 from fairbank.deid.research_store import ResearchStore
 from fairbank.deid.withdrawal import Keeper, NamedPlaces, forget, keepers
 from fairbank.errors import Sensitive
-from fairbank.federated_jobs.node import withdrawn_training
+from fairbank.federated_jobs.node import overlays, withdrawn_training
 from fairbank.federated_jobs.node.progress import job_folder
 from fairbank.federated_jobs.node.store import CohortRow, ReviewRow
 from fairbank.harvest.consents import identity_of
@@ -279,8 +279,9 @@ def _projects(departure: Departure) -> tuple[str, ...]:
 
 
 def clear_staged(node: Node, job: str) -> None:
-    """Delete the images that a job staged and what it computed from them; a model's state between rounds stays."""
+    """Delete the images that a job staged, what it computed from them, and its pictures; a model's state stays."""
     _clear(job_folder(node, job))
+    overlays.remove(node, job)
 
 
 def _clear(folder: Path) -> None:

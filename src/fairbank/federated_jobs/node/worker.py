@@ -117,6 +117,7 @@ class Worker:
             into=self._scratch / "rows.json",
             workers=Workers(int(message.get("workers", 1)), str(message.get("scheduler", ""))),
             say=self._teller(message),
+            models=self._incoming,
         )
         return {
             "file": "rows.json",

@@ -312,6 +312,11 @@ class JobWorker:
         return self._sandboxed.stderr_tail()
 
     @property
+    def folder(self) -> JobFolder:
+        """Return the folder of the job."""
+        return self._folder
+
+    @property
     def pid(self) -> int:
         """Return the process id of the sandbox on this machine."""
         return self._sandboxed.process.pid

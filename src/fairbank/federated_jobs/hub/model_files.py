@@ -1,0 +1,179 @@
+"""Files of models that requesters bring for their jobs: taken within bounds, looked at, and handed to the jobs' sites.
+
+A job names a file by its digest. Who brought it may use it; the sites of a job that names it may fetch it. The hub
+opens no model: of ONNX it looks at the beginning, of a bundle at the names and configurations in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from fairbank import audit
+from fairbank.analysis.bundle_scan import scan_bundle
+from fairbank.catalogue import blobs
+from fairbank.catalogue.accounts import Account
+from fairbank.catalogue.context import Hub
+from fairbank.clock import iso
+from fairbank.federated_jobs.errors import ModelFileRefused, ModelFileUnknown
+from fairbank.federated_jobs.hub.changing import changing
+from fairbank.federated_jobs.hub.model_file_store import JobModelFileRow, ModelFileRow
+from fairbank.federated_jobs.hub.store import JobRow, SiteRow
+from fairbank.federated_jobs.states import ACTIVE_SITES
+from fairbank.signing import Digest, file_digest
+
+MEDIA_TYPE: Final = "application/octet-stream"
+MOST_OF_ONE_ACCOUNT: Final = 200
+# A message of ONNX begins with its version: field 1, a varint (onnx.proto, ModelProto.ir_version).
+_ONNX: Final = b"\x08"
+# Grows at most so much when it is unpacked; weights hardly shrink.
+_GROWTH: Final = 4
+
+
+class ModelFormat(StrEnum):
+    """In which form a model is brought."""
+
+    ONNX = "onnx"
+    MONAI_BUNDLE = "monai-bundle"
+
+
+async def take(hub: Hub, pieces: AsyncIterator[bytes], *, announced: str | None) -> Path:
+    """Write a body to a file of its own and return it; nothing is left of one that is too large or breaks off.
+
+    Raises:
+        ModelFileRefused: if it is larger than the setting `jobs_model_file_bytes`.
+    """
+    limit = hub.settings.jobs_model_file_bytes
+    return await blobs.receive(hub, pieces, announced=announced, limit=limit, too_large=_too_large(limit))
+
+
+def keep(hub: Hub, who: Account, incoming: Path, *, name: str, format: ModelFormat) -> ModelFileRow:
+    """Keep a file that was taken, and return it; the same one again is the same. It is gone if it is refused.
+
+    Raises:
+        ModelFileRefused: if it is not of the format, or the account has as many as it may have.
+        BundleRefused: if a bundle holds what it may not.
+    """
+    try:
+        _check(hub, incoming, format)
+        digest, size = file_digest(incoming), incoming.stat().st_size
+        with changing(hub) as session:
+            found = session.get(ModelFileRow, (digest, who.name))
+            if found is not None:
+                return found
+            if len(listed(session, who)) >= MOST_OF_ONE_ACCOUNT:
+                raise ModelFileRefused(
+                    f"The account has brought {MOST_OF_ONE_ACCOUNT} models already.",
+                    why="That is the most that a hub keeps for one account.",
+                    todo="Use one of them, or ask the hub's operator.",
+                )
+            found = ModelFileRow(
+                digest=digest,
+                account=who.name,
+                name=name,
+                format=format.value,
+                size_bytes=size,
+                created=hub.clock.now(),
+            )
+            session.add(found)
+            detail = {"format": format.value, "size": size}
+            audit.record(
+                session,
+                audit.HubAudit,
+                clock=hub.clock,
+                actor=who.name,
+                act="model.import",
+                target=digest,
+                detail=detail,
+            )
+            blobs.settle(hub, incoming, digest)
+            blobs.remember(hub, session, digest, media_type=MEDIA_TYPE)
+            session.flush()
+            return found
+    finally:
+        incoming.unlink(missing_ok=True)
+
+
+def listed(session: Session, who: Account) -> list[dict[str, Any]]:
+    """Return the files that an account brought, newest first."""
+    rows = session.scalars(
+        select(ModelFileRow)
+        .where(ModelFileRow.account == who.name)
+        .order_by(ModelFileRow.created.desc(), ModelFileRow.digest)
+    )
+    return [told(row) for row in rows]
+
+
+def told(row: ModelFileRow) -> dict[str, Any]:
+    """Return a file as its account sees it."""
+    return {
+        "digest": row.digest,
+        "name": row.name,
+        "format": row.format,
+        "size_bytes": row.size_bytes,
+        "created": iso(row.created),
+    }
+
+
+def check_brought(session: Session, digests: Sequence[Digest], *, account: str) -> None:
+    """Refuse a job that needs a file which its account has not brought.
+
+    Raises:
+        ModelFileUnknown: naming the first.
+    """
+    for digest in digests:
+        if session.get(ModelFileRow, (digest, account)) is None:
+            raise ModelFileUnknown(
+                f"You have brought no model {digest}.",
+                why="The sites fetch the model of a job from the hub, by the digest that the job names.",
+                todo="Bring it first: fairbank model import FILE.",
+            )
+
+
+def attach(session: Session, job: str, digests: Sequence[Digest]) -> None:
+    """Write down which files a job needs, in the transaction that takes it in."""
+    session.add_all([JobModelFileRow(job=job, digest=digest) for digest in dict.fromkeys(digests)])
+
+
+def may_read_as_node(session: Session, node: str, digest: str) -> bool:
+    """Tell whether a blob is the file of a model of a job that this node takes part in."""
+    wanted = [state.value for state in ACTIVE_SITES]
+    jobs = (
+        select(JobModelFileRow.job)
+        .join(JobRow, JobRow.id == JobModelFileRow.job)
+        .join(SiteRow, SiteRow.job == JobModelFileRow.job)
+        .where(JobModelFileRow.digest == digest, SiteRow.node == node, SiteRow.state.in_(wanted))
+    )
+    return session.scalars(jobs.limit(1)).first() is not None
+
+
+def may_read_as_account(session: Session, account: str, digest: str) -> bool:
+    """Tell whether a blob is the file of a model that an account brought."""
+    return session.get(ModelFileRow, (digest, account)) is not None
+
+
+def _check(hub: Hub, file: Path, format: ModelFormat) -> None:
+    if format is ModelFormat.MONAI_BUNDLE:
+        scan_bundle(file, maximum_bytes=_GROWTH * hub.settings.jobs_model_file_bytes)
+        return
+    with file.open("rb") as opened:
+        begins = opened.read(2)
+    if begins[:1] != _ONNX:
+        raise ModelFileRefused(
+            "This file is no model in ONNX.",
+            why="It does not begin as one does.",
+            todo="Export it anew, or say of which format it is: --format monai-bundle.",
+        )
+
+
+def _too_large(limit: int) -> ModelFileRefused:
+    return ModelFileRefused(
+        f"The model is larger than {limit} bytes.",
+        why="That is the most that this hub takes (setting jobs_model_file_bytes); nothing of it was kept.",
+        todo="Make it smaller, such as by half precision, or ask the hub's operator.",
+    )
