@@ -226,6 +226,14 @@ class Settings:
     sandbox_scratch_files: int = _setting(
         200_000, "files and folders that one job may keep on disk", least=100
     )
+    sandbox_container_engine: str = _setting(
+        "none",
+        "what runs tools that are containers here; 'none': no such tool runs",
+        words=("none", "apptainer", "docker", "podman"),
+    )
+    sandbox_container_folder: str = _setting(
+        "", "folder of images for Apptainer, each named DIGEST.sif; empty: 'images' in home"
+    )
     sandbox_gpus: str = _setting(
         "all",
         "NVIDIA devices that jobs may use: 'all', 'none', or their numbers with spaces between",

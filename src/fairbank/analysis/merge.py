@@ -181,10 +181,25 @@ class MergedTable:
         return panels
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What merging has to know of a tool."""
+
+    version: str
+    contract: Contract
+
+
 def merge_rows(
-    tool: str, *, parameters: Mapping[str, object], rows_by_site: Mapping[str, Sequence[Row]]
+    tool: str,
+    *,
+    parameters: Mapping[str, object],
+    rows_by_site: Mapping[str, Sequence[Row]],
+    known: Known | None = None,
 ) -> MergedTable:
     """Merge the rows of all sites; the order in which they arrived does not matter.
+
+    Args:
+        known: version and contract of a tool that is not installed here.
 
     Raises:
         NothingToMerge: if no site sent rows.
@@ -194,8 +209,10 @@ def merge_rows(
         raise NothingToMerge(
             "There are no results to merge.", why="No site released any.", todo="Wait for the sites' release."
         )
-    known = tool_named(tool)
-    contract: Contract = known.contract(tool_parameters(tool, parameters))
+    if known is None:
+        installed = tool_named(tool)
+        known = Known(installed.version, installed.contract(tool_parameters(tool, parameters)))
+    contract = known.contract
     merged: list[Row] = []
     for site in sorted(rows_by_site):
         contract.check(rows_by_site[site])

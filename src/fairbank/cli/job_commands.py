@@ -50,12 +50,21 @@ def new(
     from fairbank.ontology.selection import in_words
     from fairbank.web.acts import grant as find
     from fairbank.web.acts import parameters_from
+    from fairbank.web.publishing import usable_tool
     from fairbank.web.selections import ask_counts, counts, draft_job, write_draft
 
     client = api(ctx)
     visa = find(client, grant)
     parameters = parameters_from(parameter or [])
-    made = draft_job(visa, tool, title=title, parameters=parameters, datasets=dataset, changes=chosen)
+    made = draft_job(
+        visa,
+        tool,
+        title=title,
+        parameters=parameters,
+        datasets=dataset,
+        changes=chosen,
+        known=usable_tool(client, tool),
+    )
     write_draft(made, draft)
     asked = ask_counts(client, made.datasets, visa=visa)
     found = counts(client, asked, wait_s=wait)
@@ -71,6 +80,9 @@ def try_out(
     draft: Annotated[Path, typer.Argument(help="File that 'job new' wrote.")] = Path("job.json"),
     subjects: Annotated[int, typer.Option(help="Synthetic subjects to make.", min=1, max=200)] = 6,
     seed: Annotated[int, typer.Option(help="Seed; the same makes the same twin.", min=0)] = 0,
+    model: Annotated[
+        Path | None, typer.Option(help="File of the model that the draft names, where its tool applies one.")
+    ] = None,
     keep: Annotated[
         Path | None, typer.Option(help="New folder to keep images and rows in; else they are removed.")
     ] = None,
@@ -102,6 +114,7 @@ def try_out(
             subjects=subjects,
             seed=seed,
             folder=keep or Path(scratch),
+            model=model,
         )
     show_rows(rows, columns=tuple(rows[0]) if rows else (), format=format, empty="No row.")
     say("Synthetic: made here, no value of a biobank is in it.")

@@ -107,6 +107,7 @@ def show(
             "code digest": manifest.code.digest,
             "publisher": found.publisher,
             **_registered(found),
+            **found.container,
             "parameters": manifest.parameters,
             "would leave": [str(one) for one in found.leaves],
             "privacy cost": privacy_cost(manifest),

@@ -19,6 +19,7 @@ from fairbank.federated_jobs.errors import CodeUnknown, OptionRefused
 from fairbank.federated_jobs.reasons import Reason
 from fairbank.ontology.outputs import STATISTIC_TYPE, OutputClass
 from fairbank.ontology.signed_objects import Code, Output
+from fairbank.ontology.tools import Container, OutputColumn
 from fairbank.signing import Digest
 
 MIB = 1 << 20
@@ -36,6 +37,7 @@ class WorkerKind(StrEnum):
     ANALYSIS = "analysis"
     TRAINING = "training"
     STATISTICS = "statistics"
+    CONTAINER = "container"
 
 
 class Shelf(Protocol):
@@ -56,13 +58,15 @@ class Shelf(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """One built-in tool.
+    """One tool: installed code, or a container.
 
     Attributes:
         outputs: what a job with this tool returns; a manifest may only lower the limits.
         extra: the part of fairbank that has to be installed where it runs; None if none.
         annotations: the kinds of annotations, by modality, that it is handed with the images that they describe.
         example: options with which its columns are told, of a tool that cannot do without some.
+        container: the image that holds it; None of code that is installed.
+        columns: of the table that a container returns; installed code tells its own.
         model: the option that names a file of a model by its digest, which comes to the sites with the job.
     """
 
@@ -77,6 +81,8 @@ class Tool:
     annotations: tuple[str, ...] = ()
     example: Mapping[str, JsonValue] = field(default_factory=dict)
     model: str | None = None
+    container: Container | None = None
+    columns: tuple[OutputColumn, ...] = ()
 
     @property
     def digest(self) -> Digest:

@@ -58,6 +58,7 @@
         ├── VisaSuperseded           FB-JOBS-054
         ├── NotForThisHub            FB-JOBS-055
         ├── NoRoom                   FB-JOBS-161
+        ├── ContainerNotAllowed      FB-JOBS-272
         └── GrantNotCountersigned    FB-REL-037
 
 What runs inside a site (sandbox, worker, training) has its own subtree from FB-JOBS-100 in `node/errors.py`.
@@ -433,6 +434,13 @@ class NoRoom(SiteRefusal):
 
     code = "FB-JOBS-161"
     reason = Reason.NO_ROOM
+
+
+class ContainerNotAllowed(SiteRefusal):
+    """The tool of a job is a container, and this site runs none."""
+
+    code = "FB-JOBS-272"
+    reason = Reason.POLICY_DECLINED
 
 
 class NodeDoubled(JobsError):

@@ -5,7 +5,7 @@ Hub and node judge by these same rules; the hub to answer early, the node becaus
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -28,6 +28,7 @@ from fairbank.federated_jobs.errors import (
 from fairbank.federated_jobs.reasons import Reason
 from fairbank.ontology.errors import MalformedObject
 from fairbank.ontology.signed_objects import (
+    Code,
     Element,
     GrantedDataset,
     Manifest,
@@ -208,15 +209,18 @@ def terms_used(manifest: Manifest, visa: Visa) -> list[GrantedDataset]:
     return [terms for terms in found if terms is not None]
 
 
-def check_code(manifest: Manifest) -> Tool:
-    """Refuse a manifest whose code, options, outputs or plan are not those of an installed tool; return the tool.
+def check_code(manifest: Manifest, find: Callable[[Code], Tool] = tool_of) -> Tool:
+    """Refuse a manifest whose code, options, outputs or plan are not those of a tool that is known; return the tool.
+
+    Args:
+        find: returns the tool of a code; installed ones only by default.
 
     Raises:
-        CodeUnknown: if the installed code is another.
+        CodeUnknown: if there is none, or the installed code is another.
         OptionRefused: if a parameter is unknown or out of range.
         ManifestRefused: if outputs or plan do not fit the tool.
     """
-    tool = tool_of(manifest.code)
+    tool = find(manifest.code)
     if manifest.privacy_budget is not None:
         raise ManifestRefused(
             "The manifest sets a privacy budget, and no tool adds noise for differential privacy.",
@@ -379,6 +383,7 @@ _PLAN_OF = {
     WorkerKind.ANALYSIS: (PlanName.SINGLE_PASS, "collect"),
     WorkerKind.TRAINING: (PlanName.AGGREGATION, "fedavg"),
     WorkerKind.STATISTICS: (PlanName.AGGREGATION, "statistic"),
+    WorkerKind.CONTAINER: (PlanName.SINGLE_PASS, "collect"),
 }
 
 

@@ -13,6 +13,7 @@ from pydantic import JsonValue
 
 from fairbank.errors import FairbankError
 from fairbank.federated_jobs.code import Tool, WorkerKind, tool_of
+from fairbank.federated_jobs.container_tools import container_tool
 from fairbank.federated_jobs.errors import ToolRefused
 from fairbank.ontology.tools import (
     AnnotationKind,
@@ -102,15 +103,13 @@ def columns_of(tool: Tool) -> tuple[OutputColumn, ...]:
 def check_installed(manifest: ToolManifest) -> Tool:
     """Refuse a manifest of code that is not installed here, or that says something else of it; return the tool.
 
+    Of a container nothing is installed: its manifest has to hold all that is to be known of it.
+
     Raises:
         ToolRefused: naming what does not agree.
     """
     if manifest.container is not None:
-        raise ToolRefused(
-            "The tool is a container, and no site can run one.",
-            why="Sites run code that is installed with fairbank; a runner for containers is not built.",
-            todo="Bring the tool into fairbank as code, or wait until sites can run containers.",
-        )
+        return container_tool(manifest)
     try:
         tool = tool_of(manifest.code)
     except FairbankError as err:

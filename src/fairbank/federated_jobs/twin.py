@@ -8,6 +8,7 @@ runs, and nothing else.
 from __future__ import annotations
 
 import json
+import shutil
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -29,6 +30,7 @@ from pydicom.uid import (
 from fairbank.federated_jobs.code import ROUNDS_OF_A_FIT, WorkerKind, tool_named
 from fairbank.federated_jobs.errors import TwinRefused
 from fairbank.ontology.signed_objects import Selector, Unit
+from fairbank.signing import file_digest
 
 PIXELS: Final = 64
 SLICES: Final = 24
@@ -74,10 +76,15 @@ def try_on_twin(
     subjects: int,
     seed: int,
     folder: Path,
+    model: Path | None = None,
 ) -> list[dict[str, Any]]:
     """Make a twin in a folder, run an analysis tool on it here, and return its rows.
 
+    Args:
+        model: the file of the model that the parameters name, if they name one.
+
     Raises:
+        ModelMissing, ModelUnusable, BundleRefused: if the model that is named cannot be used.
         TwinRefused: if the tool trains a model, or no twin can be made of the selection.
         CodeUnknown: if there is no such tool.
         OptionRefused: if a parameter is unknown or out of range.
@@ -90,12 +97,18 @@ def try_on_twin(
             why="A twin shows which rows a tool makes; a model trained on synthetic bodies shows nothing.",
             todo="Send it with 'fairbank job submit'.",
         )
+    from fairbank.analysis.networks import file_name
     from fairbank.analysis.run import run_tool
 
     checked = found.check_parameters(parameters)
     write_twin(twin_of(selector, subjects=subjects, seed=seed), folder / "inputs", seed=seed)
-    into = folder / "measurements.json"
-    run_tool(tool, digest=found.digest, parameters=checked, inputs=folder / "inputs", into=into)
+    into, models = folder / "measurements.json", folder / "models"
+    models.mkdir()
+    if model is not None:
+        shutil.copyfile(model, models / file_name(file_digest(model)))
+    run_tool(
+        tool, digest=found.digest, parameters=checked, inputs=folder / "inputs", into=into, models=models
+    )
     rows: list[dict[str, Any]] = json.loads(into.read_bytes())["rows"]
     return rows if found.worker is WorkerKind.ANALYSIS else _statistic(checked, rows)
 

@@ -15,7 +15,6 @@ from pydantic import JsonValue, ValidationError
 from fairbank.clock import iso
 from fairbank.errors import FairbankError, Kind
 from fairbank.federated_jobs.axes.words import Chosen
-from fairbank.federated_jobs.code import tool_named
 from fairbank.federated_jobs.manifest import draft
 from fairbank.ontology.errors import MalformedObject
 from fairbank.ontology.key_succession import Succession, opened
@@ -23,6 +22,7 @@ from fairbank.ontology.outputs import OutputClass
 from fairbank.ontology.signed_objects import Manifest, Purpose, Request, Resources, Selector, VisaDataset
 from fairbank.signing import Sealed, open_sealed
 from fairbank.web.api_client import HubApi, all_rows
+from fairbank.web.publishing import usable_tool
 
 
 class NoSuchGrant(FairbankError):
@@ -134,7 +134,7 @@ def send_job(
     try:
         manifest = draft(
             visa,
-            tool_named(tool),
+            usable_tool(api, tool),
             parameters,
             clock=api.clock,
             title=title,

@@ -10,8 +10,10 @@ from typing import Any
 from urllib.parse import quote
 
 from fairbank.clock import iso
-from fairbank.federated_jobs.code import tool_named, tools
-from fairbank.federated_jobs.errors import ReviewIncomplete, ToolNotFound, ToolRefused
+from fairbank.errors import FairbankError
+from fairbank.federated_jobs.code import Tool, tool_named, tools
+from fairbank.federated_jobs.container_tools import container_digest, container_tool
+from fairbank.federated_jobs.errors import CodeUnknown, ReviewIncomplete, ToolNotFound, ToolRefused
 from fairbank.federated_jobs.tool_manifests import builtin_manifest
 from fairbank.federated_jobs.tool_review import ToolCommand
 from fairbank.ontology.tools import ToolManifest
@@ -20,6 +22,7 @@ from fairbank.web.api_client import HubApi, HubUnreachable
 # What the client writes into a draft when it is sealed.
 _OF_THE_SEAL = ("publisher_key", "created")
 _NO_KEY = "ed25519:" + "A" * 43
+_NO_DIGEST = "sha256:" + "0" * 64
 _ANSWERS = {"yes": True, "no": False}
 
 
@@ -98,8 +101,38 @@ def submit(api: HubApi, draft: Mapping[str, Any], *, as_draft: bool = False) -> 
     api.register_key()
     key = api.key()
     filled = {**draft, "publisher_key": key.key_id, "created": iso(api.clock.now())}
-    envelope = ToolManifest.parse(filled).seal(key)
+    if "container" in filled:
+        filled["code"] = {**dict(filled.get("code", {})), "digest": _NO_DIGEST}
+    manifest = ToolManifest.parse(filled)
+    if manifest.container is not None:
+        code = manifest.code.model_copy(update={"digest": container_digest(manifest)})
+        manifest = manifest.model_copy(update={"code": code})
+    envelope = manifest.seal(key)
     return api.post(f"/v1/tools{'?draft=true' if as_draft else ''}", envelope, signed_in=True)
+
+
+def usable_tool(api: HubApi, name: str) -> Tool:
+    """Return the tool of a name: the installed one, or the newest container of the hub's registry that was accepted.
+
+    Raises:
+        CodeUnknown: if there is neither.
+    """
+    try:
+        return tool_named(name)
+    except CodeUnknown:
+        try:
+            told = api.get(f"/v1/tools/{quote(name, safe='')}", with_token=True)
+        except FairbankError as err:
+            if getattr(err, "remote_code", None) == ToolNotFound.code:
+                told = {"versions": []}
+            else:
+                raise
+        for one in told["versions"]:
+            if one["accepted"] is not None and one["state"] != "revoked":
+                manifest, _ = ToolManifest.open_own(str(one["envelope"]).encode())
+                if manifest.container is not None:
+                    return container_tool(manifest)
+        raise
 
 
 def act(

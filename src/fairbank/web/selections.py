@@ -11,7 +11,7 @@ from pydantic import Field, JsonValue, ValidationError
 
 from fairbank.clock import iso
 from fairbank.errors import FairbankError
-from fairbank.federated_jobs.code import WorkerKind, tool_named
+from fairbank.federated_jobs.code import Tool, WorkerKind, tool_named
 from fairbank.federated_jobs.count_protocol import Counts
 from fairbank.federated_jobs.errors import DraftRefused
 from fairbank.ontology.body_part_tree import with_narrower
@@ -53,18 +53,20 @@ def draft_job(
     parameters: Mapping[str, JsonValue],
     datasets: Sequence[str] | None = None,
     changes: Mapping[str, Any] | None = None,
+    known: Tool | None = None,
 ) -> JobDraft:
     """Return the draft of a job under a grant: by default an analysis takes one suitable series per study.
 
     Args:
         datasets: IRIs of the granted datasets to use; all of them by default.
         changes: what the selection says otherwise than the default, by the fields of a selector.
+        known: the tool of that name, where it is not an installed one.
 
     Raises:
         DraftRefused: if a dataset is not granted, or the selection is wider than granted.
         MalformedObject: if a change is no word or number that a selector knows.
     """
-    found = tool_named(tool)
+    found = known or tool_named(tool)
     found.check_parameters(parameters)
     granted: Any = visa.payload["datasets"]
     terms = {one["iri"]: Selector.model_validate_json(json.dumps(one["selector"])) for one in granted}

@@ -22,7 +22,7 @@ from fairbank.federated_jobs.hub.progress import end_job, ended
 from fairbank.federated_jobs.hub.standing import check_granted_now
 from fairbank.federated_jobs.hub.starting import check_start
 from fairbank.federated_jobs.hub.store import JobDatasetRow, JobRow, SiteRow
-from fairbank.federated_jobs.hub.tool_registry import check_not_revoked
+from fairbank.federated_jobs.hub.tool_registry import check_not_revoked, known_tools
 from fairbank.federated_jobs.manifest import (
     Chain,
     check_code,
@@ -86,7 +86,7 @@ def submit(
     check_times(chain.visa, hub.clock.now(), datasets={one.iri for one in manifest.datasets})
     check_visa_within_request(chain.visa, chain.request)
     check_within_visa(chain.manifest, chain.visa)
-    tool = check_code(chain.manifest)
+    tool = check_code(chain.manifest, known_tools(session, manifest.code))
     files = tool.models_in(manifest.parameters)
     model_files.check_brought(session, files, account=requester.account)
     check_not_revoked(session, chain.manifest.code)

@@ -20,6 +20,7 @@ from fairbank.catalogue.context import Hub
 from fairbank.catalogue.governance.standing import held_terms
 from fairbank.catalogue.measured import MeasuredBiomarker
 from fairbank.federated_jobs.code import MEASUREMENTS
+from fairbank.federated_jobs.container_tools import contract_of_columns
 from fairbank.federated_jobs.errors import MeasurementsRefused
 from fairbank.federated_jobs.hub.merging import Closing
 from fairbank.federated_jobs.hub.progress import manifest_of
@@ -89,16 +90,18 @@ def released_in(closing: Closing) -> tuple[ReleasedRows, ...]:
     )
 
 
-def keep(
-    hub: Hub, session: Session, job: JobRow, manifest: Manifest, released: Sequence[ReleasedRows]
-) -> None:
+def keep(hub: Hub, session: Session, job: JobRow, closing: Closing, released: Sequence[ReleasedRows]) -> None:
     """Keep what a job measured, in the transaction that closes its round."""
     if not released:
         return
     from fairbank.analysis.tool import tool_named, tool_parameters
 
-    code = manifest.code
-    contract = tool_named(code.name).contract(tool_parameters(code.name, manifest.parameters))
+    manifest, code = closing.manifest, closing.manifest.code
+    contract = (
+        contract_of_columns(closing.columns)
+        if closing.columns
+        else tool_named(code.name).contract(tool_parameters(code.name, manifest.parameters))
+    )
     session.add_all(
         MeasuredColumnRow(
             job=job.id,

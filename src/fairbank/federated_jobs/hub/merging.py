@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING
 
 from fairbank.errors import FairbankError
 from fairbank.federated_jobs.code import MEASUREMENTS, SUMS, UPDATE
+from fairbank.federated_jobs.container_tools import contract_of_columns
 from fairbank.federated_jobs.errors import NotesUnreadable
 from fairbank.federated_jobs.update_notes import N_TRAIN, notes_of
 from fairbank.ontology.signed_objects import Manifest
+from fairbank.ontology.tools import OutputColumn
 
 if TYPE_CHECKING:
     from fairbank.analysis.merge import MergedTable
@@ -57,6 +59,7 @@ class Closing:
         state: what the aggregator has kept from the last round; None if nothing.
         bases: the model that a site's update started from, where that is another than `base`.
         staleness: how many versions a site's update is behind, where it is.
+        columns: of the rows, where the tool is a container.
     """
 
     manifest: Manifest
@@ -67,6 +70,7 @@ class Closing:
     state: Path | None = None
     bases: Mapping[str, Path] = field(default_factory=dict)
     staleness: Mapping[str, int] = field(default_factory=dict)
+    columns: tuple[OutputColumn, ...] = ()
 
     def outputs(self, name: str) -> dict[str, Path]:
         """Return the files of one output by node, in the order of their names."""
@@ -150,7 +154,7 @@ def _unfit_rows(closing: Closing) -> tuple[str, ...]:
     unfit = []
     for node, path in closing.outputs(MEASUREMENTS).items():
         try:
-            _table({node: path}, closing.manifest).to_json()
+            _table({node: path}, closing).to_json()
         except (
             FairbankError,
             ValueError,
@@ -193,7 +197,7 @@ def collect(closing: Closing, folder: Path) -> list[MergedFile]:
     from fairbank.analysis.errors import NothingToMerge
     from fairbank.analysis.plots import PlotKind, draw
 
-    table = _table(closing.outputs(MEASUREMENTS), closing.manifest)
+    table = _table(closing.outputs(MEASUREMENTS), closing)
     made = [("table.csv", "text/csv", table.to_csv()), ("table.json", "application/json", table.to_json())]
     # A job in which no series could be measured has nothing to plot; its table stands alone.
     for name, kind in (("plot.svg", PlotKind.DISTRIBUTION), ("forest.svg", PlotKind.FOREST)):
@@ -256,11 +260,14 @@ def _unfit_sums(closing: Closing) -> tuple[str, ...]:
     return tuple(unfit)
 
 
-def _table(outputs: Mapping[str, Path], manifest: Manifest) -> MergedTable:
-    from fairbank.analysis.merge import merge_rows
+def _table(outputs: Mapping[str, Path], closing: Closing) -> MergedTable:
+    from fairbank.analysis.merge import Known, merge_rows
 
+    manifest, known = closing.manifest, None
+    if closing.columns:
+        known = Known(manifest.code.version, contract_of_columns(closing.columns))
     rows = {node: json.loads(path.read_bytes())["rows"] for node, path in outputs.items()}
-    return merge_rows(manifest.code.name, parameters=manifest.parameters, rows_by_site=rows)
+    return merge_rows(manifest.code.name, parameters=manifest.parameters, rows_by_site=rows, known=known)
 
 
 def _limit(closing: Closing, name: str) -> int:

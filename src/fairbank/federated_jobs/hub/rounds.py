@@ -77,6 +77,7 @@ from fairbank.federated_jobs.hub.store import (
     SiteRow,
     UpdateRow,
 )
+from fairbank.federated_jobs.hub.tool_registry import container_columns
 from fairbank.federated_jobs.hub.twins import boot_in, check_speaks
 from fairbank.federated_jobs.plans.machine import Closed, Done, Ending, Merging, Step
 from fairbank.federated_jobs.reasons import Reason
@@ -289,15 +290,18 @@ def _plan(hub: Hub, session: Session, job_id: str, number: int) -> _Plan | None:
     stale = {row.node: number - row.round for row in rows if row.round != number}
     from_models = {row.node: _model_before(session, job_id, row.round) for row in rows if row.round != number}
     kept = _state_before(session, job_id, number)
+    manifest = manifest_of(job)
+    collects = manifest.plan.aggregator == "collect"
     return _Plan(
         closing=Closing(
-            manifest_of(job),
+            manifest,
             number,
             tuple(Arrived(row.node, row.output, row.digest, Path(row.path)) for row in rows),
             base=_path(hub, current.global_digest),
             state=_path(hub, kept),
             bases={node: blobs.path_of(hub, digest) for node, digest in from_models.items() if digest},
             staleness=stale,
+            columns=container_columns(session, manifest.code) if collects else (),
         ),
         step=step,
         complete=step.staleness is not None or len(released) == len(there),
@@ -430,7 +434,7 @@ def _commit(
     if delivered_by_too_few(session, job, plan.step):
         end_job(hub, session, job, JobEvent.FAIL, reason=Reason.QUORUM_NOT_MET)
         return True
-    measurements.keep(hub, session, job, closing.manifest, told.released)
+    measurements.keep(hub, session, job, closing, told.released)
     complete(hub, session, job, closing, list(by_name.values()), outcome)
     return True
 

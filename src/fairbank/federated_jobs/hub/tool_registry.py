@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from fairbank import audit
 from fairbank.catalogue.accounts import Account, Role
 from fairbank.catalogue.context import Hub
+from fairbank.federated_jobs.container_tools import Find, finding
 from fairbank.federated_jobs.errors import (
     ReviewIncomplete,
     ReviewNotYours,
@@ -34,7 +35,7 @@ from fairbank.federated_jobs.tool_review import (
     step,
 )
 from fairbank.ontology.signed_objects import Code
-from fairbank.ontology.tools import ToolManifest
+from fairbank.ontology.tools import OutputColumn, ToolManifest
 from fairbank.signing import Sealed
 
 _SETTLED = [state.value for state in SHOWN_TO_ALL]
@@ -222,6 +223,23 @@ def standing_of(session: Session, code: Code) -> ToolVersionRow | None:
         )
         .order_by(ToolVersionRow.created.desc())
     ).first()
+
+
+def known_tools(session: Session, code: Code) -> Find:
+    """Return how the tool of a job is found here: installed, or a container of the registry that was accepted."""
+
+    def accepted() -> list[ToolManifest]:
+        row = standing_of(session, code)
+        return [] if row is None else [ToolManifest.open_own(row.manifest)[0]]
+
+    return finding(accepted)
+
+
+def container_columns(session: Session, code: Code) -> tuple[OutputColumn, ...]:
+    """Return the columns of a container's rows; none of installed code."""
+    row = standing_of(session, code)
+    manifest = None if row is None else ToolManifest.open_own(row.manifest)[0]
+    return manifest.columns if manifest is not None and manifest.container is not None else ()
 
 
 def _revoked(session: Session, digest: str) -> ToolVersionRow | None:

@@ -34,7 +34,8 @@ from fairbank.federated_jobs.node.pausing import held_leases, paused_jobs
 from fairbank.federated_jobs.node.reopening import reopen
 from fairbank.federated_jobs.node.reporting import NODE_SUSPENDED, refuses_this, renew, report_decisions, tell
 from fairbank.federated_jobs.node.rounds import RoundOrder, Site
-from fairbank.federated_jobs.node.runner import ConfinedRunner, Runner
+from fairbank.federated_jobs.node.runner import Runner
+from fairbank.federated_jobs.node.runners import SiteRunner
 from fairbank.federated_jobs.node.store import ReviewRow
 from fairbank.federated_jobs.node.transfers import places_told
 from fairbank.federated_jobs.node.withdrawn_training import tell_due
@@ -95,7 +96,7 @@ class Agent:
     Args:
         node: an enrolled node.
         client: the connection to the hub; one is made if None.
-        runner: what computes; a sandboxed worker per job if None.
+        runner: what computes; as the tool of a job needs it if None.
         source: where cohorts come from.
         intact: whether a series' files are still those that the source indexed.
 
@@ -115,7 +116,7 @@ class Agent:
         client = client or HubClient.of(node)
         client.speak_as(node.clock.new_id())
         outbox = Outbox(node, client, may_leave=leaving(node))
-        self._site = Site(node, client, outbox, runner or ConfinedRunner(node), source, intact)
+        self._site = Site(node, client, outbox, runner or SiteRunner(node), source, intact)
         self._node = node
         self._hub_log = HubLog(node, client)
         self._lanes = Lanes(node.settings)

@@ -20,7 +20,7 @@ from fairbank.clock import iso, parse_iso
 from fairbank.database import writing
 from fairbank.errors import FairbankError, MissingExtra
 from fairbank.federated_jobs.checks import Check
-from fairbank.federated_jobs.code import Tool, tool_of
+from fairbank.federated_jobs.code import Tool
 from fairbank.federated_jobs.errors import (
     ApprovalOver,
     ChainBroken,
@@ -160,7 +160,7 @@ def receive(node: Node, lease: Lease, *, source: CohortSource = harvest_index) -
         )
         rule = None
         try:
-            chain, _ = _judge(node, session, row, source)
+            chain, _, _ = _judge(node, session, row, source)
             row.title, row.tool = chain.manifest.title, chain.manifest.code.name
             row.requester_key = chain.visa.requester_key
             row.manifest_digest = chain.sealed_manifest.digest
@@ -219,9 +219,8 @@ def approve(
     key = site_key(node.settings, passphrase=passphrase)
     with writing(node.engine) as session:
         row = _waiting(session, job)
-        chain, cohort = _judge(node, session, row, source)
+        chain, tool, cohort = _judge(node, session, row, source)
         check_countersigned(session, node, chain)
-        tool = tool_of(chain.manifest.code)
         tool.check_installed()
         now, visa_ends = node.clock.now(), min(parse_iso(one.expires) for one in terms_here(node, chain))
         if now >= parse_iso(chain.manifest.plan.approval_deadline):
@@ -407,8 +406,8 @@ def _check_lasts(node: Node, consent: SiteApproval) -> None:
     ).at(Check.APPROVAL_DATES)
 
 
-def _judge(node: Node, session: Session, row: ReviewRow, source: CohortSource) -> tuple[Chain, Cohort]:
-    chain, _ = checked(node, session, row)
+def _judge(node: Node, session: Session, row: ReviewRow, source: CohortSource) -> tuple[Chain, Tool, Cohort]:
+    chain, tool = checked(node, session, row)
     check_newest(node, session, chain)
     check_runs(node, session, chain)
     with during(Check.COHORT):
@@ -419,7 +418,7 @@ def _judge(node: Node, session: Session, row: ReviewRow, source: CohortSource) -
             datasets_here(node, chain),
             at_least=smallest(node, chain.manifest),
         )
-    return chain, cohort
+    return chain, tool, cohort
 
 
 def _approve_by_rule(node: Node, job: str, found: Automatic, source: CohortSource) -> None:

@@ -6,7 +6,9 @@ SiteJobError                     FB-JOBS-100   (algorithms/errors.py, with those
 │   ├── SandboxUnusable          FB-JOBS-103
 │   ├── ProbeFailed              FB-JOBS-104
 │   ├── NoFreeUid                FB-JOBS-105
-│   └── StagingRefused           FB-JOBS-106
+│   ├── StagingRefused           FB-JOBS-106
+│   ├── EngineMissing            FB-JOBS-273
+│   └── ImageMissing             FB-JOBS-274
 └── WorkerError                  FB-JOBS-110
     ├── WorkerCrashed            FB-JOBS-111
     ├── WorkerOutOfMemory        FB-JOBS-112
@@ -15,7 +17,9 @@ SiteJobError                     FB-JOBS-100   (algorithms/errors.py, with those
     ├── WorkerCancelled          FB-JOBS-114
     ├── WorkerProtocolBroken     FB-JOBS-115
     ├── WorkerRefused            FB-JOBS-116
-    └── WorkerCodeFailed         FB-JOBS-117
+    ├── WorkerCodeFailed         FB-JOBS-117
+    ├── ContainerFailed          FB-JOBS-275
+    └── ContainerRowsRefused     FB-JOBS-276
 """
 
 from __future__ import annotations
@@ -64,6 +68,18 @@ class StagingRefused(SandboxError):
 
     code = "FB-JOBS-106"
     kind = Kind.REFUSED
+
+
+class EngineMissing(SandboxError):
+    """The container engine that the site chose is not installed, or cannot be started."""
+
+    code = "FB-JOBS-273"
+
+
+class ImageMissing(SandboxError):
+    """The image of a container tool is not at this site under its digest."""
+
+    code = "FB-JOBS-274"
 
 
 class WorkerError(SiteJobError):
@@ -122,3 +138,16 @@ class WorkerCodeFailed(WorkerError):
     """The job's code raised an error of its own."""
 
     code = "FB-JOBS-117"
+
+
+class ContainerFailed(WorkerError):
+    """A container ended with another status than 0."""
+
+    code = "FB-JOBS-275"
+
+
+class ContainerRowsRefused(WorkerError):
+    """What a container wrote is no table of the columns that its publisher sealed."""
+
+    code = "FB-JOBS-276"
+    kind = Kind.REFUSED

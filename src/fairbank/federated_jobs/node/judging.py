@@ -35,6 +35,7 @@ from fairbank.federated_jobs.manifest import (
     open_chain,
     terms_used,
 )
+from fairbank.federated_jobs.node.containers_here import check_allowed, known_tools
 from fairbank.federated_jobs.node.store import NewestVisaRow, ReviewRow, RunRow
 from fairbank.federated_jobs.node.transfers import check_transfer
 from fairbank.ontology.person_objects import CountersignWord
@@ -73,7 +74,8 @@ def checked(node: Node, session: Session, row: ReviewRow) -> tuple[Chain, Tool]:
     with during(Check.MANIFEST_WITHIN_VISA):
         check_within_visa(chain.manifest, chain.visa)
     with during(Check.CODE):
-        tool = check_code(chain.manifest)
+        tool = check_code(chain.manifest, known_tools(node))
+        check_allowed(node.settings, tool)
     here = {terms.iri for terms in terms_here(node, chain)}
     with during(Check.VISA_DATES):
         check_times(chain.visa, node.clock.now(), datasets=here)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from sqlalchemy import select
 
 from fairbank.database import reading
-from fairbank.federated_jobs.errors import NotApproved
+from fairbank.federated_jobs.container_tools import Find
+from fairbank.federated_jobs.errors import CodeUnknown, NotApproved
 from fairbank.federated_jobs.manifest import Chain, datasets_at, open_chain
 from fairbank.federated_jobs.node.carried_tools import Told, told_of
 from fairbank.federated_jobs.node.cohort import CohortSource, harvest_index
+from fairbank.federated_jobs.node.containers_here import known_tools, terms_of
 from fairbank.federated_jobs.node.judging import approved_runs, terms_here
 from fairbank.federated_jobs.node.policy_file import put_manifests
 from fairbank.federated_jobs.node.store import ApprovalRow, ReviewRow
@@ -42,6 +44,7 @@ class JobReview:
         publisher: who answers for its code.
         told: what came with a job about its tool; None if nothing did.
         leaves: what would leave.
+        container: image, engine and limits of a container, in words; nothing of installed code.
     """
 
     chain: Chain
@@ -55,6 +58,7 @@ class JobReview:
     publisher: str
     told: Told | None
     leaves: tuple[Leaving, ...]
+    container: dict[str, str] = field(default_factory=dict)
 
 
 def review(node: Node, job: str, *, source: CohortSource = harvest_index) -> JobReview:
@@ -91,6 +95,7 @@ def review(node: Node, job: str, *, source: CohortSource = harvest_index) -> Job
             .where(ReviewRow.requester_key == chain.visa.requester_key, ApprovalRow.job != job)
             .limit(1)
         ).first()
+    find = known_tools(node)
     return JobReview(
         chain,
         len(found),
@@ -102,5 +107,14 @@ def review(node: Node, job: str, *, source: CohortSource = harvest_index) -> Job
         paused=row.halted,
         publisher=publisher(chain.manifest.code, put_manifests(node)),
         told=told_of(node, chain.manifest.code),
-        leaves=leaves(chain.manifest, at_least=node.settings.release_minimum_count),
+        leaves=leaves(chain.manifest, at_least=node.settings.release_minimum_count, find=find),
+        container=_container(node, chain, find),
     )
+
+
+def _container(node: Node, chain: Chain, find: Find) -> dict[str, str]:
+    try:
+        return terms_of(node.settings, find(chain.manifest.code), chain.manifest)
+    except CodeUnknown:
+        # Said by the check that refused the job.
+        return {}

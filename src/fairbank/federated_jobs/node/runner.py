@@ -25,6 +25,7 @@ from fairbank.release.node import KEY_FILE, Node
 from fairbank.release.told_sums import Sums
 
 if TYPE_CHECKING:
+    from fairbank.analysis.contract import Contract
     from fairbank.federated_jobs.node.sandbox_policy import SandboxPolicy
     from fairbank.federated_jobs.node.worker_client import JobWorker, RoundOutcome
 
@@ -240,10 +241,7 @@ class ConfinedRunner:
         contract = tool_named(manifest.code.name).contract(
             tool_parameters(manifest.code.name, manifest.parameters)
         )
-        columns = tuple(
-            Column(column.name, ColumnKind(column.type.value), column.words) for column in contract.columns
-        )
-        return Product(MEASUREMENTS, target, columns, subjects=subjects)
+        return Product(MEASUREMENTS, target, gate_columns(contract), subjects=subjects)
 
     def _sum_up(self, worker: JobWorker, task: RoundTask) -> Product:
         """Have the rows of the series made, once for all rounds, and sum them up here, outside the sandbox."""
@@ -308,6 +306,13 @@ class ConfinedRunner:
         if worker is not None:
             with suppress(OSError):
                 worker.close()
+
+
+def gate_columns(contract: Contract) -> tuple[Column, ...]:
+    """Return the columns of a contract as the release gate judges them."""
+    return tuple(
+        Column(column.name, ColumnKind(column.type.value), column.words) for column in contract.columns
+    )
 
 
 def _scheduler(node: Node) -> str:

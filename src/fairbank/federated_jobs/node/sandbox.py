@@ -215,7 +215,7 @@ class Sandbox:
             if lease is not None and plan.has(Protection.OWN_UID):
                 give_scratch_to(folder, lease.uid)
             process = _spawn(
-                _joined(group, self._argv(plan, module, confined=confined)), plan, confined=confined
+                joined(group, self._argv(plan, module, confined=confined)), plan, confined=confined
             )
         except BaseException:
             group.remove()
@@ -301,7 +301,8 @@ def _try_bubblewrap() -> None:
         )
 
 
-def _joined(group: JobGroup, command: list[str]) -> list[str]:
+def joined(group: JobGroup, command: list[str]) -> list[str]:
+    """Return the command line that joins a job's control groups, then runs a command."""
     files = [str(folder / "cgroup.procs") for folder in group.folders]
     return ["/bin/sh", "-c", JOIN_AND_RUN, "sh", str(len(files)), *files, *command]
 

@@ -126,13 +126,26 @@ def sandbox_argv(plan: SandboxPlan, command: list[str]) -> list[str]:
 
 def limits_argv(plan: SandboxPlan) -> list[str]:
     """Return the prlimit(1) prefix that sets the resource limits of a job's processes."""
-    policy = plan.policy
+    return rlimits_argv(
+        plan.policy,
+        processes=plan.has(Protection.FORK_LIMIT),
+        memory=plan.limit_memory and plan.has(Protection.MEMORY_LIMIT),
+    )
+
+
+def rlimits_argv(policy: SandboxPolicy, *, processes: bool = True, memory: bool) -> list[str]:
+    """Return the prlimit(1) prefix that sets the resource limits of a policy.
+
+    Args:
+        processes: limit their number.
+        memory: limit that of each process, because no control group could be made.
+    """
     limits = ["--core=0:0", f"--fsize={policy.file_bytes}:{policy.file_bytes}"]
-    if plan.has(Protection.FORK_LIMIT):
+    if processes:
         limits.append(f"--nproc={policy.max_processes}:{policy.max_processes}")
     if policy.cpu_s is not None:
         limits.append(f"--cpu={policy.cpu_s}:{policy.cpu_s}")
-    if plan.limit_memory and plan.has(Protection.MEMORY_LIMIT):
+    if memory:
         # RLIMIT_DATA, not RLIMIT_AS: address space that a library only reserves costs nothing.
         limits.append(f"--data={policy.memory_bytes}:{policy.memory_bytes}")
     return [PRLIMIT, *limits, "--"]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from fairbank.errors import FairbankError
 from fairbank.federated_jobs.axes.plans import PLANS
 from fairbank.federated_jobs.code import WorkerKind, tool_of
+from fairbank.federated_jobs.container_tools import Find, contract_of
 from fairbank.ontology.outputs import OutputClass
 from fairbank.ontology.signed_objects import Code, Manifest, PlanName
 from fairbank.ontology.tools import ToolManifest
@@ -62,13 +63,14 @@ class Leaving:
         return f"{self.name}: {self.output_class.value}, {size}{columns}"
 
 
-def leaves(manifest: Manifest, *, at_least: int) -> tuple[Leaving, ...]:
+def leaves(manifest: Manifest, *, at_least: int, find: Find = tool_of) -> tuple[Leaving, ...]:
     """Return the outputs of a job, as its manifest binds them.
 
     Args:
         at_least: how many subjects an output of this site needs in any case.
+        find: returns the tool of a code.
     """
-    columns = _columns(manifest)
+    columns = _columns(manifest, find)
     return tuple(
         Leaving(
             one.name,
@@ -127,16 +129,14 @@ def publisher(code: Code, sealed: Sequence[bytes]) -> str:
     return "part of fairbank"
 
 
-def _columns(manifest: Manifest) -> tuple[str, ...] | None:
-    from fairbank.analysis.tool import tool_named, tool_parameters
-
+def _columns(manifest: Manifest, find: Find) -> tuple[str, ...] | None:
     try:
-        worker, name = tool_of(manifest.code).worker, manifest.code.name
-        if worker is WorkerKind.STATISTICS:
+        tool = find(manifest.code)
+        if tool.worker is WorkerKind.STATISTICS:
             return _sums(manifest)
-        if worker is not WorkerKind.ANALYSIS:
+        if tool.worker is WorkerKind.TRAINING:
             return None
-        contract = tool_named(name).contract(tool_parameters(name, manifest.parameters))
+        contract = contract_of(tool, manifest.parameters)
     except FairbankError:
         return None
     return tuple(f"{one.name} ({one.unit or one.type.value})" for one in contract.columns)
