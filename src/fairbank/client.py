@@ -16,6 +16,7 @@ The same calls as the command line makes, with the same account, token and key i
 
 from __future__ import annotations
 
+import io
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
@@ -32,6 +33,7 @@ from fairbank.ontology.selection import in_words
 from fairbank.settings import Settings, load
 from fairbank.web import acts, selections
 from fairbank.web.api_client import HubApi, all_rows
+from fairbank.web.result_files import left_out, result_text
 from fairbank.web.selections import JobDraft
 
 if TYPE_CHECKING:
@@ -218,16 +220,21 @@ class Client:
             NotYetMerged: if there is no table, because the job goes on, failed, or trains a model.
         """
         pandas = _pandas()
-        files = self._api.get(f"/v1/jobs/{job}/results", signed_in=True)["files"]
-        digest = next((one["digest"] for one in files if one["name"] == _TABLE), None)
-        if digest is None:
+        text = result_text(self._api, job, _TABLE)
+        if text is None:
             raise NotYetMerged(
                 "This job has no table.",
                 why="It goes on, has failed, or trains a model.",
                 todo="See where it stands with 'fairbank job show', and its files with 'fairbank job results'.",
             )
-        with tempfile.TemporaryDirectory() as scratch:
-            return pandas.read_csv(self._api.download(digest, Path(scratch) / _TABLE))
+        return pandas.read_csv(io.StringIO(text))
+
+    def exclusions(self, job: str) -> pd.DataFrame:
+        """Return what the sites left out of an analysis: site, reason, series, subjects.
+
+        Numbers are text: `<10` where a site does not tell one. `other-reasons` are those that are not told one by one.
+        """
+        return _frame(left_out(self._api, job), ("site", "reason", "series", "subjects"))
 
     def measurements(
         self,
@@ -255,7 +262,7 @@ class Client:
         """Return a plot of an analysis as SVG.
 
         Args:
-            kind: distribution, forest or bland-altman.
+            kind: distribution, forest, bland-altman or exclusions.
             column: of numbers; `mean`, or the first biomarker, by default.
             more: for bland-altman `against`, the column of the second measurement, and `other`, its job.
         """

@@ -15,6 +15,7 @@ from fairbank.analysis.contract import Row
 from fairbank.analysis.errors import NothingToMerge, RowsRefused
 from fairbank.analysis.execution import measure_item
 from fairbank.analysis.merge import MergedTable, merge_rows
+from fairbank.analysis.plots import left_out
 from fairbank.analysis.staged import StagedSeries
 from fairbank.analysis.tool import Desk, tool_named, tool_parameters
 
@@ -84,6 +85,29 @@ def test_statuses_are_counted(merged: MergedTable) -> None:
         "b": {"ok": 2, "impossible": 0, "error": 0},
     }
     assert json.loads(merged.to_json())["statuses"] == merged.statuses
+
+
+def test_what_was_left_out_is_kept_by_site_and_read_again(rows_by_site: dict[str, list[Row]]) -> None:
+    reason = next(row["reason"] for row in rows_by_site["a"] if row["reason"])
+    few = {"kind": "below-k", "k": 5}
+    told = {"b": [{"reason": "other-reasons", "series": few, "subjects": few}]}
+    merged = merge_rows(TOOL, parameters={}, rows_by_site=rows_by_site, exclusions=told)
+    # A node of an older version counts nothing: its rows do.
+    lines = [f"a,{reason},1,not-countable", "b,other-reasons,<5,<5"]
+    assert merged.exclusions_csv().splitlines() == ["site,reason,series,subjects", *lines]
+    assert MergedTable.from_json(merged.to_json()).exclusions == merged.exclusions
+    picture = ElementTree.fromstring(left_out(merged))
+    assert (
+        picture.findtext("{http://www.w3.org/2000/svg}desc")
+        == f"a: {str(reason).replace('_', ' ')}: 1; b: other reasons: <5."
+    )
+
+
+def test_exclusions_in_foreign_words_are_refused(rows_by_site: dict[str, list[Row]]) -> None:
+    count = {"kind": "exact", "value": 12}
+    told = {"b": [{"reason": "jane_doe", "series": count, "subjects": count}]}
+    with pytest.raises(RowsRefused, match="words"):
+        merge_rows(TOOL, parameters={}, rows_by_site=rows_by_site, exclusions=told)
 
 
 def test_the_plot_has_a_panel_per_modality_and_a_row_per_site(merged: MergedTable) -> None:

@@ -43,6 +43,23 @@ def test_measurements_of_confined_workers_become_one_table(confined):
     assert files == {"forest.svg", "plot.svg", "table.csv", "table.json"}
 
 
+def test_what_confined_workers_left_out_is_told_by_reason_where_enough_subjects_are(confined):
+    # At one site a report stands for the images of one subject, at the other for those of two; two are enough here.
+    for site, subjects in ((confined.sites["east"], 1), (confined.sites["north"], 2)):
+        for one in site.index.series["collection"][: 2 * subjects : 2]:
+            report = Path(get_testdata_file("reportsi.dcm"))
+            (one.directory / "1.dcm").write_bytes(report.read_bytes())
+    job = confined.run("intensity-geometry")
+    assert confined.state(job) == "completed"
+    files = {one["name"]: one["digest"] for one in confined.get(f"/v1/jobs/{job}/results").json()["files"]}
+    told = confined.get(f"/v1/blobs/{files['exclusions.csv']}").text.splitlines()
+    assert told == ["site,reason,series,subjects", "east,other-reasons,<2,<2", "north,not_an_image,2,2"]
+    table = confined.get(f"/v1/blobs/{files['table.json']}").json()
+    assert table["statuses"]["east"] == {"ok": 5, "impossible": 0, "error": 0}
+    assert table["statuses"]["north"] == {"ok": 4, "impossible": 2, "error": 0}
+    assert "exclusions.svg" in files
+
+
 def test_confined_workers_train_a_model_round_after_round(confined):
     job = confined.run("slice-autoencoder", rounds=2, parameters={"image_size": 16, "width": 2, "levels": 1})
     assert confined.state(job) == "completed", [confined.site_state(job, n) for n in confined.sites]

@@ -9,7 +9,10 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
+from fairbank.cli import job_commands
+from fairbank.cli.main import app
 from fairbank.client import Client
 from fairbank.clock import FixedClock, iso
 from fairbank.errors import MissingExtra, RemoteError
@@ -113,7 +116,8 @@ class FakeHub:
         yield self._job()
 
     def download(self, digest: str, to: Path) -> Path:
-        to.write_text("site,row,mean\nnorth,s000001-x,-850.0\n")
+        left_out = "site,reason,series,subjects\nnorth,too_thick,14,12\nsouth,other-reasons,<10,<10\n"
+        to.write_text(left_out if digest == "sha256:2" else "site,row,mean\nnorth,s000001-x,-850.0\n")
         return to
 
     def _counts(self) -> dict[str, Any]:
@@ -189,6 +193,23 @@ def test_results_are_one_table_or_say_that_there_is_none(client: Client, hub: Fa
     hub.files = []
     with pytest.raises(NotYetMerged):
         client.results(JOB)
+
+
+def test_what_was_left_out_is_a_table_of_reasons(client: Client, hub: FakeHub) -> None:
+    assert client.exclusions(JOB).empty
+    hub.files.append({"name": "exclusions.csv", "digest": "sha256:2", "round": 1})
+    found = client.exclusions(JOB)
+    assert list(found["reason"]) == ["too_thick", "other-reasons"]
+    assert list(found["subjects"]) == ["12", "<10"]
+
+
+def test_the_command_shows_what_was_left_out(hub: FakeHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(job_commands, "api", lambda ctx: hub)
+    hub.files.append({"name": "exclusions.csv", "digest": "sha256:2", "round": 1})
+    listed = CliRunner().invoke(app, ["job", "results", JOB])
+    assert f"fairbank job results {JOB} --excluded" in listed.stderr
+    shown = CliRunner().invoke(app, ["job", "results", JOB, "--excluded", "--format", "csv"])
+    assert shown.stdout.splitlines()[1:] == ["north,too_thick,14,12", "south,other-reasons,<10,<10"]
 
 
 def test_without_pandas_the_extra_is_named(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:

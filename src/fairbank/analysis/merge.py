@@ -6,16 +6,19 @@ import csv
 import io
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import fmean, pstdev
 
 from fairbank.analysis.contract import Column, ColumnType, Contract, Row, RowStatus, Value
 from fairbank.analysis.errors import NothingToMerge, RowsRefused
 from fairbank.analysis.tool import tool_named, tool_parameters
 from fairbank.charts.boxes import Group, Panel, panelled_box_plot
+from fairbank.ontology.counts import Count, CountKind
+from fairbank.ontology.exclusions import OTHER_REASONS, Exclusion
 
 SUMMARY_DIGITS = 6
 SITE = "site"
+EXCLUSION_COLUMNS = (SITE, "reason", "series", "subjects")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,7 @@ class MergedTable:
         columns: the contract's columns; a first column names the site.
         rows: sorted by site, then as the site sent them.
         statuses: number of rows per site and status.
+        exclusions: what each site left out, by reason, as far as it tells it; a site without has left out nothing.
     """
 
     tool: str
@@ -51,6 +55,7 @@ class MergedTable:
     rows: tuple[Row, ...]
     summaries: tuple[SiteSummary, ...]
     statuses: dict[str, dict[str, int]]
+    exclusions: dict[str, tuple[Exclusion, ...]] = field(default_factory=dict)
 
     @property
     def sites(self) -> tuple[str, ...]:
@@ -70,6 +75,18 @@ class MergedTable:
         writer.writerows([row[name] for name in self.header] for row in self.rows)
         return text.getvalue()
 
+    def exclusions_csv(self) -> str:
+        """Return what was left out as CSV, one line per site and reason; `<k` where a count is not told."""
+        text = io.StringIO()
+        writer = csv.writer(text)
+        writer.writerow(EXCLUSION_COLUMNS)
+        writer.writerows(
+            (site, one.reason, str(one.series), str(one.subjects))
+            for site, each in self.exclusions.items()
+            for one in each
+        )
+        return text.getvalue()
+
     def to_json(self) -> str:
         """Return table, summaries and column meanings as JSON."""
         merged = {
@@ -87,6 +104,10 @@ class MergedTable:
                 for c in self.columns
             ],
             "statuses": self.statuses,
+            "exclusions": {
+                site: [one.model_dump(mode="json", exclude_none=True) for one in each]
+                for site, each in self.exclusions.items()
+            },
             "summaries": [_summary_json(summary) for summary in self.summaries],
             "rows": [dict(row) for row in self.rows],
         }
@@ -114,7 +135,8 @@ class MergedTable:
                 for one in told["columns"]
             )
             rows, statuses = tuple(dict(row) for row in told["rows"]), dict(told["statuses"])
-            return cls(told["tool"], told["version"], columns, rows, (), statuses)
+            exclusions = read_exclusions(told.get("exclusions", {}))
+            return cls(told["tool"], told["version"], columns, rows, (), statuses, exclusions)
         except (ValueError, KeyError, TypeError) as err:
             raise NothingToMerge(
                 "This is no merged table.",
@@ -195,15 +217,17 @@ def merge_rows(
     parameters: Mapping[str, object],
     rows_by_site: Mapping[str, Sequence[Row]],
     known: Known | None = None,
+    exclusions: Mapping[str, Sequence[object]] | None = None,
 ) -> MergedTable:
     """Merge the rows of all sites; the order in which they arrived does not matter.
 
     Args:
         known: version and contract of a tool that is not installed here.
+        exclusions: what each site told of what it left out; of a site that is not in it, its rows are counted.
 
     Raises:
         NothingToMerge: if no site sent rows.
-        RowsRefused: if a site's rows break the tool's contract or name a series twice.
+        RowsRefused: if a site's rows break the tool's contract or name a series twice, or its exclusions are none.
     """
     if not rows_by_site:
         raise NothingToMerge(
@@ -228,7 +252,18 @@ def merge_rows(
             site: {s.value: sum(row["status"] == s.value for row in rows) for s in RowStatus}
             for site, rows in sorted(rows_by_site.items())
         },
+        exclusions=_exclusions(contract, rows_by_site, exclusions or {}),
     )
+
+
+def read_exclusions(told: Mapping[str, Sequence[object]]) -> dict[str, tuple[Exclusion, ...]]:
+    """Return exclusions by site, as they are written in JSON.
+
+    Raises:
+        ValueError, TypeError: if they are none.
+    """
+    read = {site: tuple(Exclusion.model_validate(one) for one in told[site]) for site in sorted(told)}
+    return {site: each for site, each in read.items() if each}
 
 
 _NUMERIC = (ColumnType.NUMBER, ColumnType.INTEGER)
@@ -259,6 +294,40 @@ def _by_site_and_modality(rows: Sequence[Row]) -> dict[tuple[str, str], list[Row
 
 def _values(rows: Sequence[Row], name: str) -> list[float]:
     return [float(value) for row in rows if isinstance(value := row[name], int | float)]
+
+
+def _exclusions(
+    contract: Contract, rows_by_site: Mapping[str, Sequence[Row]], told: Mapping[str, Sequence[object]]
+) -> dict[str, tuple[Exclusion, ...]]:
+    """Return what each site left out; what a node of an older version did not count is counted in its rows."""
+    words = {word for column in contract.columns if column.name == "reason" for word in column.words}
+    try:
+        found = read_exclusions({site: told.get(site, _counted(rows_by_site[site])) for site in rows_by_site})
+    except (ValueError, TypeError) as err:
+        raise _foreign_exclusions() from err
+    if any(one.reason not in {*words, OTHER_REASONS} for each in found.values() for one in each):
+        raise _foreign_exclusions()
+    return found
+
+
+def _counted(rows: Sequence[Row]) -> list[Exclusion]:
+    series: dict[str, set[str]] = {}
+    for row in rows:
+        if row["status"] != RowStatus.OK.value:
+            series.setdefault(str(row["reason"] or OTHER_REASONS), set()).add(str(row["row"]))
+    unknown = Count(kind=CountKind.NOT_COUNTABLE)
+    return [
+        Exclusion(reason=reason, series=Count.exact(len(series[reason])), subjects=unknown)
+        for reason in sorted(series)
+    ]
+
+
+def _foreign_exclusions() -> RowsRefused:
+    return RowsRefused(
+        "A site's result tells what was left out in words that the contract does not have.",
+        why="It is told by the reasons of the tool, each with the numbers of series and subjects.",
+        todo="The tool at this site must be the approved version.",
+    )
 
 
 def _check_unique(rows: Sequence[Row], contract: Contract) -> None:

@@ -1,4 +1,4 @@
-"""Plots of merged tables: distribution and forest plot by site, agreement of two measurements of the same series.
+"""Plots of merged tables: distribution and forest plot by site, agreement of two measurements, what was left out.
 
 Sources: Borenstein et al. 2009, Introduction to meta-analysis, chapter 11 (fixed effect, weights are inverse
 variances); Bland and Altman 1986, for the agreement.
@@ -16,7 +16,9 @@ from fairbank.analysis.contract import Column, ColumnType, Row, Value
 from fairbank.analysis.errors import NothingToMerge
 from fairbank.analysis.merge import SITE, MergedTable
 from fairbank.charts.agreement import bland_altman_plot
+from fairbank.charts.bars import Bar, bar_chart
 from fairbank.charts.forest import Estimate, ForestPanel, forest_plot
+from fairbank.ontology.counts import CountKind
 
 # Half the width of a 95 % interval in standard errors.
 Z95 = NormalDist().inv_cdf(0.975)
@@ -30,6 +32,7 @@ class PlotKind(StrEnum):
     DISTRIBUTION = "distribution"
     FOREST = "forest"
     BLAND_ALTMAN = "bland-altman"
+    EXCLUSIONS = "exclusions"
 
 
 def draw(
@@ -58,6 +61,8 @@ def draw(
             case PlotKind.BLAND_ALTMAN:
                 first = table.plotted(column).name
                 return bland_altman(table, first, against or first, other=other)
+            case PlotKind.EXCLUSIONS:
+                return left_out(table)
     except (ArithmeticError, ValueError) as err:
         # What a site sent must not end the merging, nor a command with a stack trace.
         raise _nothing("The values cannot be drawn.", "They are too large, or too far apart.") from err
@@ -106,6 +111,26 @@ def bland_altman(table: MergedTable, column: str, against: str, *, other: Merged
         )
     title = f"Agreement of {first.name} and {second.name}"
     return bland_altman_plot(pairs, title=title, axis=table.axis(first))
+
+
+def left_out(table: MergedTable) -> str:
+    """Return how many series each site left out, by reason, as SVG; `<k` where it does not tell.
+
+    Raises:
+        NothingToMerge: if nothing was left out.
+    """
+    bars = [
+        Bar(
+            f"{site}: {one.reason.replace('_', ' ').replace('-', ' ')}",
+            one.series.at_least,
+            str(one.series) if one.series.kind is not CountKind.EXACT else None,
+        )
+        for site, each in table.exclusions.items()
+        for one in each
+    ]
+    if not bars:
+        raise _nothing("Nothing was left out.", "Every series was measured in full.")
+    return bar_chart(bars, title=f"{table.tool}: series left out, by site and reason", name="exclusions")
 
 
 def _panel(name: str, by_site: Sequence[tuple[str, tuple[float, ...]]]) -> ForestPanel:

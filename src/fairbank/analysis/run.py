@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from fairbank.analysis.contract import RowStatus
+from fairbank.analysis.contract import Contract, Row, RowStatus
 from fairbank.analysis.execution import Say, Task, Workers, spread
 from fairbank.analysis.journal import Journal
 from fairbank.analysis.staged import MANIFEST, read_staged
@@ -93,17 +93,17 @@ def run_tool(
     journal_file.unlink(missing_ok=True)
     statuses = Counter(str(row["status"]) for row in rows)
     subject_of = {series.unit: series.subject for series in staged}
-    # A row that is not all `ok` may still tell something measured, such as grey values without a geometry.
-    measured = [
-        row
-        for row in rows
-        if any(_is_number(value) for name, value in row.items() if name not in contract.key)
-    ]
+    measured = [row for row in rows if is_measured(row, contract)]
     return ToolOutcome(
         digest=f"sha256:{hashlib.sha256(body).hexdigest()}",
         statuses={status.value: statuses.get(status.value, 0) for status in RowStatus},
         subjects=len({subject_of[str(v)] for row in measured for v in row.values() if str(v) in subject_of}),
     )
+
+
+def is_measured(row: Row, contract: Contract) -> bool:
+    """Tell whether a row holds a number: one that is not all `ok` may, such as grey values without a geometry."""
+    return any(_is_number(value) for name, value in row.items() if name not in contract.key)
 
 
 def _decided_by(digest: str, parameters: str, inputs: Path) -> str:

@@ -18,10 +18,20 @@ LABEL_LETTERS = 44
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One row: a name and how many."""
+    """One row: a name and how many.
+
+    Attributes:
+        told: text beside the bar, in place of the count: such as `<10` where there is no number to draw.
+    """
 
     label: str
     count: int
+    told: str | None = None
+
+    @property
+    def in_words(self) -> str:
+        """Return how many as text."""
+        return f"{self.count:,}" if self.told is None else self.told
 
 
 def bar_chart(bars: Sequence[Bar], *, title: str, name: str) -> str:
@@ -34,7 +44,7 @@ def bar_chart(bars: Sequence[Bar], *, title: str, name: str) -> str:
     """
     height = TOP + ROW_HEIGHT * max(1, len(bars)) + 8
     most = max([bar.count for bar in bars], default=0)
-    told = "; ".join(f"{bar.label}: {bar.count}" for bar in bars) or "nothing"
+    told = "; ".join(f"{bar.label}: {bar.in_words}" for bar in bars) or "nothing"
     head = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" '
         f'role="img" aria-labelledby="{name}-t {name}-d" font-family="sans-serif" font-size="13">',
@@ -59,5 +69,5 @@ def _row(bar: Bar, most: int, top: int) -> str:
     return (
         f'<text x="{LABEL_WIDTH - 8}" y="{top + 16}" text-anchor="end" fill="currentColor">{escape(label)}</text>'
         f'<rect x="{LABEL_WIDTH}" y="{top + 4}" width="{width:.1f}" height="{ROW_HEIGHT - 9}" fill="{COLOUR}"/>'
-        f'<text x="{LABEL_WIDTH + width + 6:.1f}" y="{top + 16}" fill="currentColor">{bar.count:,}</text>'
+        f'<text x="{LABEL_WIDTH + width + 6:.1f}" y="{top + 16}" fill="currentColor">{escape(bar.in_words)}</text>'
     )

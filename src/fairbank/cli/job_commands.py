@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import quote
 
 import typer
 
@@ -280,7 +281,7 @@ def retry(
 
     Example: fairbank job retry 01a1fdee-cff5-7f63-b5f0-d16d1d20c888
     """
-    path = f"/v1/jobs/{job}/retry" + (f"?node={node}" if node else "")
+    path = f"/v1/jobs/{job}/retry" + (f"?node={quote(node, safe='')}" if node else "")
     answer = api(ctx).post(path, {}, signed_in=True)
     say(f"The job is {answer['state']}; it is tried again at {', '.join(answer['nodes'])}.")
 
@@ -310,6 +311,11 @@ def priority(
 
     Example: fairbank job priority 01a1fdee-cff5-7f63-b5f0-d16d1d20c888 low
     """
+    from fairbank.federated_jobs.protocol import Priority
+
+    words = [each.value for each in Priority]
+    if level not in words:
+        raise typer.BadParameter(f"{level!r} is not one of {', '.join(words)}", param_hint="LEVEL")
     wish = {"schema": "priority/1", "priority": level}
     answer = api(ctx).post(f"/v1/jobs/{job}/priority", wish, signed_in=True)
     say(f"The priority of the job is {answer['priority']}.")
@@ -324,6 +330,9 @@ def results(
         bool,
         typer.Option("--cite", help="Write methods, versions of datasets and acknowledgements instead."),
     ] = False,
+    excluded: Annotated[
+        bool, typer.Option("--excluded", help="Show what the sites left out, by reason, instead.")
+    ] = False,
     format: FormatOption = Format.TABLE,
 ) -> None:
     """List a job's results, fetch them, or write what to say about them.
@@ -336,6 +345,16 @@ def results(
 
         sys.stdout.write(citation(client, job))
         return
+    from fairbank.web.result_files import LEFT_OUT, left_out
+
+    if excluded:
+        show_rows(
+            left_out(client, job),
+            columns=("site", "reason", "series", "subjects"),
+            format=format,
+            empty="Nothing was left out.",
+        )
+        return
     files = client.get(f"/v1/jobs/{job}/results", signed_in=True)["files"]
     if to is not None:
         to.mkdir(parents=True, exist_ok=True)
@@ -344,6 +363,8 @@ def results(
             client.download(file["digest"], to / _file_name(file, several=rounds > 1))
     columns = ("name", "media_type", "size_bytes", "round", "digest")
     show_rows(files, columns=columns, format=format, empty="No result yet.")
+    if any(file["name"] == LEFT_OUT for file in files):
+        say(f"Some series were left out; see which reasons with: fairbank job results {job} --excluded")
 
 
 @app.command()
@@ -351,7 +372,9 @@ def plot(
     ctx: typer.Context,
     job: Annotated[str, _JOB],
     to: Annotated[Path, typer.Option(help="File to write (SVG).")] = Path("plot.svg"),
-    kind: Annotated[str, typer.Option(help="distribution, forest or bland-altman.")] = "distribution",
+    kind: Annotated[
+        str, typer.Option(help="distribution, forest, bland-altman or exclusions.")
+    ] = "distribution",
     column: Annotated[
         str | None, typer.Option(help="Column of numbers; `mean`, or the first biomarker, by default.")
     ] = None,
@@ -363,7 +386,7 @@ def plot(
         typer.Option(help="For bland-altman: the job of the second measurement; this one by default."),
     ] = None,
 ) -> None:
-    """Draw what an analysis measured: values by site, means with 95 % intervals, or how two measurements agree.
+    """Draw what an analysis measured: values by site, means with 95 % intervals, agreement, or what was left out.
 
     Example: fairbank job plot 01a1fdee-cff5-7f63-b5f0-d16d1d20c888 --kind forest --column mean_hu --to forest.svg
     """

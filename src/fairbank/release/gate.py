@@ -29,7 +29,7 @@ from fairbank.ontology.vocabulary import (
     THICKNESS_BANDS,
     body_part,
 )
-from fairbank.release import differencing, disclosure, tensors, told_sums
+from fairbank.release import differencing, disclosure, exclusions, tensors, told_sums
 from fairbank.release.candidates import Candidate, Column, ColumnKind
 from fairbank.release.control import ControlMessage, ErrorReport
 from fairbank.release.published_counts import exact_counts
@@ -300,11 +300,11 @@ def _statistic(candidate: Candidate, path: Path, policy: Policy) -> list[str]:
 
 
 def _result(candidate: Candidate, path: Path, policy: Policy) -> list[str]:
-    """Check rows: `{"schema": "rows/1", "tool": …, "version": …, "rows": [{column: value}]}`."""
+    """Check rows: `{"schema": "rows/1", "tool": …, "version": …, "rows": [{column: value}], "exclusions": […]}`."""
     if candidate.columns is None:
         return ["Nobody said which columns the result may have."]
     parsed = _json(path)
-    if not isinstance(parsed, dict) or set(parsed) != {"schema", "tool", "version", "rows"}:
+    if not isinstance(parsed, dict) or set(parsed) - {"exclusions"} != {"schema", "tool", "version", "rows"}:
         return ["The result is not a table of rows."]
     if parsed["schema"] != "rows/1" or not all(_is_word(parsed[key]) for key in ("tool", "version")):
         return ["The result is not a table of rows."]
@@ -318,7 +318,8 @@ def _result(candidate: Candidate, path: Path, policy: Policy) -> list[str]:
         for name, value in row.items():
             if not _fits(columns[name], value):
                 return [f"Row {number} holds something in column {name!r} that may not leave."]
-    return []
+    words = columns["reason"].words if "reason" in columns else ()
+    return exclusions.faults(parsed.get("exclusions"), rows, words, k=smallest, base=policy.rounding_base)
 
 
 def _fits(column: Column, value: Any) -> bool:

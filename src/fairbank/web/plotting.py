@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
-
 from fairbank.analysis.merge import MergedTable
 from fairbank.analysis.plots import PlotKind, draw
 from fairbank.federated_jobs.errors import NotYetMerged, OptionRefused
 from fairbank.web.api_client import HubApi
-
-TABLE = "table.json"
+from fairbank.web.result_files import TABLE, result_text
 
 
 def plot_job(
@@ -45,13 +41,11 @@ def plot_job(
 
 
 def _table(api: HubApi, job: str) -> MergedTable:
-    files = api.get(f"/v1/jobs/{job}/results", signed_in=True)["files"]
-    digest = next((one["digest"] for one in files if one["name"] == TABLE), None)
-    if digest is None:
+    text = result_text(api, job, TABLE)
+    if text is None:
         raise NotYetMerged(
             "This job has no table of measurements.",
             why="It goes on, has failed, or measures nothing row by row.",
             todo="See where it stands with 'fairbank job show'.",
         )
-    with tempfile.TemporaryDirectory() as scratch:
-        return MergedTable.from_json(api.download(digest, Path(scratch) / TABLE).read_text(encoding="utf-8"))
+    return MergedTable.from_json(text)

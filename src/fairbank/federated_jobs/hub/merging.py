@@ -193,14 +193,21 @@ def average(closing: Closing, folder: Path) -> list[MergedFile]:
 
 
 def collect(closing: Closing, folder: Path) -> list[MergedFile]:
-    """Put the sites' rows together into a table and plots."""
+    """Put the sites' rows together into a table and plots, with what was left out."""
     from fairbank.analysis.errors import NothingToMerge
     from fairbank.analysis.plots import PlotKind, draw
 
     table = _table(closing.outputs(MEASUREMENTS), closing)
     made = [("table.csv", "text/csv", table.to_csv()), ("table.json", "application/json", table.to_json())]
     # A job in which no series could be measured has nothing to plot; its table stands alone.
-    for name, kind in (("plot.svg", PlotKind.DISTRIBUTION), ("forest.svg", PlotKind.FOREST)):
+    if table.exclusions:
+        made.append(("exclusions.csv", "text/csv", table.exclusions_csv()))
+    plots = (
+        ("plot.svg", PlotKind.DISTRIBUTION),
+        ("forest.svg", PlotKind.FOREST),
+        ("exclusions.svg", PlotKind.EXCLUSIONS),
+    )
+    for name, kind in plots:
         with suppress(NothingToMerge):
             made.append((name, "image/svg+xml", draw(kind, table)))
     files = []
@@ -266,8 +273,14 @@ def _table(outputs: Mapping[str, Path], closing: Closing) -> MergedTable:
     manifest, known = closing.manifest, None
     if closing.columns:
         known = Known(manifest.code.version, contract_of_columns(closing.columns))
-    rows = {node: json.loads(path.read_bytes())["rows"] for node, path in outputs.items()}
-    return merge_rows(manifest.code.name, parameters=manifest.parameters, rows_by_site=rows, known=known)
+    told = {node: json.loads(path.read_bytes()) for node, path in outputs.items()}
+    return merge_rows(
+        manifest.code.name,
+        parameters=manifest.parameters,
+        rows_by_site={node: each["rows"] for node, each in told.items()},
+        known=known,
+        exclusions={node: each["exclusions"] for node, each in told.items() if "exclusions" in each},
+    )
 
 
 def _limit(closing: Closing, name: str) -> int:

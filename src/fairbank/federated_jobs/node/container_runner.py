@@ -297,6 +297,9 @@ class ContainerRunner:
         return process.poll() is not None or cancelled.is_set()
 
     def _product(self, task: RoundTask, folder: JobFolder, subject_of: dict[str, str]) -> Product:
+        from fairbank.federated_jobs.node.leaving_out import leave_out
+        from fairbank.federated_jobs.node.summing import rules_of
+
         limit = next(one.maximum_bytes for one in task.manifest.outputs if one.name == MEASUREMENTS)
         task.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         raw, target = task.folder / "container-rows.json", task.folder / f"{MEASUREMENTS}.json"
@@ -314,8 +317,9 @@ class ContainerRunner:
         target.write_bytes(rows.body)
         target.chmod(0o600)
         keep_overlays(self._node, task.manifest.id, folder)
-        columns = gate_columns(contract_of_columns(task.tool.columns))
-        return Product(MEASUREMENTS, target, columns, subjects=rows.subjects)
+        contract = contract_of_columns(task.tool.columns)
+        subjects = leave_out(target, task.members, contract, rules_of(self._node, task.manifest))
+        return Product(MEASUREMENTS, target, gate_columns(contract), subjects=subjects)
 
     def _used_s(self, job: str) -> float:
         """Return how long a job's container has run: its engine counts processor time where a node cannot look."""

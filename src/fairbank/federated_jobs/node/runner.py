@@ -234,13 +234,16 @@ class ConfinedRunner:
 
     def _analyse(self, worker: JobWorker, task: RoundTask) -> Product:
         from fairbank.analysis.tool import tool_named, tool_parameters
+        from fairbank.federated_jobs.node.leaving_out import leave_out
+        from fairbank.federated_jobs.node.summing import rules_of
 
         manifest = task.manifest
         target = task.folder / f"{MEASUREMENTS}.json"
-        subjects = self._measure(worker, task, to=target, most=_limit(manifest, MEASUREMENTS))
+        self._measure(worker, task, to=target, most=_limit(manifest, MEASUREMENTS))
         contract = tool_named(manifest.code.name).contract(
             tool_parameters(manifest.code.name, manifest.parameters)
         )
+        subjects = leave_out(target, task.members, contract, rules_of(self._node, manifest))
         return Product(MEASUREMENTS, target, gate_columns(contract), subjects=subjects)
 
     def _sum_up(self, worker: JobWorker, task: RoundTask) -> Product:
@@ -261,13 +264,13 @@ class ConfinedRunner:
         sums = sum_up(self._node, asked, rows, into=target)
         return Product(SUMS, target, subjects=len(sums.everybody), sums=sums)
 
-    def _measure(self, worker: JobWorker, task: RoundTask, *, to: Path, most: int) -> int:
-        """Have the rows of all series made into a file; return of how many subjects anything was measured."""
+    def _measure(self, worker: JobWorker, task: RoundTask, *, to: Path, most: int) -> None:
+        """Have the rows of all series made into a file."""
         from fairbank.federated_jobs.node.overlays import keep as keep_overlays
 
         manifest, settings = task.manifest, self._node.settings
         processes = min(settings.sandbox_processes, manifest.resources.processes)
-        outcome = worker.analyse(
+        worker.analyse(
             to=to,
             max_bytes=most,
             timeout_s=self._wall_s(manifest),
@@ -276,7 +279,6 @@ class ConfinedRunner:
             on_progress=partial(progress.note, self._node, manifest.id),
         )
         keep_overlays(self._node, manifest.id, worker.folder)
-        return outcome.subjects
 
     def _train(self, worker: JobWorker, task: RoundTask) -> Product:
         manifest = task.manifest

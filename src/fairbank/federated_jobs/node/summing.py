@@ -24,6 +24,7 @@ from fairbank.database import reading
 from fairbank.errors import FairbankError
 from fairbank.federated_jobs.node.clinical_columns import clinical_columns
 from fairbank.federated_jobs.node.cohort import Member
+from fairbank.federated_jobs.node.leaving_out import subjects_of
 from fairbank.ontology.signed_objects import Manifest
 from fairbank.release.node import Node
 from fairbank.release.rounding import smallest_count
@@ -90,12 +91,9 @@ def rules_of(node: Node, manifest: Manifest) -> TableRules:
 def _table(
     node: Node, members: tuple[Member, ...], question: StatisticsParameters, rows: Path
 ) -> tuple[SiteTable, list[str]]:
-    # The worker's names begin with the place in the cohort; whose series that is, it cannot say otherwise.
-    subject_of = {f"s{place:06d}": member.subject for place, member in enumerate(members, 1)}
-    listed = [
-        {**row, SUBJECT: subject_of[str(row["row"]).partition("-")[0]]}
-        for row in json.loads(rows.read_bytes())["rows"]
-    ]
+    made = json.loads(rows.read_bytes())["rows"]
+    subject_of = subjects_of(made, members)
+    listed = [{**row, SUBJECT: subject_of[row["row"]]} for row in made]
     known: dict[str, dict[str, str | float]] = {}
     columns = [*columns_of(question), *clinical_columns(node, members, question, into=known)]
     for subject, words in _known(node, members).items():
