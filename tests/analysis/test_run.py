@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pydicom
+import pytest
 
 from fairbank.analysis.contract import Row
 from fairbank.analysis.execution import measure_item
 from fairbank.analysis.intensity_geometry import IntensityGeometry
 from fairbank.analysis.run import OVERLAYS, run_tool
 from fairbank.analysis.staged import StagedSeries
-from fairbank.analysis.tool import Desk, tool_digest, tool_parameters
+from fairbank.analysis.tool import Desk, tool_digest, tool_named, tool_names, tool_parameters
 
 CT = Path(pydicom.__file__).parent / "data/test_files/CT_small.dcm"
 TOOL = "intensity-geometry"
@@ -52,3 +53,10 @@ def test_after_a_run_there_are_the_rows_and_a_folder_for_pictures_and_nothing_el
     )
     assert (outcome.statuses["ok"], outcome.subjects) == (1, 1)
     assert sorted(path.name for path in scratch.iterdir()) == sorted(["rows.json", OVERLAYS])
+
+
+@pytest.mark.parametrize("name", tool_names())
+def test_a_tool_names_each_module_once_and_its_own_among_them(name: str) -> None:
+    tool = tool_named(name)
+    assert len(set(tool.modules)) == len(tool.modules)
+    assert type(tool).__module__ in tool.modules

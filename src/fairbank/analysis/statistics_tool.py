@@ -118,13 +118,14 @@ class Statistics:
         "fairbank.analysis.statistics.sums",
         "fairbank.analysis.statistics.survived",
         "fairbank.analysis.statistics.tails",
-        "fairbank.analysis.acquisition",
-        "fairbank.analysis.image_quality",
-        "fairbank.analysis.intensity_geometry",
-        "fairbank.analysis.lung_densitometry",
-        *IMAGE_QUALITY.modules,
-        *INTENSITY_GEOMETRY.modules,
-        *LUNG_DENSITOMETRY.modules,
+        *dict.fromkeys(
+            (
+                "fairbank.analysis.acquisition",
+                *IMAGE_QUALITY.modules,
+                *INTENSITY_GEOMETRY.modules,
+                *LUNG_DENSITOMETRY.modules,
+            )
+        ),
     )
     parameters: type[ToolParameters] = StatisticsParameters
     reasons: tuple[str, ...] = FRAME_REASONS
