@@ -160,6 +160,7 @@ ACTS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("take that trust back", (C,), "node source distrust"),
     ("look at series one by one", (C,), "harvest series"),
     ("take what people found in images", (C,), "harvest quality import"),
+    ("have the pixels of images measured", (C,), "harvest quality measure"),
     ("see what a record would say before it leaves", (C,), "harvest preview"),
     ("publish a dataset", (C,), "harvest publish"),
     ("withdraw a dataset for good", (C,), "dataset withdraw"),

@@ -1,4 +1,4 @@
-"""`fairbank harvest series` and `harvest quality`: a curator looks at series, and says what was found."""
+"""`fairbank harvest series` and `harvest quality`: a curator looks at series, measures them, says what was found."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ _COLUMNS = ("series", "subject", "modality", "body_part", "instances", "affected
 _OF_ONE = ("series", "subject", "modality", "body_part", "instances", "details", "how_known", "since")
 
 
-app = typer.Typer(no_args_is_help=True, help="What people found when they looked at series.")
+app = typer.Typer(
+    no_args_is_help=True, help="What people found when they looked at series, and what is measured."
+)
 
 
 def series(
@@ -79,6 +81,37 @@ def import_(
         format=format,
     )
     if report.faults:
+        raise typer.Exit(1)
+
+
+@app.command()
+def measure(
+    ctx: typer.Context,
+    dataset: Annotated[str, typer.Argument(help="Name of the dataset.")],
+    again: Annotated[bool, typer.Option("--again", help="Also series that were measured before.")] = False,
+    format: FormatOption = Format.TABLE,
+) -> None:
+    """Measure noise, clipping and blank slices in the pixels of a dataset's series; the next record tells shares of it.
+
+    Only series that are new, or have changed, are measured; a run that was stopped goes on where it was.
+
+    Example: fairbank harvest quality measure northfield-ct
+    """
+    from fairbank.cli.progress import counting
+    from fairbank.federated_jobs.node.quality_measuring import measure_quality
+
+    with counting("Measuring") as move:
+        done = measure_quality(node(ctx), dataset, again=again, progress=move)
+    fields: dict[str, object] = {f"series {word}": count for word, count in sorted(done.statuses.items())}
+    fields |= {f"because of {word}": count for word, count in sorted(done.reasons.items())}
+    fields |= {"measured before": done.current}
+    if done.elsewhere:
+        fields |= {"without files here": done.elsewhere}
+    if done.changed:
+        fields |= {"changed meanwhile": done.changed}
+    show_fields(fields, format=format)
+    say(f"See which series are affected with: fairbank harvest series {dataset} --affected clipped-values")
+    if done.statuses.get("error"):
         raise typer.Exit(1)
 
 

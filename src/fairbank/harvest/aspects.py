@@ -38,6 +38,9 @@ class Aspect(StrEnum):
     MOTION = "motion"
     ARTEFACTS = "artefacts"
     LOW_QUALITY = "low-quality"
+    CLIPPED_VALUES = "clipped-values"
+    BLANK_SLICES = "blank-slices"
+    UNREADABLE_PIXELS = "unreadable-pixels"
 
 
 # What each aspect says of a series that it affects.
@@ -64,7 +67,14 @@ MEANINGS: Final[dict[Aspect, str]] = {
     Aspect.MOTION: "the subject moved",
     Aspect.ARTEFACTS: "artefacts disturb the image",
     Aspect.LOW_QUALITY: "it was found questionable or unusable",
+    Aspect.CLIPPED_VALUES: "bright values were cut off",
+    Aspect.BLANK_SLICES: "slices hold one value only",
+    Aspect.UNREADABLE_PIXELS: "its pixels cannot be decoded",
 }
+
+
+# What only measuring the pixels tells; see `measured_quality`.
+OF_PIXELS: Final = (Aspect.CLIPPED_VALUES, Aspect.BLANK_SLICES, Aspect.UNREADABLE_PIXELS)
 
 
 @dataclass(frozen=True, slots=True)

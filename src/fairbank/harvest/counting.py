@@ -30,6 +30,7 @@ from fairbank.harvest.distributions import (
     has_raters,
     is_image,
     word_of_raters,
+    word_of_signal,
     words_of_series,
     words_of_subject,
 )
@@ -186,6 +187,10 @@ class _Pass:
         if number == len(self._said):
             self._said.append(0)
         self._said[number] |= self._bits_of(row)
+        if self._judge.has_measured and (
+            signal := word_of_signal(modality, self._judge.signal_to_noise(uid))
+        ):
+            self._said[number] |= 1 << self._words.setdefault(signal, len(self._words))
         axes = row[_AXES]
         subjects, studies, cells, qualities, of_instances, days = self._of
         subjects.append(number)

@@ -14,7 +14,7 @@ from typing import Final
 from fairbank.deid.annotations import Annotations
 from fairbank.harvest.store import SeriesRow
 from fairbank.ontology import follow_up
-from fairbank.ontology.attributes import ATTRIBUTES
+from fairbank.ontology.attributes import ATTRIBUTES, SIGNAL_TO_NOISE, signal_to_noise_band
 from fairbank.ontology.counts import Count
 from fairbank.ontology.record import UNKNOWN, Distribution, HowKnown
 from fairbank.ontology.vocabulary import DERIVED_MODALITIES
@@ -102,6 +102,13 @@ def word_of_raters(of_series: Mapping[str, Collection[str]]) -> Word:
     return RATERS, words.get(max(len(raters) for raters in of_series.values()), "several")
 
 
+def word_of_signal(modality: str, ratio: float | None) -> Word | None:
+    """Return the signal to noise of a series as a word, None for a series of which it is not asked."""
+    if modality not in ATTRIBUTES[SIGNAL_TO_NOISE].modalities:
+        return None
+    return SIGNAL_TO_NOISE, signal_to_noise_band(ratio)
+
+
 def has_raters(modality: str) -> bool:
     """Tell whether series of a modality are annotations by people or devices."""
     return modality in ATTRIBUTES[RATERS].modalities
@@ -131,7 +138,8 @@ def distributions(
             found += _rows(attribute, held[attribute], of.how_known)
     if set(held[LABEL]) - {UNKNOWN}:
         found += _rows(LABEL, held[LABEL], HowKnown.HEADER, computed=named)
-    for attribute, how_known in ((METHOD, HowKnown.HEADER), (RATERS, HowKnown.COMPUTED)):
+    beside = ((METHOD, HowKnown.HEADER), (RATERS, HowKnown.COMPUTED), (SIGNAL_TO_NOISE, HowKnown.COMPUTED))
+    for attribute, how_known in beside:
         if set(held[attribute]) - {UNKNOWN}:
             found += _rows(attribute, held[attribute], how_known)
     if days_known:

@@ -34,7 +34,7 @@ from fairbank.harvest.reports import ItemResult, Progress, ProgressCallback, Run
 from fairbank.harvest.rows import SOFTWARE, blank_values, header_values, sheet_values
 from fairbank.harvest.series import SeriesFacts, describe, group_series
 from fairbank.harvest.states import GoneReason, State
-from fairbank.harvest.store import ItemRow, QualityWordRow, RunRow, SeriesRow
+from fairbank.harvest.store import ItemRow, MeasuredQualityRow, QualityWordRow, RunRow, SeriesRow
 from fairbank.harvest.verification import Hold, judge_stored
 from fairbank.release.node import Node
 from fairbank.signing import file_digest
@@ -310,11 +310,10 @@ def _blank(
     ).all()
     for start in range(0, len(gone), _AT_ONCE):
         some = gone[start : start + _AT_ONCE]
-        # What people said of these series goes with them.
-        said = delete(QualityWordRow).where(
-            QualityWordRow.project == project, QualityWordRow.series_uid.in_(some)
-        )
-        session.execute(said, execution_options=unsynchronised)
+        # What people said of these series, and what was measured in them, goes with them.
+        for table in (QualityWordRow, MeasuredQualityRow):
+            said = delete(table).where(table.project == project, table.series_uid.in_(some))
+            session.execute(said, execution_options=unsynchronised)
         # Should consent come back, the next harvest describes them again although the archive has not changed them.
         items = update(ItemRow).where(ItemRow.project == project, ItemRow.series_uid.in_(some))
         session.execute(items.values(version=""), execution_options=unsynchronised)

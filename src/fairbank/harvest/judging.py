@@ -1,4 +1,4 @@
-"""What is known of the quality of series when all is taken together: headers, archive, people, and what else is there.
+"""What is known of the quality of series when all is taken together: headers, archive, people, pixels, what else is.
 
 A person's word comes before the archive's, and both before what was worked out. It lies in a table of its own, so
 indexing again neither loses nor overwrites it.
@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 from fairbank.clock import iso
 from fairbank.deid.annotations import Annotations
 from fairbank.harvest.aspects import NOT_ASSESSED, Aspect, Assessment, computed
+from fairbank.harvest.measured_quality import measured_of
 from fairbank.harvest.store import QualityWordRow, SeriesRow
 from fairbank.ontology.record import HowKnown
 
@@ -49,7 +50,12 @@ class Judge:
     """
 
     def __init__(self, session: Session, project: str) -> None:
+        self._measured = measured_of(session, project)
         self._words = _words(session, project)
+        for series_uid, measured in self._measured.items():
+            # A person's word comes before what was measured.
+            of_pixels = {aspect: Known(each, measured.at) for aspect, each in measured.assessments().items()}
+            self._words[series_uid] = of_pixels | self._words.get(series_uid, {})
         live = select(SeriesRow.series_uid).where(SeriesRow.project == project, SeriesRow.state == _LIVE)
         self._live = frozenset(session.scalars(live))
 
@@ -64,6 +70,16 @@ class Judge:
         if annotations.referenced:
             found[Aspect.ORPHAN_REFERENCES] = Known(self._orphans(annotations.referenced), at)
         return found | self._words.get(series_uid, {})
+
+    @property
+    def has_measured(self) -> bool:
+        """Tell whether the pixels of any series were measured."""
+        return bool(self._measured)
+
+    def signal_to_noise(self, series_uid: str) -> float | None:
+        """Return the signal to noise ratio of a series, None where it was not measured."""
+        measured = self._measured.get(series_uid)
+        return measured.signal_to_noise if measured else None
 
     def _orphans(self, referenced: Collection[str]) -> Assessment:
         """Return whether an annotation refers to series that are not here."""

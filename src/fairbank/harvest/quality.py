@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
-from fairbank.harvest.aspects import NOT_ASSESSED, Aspect, Assessment, computed, stated
+from fairbank.harvest.aspects import NOT_ASSESSED, OF_PIXELS, Aspect, Assessment, computed, stated
 from fairbank.harvest.consistency import mixed_parameters, one_thickness
 from fairbank.harvest.geometry import Geometry, tolerance_mm
 from fairbank.harvest.header_texts import parts
@@ -66,6 +66,7 @@ def assessments(
         Aspect.MOTION: NOT_ASSESSED,
         Aspect.ARTEFACTS: NOT_ASSESSED,
         Aspect.LOW_QUALITY: archive_word(known.archive_quality),
+        **dict.fromkeys(OF_PIXELS, NOT_ASSESSED),
     }
 
 

@@ -200,3 +200,21 @@ class QualityWordRow(NodeBase):
     value: Mapped[str]
     rated: Mapped[datetime]
     imported: Mapped[datetime]
+
+
+class MeasuredQualityRow(NodeBase):
+    """What the tool `image-quality` measured in the pixels of a series; no indexing changes it.
+
+    It counts while the series has the content that was measured. `values` are numbers and words of the tool.
+    """
+
+    __tablename__ = "harvest_measured_quality"
+
+    project: Mapped[str] = mapped_column(primary_key=True)
+    series_uid: Mapped[str] = mapped_column(primary_key=True)
+    content_digest: Mapped[str]
+    tool_digest: Mapped[str]
+    status: Mapped[str]
+    reason: Mapped[str | None]
+    values: Mapped[dict[str, Any]]
+    measured: Mapped[datetime]

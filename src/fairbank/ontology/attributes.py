@@ -19,6 +19,8 @@ CONTRASTS: Final[tuple[str, ...]] = ("yes", "no", UNKNOWN)
 KERNELS: Final[tuple[str, ...]] = ("sharp", "soft", UNKNOWN)
 ANNOTATION_METHODS: Final[tuple[str, ...]] = ("automatic", "semiautomatic", "manual", UNKNOWN)
 ANNOTATION_RATERS: Final[tuple[str, ...]] = ("one", "several", UNKNOWN)
+SIGNAL_TO_NOISE: Final = "signal-to-noise"
+SIGNAL_TO_NOISE_BANDS: Final[tuple[str, ...]] = ("<10", "10-20", "20-50", "50-100", ">=100", UNKNOWN)
 AGE_BANDS: Final = (*(f"{low}-{low + 4}" for low in range(0, 90, 5)), "90+", UNKNOWN)
 
 
@@ -77,6 +79,12 @@ ATTRIBUTES: Final[dict[str, Attribute]] = {
         "(0018,0010), (0018,0012), from the fact sheet",
         CONTRASTS,
         {"yes": "given", "no": "not given"},
+    ),
+    SIGNAL_TO_NOISE: Attribute(
+        "Signal to noise",
+        "measured in the pixels by the tool image-quality, CT and MR only",
+        SIGNAL_TO_NOISE_BANDS,
+        modalities=("CT", "MR"),
     ),
     "laterality": Attribute("Laterality", "(0020,0060), (0020,0062), (0020,9072)", LATERALITIES),
     "annotation-label": Attribute(
@@ -148,6 +156,17 @@ def value_label(attribute: str, value: str) -> str:
     """
     known = ATTRIBUTES.get(attribute)
     return known.value_labels.get(value, value) if known else value
+
+
+def signal_to_noise_band(ratio: float | None) -> str:
+    """Return the band of a signal to noise ratio, lower edge included.
+
+    >>> signal_to_noise_band(20.0), signal_to_noise_band(240.0), signal_to_noise_band(None)
+    ('20-50', '>=100', 'unknown')
+    """
+    if ratio is None:
+        return UNKNOWN
+    return SIGNAL_TO_NOISE_BANDS[sum(ratio >= edge for edge in (10, 20, 50, 100))]
 
 
 def is_word_of(attribute: str, value: str) -> bool:
