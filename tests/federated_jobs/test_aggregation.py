@@ -13,10 +13,10 @@ from safetensors.numpy import save_file
 
 from fairbank.federated_jobs.aggregation import (
     FedAvg,
-    SiteUpdate,
     check_update,
     describe_update,
 )
+from fairbank.federated_jobs.aggregators.stack import SiteUpdate
 from fairbank.federated_jobs.algorithms.errors import NothingToAggregate, UpdateUnfit
 from fairbank.federated_jobs.algorithms.weights import digest_of_file, read_weights, write_weights
 

@@ -13,7 +13,8 @@ import numpy as np
 import pydicom
 import pytest
 
-from fairbank.federated_jobs.aggregation import FedAvg, SiteUpdate
+from fairbank.federated_jobs.aggregation import FedAvg
+from fairbank.federated_jobs.aggregators.stack import SiteUpdate
 from fairbank.federated_jobs.algorithms.errors import (
     AlgorithmDigestMismatch,
     AlgorithmParametersRefused,

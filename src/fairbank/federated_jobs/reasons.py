@@ -42,6 +42,8 @@ class Reason(StrEnum):
     GATE_REFUSED = "gate_refused"
     OUTPUT_WITHHELD = "output_withheld"
     UPDATE_REFUSED = "update_refused"
+    UPDATE_OUTLIER = "update_outlier"
+    UPDATE_UNCHANGED = "update_unchanged"
     ROUND_DEADLINE = "round_deadline"
     QUORUM_NOT_MET = "quorum_not_met"
     STATISTIC_UNDETERMINED = "statistic_undetermined"

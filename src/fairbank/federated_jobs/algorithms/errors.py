@@ -11,7 +11,9 @@ SiteJobError                         FB-JOBS-100
 │   └── TrainingDiverged             FB-JOBS-126
 └── UpdateError                      FB-JOBS-130
     ├── UpdateUnfit                  FB-JOBS-131
-    └── NothingToAggregate           FB-JOBS-132
+    ├── NothingToAggregate           FB-JOBS-132
+    ├── TooFewUpdates                FB-JOBS-302
+    └── NotesMissing                 FB-JOBS-303
 """
 
 from __future__ import annotations
@@ -86,3 +88,15 @@ class NothingToAggregate(UpdateError):
     """A round was closed without any update to merge."""
 
     code = "FB-JOBS-132"
+
+
+class TooFewUpdates(UpdateError):
+    """A rule that hostile sites cannot lead away got fewer updates than it needs."""
+
+    code = "FB-JOBS-302"
+
+
+class NotesMissing(UpdateError):
+    """The updates of a round do not tell the numbers that they are to be weighed by."""
+
+    code = "FB-JOBS-303"

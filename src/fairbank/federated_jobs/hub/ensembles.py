@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from fairbank.federated_jobs.hub.merging import METRICS, MODEL, Closing, MergedFile, merge
-from fairbank.federated_jobs.update_notes import N_TRAIN, notes_of
+from fairbank.federated_jobs.update_notes import N_TRAIN
 
 ENSEMBLE = "ensemble"
 SCHEMA = "ensemble/1"
@@ -47,10 +47,11 @@ def keep_all(closing: Closing, folder: Path, *, merged: Merge = merge) -> list[M
         own = tuple(item for item in closing.arrived if item.node == node)
         place = folder / node
         place.mkdir()
-        model = next(file for file in merged(replace(closing, arrived=own), place) if file.name == MODEL)
+        made = {file.name: file for file in merged(replace(closing, arrived=own), place)}
+        model = made[MODEL]
         digest = model.digest or _digest(model.path)
         files.append(replace(model, name=model_of(node), digest=digest))
-        told = notes_of(own[0].path)
+        told = json.loads(made[METRICS].path.read_bytes())["sites"].get(node, {})
         notes[node] = told
         members.append({"site": node, "model": digest, "n_train": int(told.get(N_TRAIN, 0))})
     described = {

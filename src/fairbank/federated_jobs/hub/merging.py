@@ -6,7 +6,6 @@ Sites are merged in the order of their names, so the same updates always give th
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -14,28 +13,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fairbank.errors import FairbankError
-from fairbank.federated_jobs.code import MEASUREMENTS, SUMS, UPDATE
+from fairbank.federated_jobs.code import MEASUREMENTS, SUMS
 from fairbank.federated_jobs.container_tools import contract_of_columns
-from fairbank.federated_jobs.errors import NotesUnreadable
-from fairbank.federated_jobs.update_notes import N_TRAIN, notes_of
+from fairbank.federated_jobs.reasons import Reason
 from fairbank.ontology.signed_objects import Manifest
 from fairbank.ontology.tools import OutputColumn
 
 if TYPE_CHECKING:
     from fairbank.analysis.merge import MergedTable
     from fairbank.analysis.statistics.question import Question
-    from fairbank.federated_jobs.aggregation import TensorShape
+    from fairbank.federated_jobs.tensor_files import Form
 
 MODEL = "model"
 METRICS = "metrics"
-# Under which name the metrics of a round hold what the aggregator says of each site's update.
-RECORD = "record"
 # What a statistic that goes on hands to its next round.
 STATE = "state"
-# What a training's aggregator hands to its next round; it stays at the hub.
+# What the aggregator of a training keeps from round to round; it stays at the hub.
 SERVER_STATE = "server-state"
 MODEL_TYPE = "application/vnd.safetensors"
-MOST_SAMPLES = 10**9
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,16 +51,16 @@ class Closing:
         arrived: sorted by node, then output.
         form: the tensors that all updates were just found to have; None if nobody has looked.
         base: what the round started from: a global model, or the message of a statistic; None in the first.
-        state: what the aggregator has kept from the last round; None if nothing.
-        bases: the model that a site's update started from, where that is another than `base`.
-        staleness: how many versions a site's update is behind, where it is.
+        state: what the aggregator kept after the last round that was closed; None if there is none.
+        bases: the model that a site's update started from, where that is not `base`.
+        staleness: how many rounds that one is older, by node.
         columns: of the rows, where the tool is a container.
     """
 
     manifest: Manifest
     round: int
     arrived: tuple[Arrived, ...]
-    form: tuple[TensorShape, ...] | None = None
+    form: Form | None = None
     base: Path | None = None
     state: Path | None = None
     bases: Mapping[str, Path] = field(default_factory=dict)
@@ -96,57 +91,40 @@ def merge(closing: Closing, folder: Path) -> list[MergedFile]:
     Raises:
         UpdateError: if updates do not fit together.
     """
-    return _MERGES[closing.manifest.plan.aggregator](closing, folder)
+    return _MERGES.get(closing.manifest.plan.aggregator, train)(closing, folder)
 
 
 @dataclass(frozen=True, slots=True)
 class Examined:
-    """The sites whose update cannot be merged with the others, and the form of all other updates."""
+    """The sites whose output cannot be merged with the others, and the form of all other updates.
+
+    Attributes:
+        reasons: the word for each unfit site.
+    """
 
     unfit: tuple[str, ...] = ()
-    form: tuple[TensorShape, ...] | None = None
+    form: Form | None = None
+    reasons: Mapping[str, Reason] = field(default_factory=dict)
 
 
-def examine(closing: Closing, base: Path | None, *, values: bool = False) -> Examined:
+def examine(
+    closing: Closing, base: Path | None, *, values: bool = False, scratch: Path | None = None
+) -> Examined:
     """Look through the outputs of a round before they are merged.
 
     Args:
         values: look at every value of the updates, to find whose make the mean not finite.
         base: the global model that the round started from; in the first round the form that most sites have stands in
             for it, and of equally many that of the site whose name comes first.
+        scratch: a folder for what has to be unpacked meanwhile.
     """
     if closing.manifest.plan.aggregator == "collect":
         return Examined(_unfit_rows(closing))
     if closing.manifest.plan.aggregator == "statistic":
         return Examined(_unfit_sums(closing))
-    from fairbank.federated_jobs.aggregation import form_of
+    from fairbank.federated_jobs.hub.merging_updates import examine_updates
 
-    limit = _limit(closing, UPDATE)
-    forms: dict[str, tuple[TensorShape, ...]] = {}
-    expected = form_of(base) if base is not None else None
-    updates = closing.outputs(UPDATE)
-    for node, path in updates.items():
-        form = _form_of_update(path, limit, values=values)
-        if form is not None:
-            forms[node] = form
-    if expected is None and forms:
-        # `most_common` keeps the order of first sight among equals, and sites are sorted.
-        expected = Counter(forms.values()).most_common(1)[0][0]
-    return Examined(
-        tuple(node for node in updates if forms.get(node) != expected or node not in forms), expected
-    )
-
-
-def _form_of_update(path: Path, limit: int, *, values: bool) -> tuple[TensorShape, ...] | None:
-    from fairbank.federated_jobs.aggregation import check_update
-    from fairbank.federated_jobs.algorithms.errors import UpdateUnfit
-
-    try:
-        form = check_update(path, max_bytes=limit, values=values)
-        notes_of(path)
-    except (UpdateUnfit, NotesUnreadable):
-        return None
-    return form
+    return examine_updates(closing, base, values=values, scratch=scratch)
 
 
 def _unfit_rows(closing: Closing) -> tuple[str, ...]:
@@ -168,28 +146,11 @@ def _unfit_rows(closing: Closing) -> tuple[str, ...]:
     return tuple(unfit)
 
 
-def average(closing: Closing, folder: Path) -> list[MergedFile]:
-    """Average the sites' models, weighted by training samples.
+def train(closing: Closing, folder: Path) -> list[MergedFile]:
+    """Merge the sites' updates into the next global model, by the aggregator of the plan."""
+    from fairbank.federated_jobs.hub.merging_updates import merge_training
 
-    Where a site does not tell how many, all sites weigh the same.
-    """
-    from fairbank.federated_jobs.aggregation import FedAvg, SiteUpdate
-
-    updates = closing.outputs(UPDATE)
-    notes = {node: notes_of(path) for node, path in updates.items()}
-    samples = {node: min(int(note.get(N_TRAIN, 0)), MOST_SAMPLES) for node, note in notes.items()}
-    if any(count < 1 for count in samples.values()):
-        samples = dict.fromkeys(updates, 1)
-    target = folder / f"{MODEL}.safetensors"
-    parts = [SiteUpdate(node, path, samples[node]) for node, path in updates.items()]
-    made = FedAvg().reduce(parts, into=target, max_bytes=_limit(closing, UPDATE), checked=closing.form)
-    files = [MergedFile(MODEL, MODEL_TYPE, target, made.digest)]
-    if any(notes.values()):
-        metrics = folder / "metrics.json"
-        body = {"schema": "round-metrics/1", "round": closing.round, "sites": notes}
-        metrics.write_text(json.dumps(body, sort_keys=True))
-        files.append(MergedFile(METRICS, "application/json", metrics))
-    return files
+    return merge_training(closing, folder)
 
 
 def collect(closing: Closing, folder: Path) -> list[MergedFile]:
@@ -283,8 +244,4 @@ def _table(outputs: Mapping[str, Path], closing: Closing) -> MergedTable:
     )
 
 
-def _limit(closing: Closing, name: str) -> int:
-    return next(output.maximum_bytes for output in closing.manifest.outputs if output.name == name)
-
-
-_MERGES: Mapping[str, Merge] = {"fedavg": average, "collect": collect, "statistic": statistic}
+_MERGES: Mapping[str, Merge] = {"collect": collect, "statistic": statistic}

@@ -38,7 +38,6 @@ from fairbank.catalogue.uploads import ReleaseMeta
 from fairbank.database import one_writer_at_a_time, reading, turn
 from fairbank.errors import FairbankError
 from fairbank.federated_jobs.algorithms.errors import UpdateUnfit
-from fairbank.federated_jobs.code import UPDATE
 from fairbank.federated_jobs.errors import JobNotFound, OutputRefused, RoundClosed
 from fairbank.federated_jobs.hub import measurements, usage
 from fairbank.federated_jobs.hub.changing import changing
@@ -47,11 +46,11 @@ from fairbank.federated_jobs.hub.finishing import Settled, complete, delivered_b
 from fairbank.federated_jobs.hub.merging import (
     METRICS,
     MODEL,
-    RECORD,
     SERVER_STATE,
     STATE,
     Arrived,
     Closing,
+    Examined,
     MergedFile,
     examine,
     merge,
@@ -89,7 +88,6 @@ from fairbank.federated_jobs.states import (
     SiteEvent,
     SiteState,
 )
-from fairbank.federated_jobs.update_notes import notes_of
 from fairbank.ontology.outputs import DOOR_OF_OUTPUT
 from fairbank.ontology.signed_objects import Manifest
 
@@ -238,9 +236,10 @@ def _close(hub: Hub, job_id: str, number: int) -> bool:
         plan = _plan(hub, session, job_id, number)
     if plan is None:
         return False
-    examined = examine(plan.closing, plan.base)
+    scratch = hub.blobs / "incoming"
+    examined = examine(plan.closing, plan.base, scratch=scratch)
     if examined.unfit:
-        _leave_out(hub, plan, examined.unfit)
+        _leave_out(hub, plan, examined)
         return True
     if len(plan.nodes) < plan.step.at_least:
         with changing(hub) as session:
@@ -255,16 +254,12 @@ def _close(hub: Hub, job_id: str, number: int) -> bool:
             merged = _merged(plan.step, closing, Path(folder))
         except UpdateUnfit:
             # Nearly never, so only now every value is looked at, to see whose it is.
-            if unfit := examine(plan.closing, plan.base, values=True).unfit:
-                _leave_out(hub, plan, unfit)
+            if (examined := examine(plan.closing, plan.base, values=True, scratch=scratch)).unfit:
+                _leave_out(hub, plan, examined)
                 return True
             raise
-        told = _Told(
-            notes={node: notes_of(path) for node, path in plan.closing.outputs(UPDATE).items()},
-            updates=_updates(merged),
-            # Read before the transaction, which others wait for.
-            released=measurements.released_in(plan.closing),
-        )
+        # Read before the transaction, which others wait for.
+        told = _told(merged, measurements.released_in(plan.closing))
         files = [_settled(hub, file) for file in merged]
     with changing(hub) as session:
         closed = _commit(hub, session, plan, files, told)
@@ -342,19 +337,20 @@ class _Told:
     released: Sequence[measurements.ReleasedRows]
 
 
-def _updates(merged: Sequence[MergedFile]) -> Mapping[str, Any] | None:
+def _told(merged: Sequence[MergedFile], released: Sequence[measurements.ReleasedRows]) -> _Told:
     metrics = next((file.path for file in merged if file.name == METRICS), None)
-    told = json.loads(metrics.read_bytes()).get(RECORD) if metrics is not None else None
-    return told if isinstance(told, dict) else None
+    body = json.loads(metrics.read_bytes()) if metrics is not None else {}
+    return _Told(body.get("sites", {}), body.get("aggregation", {}).get("sites"), released)
 
 
-def _leave_out(hub: Hub, plan: _Plan, nodes: Sequence[str]) -> None:
+def _leave_out(hub: Hub, plan: _Plan, examined: Examined) -> None:
     with changing(hub) as session:
         job = session.get_one(JobRow, plan.closing.manifest.id)
-        for node in nodes:
+        for node in examined.unfit:
             site = session.get_one(SiteRow, (job.id, node))
             if not ended(job) and SiteState(site.state) in ACTIVE_SITES:
-                fail_site(hub, session, job, site, reason=Reason.UPDATE_REFUSED)
+                reason = examined.reasons.get(node, Reason.UPDATE_REFUSED)
+                fail_site(hub, session, job, site, reason=reason)
     hub.notifier.notify()
 
 

@@ -1,0 +1,1 @@
+"""Update filters: what changes in an update before it leaves a site, and how the hub takes that back."""
