@@ -36,6 +36,8 @@ class StagedSeries:
         annotations: segmentations and structure sets of these images, where the job asks for them.
         facts: what the site knows of the series beside its files, as coded words (`kernel_class`, `contrast`,
             `respiratory_phase`); cleaning takes it from the headers.
+        asked: what the site knows of the subject and the job asks for: `label`, and `sex` and `age_band` where the job
+            has metrics by group.
     """
 
     unit: str
@@ -43,6 +45,7 @@ class StagedSeries:
     files: tuple[Path, ...]
     annotations: tuple[StagedAnnotation, ...] = ()
     facts: Mapping[str, str] = field(default_factory=dict)
+    asked: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_staged(inputs: Path) -> list[StagedSeries]:
@@ -66,6 +69,7 @@ def read_staged(inputs: Path) -> list[StagedSeries]:
                     for one in unit.get("annotations", ())
                 ),
                 facts={str(name): str(word) for name, word in unit.get("facts", {}).items()},
+                asked={str(name): str(word) for name, word in unit.get("asked", {}).items()},
             )
             for unit in listing["units"]
         ]

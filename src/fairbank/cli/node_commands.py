@@ -13,6 +13,7 @@ from fairbank.cli import (
     node_grants,
     node_jobs,
     node_keys,
+    node_labels,
     node_people,
     node_report,
     node_rules,
@@ -205,6 +206,7 @@ def content(
 
 
 node_jobs.add_to(app)
+node_labels.add_to(app)
 node_rules.add_to(app)
 node_status.add_to(app)
 node_withdrawal.add_to(app)

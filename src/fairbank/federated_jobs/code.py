@@ -131,6 +131,15 @@ class Tool:
         return complete
 
 
+def offers_of(tool: Tool, given: Mapping[str, JsonValue]) -> frozenset[str]:
+    """Return what a local step may need of a training tool with these parameters, and finds."""
+    if tool.worker is not WorkerKind.TRAINING:
+        return frozenset()
+    from fairbank.federated_jobs.algorithms.registry import algorithm_offers, algorithm_parameters
+
+    return algorithm_offers(tool.name, algorithm_parameters(tool.name, given))
+
+
 def tools() -> tuple[Tool, ...]:
     """Return all built-in tools, sorted by name."""
     return _TOOLS
@@ -250,6 +259,16 @@ _STATISTICS_OUTPUTS = (
 
 _TOOLS = (
     Tool(
+        name="classification",
+        family="training",
+        version="1.0.0",
+        title="Trains a network that tells the class of an image or volume: LeNet, ResNet-18, DenseNet-121 and others",
+        worker=WorkerKind.TRAINING,
+        shelf=_TRAININGS,
+        outputs=_TRAINING_OUTPUTS,
+        extra="train",
+    ),
+    Tool(
         name="image-quality",
         family="measurements",
         version="1.0.0",
@@ -299,6 +318,27 @@ _TOOLS = (
         annotations=("SEG", "RTSTRUCT"),
     ),
     Tool(
+        name="regression",
+        family="training",
+        version="1.0.0",
+        title="Trains a network that tells a number of an image or volume, such as an age",
+        worker=WorkerKind.TRAINING,
+        shelf=_TRAININGS,
+        outputs=_TRAINING_OUTPUTS,
+        extra="train",
+    ),
+    Tool(
+        name="segmentation",
+        family="training",
+        version="1.0.0",
+        title="Trains a U-Net that draws structures on slices or volumes, from segmentations and structure sets",
+        worker=WorkerKind.TRAINING,
+        shelf=_TRAININGS,
+        outputs=_TRAINING_OUTPUTS,
+        extra="train",
+        annotations=("SEG", "RTSTRUCT"),
+    ),
+    Tool(
         name="segmentation-inference",
         family="measurements",
         version="1.0.0",
@@ -310,6 +350,16 @@ _TOOLS = (
         annotations=("SEG", "RTSTRUCT"),
         example={"model": "sha256:" + "0" * 64, "labels": [{"channel": 1, "structure": "Lung"}]},
         model="model",
+    ),
+    Tool(
+        name="sklearn-sgd",
+        family="training",
+        version="1.0.0",
+        title="Fits a linear classifier or regression of scikit-learn by stochastic gradient descent",
+        worker=WorkerKind.TRAINING,
+        shelf=_TRAININGS,
+        outputs=_TRAINING_OUTPUTS,
+        extra="sklearn",
     ),
     Tool(
         name="slice-autoencoder",
@@ -337,5 +387,6 @@ _MODULES = {
     "analysis": ("scipy", "PIL", "dask"),
     "inference": ("onnxruntime", "scipy", "PIL", "dask"),
     "radiomics": ("radiomics", "SimpleITK", "scipy", "dask"),
-    "train": ("torch", "monai", "ignite"),
+    "sklearn": ("sklearn", "torch", "monai", "ignite"),
+    "train": ("torch", "monai", "ignite", "scipy"),
 }

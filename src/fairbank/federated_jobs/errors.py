@@ -3,7 +3,8 @@
     JobsError                        FB-JOBS-001
     ├── SubmissionRefused            FB-JOBS-010
     │   ├── ManifestRefused          FB-JOBS-011
-    │   │   └── PlanRefused          FB-JOBS-300
+    │   │   ├── PlanRefused          FB-JOBS-300
+    │   │   └── LocalStepUnfit       FB-JOBS-325
     │   ├── StartRefused             FB-JOBS-310
     │   ├── VisaRefused              FB-JOBS-012
     │   ├── BeyondVisa               FB-JOBS-013
@@ -33,6 +34,7 @@
     ├── SandboxSettingRefused        FB-JOBS-181
     ├── JobPausedHere                FB-JOBS-182
     ├── SitePolicyRefused            FB-JOBS-183
+    ├── LabelRefused                 FB-JOBS-329
     ├── DraftRefused                 FB-JOBS-210
     ├── CountRefused                 FB-JOBS-211
     ├── CountNotFound                FB-JOBS-212
@@ -143,6 +145,12 @@ class StartRefused(SubmissionRefused):
     code = "FB-JOBS-310"
     kind = Kind.FORBIDDEN
     reason = Reason.MANIFEST_INVALID
+
+
+class LocalStepUnfit(ManifestRefused):
+    """A local step, or frozen layers, are asked of an algorithm that has not what they need."""
+
+    code = "FB-JOBS-325"
 
 
 class OptionRefused(SubmissionRefused):
@@ -463,6 +471,13 @@ class RetryRefused(JobsError):
 
     code = "FB-JOBS-164"
     kind = Kind.CONFLICT
+
+
+class LabelRefused(JobsError):
+    """What a site's code shall mean to jobs cannot be set as it is said."""
+
+    code = "FB-JOBS-329"
+    kind = Kind.REFUSED
 
 
 class MeasurementsRefused(JobsError):

@@ -15,9 +15,10 @@ from pydantic import JsonValue
 
 from fairbank.clock import Clock, iso, parse_iso
 from fairbank.errors import FairbankError
+from fairbank.federated_jobs.axes.local_steps import require_fitting
 from fairbank.federated_jobs.axes.validator import check_mix, usual_rounds
 from fairbank.federated_jobs.checks import Check
-from fairbank.federated_jobs.code import Tool, WorkerKind, tool_of
+from fairbank.federated_jobs.code import Tool, WorkerKind, offers_of, tool_of
 from fairbank.federated_jobs.errors import (
     BeyondVisa,
     ChainBroken,
@@ -239,6 +240,7 @@ def check_code(manifest: Manifest, find: Callable[[Code], Tool] = tool_of) -> To
     plan = manifest.plan
     if tool.worker is WorkerKind.TRAINING:
         check_mix(plan, manifest.training, sites=site_count(manifest.datasets))
+        require_fitting(tool.name, offers_of(tool, manifest.parameters), manifest.training)
     elif (
         _PLAN_OF[tool.worker] != (plan.name, plan.aggregator)
         or (plan.name is PlanName.SINGLE_PASS and plan.rounds != 1)

@@ -145,7 +145,29 @@ def _without_floats(value: Any) -> Any:
 _DRAWN = (AnnotationKind.SEG, AnnotationKind.RTSTRUCT)
 _NOT_A_DEVICE = "Research. It is no medical device, and no result of it is meant for the care of a patient."
 
+_LEARNS = "What leaves a site are the weights of the network and metrics of held-out subjects, no image and no label."
+
 _CARDS = {
+    "classification": _Card(
+        "Trains a network that sorts images, or volumes, into classes that each site reads from its clinical variables "
+        f"or fact sheets. {_LEARNS}",
+        f"To train and compare classifiers over several sites. {_NOT_A_DEVICE}",
+    ),
+    "regression": _Card(
+        "Trains a network that tells a number of an image or volume, such as an age or the lower edge of a band. "
+        + _LEARNS,
+        f"To train and compare regressions over several sites. {_NOT_A_DEVICE}",
+    ),
+    "segmentation": _Card(
+        f"Trains a U-Net on segmentations and structure sets that lie beside the images. {_LEARNS}",
+        f"To train and compare segmentations over several sites. {_NOT_A_DEVICE}",
+        ToolInputs(annotations=_DRAWN),
+    ),
+    "sklearn-sgd": _Card(
+        "Fits a linear model of scikit-learn to small images or to the distribution of grey values. What leaves are "
+        "its coefficients and metrics of held-out subjects.",
+        f"To have a simple model to compare with, on sites without GPU. {_NOT_A_DEVICE}",
+    ),
     "image-quality": _Card(
         "Tells of each series how noisy and how sharp it is, whether grey values are clipped, and whether slices are "
         "missing. Nothing is told of what a picture shows.",

@@ -18,6 +18,8 @@ from fairbank.federated_jobs.errors import NotesUnreadable
 
 N_TRAIN = "n_train"
 N_HELDOUT = "n_heldout"
+N_STEPS = "n_steps"
+N_UNLABELLED = "n_unlabelled"
 _METADATA = "__metadata__"
 _LARGEST_HEADER_BYTES = 8 << 20
 _ALIGNMENT = 8

@@ -27,7 +27,7 @@ _NAME = re.compile(r"(?=.{1,255}\Z)[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z0-9_]+)*")
 _LONG_NUMBER = re.compile(r"\d{6}|\d(?:[._]*\d){7}|\d+(?:\.\d+){4}")
 _COUNTER = "num_batches_tracked"
 _MAY_LEAVE: Final = frozenset({"F64", "F32", "F16", "BF16"})
-_KEY = re.compile(r"n_(?:train|heldout|subjects)|(?:before|after)_[a-z_]{1,32}")
+_KEY = re.compile(r"n_(?:train|heldout|subjects|steps|unlabelled)|(?:before|after)_[a-z_]{1,32}")
 _NUMBER = re.compile(r"-?\d{1,16}(?:\.\d{1,17})?(?:[eE][+-]?\d{1,3})?")
 _LARGEST_HEADER_BYTES: Final = 8 << 20
 _BLOCK: Final = 1 << 22

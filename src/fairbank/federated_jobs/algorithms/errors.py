@@ -8,7 +8,10 @@ SiteJobError                         FB-JOBS-100
 │   ├── AlgorithmDigestMismatch      FB-JOBS-123
 │   ├── CheckpointMissing            FB-JOBS-124
 │   ├── NothingToTrainOn             FB-JOBS-125
-│   └── TrainingDiverged             FB-JOBS-126
+│   ├── TrainingDiverged             FB-JOBS-126
+│   ├── LabelsMissing                FB-JOBS-326
+│   ├── BatchTooSmall                FB-JOBS-327
+│   └── ModelUnfit                   FB-JOBS-328
 └── UpdateError                      FB-JOBS-130
     ├── UpdateUnfit                  FB-JOBS-131
     ├── NothingToAggregate           FB-JOBS-132
@@ -69,6 +72,24 @@ class TrainingDiverged(AlgorithmError):
     """A loss or a weight stopped being a finite number."""
 
     code = "FB-JOBS-126"
+
+
+class LabelsMissing(AlgorithmError):
+    """The site knows no usable label of any subject whose images can be used."""
+
+    code = "FB-JOBS-326"
+
+
+class BatchTooSmall(AlgorithmError):
+    """Batch normalisation is asked for, and the site has a single sample to train on."""
+
+    code = "FB-JOBS-327"
+
+
+class ModelUnfit(AlgorithmError):
+    """The model that training shall start from has other tensors than the network."""
+
+    code = "FB-JOBS-328"
 
 
 class UpdateError(SiteJobError):

@@ -9,7 +9,7 @@ Source: monai.fl.client.client_algo and monai.fl.utils.exchange_object, MONAI 1.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from monai.fl.client.client_algo import ClientAlgo
 from monai.fl.utils.constants import WeightType
@@ -18,9 +18,12 @@ from monai.fl.utils.exchange_object import ExchangeObject
 from fairbank.analysis.staged import StagedSeries
 from fairbank.federated_jobs.algorithms.parameters import AlgorithmParameters
 from fairbank.federated_jobs.algorithms.weights import Weights
+from fairbank.ontology.signed_objects import Training
 
 N_TRAIN = "n_train"
 N_HELDOUT = "n_heldout"
+N_STEPS = "n_steps"
+Groups = dict[str, dict[str, dict[str, float]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +34,16 @@ class SiteTask:
         series: the staged series.
         job_seed: the seed of the job, as its manifest has it.
         site: the name that seeds are derived for.
+        training: the local step and the frozen layers of the job.
+        rounds: how many rounds the job has, for schedules.
     """
 
     parameters: AlgorithmParameters
     series: Sequence[StagedSeries]
     job_seed: str
     site: str
+    training: Training = field(default_factory=Training)
+    rounds: int = 1
 
 
 class TrainingAlgorithm(ClientAlgo):
@@ -53,6 +60,14 @@ class TrainingAlgorithm(ClientAlgo):
     def subjects_used(self) -> tuple[int, int] | None:
         """Return how many different subjects it uses in all and holds out; None if it uses all and holds out none."""
         return None
+
+    def unlabelled(self) -> int:
+        """Return how many subjects are left out because the site knows no label of them."""
+        return 0
+
+    def groups(self) -> Groups:
+        """Return the metrics of the last evaluation by group (sex, age, maker) and word; they stay at the site."""
+        return {}
 
     def begin_round(self, round_number: int, state: Weights) -> None:
         """Take up the state after the site's last round (empty before the first) and seed this round."""

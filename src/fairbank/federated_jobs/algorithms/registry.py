@@ -20,9 +20,39 @@ from fairbank.federated_jobs.algorithms.parameters import (
     NoopParameters,
     SliceAutoencoderParameters,
 )
+from fairbank.federated_jobs.algorithms.training_parameters import (
+    ClassificationParameters,
+    ImageParameters,
+    RegressionParameters,
+    SegmentationParameters,
+    SklearnParameters,
+    TrainingParameters,
+)
 
 _ROOM = "fairbank.federated_jobs.algorithms"
 _ALWAYS = ("interface", "parameters", "seeds", "session", "weights")
+_IMAGES = (
+    f"{_ROOM}.images",
+    f"{_ROOM}.slices",
+    f"{_ROOM}.splits",
+    f"{_ROOM}.training_parameters",
+    "fairbank.analysis.dicom_frames",
+    "fairbank.analysis.staged",
+    "fairbank.analysis.volumes",
+)
+_TRAINER = (
+    *_IMAGES,
+    f"{_ROOM}.local_steps.base",
+    f"{_ROOM}.local_steps.contrastive",
+    f"{_ROOM}.local_steps.proximal",
+    f"{_ROOM}.local_steps.steps",
+    f"{_ROOM}.metrics",
+    f"{_ROOM}.networks",
+    f"{_ROOM}.optimizers",
+    f"{_ROOM}.samples",
+    f"{_ROOM}.trainer",
+    "fairbank.federated_jobs.axes.local_steps",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +82,47 @@ _ENTRIES = {
             sources=(
                 f"{_ROOM}.slice_autoencoder",
                 f"{_ROOM}.slices",
+                f"{_ROOM}.splits",
                 "fairbank.analysis.dicom_frames",
                 "fairbank.analysis.staged",
             ),
+        ),
+        AlgorithmEntry(
+            name="classification",
+            version="1.0.0",
+            module=f"{_ROOM}.classification",
+            parameters=ClassificationParameters,
+            sources=(*_TRAINER, f"{_ROOM}.classification", f"{_ROOM}.labelled_images"),
+        ),
+        AlgorithmEntry(
+            name="regression",
+            version="1.0.0",
+            module=f"{_ROOM}.regression",
+            parameters=RegressionParameters,
+            sources=(*_TRAINER, f"{_ROOM}.classification", f"{_ROOM}.labelled_images", f"{_ROOM}.regression"),
+        ),
+        AlgorithmEntry(
+            name="segmentation",
+            version="1.0.0",
+            module=f"{_ROOM}.segmentation",
+            parameters=SegmentationParameters,
+            sources=(
+                *_TRAINER,
+                f"{_ROOM}.masks",
+                f"{_ROOM}.segmentation",
+                f"{_ROOM}.surfaces",
+                "fairbank.analysis.drawn_regions",
+                "fairbank.analysis.regions",
+                "fairbank.analysis.segmentations",
+                "fairbank.analysis.structure_sets",
+            ),
+        ),
+        AlgorithmEntry(
+            name="sklearn-sgd",
+            version="1.0.0",
+            module=f"{_ROOM}.sklearn_sgd",
+            parameters=SklearnParameters,
+            sources=(*_IMAGES, f"{_ROOM}.metrics", f"{_ROOM}.samples", f"{_ROOM}.sklearn_sgd"),
         ),
         AlgorithmEntry(
             name="noop",
@@ -124,3 +192,19 @@ def algorithm_parameters(name: str, values: Mapping[str, object]) -> AlgorithmPa
             why=faults + ".",
             todo="Correct them; `fairbank tool show` prints the schema.",
         ) from err
+
+
+def algorithm_offers(name: str, parameters: AlgorithmParameters) -> frozenset[str]:
+    """Return what a local step may need of an algorithm with these parameters and finds; see `LocalStepChoice`."""
+    if not isinstance(parameters, TrainingParameters):
+        return frozenset()
+    found = {"trained-network"}
+    if name in ("classification", "segmentation"):
+        found.add("classes")
+    if isinstance(parameters, ImageParameters) and parameters.network != "linear":
+        found.add("features")
+    if parameters.keeps_running_means:
+        found.add("batch-norm")
+    if parameters.optimizer == "sgd" and parameters.momentum == 0:
+        found.add("plain-sgd")
+    return frozenset(found)

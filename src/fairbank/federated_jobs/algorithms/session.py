@@ -9,8 +9,10 @@ worker that was killed and started anew therefore computes the same bits as one 
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +21,11 @@ import torch
 
 from fairbank.analysis.staged import read_staged
 from fairbank.federated_jobs.algorithms.errors import CheckpointMissing, TrainingDiverged
-from fairbank.federated_jobs.algorithms.registry import algorithm_parameters, require_algorithm
+from fairbank.federated_jobs.algorithms.registry import (
+    algorithm_offers,
+    algorithm_parameters,
+    require_algorithm,
+)
 from fairbank.federated_jobs.algorithms.weights import (
     Weights,
     all_finite,
@@ -29,6 +35,8 @@ from fairbank.federated_jobs.algorithms.weights import (
     serialised,
     write_weights,
 )
+from fairbank.federated_jobs.axes.local_steps import require_fitting
+from fairbank.ontology.signed_objects import Training
 
 if TYPE_CHECKING:
     from fairbank.federated_jobs.algorithms.interface import TrainingAlgorithm
@@ -68,6 +76,9 @@ class RoundResult:
     before: Metrics
     after: Metrics
     subjects: tuple[int, int] | None
+    n_steps: int = 0
+    unlabelled: int = 0
+    groups: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict)
 
 
 class TrainingSession:
@@ -89,19 +100,27 @@ class TrainingSession:
         site: str,
         inputs: Path,
         scratch: Path,
+        training: dict[str, object] | None = None,
+        rounds: int = 1,
     ) -> TrainingSession:
         """Load the approved code and read the staged series.
+
+        Args:
+            training: the local step and the frozen layers, as the manifest has them; plain training by default.
+            rounds: how many rounds the job has.
 
         Raises:
             AlgorithmError: if code, parameters or series do not fit.
         """
         entry = require_algorithm(name, digest)
         checked = algorithm_parameters(name, parameters)
+        asked = Training.model_validate_json(json.dumps(training)) if training else Training()
+        require_fitting(name, algorithm_offers(name, checked), asked)
         be_deterministic()
         from fairbank.federated_jobs.algorithms.interface import SiteTask
 
         algorithm: TrainingAlgorithm = import_module(entry.module).ALGORITHM()
-        n_series = algorithm.begin(SiteTask(checked, read_staged(inputs), job_seed, site))
+        n_series = algorithm.begin(SiteTask(checked, read_staged(inputs), job_seed, site, asked, rounds))
         return cls(algorithm, n_series=n_series, scratch=scratch)
 
     def initial(self) -> InitialModel:
@@ -128,12 +147,19 @@ class TrainingSession:
             CheckpointMissing: if the state after `previous` is not on disk.
             TrainingDiverged: if a weight is not finite after training.
         """
-        from fairbank.federated_jobs.algorithms.interface import N_TRAIN, exchanged, statistic, weights_in
+        from fairbank.federated_jobs.algorithms.interface import (
+            N_STEPS,
+            N_TRAIN,
+            exchanged,
+            statistic,
+            weights_in,
+        )
 
         base, base_digest = self._base(weights)
         state = self._state_after(previous)
-        before = self._evaluate(base)
+        # Some steps keep layers at the site, which belong to the model that is measured.
         self._algorithm.begin_round(round_number, state)
+        before = self._evaluate(base)
         self._algorithm.train(exchanged(base), extra={"round": round_number, "say": say})
         update = self._algorithm.get_weights()
         trained = weights_in(update)
@@ -159,6 +185,9 @@ class TrainingSession:
             before=before.metrics,
             after=after.metrics,
             subjects=self._algorithm.subjects_used(),
+            n_steps=statistic(update, N_STEPS),
+            unlabelled=self._algorithm.unlabelled(),
+            groups=self._algorithm.groups(),
         )
 
     def evaluate(self, weights: Path | None) -> ModelMetrics:
@@ -209,6 +238,8 @@ def be_deterministic() -> None:
 
     Source: PyTorch, notes on reproducibility.
     """
+    # cuBLAS gives the same bits only with a work space of fixed size (NVIDIA, cuBLAS, "Results reproducibility").
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True)
     torch.set_num_threads(1)
     torch.backends.cudnn.benchmark = False

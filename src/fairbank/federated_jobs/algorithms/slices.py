@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +15,7 @@ from fairbank.analysis.errors import ItemImpossible
 from fairbank.analysis.staged import StagedSeries
 from fairbank.federated_jobs.algorithms.errors import NothingToTrainOn
 from fairbank.federated_jobs.algorithms.parameters import SliceAutoencoderParameters
+from fairbank.federated_jobs.algorithms.splits import held_out
 
 LOW_PERCENT, HIGH_PERCENT = 1.0, 99.0
 # Label maps and the like: pixels that are no grey values.
@@ -64,7 +64,7 @@ def read_stacks(series: Sequence[StagedSeries], parameters: SliceAutoencoderPara
     split_by, level = next(
         (word, n) for n, word in enumerate(("subject", "series", "slice")) if _several(keyed, n)
     )
-    held = _held_out({str(k[level]) for k in keyed}, parameters.held_out_percent)
+    held = held_out({str(k[level]) for k in keyed}, parameters.held_out_percent)
     return SliceStacks(
         train=_stack([k[3] for k in keyed if k[level] not in held]),
         heldout=_stack([k[3] for k in keyed if k[level] in held]),
@@ -91,18 +91,19 @@ def _slices(series: StagedSeries, parameters: SliceAutoencoderParameters) -> lis
         if headers[0].modality in NOT_PICTURES:
             return []
         frames = [
-            _normalised(values, kept)
-            for header in _evenly(headers, parameters.max_slices_per_series)
+            normalised(values, kept)
+            for header in evenly(headers, parameters.max_slices_per_series)
             for values, kept in grey_frames(header)
         ]
     except ItemImpossible:
         return []
     size = parameters.image_size
     usable = [frame for frame in frames if frame is not None]
-    return [_resampled(frame, size) for frame in _evenly(usable, parameters.max_slices_per_series)]
+    return [resampled(frame, size) for frame in evenly(usable, parameters.max_slices_per_series)]
 
 
-def _normalised(values: NDArray[np.float64], kept: NDArray[np.bool_]) -> Slice | None:
+def normalised(values: NDArray[np.float64], kept: NDArray[np.bool_]) -> Slice | None:
+    """Return grey values from 0 to 1, percentiles 1 and 99 of those that are kept; None if they are all the same."""
     inside = values[kept & np.isfinite(values)]
     if inside.size == 0:
         return None
@@ -110,20 +111,22 @@ def _normalised(values: NDArray[np.float64], kept: NDArray[np.bool_]) -> Slice |
     if high <= low:
         return None
     filled = np.where(kept & np.isfinite(values), values, low)
-    normalised: Slice = np.clip((filled - low) / (high - low), 0.0, 1.0).astype(np.float32)
-    return normalised
+    found: Slice = np.clip((filled - low) / (high - low), 0.0, 1.0).astype(np.float32)
+    return found
 
 
-def _resampled(frame: Slice, size: int) -> Slice:
+def resampled(frame: Slice, size: int) -> Slice:
+    """Return a frame, (rows, columns), as a square of `size` pixels."""
     whole = torch.from_numpy(frame)[None, None]
     small = torch.nn.functional.interpolate(
         whole, size=(size, size), mode="bilinear", antialias=True, align_corners=False
     )
-    resampled: Slice = small[0, 0].numpy()
-    return resampled
+    found: Slice = small[0, 0].numpy()
+    return found
 
 
-def _evenly(items: Sequence[Any], at_most: int) -> list[Any]:
+def evenly(items: Sequence[Any], at_most: int) -> list[Any]:
+    """Return at most so many items, evenly spaced."""
     if len(items) <= at_most:
         return list(items)
     return [items[i * len(items) // at_most] for i in range(at_most)]
@@ -131,16 +134,6 @@ def _evenly(items: Sequence[Any], at_most: int) -> list[Any]:
 
 def _several(keyed: Sequence[tuple[str, str, str, Slice]], level: int) -> bool:
     return len({k[level] for k in keyed}) >= 2
-
-
-def _held_out(keys: set[str], percent: int) -> set[str]:
-    """Return the keys whose places, when sorted, have the smallest hashes.
-
-    A job's pseudonyms sort in the order of its cohort, so every job over the same cohort holds out the same subjects.
-    """
-    count = min(len(keys) - 1, max(1, round(len(keys) * percent / 100)))
-    ranked = sorted(enumerate(sorted(keys)), key=lambda one: hashlib.sha256(str(one[0]).encode()).digest())
-    return {key for _, key in ranked[:count]}
 
 
 def _stack(slices: Sequence[Slice]) -> torch.Tensor:

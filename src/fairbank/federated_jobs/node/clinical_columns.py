@@ -52,6 +52,18 @@ def clinical_columns(
     return [*texts, *(number_column(name, None, "") for name in sorted(words))]
 
 
+def clinical_words(node: Node, members: Sequence[Member], column: str) -> dict[str, str]:
+    """Return what this site's mapping keeps of one clinical column, by subject; nothing if it has no such variable."""
+    subjects = {member.subject for member in members}
+    found: dict[str, str] = {}
+    with reading(node.engine) as session:
+        for project in _projects(session, {member.dataset for member in members}):
+            for _, variable, _ in _variables(session, project, {column}):
+                values = _values(session, project, variable)
+                found |= {subject: value for subject, value in values if subject in subjects}
+    return found
+
+
 def as_number(value: str) -> float | None:
     """Return a year or the lower edge of a band; just below its only edge for the first band, None for a word.
 

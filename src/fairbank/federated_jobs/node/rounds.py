@@ -353,11 +353,11 @@ class _FilesChanged(Exception):
         self.members = members
 
 
-def _staged_form(site: Site, job: str, cohort: Cohort) -> list[SeriesToStage]:
+def _staged_form(site: Site, job: str, cohort: Cohort, manifest: Manifest) -> list[SeriesToStage]:
     changed = [member for member in cohort.members if not site.intact(member)]
     if changed:
         raise _FilesChanged(changed)
-    return series_to_stage(site.node, job, cohort)
+    return series_to_stage(site.node, job, cohort, manifest=manifest)
 
 
 def _run(site: Site, task: RoundTask) -> list[Product]:
@@ -379,7 +379,7 @@ def _task(site: Site, row: Work, authorised: Authorised, *, previous: int, model
         manifest=authorised.chain.manifest,
         tool=authorised.tool,
         site=site.node.name,
-        series=lambda: _staged_form(site, row.job, authorised.cohort),
+        series=lambda: _staged_form(site, row.job, authorised.cohort, authorised.chain.manifest),
         cohort_digest=authorised.cohort.digest,
         members=authorised.cohort.members,
         round=row.round,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -18,7 +19,7 @@ from fairbank.federated_jobs.node.cohort import Member
 from fairbank.federated_jobs.node.progress import job_folder
 from fairbank.federated_jobs.node.sandbox_staging import SeriesToStage
 from fairbank.federated_jobs.node.spent import Spent, measured, processor_seconds
-from fairbank.federated_jobs.update_notes import N_HELDOUT, N_TRAIN
+from fairbank.federated_jobs.update_notes import N_HELDOUT, N_STEPS, N_TRAIN, N_UNLABELLED
 from fairbank.ontology.signed_objects import Manifest
 from fairbank.release.candidates import Column, ColumnKind
 from fairbank.release.node import KEY_FILE, Node
@@ -29,6 +30,10 @@ if TYPE_CHECKING:
     from fairbank.federated_jobs.node.sandbox_policy import SandboxPolicy
     from fairbank.federated_jobs.node.worker_client import JobWorker, RoundOutcome
 
+# Metrics by group of the newest round, among the products, which a withdrawal clears.
+GROUPS_FILE = "groups.json"
+# Reading images and labels takes a while, however short a round may be.
+_PREPARATION_S = 300
 # Processes and threads that one worker of an analysis needs, with room to spare.
 _TASKS_PER_WORKER = 8
 # Rows that stay at the site.
@@ -230,6 +235,9 @@ class ConfinedRunner:
             parameters=parameters,
             job_seed=manifest.seed,
             site=task.site,
+            training=None if manifest.training is None else manifest.training.model_dump(mode="json"),
+            rounds=manifest.plan.rounds,
+            timeout_s=max(_PREPARATION_S, self._wall_s(manifest)),
         )
 
     def _analyse(self, worker: JobWorker, task: RoundTask) -> Product:
@@ -293,6 +301,7 @@ class ConfinedRunner:
             notes=partial(_notes, k=self._node.settings.release_minimum_count),
             on_progress=partial(progress.note, self._node, manifest.id),
         )
+        _keep_groups(task, outcome)
         return Product(UPDATE, target, subjects=outcome.subjects[0] if outcome.subjects else None)
 
     def _wall_s(self, manifest: Manifest) -> int:
@@ -340,10 +349,22 @@ def _limit(manifest: Manifest, name: str) -> int:
     return next(output.maximum_bytes for output in manifest.outputs if output.name == name)
 
 
+def _keep_groups(task: RoundTask, outcome: RoundOutcome) -> None:
+    """Write the metrics by group down for the node's people; they do not leave."""
+    if outcome.groups:
+        told = {"round": task.round, "n_unlabelled": outcome.unlabelled, "groups": outcome.groups}
+        (task.folder / GROUPS_FILE).write_text(json.dumps(told, sort_keys=True))
+
+
 def _notes(outcome: RoundOutcome, *, k: int) -> dict[str, int | float]:
-    """Return what travels with an update; metrics of fewer than k held-out subjects stay here."""
+    """Return what travels with an update; metrics and counts of fewer than k subjects stay here."""
+    counts = {N_TRAIN: outcome.n_train}
+    if outcome.n_steps:
+        counts[N_STEPS] = outcome.n_steps
+    if outcome.unlabelled >= k:
+        counts[N_UNLABELLED] = outcome.unlabelled
     if outcome.subjects is not None and outcome.subjects[1] < k:
-        return {N_TRAIN: outcome.n_train}
+        return dict(counts)
     before = {f"before_{name}": value for name, value in outcome.before.items()}
     after = {f"after_{name}": value for name, value in outcome.after.items()}
-    return {N_TRAIN: outcome.n_train, N_HELDOUT: outcome.n_heldout, **before, **after}
+    return {**counts, N_HELDOUT: outcome.n_heldout, **before, **after}

@@ -52,6 +52,7 @@ class SeriesToStage:
         files: the de-identified files, in the order of the local index.
         facts: what the node knows beside the files, as coded words that tell of the image only.
         annotations: what describes it.
+        asked: what the node knows of its subject and the job asks for, such as a label.
     """
 
     unit: str
@@ -59,6 +60,7 @@ class SeriesToStage:
     files: tuple[Path, ...]
     facts: Mapping[str, str] = field(default_factory=dict)
     annotations: tuple[AnnotationToStage, ...] = ()
+    asked: Mapping[str, str] = field(default_factory=dict)
 
 
 def stage_series(series: Sequence[SeriesToStage], folder: JobFolder) -> int:
@@ -81,6 +83,7 @@ def stage_series(series: Sequence[SeriesToStage], folder: JobFolder) -> int:
             "subject": s.subject,
             "files": [_file_name(i + 1) for i in range(len(s.files))],
             **({"facts": dict(sorted(s.facts.items()))} if s.facts else {}),
+            **({"asked": dict(sorted(s.asked.items()))} if s.asked else {}),
             **({"annotations": _annotation_entries(s)} if s.annotations else {}),
         }
         for s in sorted(series, key=lambda s: s.unit)

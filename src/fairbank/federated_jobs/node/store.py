@@ -245,3 +245,15 @@ class CountRow(NodeBase):
     received: Mapped[datetime]
     decided: Mapped[datetime | None] = mapped_column(default=None)
     decided_by: Mapped[str | None] = mapped_column(default=None)
+
+
+class LabelWordRow(NodeBase):
+    """What a code of this site means in the words of jobs that learn a label, as a curator has set it."""
+
+    __tablename__ = "jobs_label_words"
+
+    label: Mapped[str] = mapped_column(primary_key=True)
+    code: Mapped[str] = mapped_column(primary_key=True)
+    word: Mapped[str]
+    by: Mapped[str]
+    since: Mapped[datetime]

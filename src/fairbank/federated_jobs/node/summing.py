@@ -7,7 +7,6 @@ subject is, and what fact sheets know of it, is looked up here.
 from __future__ import annotations
 
 import json
-from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,11 +19,10 @@ from fairbank.analysis.statistics.site_rows import table_of
 from fairbank.analysis.statistics.site_table import SiteTable
 from fairbank.analysis.statistics_tool import SUBJECT, StatisticsParameters, columns_of
 from fairbank.analysis.tool import tool_parameters
-from fairbank.database import reading
-from fairbank.errors import FairbankError
 from fairbank.federated_jobs.node.clinical_columns import clinical_columns
 from fairbank.federated_jobs.node.cohort import Member
 from fairbank.federated_jobs.node.leaving_out import subjects_of
+from fairbank.federated_jobs.node.subject_facts import subject_facts
 from fairbank.ontology.signed_objects import Manifest
 from fairbank.release.node import Node
 from fairbank.release.rounding import smallest_count
@@ -96,7 +94,7 @@ def _table(
     listed = [{**row, SUBJECT: subject_of[row["row"]]} for row in made]
     known: dict[str, dict[str, str | float]] = {}
     columns = [*columns_of(question), *clinical_columns(node, members, question, into=known)]
-    for subject, words in _known(node, members).items():
+    for subject, words in subject_facts(node, members).items():
         known.setdefault(subject, {}).update(words)
     return table_of(listed, columns, subject=SUBJECT, known=known)
 
@@ -113,30 +111,3 @@ def _read(file: Path | None) -> dict[str, Any] | None:
         return None
     message: dict[str, Any] = json.loads(file.read_bytes())
     return message
-
-
-def _known(node: Node, members: tuple[Member, ...]) -> dict[str, dict[str, str]]:
-    """Return sex and age of subjects as fact sheets keep them, where all series of a subject agree."""
-    from fairbank.deid.store import facts_of
-    from fairbank.harvest.datasets import dataset_of
-
-    series: dict[str, set[str]] = defaultdict(set)
-    for member in members:
-        series[member.dataset].add(member.series_uid)
-    said: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
-    subjects = {(member.dataset, member.series_uid): member.subject for member in members}
-    with reading(node.engine) as session:
-        for dataset, uids in series.items():
-            try:
-                project = dataset_of(session, dataset).project
-            except FairbankError:
-                # A cohort may come from another source than the index.
-                continue
-            for uid, sheet in facts_of(session, project, uids).items():
-                of = said[subjects[dataset, uid]]
-                of["sex"].add(sheet.sex.value)
-                of["age_band"].add(sheet.age_band)
-    return {
-        subject: {name: next(iter(words)) for name, words in each.items() if len(words) == 1}
-        for subject, each in said.items()
-    }

@@ -97,6 +97,8 @@ class Worker:
                 site=message["site"],
                 inputs=self._inputs,
                 scratch=self._scratch,
+                training=message.get("training"),
+                rounds=int(message.get("rounds", 1)),
             )
             return {"series": self._session.n_series}
         from fairbank.analysis.tool import require_tool, tool_parameters

@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from threading import Event, Lock
@@ -45,6 +45,8 @@ from fairbank.federated_jobs.update_notes import noted_head
 
 MODULE = "fairbank.federated_jobs.node.worker"
 START_TIMEOUT_S = 60.0
+# Codes of what can go wrong inside a worker; with any other it would have the node believe something else.
+_OF_WORKERS = ("FB-JOBS-1", "FB-JOBS-326", "FB-JOBS-327", "FB-JOBS-328", "FB-ANA-")
 Metrics = dict[str, float]
 
 
@@ -99,6 +101,9 @@ class RoundOutcome:
         n_train: number of training samples; the weight of the update.
         before, after: held-out metrics of the global model and of the local one.
         subjects: how many different subjects were used, and held out; None if all were used and none held out.
+        n_steps: how many steps the optimizer made; 0 if the algorithm makes none.
+        unlabelled: how many subjects were left out because the site knows no label of them.
+        groups: held-out metrics of the local model by group and word, for the node's people.
     """
 
     file: Path
@@ -110,6 +115,9 @@ class RoundOutcome:
     before: Metrics
     after: Metrics
     subjects: tuple[int, int] | None = None
+    n_steps: int = 0
+    unlabelled: int = 0
+    groups: dict[str, dict[str, Metrics]] = field(default_factory=dict)
 
 
 class JobWorker:
@@ -213,9 +221,16 @@ class JobWorker:
         parameters: Mapping[str, object],
         job_seed: str,
         site: str,
+        training: Mapping[str, object] | None = None,
+        rounds: int = 1,
         timeout_s: float = 300.0,
     ) -> int:
-        """Load a training algorithm and the staged series; return how many series it can use."""
+        """Load a training algorithm and the staged series; return how many series it can use.
+
+        Args:
+            training: the manifest's local step and frozen layers; plain training by default.
+            rounds: how many rounds the job has.
+        """
         answer = self._ask(
             Operation.PREPARE,
             timeout_s=timeout_s,
@@ -225,6 +240,8 @@ class JobWorker:
             parameters=dict(parameters),
             job_seed=job_seed,
             site=site,
+            training=None if training is None else dict(training),
+            rounds=rounds,
         )
         return int(answer["series"])
 
@@ -277,6 +294,9 @@ class JobWorker:
             before=dict(answer["before"]),
             after=dict(answer["after"]),
             subjects=_pair(answer["subjects"]),
+            n_steps=int(answer["n_steps"]),
+            unlabelled=int(answer["unlabelled"]),
+            groups=dict(answer["groups"]),
         )
         self._fetch(answer, to, max_bytes, notes=None if notes is None else notes(outcome))
         return outcome
@@ -472,7 +492,7 @@ def _from_answer(answer: Message) -> FairbankError:
     code = str(answer.get("code", ""))
     texts = {name: str(answer.get(name, "")) for name in ("what", "why", "todo")}
     for known in all_error_classes():
-        if known.code == code and code.startswith(("FB-JOBS-1", "FB-ANA-")):
+        if known.code == code and code.startswith(_OF_WORKERS):
             return known(texts["what"], why=texts["why"], todo=texts["todo"])
     error = WorkerRefused(texts["what"], why=texts["why"], todo=texts["todo"])
     error.remote_code = code
