@@ -48,6 +48,14 @@
     ├── ReviewNotYours               FB-JOBS-264
     ├── ModelFileRefused             FB-JOBS-270
     ├── NoOverlays                   FB-JOBS-277
+    ├── NotATraining                 FB-JOBS-345
+    ├── ModelStateRefused            FB-JOBS-346
+    ├── SettingsDeviate              FB-JOBS-347
+    ├── SettingsMissing              FB-JOBS-348
+    ├── CardUntrusted                FB-JOBS-349
+    ├── OnnxDiffers                  FB-JOBS-350
+    ├── NoOnnx                       FB-JOBS-351
+    ├── EvaluationRefused            FB-JOBS-352
     └── SiteRefusal                  FB-JOBS-040
         ├── ChainBroken              FB-JOBS-041
         ├── Replayed                 FB-JOBS-042
@@ -61,6 +69,7 @@
         ├── NotForThisHub            FB-JOBS-055
         ├── NoRoom                   FB-JOBS-161
         ├── ContainerNotAllowed      FB-JOBS-272
+        ├── SettingsRefused          FB-JOBS-353
         └── GrantNotCountersigned    FB-REL-037
 
 What runs inside a site (sandbox, worker, training) has its own subtree from FB-JOBS-100 in `node/errors.py`.
@@ -528,3 +537,68 @@ class ToolRevoked(SubmissionRefused):
     code = "FB-JOBS-265"
     kind = Kind.FORBIDDEN
     reason = Reason.CODE_UNKNOWN
+
+
+class NotATraining(JobsError):
+    """Rounds, curves or settings are asked of a job that trains no model."""
+
+    code = "FB-JOBS-345"
+    kind = Kind.CONFLICT
+
+
+class ModelStateRefused(JobsError):
+    """Somebody would move a model to a state that its own, or their role, does not allow; or use one kept back."""
+
+    code = "FB-JOBS-346"
+    kind = Kind.CONFLICT
+
+
+class SettingsDeviate(JobsError):
+    """What a site signed as its effective settings is not what the manifest fixes."""
+
+    code = "FB-JOBS-347"
+    kind = Kind.CONFLICT
+    reason = Reason.SETTINGS_DEVIATE
+
+
+class SettingsMissing(JobsError):
+    """A site sends an update before it has signed its effective settings."""
+
+    code = "FB-JOBS-348"
+    kind = Kind.CONFLICT
+    reason = Reason.SETTINGS_DEVIATE
+
+
+class CardUntrusted(JobsError):
+    """A model's card is not sealed by the hub, or names other files than came."""
+
+    code = "FB-JOBS-349"
+    kind = Kind.FORBIDDEN
+
+
+class OnnxDiffers(JobsError):
+    """A model computes something else as ONNX than it does in PyTorch."""
+
+    code = "FB-JOBS-350"
+    kind = Kind.FAILED
+
+
+class NoOnnx(JobsError):
+    """A model has no network that could be written as ONNX."""
+
+    code = "FB-JOBS-351"
+    kind = Kind.REFUSED
+
+
+class EvaluationRefused(JobsError):
+    """A model cannot be evaluated as it is asked."""
+
+    code = "FB-JOBS-352"
+    kind = Kind.REFUSED
+
+
+class SettingsRefused(SiteRefusal):
+    """The hub refuses the settings that this site signed."""
+
+    code = "FB-JOBS-353"
+    reason = Reason.SETTINGS_DEVIATE

@@ -13,6 +13,7 @@ from pydantic import Field, JsonValue
 
 from fairbank.federated_jobs.reasons import Reason
 from fairbank.federated_jobs.states import JobState, RoundState, SiteState
+from fairbank.ontology.model_cards import ModelState
 from fairbank.ontology.outputs import OutputClass
 from fairbank.ontology.places import NodePlace
 from fairbank.ontology.signed_objects import Code, PlanName, VisaDataset
@@ -389,7 +390,12 @@ class Results(Wire):
 
 
 class ModelView(Part):
-    """A global model of the registry."""
+    """A global model of the registry.
+
+    Attributes:
+        line, version: a model that starts from a registered one is the next version of its line.
+        card: digest of the card that the hub sealed; None for a model from before cards.
+    """
 
     digest: DigestText
     job: Id
@@ -403,6 +409,10 @@ class ModelView(Part):
     nodes: tuple[Slug, ...]
     created: Moment
     withdrawn_subject_in_training: Day | None = None
+    state: ModelState = ModelState.REGISTERED
+    line: Id | None = None
+    version: int = 1
+    card: DigestText | None = None
 
 
 class ModelList(Wire):
@@ -414,7 +424,11 @@ class ModelList(Wire):
 
 
 class ModelDetail(Wire):
-    """One model with its whole provenance."""
+    """One model with its whole provenance.
+
+    Attributes:
+        evaluations: completed jobs of the same account that measured this model.
+    """
 
     schema_name = "model/1"
 
@@ -424,3 +438,12 @@ class ModelDetail(Wire):
     request: Id
     started: Moment
     ended: Moment
+    evaluations: tuple[Id, ...] = ()
+
+
+class ModelStateWish(Wire):
+    """Somebody asks that a model be moved to another state of the registry."""
+
+    schema_name = "model-state/1"
+
+    state: ModelState

@@ -55,4 +55,5 @@ class Reason(StrEnum):
     GRANT_PAUSED = "grant_paused"
     TRANSFER_NOT_ALLOWED = "transfer_not_allowed"
     NO_ROOM = "no_room"
+    SETTINGS_DEVIATE = "settings_deviate"
     NODE_FAULT = "node_fault"

@@ -68,6 +68,11 @@ def builtin_manifest(tool: Tool, *, publisher: str, publisher_key: str, created:
     )
 
 
+def intended_use(tool: str) -> str:
+    """Return what the tool of a name is meant for, as its manifest says."""
+    return _CARDS[tool].intended_use if tool in _CARDS else "Research."
+
+
 def inputs_of(tool: Tool) -> ToolInputs:
     """Return what an installed tool can measure, as far as it is written down."""
     return _CARDS[tool.name].inputs if tool.name in _CARDS else _ANY

@@ -363,6 +363,7 @@ class Training(Part):
         initial_model: digest of the weights that the first round starts from; None if the job's seed makes them.
         frozen: name patterns of tensors that are not trained.
         objective: by what the model is judged over its sites.
+        same_everywhere: what no two sites may differ in, beside what the manifest fixes for all.
     """
 
     local_step: Element = Element(name="plain")
@@ -370,6 +371,7 @@ class Training(Part):
     initial_model: DigestText | None = None
     frozen: Annotated[tuple[ShortText, ...], Field(max_length=100)] = ()
     objective: Objective = Objective.MEAN
+    same_everywhere: Annotated[tuple[Literal["versions", "hardware"], ...], Field(max_length=2)] = ()
 
 
 class Resources(Part):

@@ -1,7 +1,7 @@
 """Control messages: the only bodies that leave a node without a person's or a policy's approval.
 
-They carry closed words, ids, digests, key ids, numbers and times, nothing else. That is enforced when the class is
-made: a field that could hold free text is a `TypeError` at import, not a leak at run time.
+They carry closed words, ids, digests, key ids, signatures, numbers and times, nothing else. That is enforced when the
+class is made: a field that could hold free text is a `TypeError` at import, not a leak at run time.
 """
 
 from __future__ import annotations
@@ -13,20 +13,39 @@ from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin, 
 from pydantic import Field
 from pydantic.fields import FieldInfo
 
-from fairbank.ontology.wire import Country, Decimal, DigestText, Id, KeyText, Moment, Part, Wire
+from fairbank.ontology.wire import (
+    Country,
+    Decimal,
+    DigestText,
+    Id,
+    KeyText,
+    Moment,
+    Part,
+    SignatureText,
+    Wire,
+)
 
 # The code of an error (FB-ROOM-NNN): all that an error report of class `error` holds.
 ErrorCode = Annotated[str, Field(pattern=r"^FB-[A-Z]{2,5}-\d{3}$")]
 
-_TEXT_THAT_IS_NOT_FREE: Final = (Id, DigestText, KeyText, Moment, Decimal, Country, ErrorCode)
+_TEXT_THAT_IS_NOT_FREE: Final = (
+    Id,
+    DigestText,
+    KeyText,
+    Moment,
+    Decimal,
+    Country,
+    ErrorCode,
+    SignatureText,
+)
 _NUMBERS: Final = (int, bool, float, type(None))
 
 
 class ControlMessage(Wire):
     """Base of the bodies that may leave at once.
 
-    Subclasses are checked when they are defined: every field is an enum, a literal, an id, a digest, a key id, an error
-    code, a number, a time, or a tuple or `Part` of these.
+    Subclasses are checked when they are defined: every field is an enum, a literal, an id, a digest, a key id, a
+    signature, an error code, a number, a time, or a tuple or `Part` of these.
 
     Raises:
         TypeError: at class creation, if a field could hold free text or unknown keys would be accepted.

@@ -57,10 +57,11 @@ class InitialModel:
 
 @dataclass(frozen=True, slots=True)
 class ModelMetrics:
-    """Metrics on the held-out samples."""
+    """Metrics on the held-out samples; `subjects` as in `RoundResult`."""
 
     metrics: Metrics
     n_heldout: int
+    subjects: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +222,9 @@ class TrainingSession:
 
         outcome = self._algorithm.evaluate(exchanged(weights))
         return ModelMetrics(
-            {name: rounded(value) for name, value in outcome.metrics.items()}, statistic(outcome, N_HELDOUT)
+            {name: rounded(value) for name, value in outcome.metrics.items()},
+            statistic(outcome, N_HELDOUT),
+            self._algorithm.subjects_used(),
         )
 
     def _forget_old_rounds(self) -> None:

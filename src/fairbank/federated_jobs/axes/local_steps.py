@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 
 from fairbank.federated_jobs.axes.elements import Choice, Options
 from fairbank.federated_jobs.errors import LocalStepUnfit
+from fairbank.federated_jobs.evaluating import EVALUATE
 from fairbank.ontology.signed_objects import Training
 
 # Tensors that travel beside the weights have names that begin so.
@@ -149,6 +150,11 @@ LOCAL_STEPS: dict[str, LocalStepChoice] = {
             source="Zenke, Poole & Ganguli 2017, Continual Learning Through Synaptic Intelligence, equations 3 to 5",
             options=SynapticIntelligence,
             stateful=True,
+        ),
+        LocalStepChoice(
+            name=EVALUATE,
+            title="Nothing is trained; each site measures the model on its held-out subjects",
+            source="",
         ),
     )
 }

@@ -62,6 +62,7 @@ def submit(
         ToolRevoked: if that version was revoked in the registry.
         OptionRefused: if a parameter is unknown or out of range.
         StartRefused: if it would start from a model that is none of the requester's.
+        EvaluationRefused: if it would evaluate no model, or in several rounds.
         ModelFileUnknown: if it names a model that the account has not brought.
         RunsSpent: if the visa allows no further run.
     """

@@ -15,12 +15,14 @@ from fairbank.clock import iso
 from fairbank.federated_jobs.hub import measurements
 from fairbank.federated_jobs.hub.ensembles import is_model
 from fairbank.federated_jobs.hub.merging import MODEL, MODEL_TYPE, Closing
+from fairbank.federated_jobs.hub.model_registry import register
 from fairbank.federated_jobs.hub.progress import active, end_job, move_site, sites_of
 from fairbank.federated_jobs.hub.store import JobRow, ModelRow, RoundRow, UpdateRow
 from fairbank.federated_jobs.hub.withdrawals import with_day
 from fairbank.federated_jobs.plans.machine import Done, Merging, Step
 from fairbank.federated_jobs.reasons import Reason
 from fairbank.federated_jobs.states import WORKING_SITES, JobEvent, SiteEvent, SiteState
+from fairbank.ontology.signed_objects import Manifest
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,7 @@ def complete(
     # A plan may end with the model of an earlier round; the last one is then not the job's.
     others = [file for file in files if final is None or not is_model(file.name)]
     for file, number in [*((each, closing.round) for each in others), *([final] if final else [])]:
-        _register(hub, session, job, file, number=number, provenance=provenance)
+        _register(hub, session, job, file, number=number, manifest=closing.manifest, provenance=provenance)
 
 
 def _final(
@@ -77,20 +79,27 @@ def _final(
 
 
 def _register(
-    hub: Hub, session: Session, job: JobRow, file: Settled, *, number: int, provenance: Mapping[str, object]
+    hub: Hub,
+    session: Session,
+    job: JobRow,
+    file: Settled,
+    *,
+    number: int,
+    manifest: Manifest,
+    provenance: Mapping[str, object],
 ) -> None:
     key = "model" if is_model(file.name) else "result"
     if key == "model":
-        session.add(
-            ModelRow(
-                digest=file.digest,
-                job=job.id,
-                round=number,
-                size_bytes=file.size_bytes,
-                provenance=dict(provenance),
-                created=hub.clock.now(),
-            )
+        model = ModelRow(
+            digest=file.digest,
+            job=job.id,
+            round=number,
+            size_bytes=file.size_bytes,
+            provenance=dict(provenance),
+            created=hub.clock.now(),
         )
+        session.add(model)
+        register(hub, session, model, job, manifest)
     events.append(
         session,
         events.HubEvent,

@@ -5,6 +5,7 @@ Sites are merged in the order of their names, so the same updates always give th
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -13,9 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fairbank.errors import FairbankError
-from fairbank.federated_jobs.code import MEASUREMENTS, SUMS
+from fairbank.federated_jobs.code import MEASUREMENTS, SUMS, UPDATE
 from fairbank.federated_jobs.container_tools import contract_of_columns
+from fairbank.federated_jobs.errors import NotesUnreadable
+from fairbank.federated_jobs.evaluating import STAND_IN, evaluates
+from fairbank.federated_jobs.objectives import BEFORE
 from fairbank.federated_jobs.reasons import Reason
+from fairbank.federated_jobs.update_notes import notes_of
 from fairbank.ontology.signed_objects import Manifest
 from fairbank.ontology.tools import OutputColumn
 
@@ -91,6 +96,8 @@ def merge(closing: Closing, folder: Path) -> list[MergedFile]:
     Raises:
         UpdateError: if updates do not fit together.
     """
+    if evaluates(closing.manifest):
+        return evaluations(closing, folder)
     return _MERGES.get(closing.manifest.plan.aggregator, train)(closing, folder)
 
 
@@ -122,9 +129,28 @@ def examine(
         return Examined(_unfit_rows(closing))
     if closing.manifest.plan.aggregator == "statistic":
         return Examined(_unfit_sums(closing))
+    if evaluates(closing.manifest):
+        return Examined(_unfit_evaluations(closing))
     from fairbank.federated_jobs.hub.merging_updates import examine_updates
 
     return examine_updates(closing, base, values=values, scratch=scratch)
+
+
+def _unfit_evaluations(closing: Closing) -> tuple[str, ...]:
+    """Return the sites that sent anything but the one number that stands in for weights."""
+    from fairbank.federated_jobs.aggregation import check_update
+    from fairbank.federated_jobs.algorithms.errors import UpdateUnfit
+    from fairbank.federated_jobs.tensor_files import TensorShape
+
+    limit = next(each.maximum_bytes for each in closing.manifest.outputs if each.name == UPDATE)
+    unfit = []
+    for node, path in closing.outputs(UPDATE).items():
+        try:
+            check_update(path, like=[TensorShape(STAND_IN, "F32", (1,))], max_bytes=limit)
+            notes_of(path)
+        except (UpdateUnfit, NotesUnreadable):
+            unfit.append(node)
+    return tuple(unfit)
 
 
 def _unfit_rows(closing: Closing) -> tuple[str, ...]:
@@ -151,6 +177,23 @@ def train(closing: Closing, folder: Path) -> list[MergedFile]:
     from fairbank.federated_jobs.hub.merging_updates import merge_training
 
     return merge_training(closing, folder)
+
+
+def evaluations(closing: Closing, folder: Path) -> list[MergedFile]:
+    """Put what the sites measured of a model together: as the metrics of the round, and as a table."""
+    notes = {node: notes_of(path) for node, path in closing.outputs(UPDATE).items()}
+    body = {"schema": "round-metrics/1", "round": closing.round, "sites": notes}
+    metrics, table = folder / "metrics.json", folder / "table.csv"
+    metrics.write_text(json.dumps(body, sort_keys=True), encoding="utf-8")
+    names = sorted({name for told in notes.values() for name in told})
+    with table.open("w", encoding="utf-8", newline="") as opened:
+        writer = csv.writer(opened, lineterminator="\n")
+        writer.writerow(["site", *(name.removeprefix(BEFORE) for name in names)])
+        writer.writerows([node, *(told.get(name, "") for name in names)] for node, told in notes.items())
+    return [
+        MergedFile(METRICS, "application/json", metrics),
+        MergedFile("table.csv", "text/csv", table),
+    ]
 
 
 def collect(closing: Closing, folder: Path) -> list[MergedFile]:

@@ -43,6 +43,7 @@ from fairbank.federated_jobs.hub import (
     runs,
     sites,
     tool_routes,
+    training_routes,
     twins,
     usage,
     views,
@@ -98,6 +99,7 @@ def router(hub: Hub, *, grants: GrantLookup | None = None) -> APIRouter:
     measurement_routes.add(routes, hub)
     tool_routes.add(routes, hub)
     model_file_routes.add(routes, hub)
+    training_routes.add(routes, hub)
     return routes
 
 

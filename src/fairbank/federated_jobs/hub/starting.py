@@ -7,30 +7,45 @@ from sqlalchemy.orm import Session
 
 from fairbank.catalogue import blobs
 from fairbank.catalogue.context import Hub
-from fairbank.federated_jobs.errors import StartRefused
+from fairbank.federated_jobs.errors import EvaluationRefused, StartRefused
+from fairbank.federated_jobs.evaluating import evaluates
 from fairbank.federated_jobs.hub.ensembles import is_model
+from fairbank.federated_jobs.hub.model_registry import is_kept_back, usable_by
 from fairbank.federated_jobs.hub.store import JobRow, OutputRow
 from fairbank.ontology.signed_objects import Manifest
 
 
 def check_start(hub: Hub, session: Session, manifest: Manifest, *, account: str) -> None:
-    """Refuse a job that would start from a model which its requester may not use.
+    """Refuse a job that would start from a model which its requester may not use, and an evaluation of none.
 
     Raises:
-        StartRefused: if it is none of the models of the account's own jobs, or its file is not here.
+        EvaluationRefused: if it would evaluate no model, or in several rounds.
+        StartRefused: if it is none of the models of the account's own jobs and was not released to all, if it is kept
+            back, or if its file is not here.
     """
     digest = manifest.training.initial_model if manifest.training is not None else None
-    if digest is None:
+    if evaluates(manifest) and (digest is None or manifest.plan.rounds != 1):
+        raise EvaluationRefused(
+            "An evaluation names one registered model, and has one round.",
+            why="The sites measure that model and train nothing.",
+            todo="Use 'fairbank model evaluate'.",
+        )
+    if digest is None or (_may_use(session, account, digest) and blobs.path_of(hub, digest).exists()):
         return
+    raise StartRefused(
+        "The job would start from a model that you may not use.",
+        why="It is none of the models of your jobs, was not released to all, or is kept back.",
+        todo="Take a digest from 'fairbank model list'.",
+    )
+
+
+def _may_use(session: Session, account: str, digest: str) -> bool:
+    if usable_by(session, account, digest):
+        return True
+    # The model of a round that was not the last is in no registry.
     mine = (
         select(OutputRow.name)
         .join(JobRow, JobRow.id == OutputRow.job)
         .where(OutputRow.digest == digest, JobRow.account == account)
     )
-    if any(is_model(name) for name in session.scalars(mine)) and blobs.path_of(hub, digest).exists():
-        return
-    raise StartRefused(
-        "The job would start from a model that is none of yours.",
-        why="A job starts from its seed, or from a model that came of a job of the same account.",
-        todo="Take a digest from 'fairbank model list'.",
-    )
+    return not is_kept_back(session, digest) and any(is_model(name) for name in session.scalars(mine))

@@ -184,7 +184,11 @@ class OutputRow(HubBase):
 
 
 class ModelRow(HubBase):
-    """One global model of the registry, with where it came from."""
+    """One global model of the registry, with where it came from.
+
+    `line` is the id of the job that began its line, `version` its number there; `card` is the sealed card, byte for
+    byte. Models from before cards have neither.
+    """
 
     __tablename__ = "jobs_models"
 
@@ -194,6 +198,24 @@ class ModelRow(HubBase):
     size_bytes: Mapped[int] = mapped_column(BigInteger)
     provenance: Mapped[dict[str, Any]]
     created: Mapped[datetime]
+    state: Mapped[str] = mapped_column(default="registered", server_default="registered")
+    line: Mapped[str | None] = mapped_column(default=None, index=True)
+    version: Mapped[int] = mapped_column(default=1, server_default="1")
+    card: Mapped[bytes | None] = mapped_column(LargeBinary, default=None)
+    card_digest: Mapped[str | None] = mapped_column(default=None)
+
+
+class SettingsRow(HubBase):
+    """The effective settings of a training at one site, as the site signed them, byte for byte."""
+
+    __tablename__ = "jobs_settings"
+
+    job: Mapped[str] = mapped_column(ForeignKey("jobs_jobs.id"), primary_key=True)
+    node: Mapped[str] = mapped_column(primary_key=True)
+    digest: Mapped[str]
+    statement: Mapped[bytes] = mapped_column(LargeBinary)
+    deviates: Mapped[list[Any]]
+    received: Mapped[datetime]
 
 
 class MeasuredRow(HubBase):

@@ -6,8 +6,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, defer
 
 from fairbank.clock import iso
-from fairbank.federated_jobs.errors import NotYetMerged
 from fairbank.federated_jobs.hub.dispatch import not_found
+from fairbank.federated_jobs.hub.model_registry import is_kept_back, model_of
 from fairbank.federated_jobs.hub.progress import manifest_of, sites_of
 from fairbank.federated_jobs.hub.store import JobRow, ModelRow, OutputRow, RoundRow, SiteRow, UpdateRow
 from fairbank.federated_jobs.hub.withdrawals import day_of, days_of
@@ -27,6 +27,7 @@ from fairbank.federated_jobs.protocol import (
 )
 from fairbank.federated_jobs.reasons import Reason
 from fairbank.federated_jobs.states import ACTIVE_SITES, JobState, RoundState, SiteState
+from fairbank.ontology.model_cards import ModelState
 from fairbank.ontology.outputs import OutputClass
 from fairbank.ontology.signed_objects import Code
 
@@ -193,20 +194,7 @@ def model_detail(session: Session, digest: str, account: str) -> ModelDetail:
     Raises:
         NotYetMerged: if there is none of that digest.
     """
-    found = session.execute(
-        select(ModelRow, JobRow)
-        .join(JobRow, JobRow.id == ModelRow.job)
-        .where(ModelRow.digest == digest, JobRow.account == account)
-        .order_by(ModelRow.created)
-        .limit(1)
-    ).first()
-    if found is None:
-        raise NotYetMerged(
-            "There is no such model among those of your jobs.",
-            why="A model is registered when its job completes.",
-            todo="See 'fairbank model list'.",
-        )
-    model, job = found
+    model, job = model_of(session, digest, account)
     return ModelDetail(
         model=_model_view(model, job, day_of(session, job.id)),
         manifest=job.manifest_digest,
@@ -214,11 +202,38 @@ def model_detail(session: Session, digest: str, account: str) -> ModelDetail:
         request=job.request_id,
         started=iso(job.started or job.created),
         ended=iso(model.created),
+        evaluations=_evaluations(session, digest, account),
     )
 
 
+def _evaluations(session: Session, digest: str, account: str) -> tuple[str, ...]:
+    """Return the completed jobs of an account whose first round started from a model and that made none."""
+    jobs = session.scalars(
+        select(JobRow.id)
+        .join(RoundRow, RoundRow.job == JobRow.id)
+        .where(
+            JobRow.account == account,
+            JobRow.state == JobState.COMPLETED.value,
+            RoundRow.round == 1,
+            RoundRow.global_digest == digest,
+        )
+        .order_by(JobRow.created.desc(), JobRow.id)
+    )
+    made = set(
+        session.scalars(
+            select(ModelRow.job).join(JobRow, JobRow.id == ModelRow.job).where(JobRow.account == account)
+        )
+    )
+    return tuple(job for job in jobs if job not in made)[:200]
+
+
 def may_read_as_account(session: Session, account: str, digest: str) -> bool:
-    """Tell whether a blob is a merged result or model of one of an account's jobs; single updates are not."""
+    """Tell whether a blob is a merged result or model of one of an account's jobs; single updates are not.
+
+    The weights of a model that is in quarantine or withdrawn are handed to nobody.
+    """
+    if is_kept_back(session, digest):
+        return False
     merged = (
         select(OutputRow.digest)
         .join(JobRow, JobRow.id == OutputRow.job)
@@ -265,4 +280,8 @@ def _model_view(model: ModelRow, job: JobRow, withdrawn: str | None) -> ModelVie
         nodes=tuple(provenance["nodes"]),
         created=iso(model.created),
         withdrawn_subject_in_training=withdrawn,
+        state=ModelState(model.state),
+        line=model.line,
+        version=model.version,
+        card=model.card_digest,
     )

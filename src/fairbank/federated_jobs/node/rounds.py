@@ -7,7 +7,7 @@ the round is done in one transaction; from then on it is never computed again, o
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -36,6 +36,7 @@ from fairbank.federated_jobs.errors import (
     RoundRefused,
     SiteRefusal,
 )
+from fairbank.federated_jobs.evaluating import STAND_IN, evaluates
 from fairbank.federated_jobs.node import model_files, progress, spent
 from fairbank.federated_jobs.node.approval import (
     Authorised,
@@ -45,6 +46,7 @@ from fairbank.federated_jobs.node.approval import (
     withhold_unsent,
 )
 from fairbank.federated_jobs.node.cohort import Cohort, CohortSource, Member, harvest_intact, mark_gone
+from fairbank.federated_jobs.node.effective_settings import tell_settings
 from fairbank.federated_jobs.node.errors import (
     SandboxError,
     WorkerCancelled,
@@ -71,7 +73,7 @@ from fairbank.release.hub_client import HubClient
 from fairbank.release.node import Node
 from fairbank.release.outbox import Outbox
 from fairbank.release.releases import Release, ReleaseState
-from fairbank.release.tensors import form_of
+from fairbank.release.tensors import TensorShape, form_of
 from fairbank.release.told_sums import Sums
 from fairbank.signing import file_digest, sha256_digest
 
@@ -295,6 +297,9 @@ def _attempt(site: Site, row: Work, given: bytes | None) -> list[Release] | None
         previous = _last_released(session, row.job)
         _check_order(row, authorised, previous=previous)
     progress.begin(site.node, row.job, authorised.cohort)
+    if previous == 0:
+        chain = authorised.chain
+        tell_settings(site.node, site.outbox, chain.manifest, chain.sealed_manifest.digest, authorised.tool)
     model = _global_model(site, row, given)
     task = _task(site, row, authorised, previous=previous, model=model)
     if wanted := authorised.tool.models_in(authorised.chain.manifest.parameters):
@@ -427,12 +432,18 @@ def _candidate(
         limits=limits,
         subjects=_counted(authorised.cohort.subjects, product.subjects),
         columns=product.columns,
-        # The first round starts from no model that the gate could know; there the names and types are judged.
-        tensors=form_of(task.global_model) if task.global_model is not None else None,
+        tensors=_expected_form(task),
         sums=_beside_records(site, session, product.sums),
         # A runner's products lie in a folder of the node's own, which no job can reach.
         movable=True,
     )
+
+
+def _expected_form(task: RoundTask) -> Mapping[str, TensorShape] | None:
+    if evaluates(task.manifest):
+        return {STAND_IN: TensorShape("F32", (1,))}
+    # The first round starts from no model that the gate could know; there the names and types are judged.
+    return form_of(task.global_model) if task.global_model is not None else None
 
 
 def _beside_records(site: Site, session: Session, sums: Sums | None) -> Sums | None:

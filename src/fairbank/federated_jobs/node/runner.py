@@ -14,6 +14,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Protocol
 
 from fairbank.federated_jobs.code import MEASUREMENTS, SUMS, UPDATE, Tool, WorkerKind
+from fairbank.federated_jobs.evaluating import evaluates, evaluation_file
 from fairbank.federated_jobs.node import progress
 from fairbank.federated_jobs.node.cohort import Member
 from fairbank.federated_jobs.node.progress import job_folder
@@ -290,6 +291,8 @@ class ConfinedRunner:
 
     def _train(self, worker: JobWorker, task: RoundTask) -> Product:
         manifest = task.manifest
+        if evaluates(manifest):
+            return self._evaluate(worker, task)
         target = task.folder / f"{UPDATE}.safetensors"
         outcome = worker.train_round(
             task.round,
@@ -303,6 +306,12 @@ class ConfinedRunner:
         )
         _keep_groups(task, outcome)
         return Product(UPDATE, target, subjects=outcome.subjects[0] if outcome.subjects else None)
+
+    def _evaluate(self, worker: JobWorker, task: RoundTask) -> Product:
+        """Measure a model and train nothing; of fewer held-out subjects than may be told, the gate lets nothing out."""
+        found = worker.evaluate(task.global_model, timeout_s=self._wall_s(task.manifest))
+        target = evaluation_file(found.metrics, found.n_heldout, into=task.folder)
+        return Product(UPDATE, target, subjects=found.subjects[1] if found.subjects else None)
 
     def _wall_s(self, manifest: Manifest) -> int:
         from fairbank.federated_jobs.node.sandbox_resources import wall_s

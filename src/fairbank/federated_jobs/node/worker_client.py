@@ -84,10 +84,11 @@ class Initial:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """The metrics of a model on this site's held-out slices."""
+    """The metrics of a model on this site's held-out samples; `subjects` as in `RoundOutcome`."""
 
     metrics: Metrics
     n_heldout: int
+    subjects: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,9 +303,11 @@ class JobWorker:
         return outcome
 
     def evaluate(self, weights: Path | None, *, timeout_s: float) -> Evaluation:
-        """Return the metrics of a model (None: the initial one) on the held-out slices."""
+        """Return the metrics of a model (None: the initial one) on the held-out samples."""
         answer = self._ask(Operation.EVALUATE, timeout_s=timeout_s, weights=self._hand_over(weights))
-        return Evaluation(dict(answer["metrics"]), int(answer["n_heldout"]))
+        return Evaluation(
+            dict(answer["metrics"]), int(answer["n_heldout"]), subjects=_pair(answer.get("subjects"))
+        )
 
     def checkpoints(self, *, timeout_s: float = 30.0) -> list[int]:
         """Return the rounds whose state is on disk."""

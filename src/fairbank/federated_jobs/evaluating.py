@@ -1,0 +1,40 @@
+"""Jobs that train nothing: each site measures a registered model on its held-out subjects and tells the numbers.
+
+Such a job is a training job of one round whose local step is `evaluate`. What leaves a site is an update with one
+number in place of all weights, so that its notes pass the same gate as those of any training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from fairbank.federated_jobs.update_notes import N_HELDOUT, annotate
+from fairbank.ontology.signed_objects import Manifest
+
+EVALUATE = "evaluate"
+# The one tensor of what an evaluating site sends, and its value.
+STAND_IN = "evaluated"
+
+
+def evaluates(manifest: Manifest) -> bool:
+    """Tell whether a job only measures a model."""
+    return manifest.training is not None and manifest.training.local_step.name == EVALUATE
+
+
+def evaluation_file(metrics: Mapping[str, float], n_heldout: int, *, into: Path) -> Path:
+    """Write what an evaluating site sends, and return the file.
+
+    Args:
+        metrics: of the model that the round starts from.
+        n_heldout: number of samples that they were measured on.
+    """
+    import numpy as np
+    from safetensors.numpy import save_file
+
+    bare, target = into / "evaluation.part", into / "evaluation.safetensors"
+    save_file({STAND_IN: np.ones(1, dtype=np.float32)}, bare)
+    notes: dict[str, int | float] = {f"before_{name}": value for name, value in metrics.items()}
+    annotate(bare, {N_HELDOUT: n_heldout, **notes}, to=target)
+    bare.unlink()
+    return target
