@@ -41,7 +41,6 @@ from fairbank.federated_jobs.algorithms.errors import UpdateUnfit
 from fairbank.federated_jobs.errors import JobNotFound, OutputRefused, RoundClosed
 from fairbank.federated_jobs.hub import measurements, usage
 from fairbank.federated_jobs.hub.changing import changing
-<<<<<<< HEAD
 from fairbank.federated_jobs.hub.ensembles import keep_all
 from fairbank.federated_jobs.hub.finishing import Settled, complete, delivered_by_too_few
 from fairbank.federated_jobs.hub.merging import (
@@ -56,10 +55,6 @@ from fairbank.federated_jobs.hub.merging import (
     examine,
     merge,
 )
-=======
-from fairbank.federated_jobs.hub.merging import MODEL, STATE, Arrived, Closing, MergedFile, examine, merge
-from fairbank.federated_jobs.hub.model_registry import register
->>>>>>> f580ac7 (Seal a card for each model, sign effective settings at each site, and evaluate a model without training)
 from fairbank.federated_jobs.hub.progress import (
     HUB_ACTOR,
     active,
@@ -444,65 +439,6 @@ def _commit(
     return True
 
 
-<<<<<<< HEAD
-=======
-def _complete(hub: Hub, session: Session, job: JobRow, closing: Closing, files: list[_Settled]) -> None:
-    for site in active(sites_of(session, job.id)):
-        if site.state != SiteState.RELEASED.value:
-            move_site(hub, job, site, SiteEvent.FAIL, reason=Reason.ROUND_DEADLINE)
-    end_job(hub, session, job, JobEvent.COMPLETE)
-    provenance = with_day(session, job.id, _provenance(session, job, closing))
-    if measured := measurements.codes_of(session, job.id):
-        provenance["biomarkers"] = measured
-    for file in files:
-        is_model = file.name == MODEL
-        if is_model:
-            model = ModelRow(
-                digest=file.digest,
-                job=job.id,
-                round=closing.round,
-                size_bytes=file.size_bytes,
-                provenance=provenance,
-                created=hub.clock.now(),
-            )
-            session.add(model)
-            register(hub, session, model, job, closing.manifest)
-        key = "model" if is_model else "result"
-        events.append(
-            session,
-            events.HubEvent,
-            clock=hub.clock,
-            kind=f"{key}.registered",
-            subject=file.digest,
-            detail={**provenance, key: file.digest, "name": file.name, "media_type": file.media_type},
-        )
-
-
-def _provenance(session: Session, job: JobRow, closing: Closing) -> dict[str, object]:
-    manifest = closing.manifest
-    took_part = set(session.scalars(select(UpdateRow.node).where(UpdateRow.job == job.id).distinct()))
-    used = [
-        dataset.iri
-        for dataset in manifest.datasets
-        if any(f"/datasets/{node}/" in dataset.iri for node in took_part)
-    ]
-    return {
-        "job": job.id,
-        "title": job.title,
-        "account": job.account,
-        "manifest": job.manifest_digest,
-        "visa": job.visa_digest,
-        "request": job.request_id,
-        "datasets": used,
-        "nodes": sorted(took_part),
-        "rounds": closing.round,
-        "code": manifest.code.model_dump(mode="json"),
-        "started": iso(job.started or job.created),
-        "ended": iso(job.ended or job.created),
-    }
-
-
->>>>>>> f580ac7 (Seal a card for each model, sign effective settings at each site, and evaluate a model without training)
 _ARRIVE = insert(UpdateRow.metadata.tables[UpdateRow.__tablename__])
 _ARRIVED = (
     select(UpdateRow.node, UpdateRow.output, UpdateRow.digest, UpdateRow.path, UpdateRow.round)

@@ -1,7 +1,7 @@
 """Cards of models and settings of sites.
 
 Revision: 5c0e4f1a9d27
-Follows: b991f836535a
+Follows: 3d5a91c7e042
 Written: 2026-11-30 17:02:11.402118+00:00
 """
 
@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "5c0e4f1a9d27"
-down_revision = "b991f836535a"
+down_revision = "3d5a91c7e042"
 branch_labels = None
 depends_on = None
 

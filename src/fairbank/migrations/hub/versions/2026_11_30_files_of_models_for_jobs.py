@@ -1,7 +1,7 @@
 """Files of models for jobs.
 
 Revision: 3d5a91c7e042
-Follows: b991f836535a
+Follows: 3f0c54d1a7e2
 Written: 2026-11-30 17:00:00.000000+00:00
 """
 
@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "3d5a91c7e042"
-down_revision = "b991f836535a"
+down_revision = "3f0c54d1a7e2"
 branch_labels = None
 depends_on = None
 

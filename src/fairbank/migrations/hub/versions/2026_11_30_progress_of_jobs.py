@@ -1,7 +1,7 @@
 """Progress of jobs at their sites.
 
 Revision: 5c1f0a7be2d4
-Follows: b991f836535a
+Follows: 5c0e4f1a9d27
 Written: 2026-11-30 16:50:00.000000+00:00
 """
 
@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "5c1f0a7be2d4"
-down_revision = "b991f836535a"
+down_revision = "5c0e4f1a9d27"
 branch_labels = None
 depends_on = None
 

@@ -1,7 +1,7 @@
 """Quality measured in pixels.
 
 Revision: 41b9cd1eccd4
-Follows: d7978f3c4374
+Follows: 3b7e5f20c9d1
 Written: 2026-11-30 16:51:17.745104+00:00
 """
 
@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "41b9cd1eccd4"
-down_revision = "d7978f3c4374"
+down_revision = "3b7e5f20c9d1"
 branch_labels = None
 depends_on = None
 
