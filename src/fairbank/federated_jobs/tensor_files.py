@@ -172,7 +172,7 @@ class TensorWriter:
         """Write values into a tensor from its value number `start` on, converted to the tensor's type."""
         dtype = self._types[name]
         body = np.ascontiguousarray(values, dtype).reshape(-1)
-        view, at = memoryview(body.view(np.uint8)), self._at[name] + start * dtype.itemsize
+        view, at = body.view(np.uint8).data, self._at[name] + start * dtype.itemsize
         while view:
             written = os.pwrite(self._file.fileno(), view, at)
             view, at = view[written:], at + written

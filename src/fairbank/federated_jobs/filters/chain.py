@@ -30,7 +30,8 @@ from fairbank.federated_jobs.axes.filters import (
     TopKOptions,
     ZstdOptions,
 )
-from fairbank.federated_jobs.axes.validator import Mix, mix_of
+from fairbank.federated_jobs.axes.rules import Mix
+from fairbank.federated_jobs.axes.validator import mix_of
 from fairbank.federated_jobs.filters.interface import Arrays, Get, Random, UpdateFilter
 from fairbank.federated_jobs.filters.lengths import ClipNorm, Difference
 from fairbank.federated_jobs.filters.quantising import HalfPrecision, Int8, Sign

@@ -23,7 +23,8 @@ from fairbank.federated_jobs.aggregators.rules import Rule, rule_of
 from fairbank.federated_jobs.aggregators.stack import SiteUpdate, Stack
 from fairbank.federated_jobs.algorithms.errors import UpdateUnfit
 from fairbank.federated_jobs.axes.aggregators import AggregatorOptions
-from fairbank.federated_jobs.axes.validator import Mix, mix_of
+from fairbank.federated_jobs.axes.rules import Mix
+from fairbank.federated_jobs.axes.validator import mix_of
 from fairbank.federated_jobs.code import UPDATE
 from fairbank.federated_jobs.errors import NotesUnreadable
 from fairbank.federated_jobs.filters.chain import Chain, chain_of_mix, check_wire, decode_file, plain_form
