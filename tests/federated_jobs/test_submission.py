@@ -176,8 +176,15 @@ def test_a_job_is_shown_to_its_requester_only(fed):
 
 def test_the_tools_are_listed_with_their_digests_and_options(fed):
     tools = {tool["name"]: tool for tool in fed.get("/v1/tools").json()["tools"]}
-    analyses = {"image-quality", "intensity-geometry", "lung-densitometry", "radiomics"}
-    assert set(tools) == analyses | {"noop", "slice-autoencoder", "statistics"}
+    analyses = {
+        "image-quality",
+        "intensity-geometry",
+        "lung-densitometry",
+        "radiomics",
+        "segmentation-inference",
+    }
+    trainings = {"classification", "regression", "segmentation", "sklearn-sgd", "slice-autoencoder", "noop"}
+    assert set(tools) == analyses | trainings | {"statistics"}
     assert tools["noop"]["digest"].startswith("sha256:")
     assert "weights" in tools["noop"]["parameters"]["properties"]
 
