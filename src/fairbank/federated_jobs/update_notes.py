@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from fairbank.federated_jobs.errors import NotesUnreadable
+from fairbank.zstd_frames import FrameRefused, reader
 
 N_TRAIN = "n_train"
 N_HELDOUT = "n_heldout"
@@ -60,13 +61,16 @@ def noted_head(read: Callable[[int], bytes], notes: Mapping[str, int | float]) -
 
 
 def notes_of(update: Path) -> dict[str, float]:
-    """Return the notes of an update; what is not a finite number is left out.
+    """Return the notes of an update, compressed or not; what is not a finite number is left out.
 
     Raises:
         NotesUnreadable: if the update is not a safetensors file.
     """
-    with update.open("rb") as opened:
-        metadata = _header(opened.read).get(_METADATA, {})
+    try:
+        with update.open("rb") as opened:
+            metadata = _header(reader(opened)).get(_METADATA, {})
+    except FrameRefused as err:
+        raise _unreadable() from err
     notes = {}
     for name, word in metadata.items() if isinstance(metadata, dict) else ():
         try:

@@ -46,6 +46,8 @@ class Candidate:
         subjects: how many different subjects it was computed on; required for count, result and update.
         columns: the columns of a result's rows; required for result.
         tensors: the tensors that an update must hold, by name; None where no model went before.
+        encoded: the node's own filters made the update, so it may hold whole numbers where `tensors` says so.
+        packed: the update is compressed; what it unpacks to is judged.
         sums: what a statistic is of; required for a statistic.
         movable: nobody but the node could write the file, so it may be moved into the outbox instead of copied.
     """
@@ -61,4 +63,6 @@ class Candidate:
     columns: tuple[Column, ...] | None = None
     tensors: Mapping[str, TensorShape] | None = None
     movable: bool = False
+    encoded: bool = False
+    packed: bool = False
     sums: Sums | None = None

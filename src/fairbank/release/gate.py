@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any, Final
 
 from fairbank.errors import FairbankError
@@ -35,6 +36,7 @@ from fairbank.release.control import ControlMessage, ErrorReport
 from fairbank.release.published_counts import exact_counts
 from fairbank.release.tables import Dominance, TableRules
 from fairbank.signing import LARGEST_INTEGER
+from fairbank.zstd_frames import FrameRefused, unpack
 
 _NEEDS_LIMITS: Final = frozenset({DoorClass.COUNT, DoorClass.RESULT, DoorClass.UPDATE})
 _LARGEST_JSON_BYTES: Final = 256 << 20
@@ -341,7 +343,17 @@ def _fits(column: Column, value: Any) -> bool:
 
 
 def _update(candidate: Candidate, path: Path, policy: Policy) -> list[str]:
-    return tensors.problems(path, candidate.tensors)
+    if not candidate.packed:
+        return tensors.problems(path, candidate.tensors, encoded=candidate.encoded)
+    most = min(policy.maximum_bytes, candidate.limits.maximum_bytes if candidate.limits else 0)
+    # Beside the judged file: the outbox clears away what a crash leaves there.
+    with NamedTemporaryFile(dir=path.parent, prefix="arriving-") as unpacked:
+        try:
+            unpack(path, into=unpacked.file, most_bytes=most)
+        except FrameRefused as err:
+            return [f"The update cannot be unpacked: {err}"]
+        unpacked.flush()
+        return tensors.problems(Path(unpacked.name), candidate.tensors, encoded=candidate.encoded)
 
 
 def _error(candidate: Candidate, path: Path, policy: Policy) -> list[str]:

@@ -43,13 +43,15 @@ if TYPE_CHECKING:
 
 METRIC_DIGITS = 6
 STATES_KEPT = 2
+_INITIAL = "initial.safetensors"
 Metrics = dict[str, float]
 
 
 @dataclass(frozen=True, slots=True)
 class InitialModel:
-    """The initial model: its digest, size in bytes and number of weights."""
+    """The initial model: its file in the scratch folder, digest, size in bytes and number of weights."""
 
+    file: str
     digest: str
     bytes: int
     parameters: int
@@ -127,8 +129,9 @@ class TrainingSession:
     def initial(self) -> InitialModel:
         """Return what identifies the initial model."""
         weights = self._algorithm.initial_weights()
-        body = serialised(weights)
-        return InitialModel(digest_of(body), len(body), sum(w.size for w in weights.values()))
+        file = self._scratch / _INITIAL
+        digest, size = write_weights(weights, file, durable=False)
+        return InitialModel(file.name, digest, size, sum(w.size for w in weights.values()))
 
     def train(
         self,

@@ -96,6 +96,7 @@ class FilterChoice(Choice):
         weights_only: whether it leaves alone what a local step exchanges beside the weights.
         local_layers: whether some layers never leave a site.
         sparse: whether most values of an update are left out.
+        protects: whether it is there to protect, so that nothing may pass by it.
         bound: how far a decoded update is from what went in.
     """
 
@@ -108,6 +109,7 @@ class FilterChoice(Choice):
     weights_only: bool = True
     local_layers: bool = False
     sparse: bool = False
+    protects: bool = False
     bound: str = "nothing is lost"
 
 
@@ -145,6 +147,7 @@ FILTERS: dict[str, FilterChoice] = {
             options=ClipOptions,
             place=20,
             needs_base=True,
+            protects=True,
             bound="exact up to the bound; beyond it the direction is kept",
         ),
         FilterChoice(

@@ -87,7 +87,8 @@ def _fitting(names: frozenset[str], patterns: Collection[str], what: str) -> fro
 
 
 def _belongs(name: str, stays: Collection[str]) -> bool:
-    return any(name == each or name.startswith(f"{each}.") for each in stays)
+    # What is exchanged for a layer has the layer's name with more before or after it.
+    return any(name == each or name.startswith(f"{each}.") or name.endswith(f".{each}") for each in stays)
 
 
 def _refused(what: str, why: str) -> FilterRefused:

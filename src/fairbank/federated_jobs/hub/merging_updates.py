@@ -28,11 +28,11 @@ from fairbank.federated_jobs.axes.validator import mix_of
 from fairbank.federated_jobs.code import UPDATE
 from fairbank.federated_jobs.errors import NotesUnreadable
 from fairbank.federated_jobs.filters.chain import Chain, chain_of_mix, check_wire, decode_file, plain_form
-from fairbank.federated_jobs.filters.packing import unpack
 from fairbank.federated_jobs.hub.merging import (
     METRICS,
     MODEL,
     MODEL_TYPE,
+    RECORD,
     SERVER_STATE,
     Closing,
     Examined,
@@ -42,6 +42,7 @@ from fairbank.federated_jobs.reasons import Reason
 from fairbank.federated_jobs.tensor_files import Form, TensorFile, TensorWriter, form_of, pieces, unfit
 from fairbank.federated_jobs.tensor_roles import BASE
 from fairbank.federated_jobs.update_notes import N_TRAIN, notes_of
+from fairbank.zstd_frames import FrameRefused, unpack
 
 MOST_SAMPLES = 10**9
 _FEWEST_TO_JUDGE = 3
@@ -118,7 +119,8 @@ def merge_training(closing: Closing, folder: Path) -> list[MergedFile]:
         "schema": "round-metrics/1",
         "round": closing.round,
         "sites": opened.notes,
-        "aggregation": {"aggregator": rule.name, "sites": made.record},
+        "aggregator": rule.name,
+        RECORD: made.record,
     }
     metrics.write_text(json.dumps(body, sort_keys=True))
     files = [
@@ -196,10 +198,12 @@ def _open(
         try:
             wire = path
             if chain.pack_level is not None:
-                wire = unpack(path, to=folder / f"unpacked-{node}", most_bytes=limit)
+                wire = folder / f"unpacked-{node}"
+                with wire.open("wb") as into:
+                    unpack(path, into=into, most_bytes=limit)
             form = check_update(wire, max_bytes=limit, values=values and not chain.steps)
             unpacked[node] = wire, form, notes_of(wire)
-        except (UpdateUnfit, NotesUnreadable):
+        except (UpdateUnfit, NotesUnreadable, FrameRefused):
             continue
     started = base
     lost = [node for node in arrived if node not in unpacked]

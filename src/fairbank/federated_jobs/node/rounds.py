@@ -432,18 +432,25 @@ def _candidate(
         limits=limits,
         subjects=_counted(authorised.cohort.subjects, product.subjects),
         columns=product.columns,
-        tensors=_expected_form(task),
+        tensors=_form(task, product),
+        encoded=product.encoded,
+        packed=product.packed,
         sums=_beside_records(site, session, product.sums),
         # A runner's products lie in a folder of the node's own, which no job can reach.
         movable=True,
     )
 
 
-def _expected_form(task: RoundTask) -> Mapping[str, TensorShape] | None:
+def _form(task: RoundTask, product: Product) -> Mapping[str, TensorShape] | None:
+    """Return the tensors that an update must have.
+
+    Without filters the first round starts from no model that the gate could know; there names and types are judged.
+    """
     if evaluates(task.manifest):
         return {STAND_IN: TensorShape("F32", (1,))}
-    # The first round starts from no model that the gate could know; there the names and types are judged.
-    return form_of(task.global_model) if task.global_model is not None else None
+    if product.form is not None or task.global_model is None:
+        return product.form
+    return form_of(task.global_model)
 
 
 def _beside_records(site: Site, session: Session, sums: Sums | None) -> Sums | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -24,6 +24,7 @@ from fairbank.federated_jobs.update_notes import N_HELDOUT, N_STEPS, N_TRAIN, N_
 from fairbank.ontology.signed_objects import Manifest
 from fairbank.release.candidates import Column, ColumnKind
 from fairbank.release.node import KEY_FILE, Node
+from fairbank.release.tensors import TensorShape
 from fairbank.release.told_sums import Sums
 
 if TYPE_CHECKING:
@@ -78,6 +79,9 @@ class Product:
         columns: what the rows of a result may hold.
         subjects: how many different subjects of the cohort it was computed on; None for all of them.
         sums: what a statistic is of.
+        form: the tensors that an update must have; None for those of the model that it started from.
+        encoded: filters of the node made it of weights.
+        packed: it is compressed.
     """
 
     output: str
@@ -85,6 +89,9 @@ class Product:
     columns: tuple[Column, ...] | None = None
     subjects: int | None = None
     sums: Sums | None = None
+    form: Mapping[str, TensorShape] | None = None
+    encoded: bool = False
+    packed: bool = False
 
 
 class Runner(Protocol):
@@ -290,22 +297,42 @@ class ConfinedRunner:
         keep_overlays(self._node, manifest.id, worker.folder)
 
     def _train(self, worker: JobWorker, task: RoundTask) -> Product:
-        manifest = task.manifest
+        from fairbank.federated_jobs.node.filtering import Training, filtered_round
+
+        manifest, longest = task.manifest, _limit(task.manifest, UPDATE)
         if evaluates(manifest):
             return self._evaluate(worker, task)
-        target = task.folder / f"{UPDATE}.safetensors"
-        outcome = worker.train_round(
-            task.round,
-            task.global_model,
-            to=target,
-            max_bytes=_limit(manifest, UPDATE),
-            timeout_s=self._wall_s(manifest),
-            previous_round=task.previous_round,
-            notes=partial(_notes, k=self._node.settings.release_minimum_count),
-            on_progress=partial(progress.note, self._node, manifest.id),
+        outcomes: list[RoundOutcome] = []
+
+        def train(model: Path | None, to: Path) -> None:
+            outcome = worker.train_round(
+                task.round,
+                model,
+                to=to,
+                max_bytes=longest,
+                timeout_s=self._wall_s(manifest),
+                previous_round=task.previous_round,
+                notes=partial(_notes, k=self._node.settings.release_minimum_count),
+                on_progress=partial(progress.note, self._node, manifest.id),
+            )
+            outcomes.append(outcome)
+
+        left = filtered_round(
+            task,
+            Training(train, partial(worker.fetch_initial, max_bytes=longest)),
+            folder=job_folder(self._node, manifest.id),
+            into=task.folder / f"{UPDATE}.safetensors",
         )
-        _keep_groups(task, outcome)
-        return Product(UPDATE, target, subjects=outcome.subjects[0] if outcome.subjects else None)
+        _keep_groups(task, outcomes[-1])
+        subjects = outcomes[-1].subjects
+        return Product(
+            UPDATE,
+            left.path,
+            subjects=subjects[0] if subjects else None,
+            form=left.form,
+            encoded=left.encoded,
+            packed=left.packed,
+        )
 
     def _evaluate(self, worker: JobWorker, task: RoundTask) -> Product:
         """Measure a model and train nothing; of fewer held-out subjects than may be told, the gate lets nothing out."""

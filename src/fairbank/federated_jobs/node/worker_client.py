@@ -251,6 +251,10 @@ class JobWorker:
         answer = self._ask(Operation.INITIAL, timeout_s=timeout_s)
         return Initial(str(answer["digest"]), int(answer["bytes"]), int(answer["parameters"]))
 
+    def fetch_initial(self, to: Path, *, max_bytes: int, timeout_s: float = 120.0) -> None:
+        """Have the initial model made from the job seed, and fetch it into `to`."""
+        self._fetch(self._ask(Operation.INITIAL, timeout_s=timeout_s), to, max_bytes)
+
     def train_round(
         self,
         round_number: int,
