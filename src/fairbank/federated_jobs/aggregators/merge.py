@@ -105,16 +105,16 @@ def merge_updates(
     if rule.needs_base and how.base is None:
         raise unfit("There is no model that the differences could be added to.")
     with Stack(ordered, how.form, how.base) as stack:
-        known = geometry_of(stack) if rule.asks_geometry else None
+        known = _sound(geometry_of(stack)) if rule.asks_geometry else None
         weights = rule.weigh(_seen(ordered, how, known))
         keep = _Keep(rule, how, stack, state_into or into.with_name("server-state.safetensors"))
         with keep, TensorWriter(into, how.form) as writer:
             summed = GeometrySum(stack)
             for tensor in how.form:
                 _merge_tensor(_Job(rule, weights, stack, how, keep, summed), tensor, writer)
+            lie = known or _sound(summed.done())
             digest, size = writer.finish()
             state = keep.finish(weights.state)
-    lie = known or summed.done()
     return Merged(
         file=into,
         digest=digest,
@@ -124,6 +124,13 @@ def merge_updates(
         state=state,
         record=_record(ordered, weights, lie, by_coordinate=rule.by_coordinate is not None),
     )
+
+
+def _sound(lie: Geometry) -> Geometry:
+    """Return a geometry; a rule that leaves values out would else merge what is not finite without a word."""
+    if not bool(np.isfinite(lie.gram).all()):
+        raise unfit("An update holds a value that is not a finite number.")
+    return lie
 
 
 @dataclass(frozen=True, slots=True)

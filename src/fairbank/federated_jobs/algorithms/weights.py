@@ -21,7 +21,7 @@ Weights = dict[str, NDArray[Any]]
 
 def serialised(weights: Mapping[str, NDArray[Any]]) -> bytes:
     """Return weights as safetensors; equal weights give equal bytes."""
-    return bytes(save({name: np.ascontiguousarray(weights[name]) for name in sorted(weights)}))
+    return bytes(save({name: np.asarray(weights[name], order="C") for name in sorted(weights)}))
 
 
 def write_weights(
