@@ -52,7 +52,10 @@ def few(mix: Mix, **changes: int) -> Numbers:
 _IN_ORDER: Mix = mixed(SPARSE, HALF)
 # A rule by what it is about, and a job of three sites that breaks it and no other.
 BROKEN: dict[str, tuple[Mix, Callable[[Mix], Numbers]]] = {
-    "plan × number of sites": (mixed(BUFFERED), lambda mix: replace(few(mix), sites=1, quorum=1)),
+    "plan × number of sites": (
+        mixed(PLANS["bounded-staleness"]),
+        lambda mix: replace(few(mix), sites=1, quorum=1),
+    ),
     "aggregator × quorum, share of sites, buffer": (mixed(ROBUST), lambda mix: few(mix, quorum=2)),
     "share of sites × quorum": (
         replace(mixed(), plan=(PLANS["aggregation"], AggregationOptions(site_fraction="0.5"))),

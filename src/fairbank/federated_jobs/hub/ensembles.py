@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from fairbank.federated_jobs.hub.merging import METRICS, MODEL, Closing, MergedFile, merge
+from fairbank.federated_jobs.hub.merging import METRICS, MODEL, Closing, MergedFile, merge, read_metrics
 from fairbank.federated_jobs.update_notes import N_TRAIN
 
 ENSEMBLE = "ensemble"
@@ -47,11 +47,11 @@ def keep_all(closing: Closing, folder: Path, *, merged: Merge = merge) -> list[M
         own = tuple(item for item in closing.arrived if item.node == node)
         place = folder / node
         place.mkdir()
-        made = {file.name: file for file in merged(replace(closing, arrived=own), place)}
-        model = made[MODEL]
+        made = merged(replace(closing, arrived=own), place)
+        model = next(file for file in made if file.name == MODEL)
         digest = model.digest or _digest(model.path)
         files.append(replace(model, name=model_of(node), digest=digest))
-        told = json.loads(made[METRICS].path.read_bytes())["sites"].get(node, {})
+        told = read_metrics(made).get("sites", {}).get(node, {})
         notes[node] = told
         members.append({"site": node, "model": digest, "n_train": int(told.get(N_TRAIN, 0))})
     described = {

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fairbank.errors import FairbankError
 from fairbank.federated_jobs.code import MEASUREMENTS, SUMS, UPDATE
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 
 MODEL = "model"
 METRICS = "metrics"
-# Under which name the metrics of a round hold what the aggregator says of each site's update.
-RECORD = "record"
 # What a statistic that goes on hands to its next round.
 STATE = "state"
 # What the aggregator of a training keeps from round to round; it stays at the hub.
@@ -101,6 +99,13 @@ def merge(closing: Closing, folder: Path) -> list[MergedFile]:
     if evaluates(closing.manifest):
         return evaluations(closing, folder)
     return _MERGES.get(closing.manifest.plan.aggregator, train)(closing, folder)
+
+
+def read_metrics(merged: Sequence[MergedFile]) -> dict[str, Any]:
+    """Return the metrics that came of a merging: what each site told, and what the aggregator says of it."""
+    path = next((file.path for file in merged if file.name == METRICS), None)
+    told: dict[str, Any] = json.loads(path.read_bytes()) if path is not None else {}
+    return told
 
 
 @dataclass(frozen=True, slots=True)

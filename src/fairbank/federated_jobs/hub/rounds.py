@@ -6,7 +6,6 @@ same updates always give the same bytes. A hub killed at any point therefore mer
 
 from __future__ import annotations
 
-import json
 import logging
 import tempfile
 import traceback
@@ -44,7 +43,6 @@ from fairbank.federated_jobs.hub.changing import changing
 from fairbank.federated_jobs.hub.ensembles import keep_all
 from fairbank.federated_jobs.hub.finishing import Settled, complete, delivered_by_too_few
 from fairbank.federated_jobs.hub.merging import (
-    METRICS,
     MODEL,
     SERVER_STATE,
     STATE,
@@ -54,6 +52,7 @@ from fairbank.federated_jobs.hub.merging import (
     MergedFile,
     examine,
     merge,
+    read_metrics,
 )
 from fairbank.federated_jobs.hub.progress import (
     HUB_ACTOR,
@@ -262,8 +261,13 @@ def _close(hub: Hub, job_id: str, number: int) -> bool:
                 _leave_out(hub, plan, examined)
                 return True
             raise
-        # Read before the transaction, which others wait for.
-        told = _told(merged, measurements.released_in(plan.closing))
+        metrics = read_metrics(merged)
+        told = _Told(
+            notes=metrics.get("sites", {}),
+            updates=metrics.get("aggregation", {}).get("sites", {}),
+            # Read before the transaction, which others wait for.
+            released=measurements.released_in(plan.closing),
+        )
         files = [_settled(hub, file) for file in merged]
     with changing(hub) as session:
         closed = _commit(hub, session, plan, files, told)
@@ -337,14 +341,8 @@ class _Told:
     """
 
     notes: Mapping[str, Mapping[str, float]]
-    updates: Mapping[str, Any] | None
+    updates: Mapping[str, Any]
     released: Sequence[measurements.ReleasedRows]
-
-
-def _told(merged: Sequence[MergedFile], released: Sequence[measurements.ReleasedRows]) -> _Told:
-    metrics = next((file.path for file in merged if file.name == METRICS), None)
-    body = json.loads(metrics.read_bytes()) if metrics is not None else {}
-    return _Told(body.get("sites", {}), body.get("aggregation", {}).get("sites"), released)
 
 
 def _leave_out(hub: Hub, plan: _Plan, examined: Examined) -> None:

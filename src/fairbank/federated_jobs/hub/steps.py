@@ -80,7 +80,7 @@ def behind(step: Step, *, version: int, computed_for: int) -> int | None:
 
 
 def record_of(
-    step: Step, sites: Sequence[SiteRow], arrived: Mapping[str, int], *, updates: Mapping[str, Any] | None
+    step: Step, sites: Sequence[SiteRow], arrived: Mapping[str, int], *, updates: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Return who took part in a round that closes now.
 
