@@ -268,6 +268,7 @@ ACTS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("see where a job stands at each site", (R,), "job show"),
     ("follow a job to its end", (R,), "job watch"),
     ("cancel a job", (R,), "job cancel"),
+    ("see what a training can choose", (R,), "job plans"),
     ("have a job tried again", (R, O), "job retry"),
     ("let a job wait for others, or go first", (R, O), "job priority"),
     ("see what jobs have cost", (R, O), "job usage"),

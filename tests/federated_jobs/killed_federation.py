@@ -43,6 +43,7 @@ from fairbank.harvest.runs import PullOrder, pull
 from fairbank.harvest.sources.opening import add_source
 from fairbank.harvest.sources.protocol import SourceKind
 from fairbank.ontology.record import CollectionKind
+from fairbank.ontology.signed_objects import PlanName
 from fairbank.release.hub_client import HubClient
 from fairbank.release.node import enrol, init_node, open_node
 from fairbank.release.outbox import Outbox
@@ -55,12 +56,16 @@ from fairbank.web.api_client import HubApi
 HUB, SITES = "hub", ("east", "north")
 RESEARCHER, MEMBER, DATASET = "ada", "grace", "tiny-ct"
 SUBJECTS = 12  # more than the default k of 10, so that nothing about the site's settings is special
-ROUNDS = 3
-# The tool, its parameters, and how many rounds.
-JOBS: tuple[tuple[str, dict[str, Any], int | None], ...] = (
-    ("intensity-geometry", {}, None),
-    ("noop", {"weights": 4096}, ROUNDS),
-)
+ROUNDS = 5
+# The tool, and its parameters.
+JOBS: tuple[tuple[str, dict[str, Any]], ...] = (("intensity-geometry", {}), ("noop", {"weights": 4096}))
+# The plan of the training, with what it is drafted with. With two sites and a buffer of two it is the same to the byte
+# who came first, so the plan that waits for nobody can be compared as well.
+PLANS: dict[PlanName, dict[str, Any]] = {
+    PlanName.AGGREGATION: {"rounds": ROUNDS},
+    PlanName.CYCLIC_WEIGHT_TRANSFER: {"plan_options": {"cycles": 3}},
+    PlanName.BUFFERED: {"rounds": ROUNDS, "plan_options": {"buffer": 2}},
+}
 PATIENCE_S = 120.0
 
 
@@ -126,12 +131,16 @@ class KilledFederation:
         self._url = f"http://127.0.0.1:{free_port()}"
         self._home.mkdir()
         self._researcher = self._set_up()
-        self._manifests = [self._sealed(*job) for job in JOBS]
+        self._manifests = {
+            plan: [self._sealed(*JOBS[0]), self._sealed(*JOBS[1], plan_name=plan, **drafted)]
+            for plan, drafted in PLANS.items()
+        }
+        self._undisturbed: dict[PlanName, Outcome] = {}
         self._stop()
         shutil.copytree(self._home, self._kept)
         # Of what each process counts, what the undisturbed run has of it at its end, from what it has at its begin.
-        self._spans: dict[tuple[str, str], tuple[int, int]] = {}
-        self._lasted_s = 0.0
+        self._spans: dict[tuple[PlanName, str, str], tuple[int, int]] = {}
+        self._lasted_s: dict[PlanName, float] = {}
 
     @contextmanager
     def fresh(self) -> Iterator[None]:
@@ -146,38 +155,43 @@ class KilledFederation:
         finally:
             self._stop()
 
-    def undisturbed(self) -> Outcome:
-        """Run both jobs with nobody killed, and learn what there is to count."""
+    def undisturbed(self, plan: PlanName) -> Outcome:
+        """Return what both jobs come to with nobody killed; they are run once, to learn what there is to count."""
+        if plan not in self._undisturbed:
+            self._undisturbed[plan] = self._run(plan)
+        return self._undisturbed[plan]
+
+    def _run(self, plan: PlanName) -> Outcome:
         with self.fresh():
             kinds = [(name, counted) for name in (HUB, *SITES) for counted in ("log", "rows")]
             first = {kind: self._count(*kind) for kind in kinds}
             begun = time.monotonic()
-            jobs = self._submit()
+            jobs = self._submit(plan)
             self._await(jobs)
-            self._lasted_s = time.monotonic() - begun
-            self._spans = {kind: (first[kind], self._count(*kind)) for kind in kinds}
+            self._lasted_s[plan] = time.monotonic() - begun
+            self._spans |= {(plan, *kind): (first[kind], self._count(*kind)) for kind in kinds}
             return self._outcome(jobs)
 
-    def killed_at(self, moment: Moment) -> Outcome:
+    def killed_at(self, moment: Moment, plan: PlanName) -> Outcome:
         """Run both jobs, kill one process and all below it at a moment, start it anew, and see the jobs through."""
         with self.fresh():
             begun = time.monotonic()
-            jobs = self._submit()
-            self._wait_for(moment, begun)
+            jobs = self._submit(plan)
+            self._wait_for(moment, plan, begun)
             self._kill(moment.victim)
             self._start(moment.victim)
             self._await(jobs)
             return self._outcome(jobs)
 
-    def _wait_for(self, moment: Moment, begun: float) -> None:
+    def _wait_for(self, moment: Moment, plan: PlanName, begun: float) -> None:
         if moment.counted == "time":
-            time.sleep(max(0.0, begun + moment.share * self._lasted_s - time.monotonic()))
+            time.sleep(max(0.0, begun + moment.share * self._lasted_s[plan] - time.monotonic()))
         else:
-            first, last = self._spans[moment.victim, moment.counted]
+            first, last = self._spans[plan, moment.victim, moment.counted]
             # At least one new line, so that it is met while the jobs are under way.
             wanted = first + 1 + int(moment.share * (last - first))
             # How often a node asks for work depends on the time: where there are fewer lines, it is killed at the end.
-            over = begun + 2 * self._lasted_s
+            over = begun + 2 * self._lasted_s[plan]
             while self._count(moment.victim, moment.counted) < wanted and time.monotonic() < over:
                 time.sleep(0.002)
         time.sleep(moment.delay_s)
@@ -194,8 +208,9 @@ class KilledFederation:
         _, alive = psutil.wait_procs(doomed, timeout=30)
         assert not alive, f"something of {name} outlived it"
 
-    def _submit(self) -> list[str]:
-        return [self._researcher.post("/v1/jobs", body, signed_in=True)["id"] for body in self._manifests]
+    def _submit(self, plan: PlanName) -> list[str]:
+        bodies = self._manifests[plan]
+        return [self._researcher.post("/v1/jobs", body, signed_in=True)["id"] for body in bodies]
 
     def _await(self, jobs: list[str]) -> None:
         """Wait until all jobs are over at the hub, and every node has heard of it; the hub may be away for a while."""
@@ -216,7 +231,7 @@ class KilledFederation:
             _until(lambda name=name: heard(name), f"{name} to hear of it")
 
     def _outcome(self, jobs: list[str]) -> Outcome:
-        tools = {job: tool for job, (tool, _, _) in zip(jobs, JOBS, strict=True)}
+        tools = {job: tool for job, (tool, _) in zip(jobs, JOBS, strict=True)}
         released, ledger, acts = {}, Counter[Any](), Counter[Any]()
         with self._of(HUB) as session:
             audit.verify(session, audit.HubAudit)
@@ -315,7 +330,7 @@ class KilledFederation:
         end = self._clock.now() + timedelta(days=5)
         for name in SITES:
             node = open_node(self._settings(name), self._clock)
-            for tool, _, _ in JOBS:
+            for tool, _ in JOBS:
                 digest = tool_named(tool).digest
                 rule = Rule(researcher.key().key_id, DATASET, end, code_digest=digest)
                 add_rule(node, rule, by="curator")
@@ -391,11 +406,11 @@ class KilledFederation:
         member.post("/v1/reviews/approvals", approval, signed_in=True)
         return grant(researcher, asked)
 
-    def _sealed(self, tool: str, parameters: dict[str, Any], rounds: int | None) -> bytes:
-        manifest = draft(
-            self._visa, tool_named(tool), parameters, clock=self._clock, title=tool, rounds=rounds, seed="7"
+    def _sealed(self, tool: str, parameters: dict[str, Any], **drafted: Any) -> bytes:
+        made = draft(
+            self._visa, tool_named(tool), parameters, clock=self._clock, title=tool, seed="7", **drafted
         )
-        return manifest.seal(self._researcher.key())
+        return made.seal(self._researcher.key())
 
     def _settings(self, name: str, **of_hub: int) -> Settings:
         home = self._home / name

@@ -258,6 +258,10 @@ def test_a_job_starts_from_a_model_of_its_requester(fed):
     second = approved(fed, PlanName.AGGREGATION, training=start_from)
     fed.settle()
     assert final(fed, second) == final(fed, first) + 2
+    with reading(fed.hub.engine) as session:
+        told = session.scalars(select(ModelRow.provenance).where(ModelRow.job == second)).one()
+    assert (told["plan"], told["aggregator"]) == ("aggregation", "fedavg")
+    assert told["initial_model"] == fed.model(first)
 
 
 def test_a_model_of_somebody_else_is_not_started_from(fed):

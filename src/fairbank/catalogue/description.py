@@ -144,6 +144,10 @@ def artefact_quads(base_iri: str, row: ArtefactRow) -> list[Quad]:
     graph.text(activity, terms.CODE_DIGEST, code.get("digest"))
     rounds = detail.get("rounds")
     graph.number(activity, terms.ROUNDS, rounds if isinstance(rounds, int) else None)
+    graph.text(activity, terms.COMPUTE_PLAN, _text(detail, "plan"))
+    graph.text(activity, terms.AGGREGATOR, _text(detail, "aggregator"))
+    if start := _text(detail, "initial_model"):
+        graph.link(iri, terms.PROV + "wasDerivedFrom", f"{base_iri}/models/{start}")
     if day := _text(detail, "subject_withdrawn"):
         graph.add(iri, terms.SUBJECT_WITHDRAWN, Literal(day, datatype=_DAY))
     for predicate, word in (("startedAtTime", "started"), ("endedAtTime", "ended")):

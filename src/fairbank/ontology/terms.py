@@ -129,6 +129,8 @@ CODE_NAME: Final = FB + "codeName"
 CODE_VERSION: Final = FB + "codeVersion"
 CODE_DIGEST: Final = FB + "codeDigest"
 ROUNDS: Final = FB + "rounds"
+COMPUTE_PLAN: Final = FB + "computePlan"
+AGGREGATOR: Final = FB + "aggregator"
 SUBJECT_WITHDRAWN: Final = FB + "subjectWithdrawn"
 
 # Properties of the ontology itself.

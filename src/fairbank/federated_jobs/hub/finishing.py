@@ -12,6 +12,7 @@ from fairbank import events
 from fairbank.catalogue import blobs
 from fairbank.catalogue.context import Hub
 from fairbank.clock import iso
+from fairbank.federated_jobs.axes.plans import PLANS
 from fairbank.federated_jobs.hub import measurements
 from fairbank.federated_jobs.hub.ensembles import is_model
 from fairbank.federated_jobs.hub.merging import MODEL, MODEL_TYPE, Closing
@@ -22,6 +23,7 @@ from fairbank.federated_jobs.hub.withdrawals import with_day
 from fairbank.federated_jobs.plans.machine import Done, Merging, Step
 from fairbank.federated_jobs.reasons import Reason
 from fairbank.federated_jobs.states import WORKING_SITES, JobEvent, SiteEvent, SiteState
+from fairbank.ontology.outputs import OutputClass
 from fairbank.ontology.signed_objects import Manifest
 
 
@@ -119,6 +121,7 @@ def _provenance(session: Session, job: JobRow, closing: Closing, done: Done) -> 
         if any(f"/datasets/{node}/" in dataset.iri for node in took_part)
     ]
     return {
+        **_how_trained(manifest, done),
         "job": job.id,
         "title": job.title,
         "account": job.account,
@@ -128,10 +131,19 @@ def _provenance(session: Session, job: JobRow, closing: Closing, done: Done) -> 
         "datasets": used,
         "nodes": sorted(took_part),
         "rounds": closing.round,
-        "plan": manifest.plan.name.value,
-        "aggregator": manifest.plan.aggregator,
-        "ending": done.ending.value,
         "code": manifest.code.model_dump(mode="json"),
         "started": iso(job.started or job.created),
         "ended": iso(job.ended or job.created),
     }
+
+
+def _how_trained(manifest: Manifest, done: Done) -> dict[str, object]:
+    """Return by which plan a model came about, and from which model; nothing of an analysis or a statistic."""
+    if not any(output.output_class is OutputClass.MODEL_UPDATE for output in manifest.outputs):
+        return {}
+    told: dict[str, object] = {"plan": manifest.plan.name.value, "ending": done.ending.value}
+    if PLANS[manifest.plan.name.value].aggregates:
+        told["aggregator"] = manifest.plan.aggregator
+    if manifest.training is not None and manifest.training.initial_model is not None:
+        told["initial_model"] = manifest.training.initial_model
+    return told

@@ -82,6 +82,8 @@ codeName | name of the code | Name des Programms | nom du code | nombre del cód
 codeVersion | version of the code | Version des Programms | version du code | versión del código | versione del codice | versie van de code
 codeDigest | digest of the code | Prüfsumme des Programms | empreinte du code | huella del código | impronta del codice | digest van de code
 rounds | rounds | Runden | tours | rondas | cicli | ronden
+computePlan | compute plan | Rechenplan | plan de calcul | plan de cálculo | piano di calcolo | rekenplan
+aggregator | aggregator | Zusammenführung | agrégateur | agregador | aggregatore | samenvoeger
 subjectWithdrawn | a subject withdrew | eine Person widerrief | un sujet s'est retiré | un sujeto se retiró | un soggetto si è ritirato | een proefpersoon trok zich terug
 valuesFrom | values from | Werte aus | valeurs issues de | valores de | valori da | waarden uit
 dicomAttribute | DICOM attribute | DICOM-Attribut | attribut DICOM | atributo DICOM | attributo DICOM | DICOM-attribuut
@@ -160,6 +162,8 @@ codeName | The code that was run. | Das Programm, das lief.
 codeVersion | The version of the code that was run. | Die Version des Programms, das lief.
 codeDigest | SHA-256 of the code's files. | SHA-256 der Dateien des Programms.
 rounds | How many rounds a training took. | Wie viele Runden ein Training dauerte.
+computePlan | Which site trained when. | Welcher Standort wann trainierte.
+aggregator | How updates of the sites were merged. | Wie die Beiträge der Standorte zusammengeführt wurden.
 subjectWithdrawn | Day on which the hub learned that a subject of whose images a model or result was made has withdrawn. | Tag, an dem die Zentrale erfuhr, dass eine Person, aus deren Bildern ein Modell oder Ergebnis entstand, widerrufen hat.
 valuesFrom | The concept scheme whose notations are the values of a property. | Das Begriffssystem, dessen Notationen die Werte einer Eigenschaft sind.
 dicomAttribute | Tag and keyword of the DICOM attribute that a value is made from. | Tag und Schlüsselwort des DICOM-Attributs, aus dem ein Wert entsteht.

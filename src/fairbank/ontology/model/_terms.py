@@ -84,6 +84,8 @@ codeName | datatype | - | prov:Activity | xsd:string | -
 codeVersion | datatype | - | prov:Activity | xsd:string | -
 codeDigest | datatype | - | prov:Activity | xsd:string | -
 rounds | datatype | - | prov:Activity | xsd:integer | -
+computePlan | datatype | - | prov:Activity | xsd:string | -
+aggregator | datatype | - | prov:Activity | xsd:string | -
 subjectWithdrawn | datatype | - | - | xsd:date | -
 valuesFrom | object | - | rdf:Property | skos:ConceptScheme | -
 dicomAttribute | datatype | - | - | xsd:string | -
