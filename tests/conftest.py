@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.federated_jobs.containers import lacking_podman
 from tests.harvest.servers import lacking_dcmtk, lacking_orthanc
 
 from fairbank.clock import FixedClock
@@ -61,7 +62,11 @@ def _lacking() -> dict[str, str]:
     }
     if not (_PEERS.parent / ".stamp").exists():
         found["peers"] = "the foreign clients are not installed: make peers"
-    for mark, reason in (("orthanc", lacking_orthanc()), ("dcmtk", lacking_dcmtk())):
+    for mark, reason in (
+        ("orthanc", lacking_orthanc()),
+        ("dcmtk", lacking_dcmtk()),
+        ("podman", lacking_podman()),
+    ):
         if reason is not None:
             found[mark] = reason
     return found

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from fairbank.federated_jobs.node.errors import SandboxUnusable
-from fairbank.federated_jobs.node.sandbox_argv import SETPRIV, SHARED_BYTES, rlimits_argv
+from fairbank.federated_jobs.node.sandbox_argv import SHARED_BYTES, rlimits_argv
 from fairbank.federated_jobs.node.sandbox_policy import JobFolder, SandboxPolicy
 
 INPUTS: Final = "/inputs"
@@ -40,7 +40,7 @@ class ContainerPlan:
         image: by digest, as the engine names it; of Apptainer a file.
         name: by which the container is ended.
         uid: the user that it runs as; group likewise.
-        root: whether the node is root, who has to step down first.
+        root: whether the node is root; the container never is.
         limit_memory: whether memory is limited by rlimit, because no control group could be made; of Apptainer only,
             the others make groups of their own.
     """
@@ -78,7 +78,7 @@ def container_argv(plan: ContainerPlan) -> list[str]:
     if plan.uid < 1:
         raise SandboxUnusable("A container would run as root.", why="It never does.", todo="")
     if plan.engine is Engine.APPTAINER:
-        return [*_stepped_down(plan), *_apptainer(plan)]
+        return [*rlimits_argv(plan.policy, processes=plan.root, memory=plan.limit_memory), *_apptainer(plan)]
     return [*_docker_like(plan)]
 
 
@@ -97,6 +97,8 @@ def out_of_memory_argv(engine: Engine, program: Path, name: str) -> list[str] | 
 def _docker_like(plan: ContainerPlan) -> Iterator[str]:
     policy = plan.policy
     yield from (str(plan.program), "run", f"--name={plan.name}", "--pull=never", "--log-driver=none")
+    # Who is ended has had its time: no seconds of grace.
+    yield "--stop-signal=SIGKILL"
     yield from ("--network=none", "--hostname=job", "--ipc=private", f"--shm-size={SHARED_BYTES}")
     yield from ("--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges")
     yield f"--user={plan.uid}:{plan.uid}"
@@ -111,7 +113,6 @@ def _docker_like(plan: ContainerPlan) -> Iterator[str]:
     yield from ("--ulimit=core=0:0", f"--ulimit=fsize={policy.file_bytes}:{policy.file_bytes}")
     if policy.cpu_s is not None:
         yield f"--ulimit=cpu={policy.cpu_s}:{policy.cpu_s}"
-    yield f"--tmpfs={_TEMPORARY}:rw,nosuid,nodev,size={policy.temporary_bytes},mode=1777"
     yield f"--mount=type=bind,source={_path(plan.folder.inputs)},destination={INPUTS},readonly"
     yield f"--mount=type=bind,source={_path(plan.folder.scratch)},destination={OUTPUTS}"
     yield f"--workdir={_TEMPORARY}"
@@ -122,6 +123,11 @@ def _docker_like(plan: ContainerPlan) -> Iterator[str]:
 
 
 def _podman_only(plan: ContainerPlan) -> Iterator[str]:
+    # Its own by owner, not by mode: runc takes the mode of the image's folder.
+    yield (
+        f"--mount=type=tmpfs,destination={_TEMPORARY},tmpfs-size={plan.policy.temporary_bytes},tmpfs-mode=0700,"
+        "notmpcopyup,chown"
+    )
     yield from ("--read-only-tmpfs=false", "--http-proxy=false", "--no-hosts")
     if not plan.root:
         # Without it the user would be another one in the folders that are bound in.
@@ -132,14 +138,21 @@ def _podman_only(plan: ContainerPlan) -> Iterator[str]:
 
 
 def _docker_only(plan: ContainerPlan) -> Iterator[str]:
+    own = f"mode=0700,uid={plan.uid},gid={plan.uid}"
+    yield f"--tmpfs={_TEMPORARY}:rw,nosuid,nodev,size={plan.policy.temporary_bytes},{own}"
     if plan.policy.gpus:
         # The value is CSV: a list of devices stands in quotes.
         yield '--gpus="device=' + ",".join(str(number) for number in plan.policy.gpus) + '"'
 
 
 def _apptainer(plan: ContainerPlan) -> Iterator[str]:
-    yield from (str(plan.program), "--silent", "exec", "--userns", "--containall", "--cleanenv", "--no-home")
-    yield from ("--net", "--network=none", "--no-privs", f"--pwd={_TEMPORARY}")
+    yield from (str(plan.program), "--silent", "exec", "--containall", "--cleanenv", "--no-home")
+    yield from ("--net", "--network=none", f"--pwd={_TEMPORARY}")
+    if plan.root:
+        # Root alone reaches the job's folders; in the container it is the job's own user, without privileges.
+        yield from (f"--security=uid:{plan.uid},gid:{plan.uid}", "--no-privs")
+    else:
+        yield "--userns"
     yield f"--mount=type=bind,source={_path(plan.folder.inputs)},destination={INPUTS},ro"
     yield f"--mount=type=bind,source={_path(plan.folder.scratch)},destination={OUTPUTS}"
     environment = container_environment(plan.policy)
@@ -150,15 +163,6 @@ def _apptainer(plan: ContainerPlan) -> Iterator[str]:
     for name, value in environment.items():
         yield f"--env={name}={value}"
     yield from (plan.image, *plan.command)
-
-
-def _stepped_down(plan: ContainerPlan) -> list[str]:
-    limits = rlimits_argv(plan.policy, memory=plan.limit_memory)
-    if not plan.root:
-        return limits
-    uid = str(plan.uid)
-    drop = ("--clear-groups", "--bounding-set=-all", "--inh-caps=-all", "--no-new-privs")
-    return [*limits, SETPRIV, "--reuid", uid, "--regid", uid, *drop, "--"]
 
 
 def _path(path: Path) -> str:

@@ -62,7 +62,7 @@ JOB_FILE: Final = "job.json"
 PROGRESS: Final = "progress"
 # What docker and podman end with if they could not start the container at all, or its command.
 _ENGINE_FAILED, _NOT_STARTED = 125, (126, 127)
-_SIGNALLED: Final = 128
+_SIGNALLED, _KILLED = 128, 137
 _LOOK_EVERY_S: Final = 0.5
 _ENGINE_S: Final = 60
 _LONGEST_PERCENT: Final = 8
@@ -260,7 +260,7 @@ class ContainerRunner:
                 with self._lock:
                     self._used[job] = time.monotonic() - self._running.pop(job).begun
                 watch.stop()
-            out_of_memory = group.out_of_memory() or self._out_of_memory(plan)
+            out_of_memory = group.out_of_memory() or self._out_of_memory(plan, status)
         if cancelled.is_set():
             raise WorkerCancelled("The job was cancelled and its container ended.")
         if watch.was_exceeded.is_set():
@@ -340,7 +340,10 @@ class ContainerRunner:
         if command is not None:
             _told(command)
 
-    def _out_of_memory(self, plan: ContainerPlan) -> bool:
+    def _out_of_memory(self, plan: ContainerPlan, status: int) -> bool:
+        if plan.engine is Engine.PODMAN and status == _KILLED:
+            # podman does not hear of it on control groups of version 1. Nobody here has killed it.
+            return True
         command = out_of_memory_argv(plan.engine, plan.program, plan.name)
         return command is not None and _told(command) == "true"
 
