@@ -256,13 +256,11 @@ class Client:
             file = self._api.save("/v1/measurements/export", Path(scratch) / _TABLE, **asked)
             return pandas.read_csv(file)
 
-    def plot(
-        self, job: str, kind: str = "distribution", column: str | None = None, **more: str | None
-    ) -> str:
-        """Return a plot of an analysis as SVG.
+    def plot(self, job: str, kind: str | None = None, column: str | None = None, **more: str | None) -> str:
+        """Return a plot of an analysis, or of a statistic over sites, as SVG.
 
         Args:
-            kind: distribution, forest, bland-altman or exclusions.
+            kind: distribution (by default), forest, bland-altman or exclusions; a statistic has one plot.
             column: of numbers; `mean`, or the first biomarker, by default.
             more: for bland-altman `against`, the column of the second measurement, and `other`, its job.
         """

@@ -31,6 +31,8 @@ from fairbank.release import ledger
 from fairbank.release.ledger import EntryState
 from fairbank.release.node import Node
 from fairbank.web.acts import parameters_from
+from fairbank.web.api_client import HubApi
+from fairbank.web.plotting import plot_job
 
 K = 5
 GRANTED = {
@@ -143,6 +145,18 @@ def test_a_description_of_measurements_equals_that_of_all_rows(fed):
     shown = list(csv.DictReader(io.StringIO(table)))
     assert [row["group"] for row in shown] == ["F", "M"]
     assert shown[0]["mean"] == f"{laa[sex == 'F'].mean():.6g}"
+
+
+def test_a_statistic_comes_with_a_plot_and_is_drawn_again_when_asked(fed, tmp_path):
+    job = send(fed, statistic="describe", variables=["laa950_percent"], groups=["sex"])
+    files = {one["name"]: one["digest"] for one in fed.get(f"/v1/jobs/{job}/results").json()["files"]}
+    api = HubApi(fed.url, clock=fed.clock, home=tmp_path, token=fed.token)
+    drawn = plot_job(api, job)
+    assert drawn == fed.get(f"/v1/blobs/{files['plot.svg']}").text
+    assert "LAA-950" in drawn or "below -950" in drawn
+    with pytest.raises(OptionRefused, match="no options"):
+        plot_job(api, job, "forest")
+    api.close()
 
 
 def test_a_linear_model_over_three_sites_equals_that_of_all_rows(fed):

@@ -163,7 +163,7 @@ def _pooled(estimates: Sequence[Estimate], total: float) -> Estimate | None:
         return None
     mean = math.fsum(one.weight * one.mean for one in taking_part)
     half = Z95 / math.sqrt(total)
-    n = sum(one.n for one in taking_part)
+    n = sum(one.n or 0 for one in taking_part)
     return Estimate(f"{POOLED}, fixed effect", n, mean, mean - half, mean + half, 1.0)
 
 

@@ -13,6 +13,8 @@ LABEL_WIDTH = 300
 ROW_HEIGHT = 26
 TOP = 38
 RIGHT_MARGIN = 70
+# Width of a letter beside a bar, generously.
+LETTER = 7.4
 LABEL_LETTERS = 44
 
 
@@ -52,14 +54,15 @@ def bar_chart(bars: Sequence[Bar], *, title: str, name: str) -> str:
         f'<desc id="{name}-d">{escape(told)}.</desc>',
         f'<text x="0" y="20" font-size="15" fill="currentColor">{escape(title)}</text>',
     ]
-    rows = [_row(bar, most, TOP + ROW_HEIGHT * number) for number, bar in enumerate(bars)]
+    margin = max([RIGHT_MARGIN, *(round(LETTER * len(bar.in_words)) + 12 for bar in bars)])
+    rows = [_row(bar, most, TOP + ROW_HEIGHT * number, margin) for number, bar in enumerate(bars)]
     if not rows:
         rows = [f'<text x="0" y="{TOP + 16}" fill="currentColor">Nothing.</text>']
     return "\n".join([*head, *rows, "</svg>"]) + "\n"
 
 
-def _row(bar: Bar, most: int, top: int) -> str:
-    room = WIDTH - LABEL_WIDTH - RIGHT_MARGIN
+def _row(bar: Bar, most: int, top: int, margin: int) -> str:
+    room = WIDTH - LABEL_WIDTH - margin
     width = max(1.0, room * bar.count / most) if bar.count else 0.0
     label = (
         bar.label

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from html import escape
 
 from fairbank.charts.boxes import COLOUR, LEFT, RIGHT, TOP, WIDTH
-from fairbank.charts.scale import Scale, number_text
+from fairbank.charts.scale import LogScale, Scale, number_text
 
 ROW_HEIGHT = 44
 PANEL_HEAD = 18
@@ -20,12 +20,12 @@ class Estimate:
     """One row: a mean and its interval, None where too few values tell one.
 
     Attributes:
-        n: number of values.
+        n: number of values, None where it is the same for all.
         weight: its share of the pooled mean, from 0 to 1.
     """
 
     label: str
-    n: int
+    n: int | None
     mean: float
     low: float | None = None
     high: float | None = None
@@ -48,24 +48,42 @@ class ForestPanel:
     pooled: Estimate | None
 
 
-def forest_plot(panels: Sequence[ForestPanel], *, title: str, axis: str) -> str:
+def forest_plot(
+    panels: Sequence[ForestPanel],
+    *,
+    title: str,
+    axis: str,
+    interval: str = "mean and 95 % interval",
+    reference: float | None = None,
+    ratios: bool = False,
+    note: str = "",
+) -> str:
     """Return an SVG document with one panel below the other; the same values give the same text.
 
     Args:
         axis: what the values are, with their unit.
+        interval: what a row shows.
+        reference: a value at which a line is drawn, such as that of no effect.
+        ratios: whether values are positive and compared by their ratio, on a logarithmic axis.
+        note: one line below.
     """
     parts: list[str] = []
     top = TOP
     for panel in panels:
-        top = _draw(parts, panel, top, axis)
+        top = _draw(parts, panel, top, axis, reference=reference, ratios=ratios)
+    if note:
+        parts.append(f'<text class="note" x="{LEFT}" y="{top + 8}" fill="currentColor">{escape(note)}</text>')
+        top += 22
     said = "; ".join(
-        f"{one.label}: {one.in_words}, n = {one.n}" for panel in panels for one in _rows_of(panel)
+        f"{one.label}: {one.in_words}" + (f", n = {one.n}" if one.n is not None else "")
+        for panel in panels
+        for one in _rows_of(panel)
     )
     head = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {top}" width="{WIDTH}" height="{top}" '
         'role="img" aria-labelledby="t d" font-family="sans-serif" font-size="13">',
         f'<title id="t">{escape(title)}</title>',
-        f'<desc id="d">{escape(f"{axis}: mean and 95 % interval. {said}.")}</desc>',
+        f'<desc id="d">{escape(f"{axis}: {interval}. {said}.")}</desc>',
         f'<text class="title" x="{LEFT}" y="24" font-size="16" fill="currentColor">{escape(title[:80])}</text>',
     ]
     return "\n".join([*head, *parts, "</svg>"]) + "\n"
@@ -75,7 +93,15 @@ def _rows_of(panel: ForestPanel) -> tuple[Estimate, ...]:
     return (*panel.estimates, *([panel.pooled] if panel.pooled is not None else []))
 
 
-def _draw(parts: list[str], panel: ForestPanel, top: int, axis: str) -> int:
+def _draw(
+    parts: list[str],
+    panel: ForestPanel,
+    top: int,
+    axis: str,
+    *,
+    reference: float | None,
+    ratios: bool,
+) -> int:
     if panel.name:
         parts.append(
             f'<text class="panel" x="{LEFT}" y="{top + 14}" font-weight="bold" fill="currentColor">'
@@ -84,8 +110,16 @@ def _draw(parts: list[str], panel: ForestPanel, top: int, axis: str) -> int:
         top += PANEL_HEAD
     rows = _rows_of(panel)
     ends = [end for one in rows for end in (one.mean, one.low, one.high) if end is not None]
-    scale = Scale.around(ends, left=LEFT, right=RIGHT)
+    if reference is not None:
+        ends.append(reference)
+    kind = LogScale if ratios else Scale
+    scale: Scale | LogScale = kind.around(ends, left=LEFT, right=RIGHT)
     bottom = top + ROW_HEIGHT * len(rows)
+    if reference is not None:
+        x = f"{scale.place(reference):.1f}"
+        # Beside the marks only: a line through the words could not be read.
+        lines = "".join(f"M{x} {top + ROW_HEIGHT * place + 20}v20" for place in range(len(rows)))
+        parts.append(f'<path class="reference" d="{lines}" stroke="currentColor" stroke-opacity="0.5"/>')
     for place, one in enumerate(rows):
         parts += _row(one, scale, top + ROW_HEIGHT * place, pooled=one is panel.pooled)
     if panel.pooled is not None:
@@ -108,9 +142,10 @@ def _draw(parts: list[str], panel: ForestPanel, top: int, axis: str) -> int:
     return bottom + 56
 
 
-def _row(one: Estimate, scale: Scale, top: int, *, pooled: bool) -> list[str]:
+def _row(one: Estimate, scale: Scale | LogScale, top: int, *, pooled: bool) -> list[str]:
     middle, x = top + 30, scale.place(one.mean)
-    name = f"{one.label} (n = {one.n}): {one.in_words}"
+    size = f" (n = {one.n})" if one.n is not None else ""
+    name = f"{one.label}{size}: {one.in_words}"
     drawn = [f'<text class="group" x="{LEFT}" y="{top + 14}" fill="currentColor">{escape(name)}</text>']
     low, high = (scale.place(end) if end is not None else x for end in (one.low, one.high))
     if pooled:

@@ -373,8 +373,11 @@ def plot(
     job: Annotated[str, _JOB],
     to: Annotated[Path, typer.Option(help="File to write (SVG).")] = Path("plot.svg"),
     kind: Annotated[
-        str, typer.Option(help="distribution, forest, bland-altman or exclusions.")
-    ] = "distribution",
+        str | None,
+        typer.Option(
+            help="distribution (by default), forest, bland-altman or exclusions; none of a statistic."
+        ),
+    ] = None,
     column: Annotated[
         str | None, typer.Option(help="Column of numbers; `mean`, or the first biomarker, by default.")
     ] = None,
@@ -386,7 +389,7 @@ def plot(
         typer.Option(help="For bland-altman: the job of the second measurement; this one by default."),
     ] = None,
 ) -> None:
-    """Draw what an analysis measured: values by site, means with 95 % intervals, agreement, or what was left out.
+    """Draw what an analysis measured (values, means with 95 % intervals, agreement, what was left out), or a statistic.
 
     Example: fairbank job plot 01a1fdee-cff5-7f63-b5f0-d16d1d20c888 --kind forest --column mean_hu --to forest.svg
     """

@@ -2,34 +2,48 @@
 
 from __future__ import annotations
 
+import json
+
 from fairbank.analysis.merge import MergedTable
 from fairbank.analysis.plots import PlotKind, draw
+from fairbank.analysis.statistic_plots import axes_of, draw_statistic
 from fairbank.federated_jobs.errors import NotYetMerged, OptionRefused
 from fairbank.web.api_client import HubApi
-from fairbank.web.result_files import TABLE, result_text
+from fairbank.web.result_files import RESULT, TABLE, result_text
 
 
 def plot_job(
     api: HubApi,
     job: str,
-    kind: str,
+    kind: str | None = None,
     column: str | None = None,
     *,
     against: str | None = None,
     other: str | None = None,
 ) -> str:
-    """Return a plot of an analysis as SVG.
+    """Return a plot of an analysis, or of a statistic over sites, as SVG.
 
     Args:
-        kind: a word of `PlotKind`.
+        kind: a word of `PlotKind`, `distribution` by default; a statistic has one plot, and no kind.
         column: of numbers; the usual one by default.
         against: for `bland-altman`, the column of the second measurement; of the job `other`, where that is given.
 
     Raises:
-        OptionRefused: if there is no such kind.
+        OptionRefused: if there is no such kind, or the job is a statistic and options are given.
         NotYetMerged: if a job has no table.
         NothingToMerge: if there is nothing to draw.
     """
+    result = result_text(api, job, RESULT)
+    if result is not None:
+        if (kind, column, against, other) != (None, None, None, None):
+            raise OptionRefused(
+                "A statistic has one plot, and takes no options.",
+                why="It is drawn from its result as a whole.",
+                todo="Leave kind and columns out.",
+            )
+        statistic = json.loads(result)
+        return draw_statistic(statistic, axes_of(statistic))
+    kind = kind or PlotKind.DISTRIBUTION.value
     if kind not in set(PlotKind):
         raise OptionRefused(
             f"There is no plot {kind!r}.",

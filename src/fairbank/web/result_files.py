@@ -10,6 +10,7 @@ from pathlib import Path
 from fairbank.web.api_client import HubApi
 
 TABLE = "table.json"
+RESULT = "result.json"
 LEFT_OUT = "exclusions.csv"
 
 

@@ -229,7 +229,9 @@ def collect(closing: Closing, folder: Path) -> list[MergedFile]:
 
 
 def statistic(closing: Closing, folder: Path) -> list[MergedFile]:
-    """Add the sums of all sites up: to the message of the next round, or to the statistic as JSON and as a table."""
+    """Add the sums of all sites up: to the message of the next round, or to the statistic as JSON, table and plot."""
+    from fairbank.analysis.errors import NothingToMerge
+    from fairbank.analysis.statistic_plots import axes_of, draw_statistic
     from fairbank.analysis.statistics.hub_part import combine, to_csv
     from fairbank.analysis.statistics.sums import read_sums
 
@@ -248,6 +250,10 @@ def statistic(closing: Closing, folder: Path) -> list[MergedFile]:
             ("result.json", "application/json", result),
             ("table.csv", "text/csv", to_csv(outcome.result)),
         ]
+        with suppress(NothingToMerge):
+            made.append(
+                ("plot.svg", "image/svg+xml", draw_statistic(outcome.result, axes_of(outcome.result)))
+            )
     for name, _, text in made:
         (folder / name).write_text(text, encoding="utf-8")
     return [MergedFile(name, media_type, folder / name) for name, media_type, _ in made]
