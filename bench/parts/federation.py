@@ -67,13 +67,17 @@ class Site:
 
 
 class Federation:
-    """Sets everything up to the point where a granted job can be submitted and is approved by rule."""
+    """Sets everything up to the point where a granted job can be submitted and is approved by rule.
 
-    def __init__(self, home: Path, processes: Processes) -> None:
+    Args:
+        idle_workers: whether nodes keep workers ready for jobs that are yet to come.
+    """
+
+    def __init__(self, home: Path, processes: Processes, *, idle_workers: str = "no") -> None:
         self.home = home
         self.clock = SystemClock()
         self.sites: list[Site] = []
-        self._processes = processes
+        self._processes, self._idle_workers = processes, idle_workers
         self._url = f"https://127.0.0.1:{free_port()}"
         self._passwords = {name: secrets.token_urlsafe(12) for name in (RESEARCHER, MEMBER)}
 
@@ -196,7 +200,9 @@ class Federation:
         home.mkdir(exist_ok=True, mode=0o700)
         given = {"url": self._url, "authority": str(self.home / "authority.pem"), **of_hub}
         (home / FILE_NAME).write_text(
-            "[hub]\n" + "".join(f"{key} = {json.dumps(given[key])}\n" for key in given)
+            "[hub]\n"
+            + "".join(f"{key} = {json.dumps(given[key])}\n" for key in given)
+            + f'[jobs]\nidle_workers = "{self._idle_workers}"\n'
         )
         return load(flags={"home": home}, environ={})[0]
 

@@ -268,6 +268,12 @@ class Settings:
         least=0,
     )
     jobs_at_once: int = _setting(1, "rounds of different jobs that a node computes at the same time", least=1)
+    jobs_idle_workers: str = _setting(
+        "auto",
+        "whether a node that computes nothing keeps a worker of each kind ready for the next job; auto: where 8 GiB of "
+        "memory are free and there are 4 processors",
+        words=("auto", "no", "yes"),
+    )
     jobs_memory_bytes: int = _setting(
         0,
         "memory of all workers of jobs together; 0: 'sandbox_memory_bytes' for each of 'jobs_at_once'",

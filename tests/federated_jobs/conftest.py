@@ -128,6 +128,8 @@ class FakeRunner:
         self.live.discard(job)
         self.forgotten.append(job)
 
+    def rest(self) -> None: ...
+
     def close(self) -> None:
         self.live.clear()
 

@@ -134,7 +134,7 @@ class Agent:
         resumed = False
         # Each of its own: a question is answered, and a pause obeyed, in seconds while a job computes for hours.
         over = threading.Event()
-        for beside in (self._keep_answering, self._stop_paused):
+        for beside in (self._keep_answering, self._stop_paused, self._rest):
             threading.Thread(target=beside, args=(over,), daemon=True).start()
         try:
             while not stop.is_set():
@@ -536,6 +536,10 @@ class Agent:
             for job in self._site.runner.jobs():
                 if all_of_them or job in paused:
                     self._site.runner.cancel(job)
+
+    def _rest(self, over: threading.Event) -> None:
+        while not over.wait(LOOK_EVERY_S):
+            self._site.runner.rest()
 
     def _renew(self, job: str, lease: str, done: threading.Event, every_s: float) -> None:
         while not done.wait(every_s):

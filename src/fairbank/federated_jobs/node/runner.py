@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -29,6 +30,8 @@ from fairbank.release.told_sums import Sums
 
 if TYPE_CHECKING:
     from fairbank.analysis.contract import Contract
+    from fairbank.federated_jobs.node.idle_workers import IdleWorkers
+    from fairbank.federated_jobs.node.sandbox import Sandbox
     from fairbank.federated_jobs.node.sandbox_policy import SandboxPolicy
     from fairbank.federated_jobs.node.worker_client import JobWorker, RoundOutcome
 
@@ -38,6 +41,8 @@ GROUPS_FILE = "groups.json"
 _PREPARATION_S = 300
 # Processes and threads that one worker of an analysis needs, with room to spare.
 _TASKS_PER_WORKER = 8
+# How long nothing was computed before a node gets ready for a job that is yet to come.
+REST_S = 5.0
 # Rows that stay at the site.
 _LARGEST_ROWS_BYTES = 1 << 30
 
@@ -117,6 +122,10 @@ class Runner(Protocol):
         """End a job and remove all that was kept for it."""
         ...
 
+    def rest(self) -> None:
+        """Get ready for the next job if nothing is computed; called every second or so, by one thread."""
+        ...
+
     def close(self) -> None:
         """End everything that computes, keeping what later rounds need."""
         ...
@@ -131,12 +140,26 @@ class ConfinedRunner:
         self._cohorts: dict[str, str] = {}
         self._gpus: dict[str, tuple[int, ...]] = {}
         self._lock = Lock()
+        self._computing, self._last_at_work = 0, time.monotonic()
+        self._idle: IdleWorkers | None = None
+        self._closed = False
 
     def run(self, task: RoundTask) -> list[Product]:
         """Compute one round in the job's worker, starting it where there is none."""
         used_s = partial(self._used_s, task.manifest.id)
-        with measured(task.spent, used_s, gpus=task.manifest.resources.gpus):
+        with self._at_work(), measured(task.spent, used_s, gpus=task.manifest.resources.gpus):
             return self._computed(task)
+
+    @contextmanager
+    def _at_work(self) -> Iterator[None]:
+        with self._lock:
+            self._computing += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._computing -= 1
+                self._last_at_work = time.monotonic()
 
     def _computed(self, task: RoundTask) -> list[Product]:
         from fairbank.federated_jobs.node.errors import WorkerError
@@ -172,10 +195,39 @@ class ConfinedRunner:
         self._end(job)
         shutil.rmtree(job_folder(self._node, job), ignore_errors=True)
 
+    def rest(self) -> None:
+        """Have a worker of each kind ready once nothing was computed for some seconds."""
+        if self._node.settings.jobs_idle_workers == "no":
+            return
+        with self._lock:
+            resting = not self._computing and time.monotonic() - self._last_at_work >= REST_S
+        if resting:
+            self._idle_workers().make_ready()
+
     def close(self) -> None:
         """End all workers."""
+        with self._lock:
+            self._closed, idle = True, self._idle
+        if idle is not None:
+            idle.close()
         for job in self.jobs():
             self._end(job)
+
+    def _idle_workers(self) -> IdleWorkers:
+        from fairbank.federated_jobs.node.idle_workers import IdleWorkers
+
+        with self._lock:
+            if self._idle is None:
+                self._idle = IdleWorkers(self._node, self._sandbox)
+            if self._closed:
+                self._idle.close()
+            return self._idle
+
+    def _sandbox(self, policy: SandboxPolicy) -> Sandbox:
+        from fairbank.federated_jobs.node.sandbox import Sandbox
+
+        settings = self._node.settings
+        return Sandbox(policy, node_key=settings.keys_path / KEY_FILE, hidden=(settings.home,))
 
     def _used_s(self, job: str) -> float:
         """Return the processor time of a job's worker so far, 0 if it has none."""
@@ -202,24 +254,25 @@ class ConfinedRunner:
         return worker
 
     def _start(self, task: RoundTask) -> JobWorker:
-        from fairbank.federated_jobs.node.sandbox import Sandbox
         from fairbank.federated_jobs.node.sandbox_policy import JobFolder
         from fairbank.federated_jobs.node.sandbox_staging import hand_over, stage_series
         from fairbank.federated_jobs.node.worker_client import JobWorker
         from fairbank.federated_jobs.node.worker_protocol import JobKind
 
-        settings = self._node.settings
         folder = JobFolder(job_folder(self._node, task.manifest.id) / "worker")
-        stage_series(task.series(), folder)
-        for model in task.models:
-            hand_over(model, folder, name=model.name)
-        sandbox = Sandbox(
-            self._confinement(task.manifest),
-            node_key=settings.keys_path / KEY_FILE,
-            hidden=(settings.home,),
-        )
         kind = JobKind.TRAINING if task.tool.worker is WorkerKind.TRAINING else JobKind.ANALYSIS
-        return JobWorker.start(sandbox, folder, kind=kind)
+        policy = self._confinement(task.manifest)
+        series = task.series()
+        ready = None if self._idle is None else self._idle.take(kind, policy, folder)
+        try:
+            stage_series(series, folder)
+            for model in task.models:
+                hand_over(model, folder, name=model.name)
+        except BaseException:
+            if ready is not None:
+                ready.close()
+            raise
+        return ready or JobWorker.start(self._sandbox(policy), folder, kind=kind)
 
     def _confinement(self, manifest: Manifest) -> SandboxPolicy:
         """Return what a job may use; of the GPUs, those that the fewest other workers have."""

@@ -96,6 +96,25 @@ class SandboxedProcess:
         )
         self._watch.start()
 
+    def belong_to(self, folder: JobFolder, policy: SandboxPolicy) -> bool:
+        """Let what was started without a job have one's folder and limits; return whether that is possible.
+
+        The mounts inside hold on to the folders themselves, so a new name for what they lie in changes nothing there.
+
+        Raises:
+            OSError: if the folder cannot be renamed or a control group does not take the limits.
+        """
+        if not self.confined or self.group.memory_in_use() > policy.memory_bytes:
+            return False
+        if self._watch is not None:
+            self._watch.stop()
+        folder.root.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.plan.folder.root.rename(folder.root)
+        self.plan = replace(self.plan, policy=policy, folder=folder)
+        self.group.lower_to(policy)
+        self.watch_scratch()
+        return True
+
     @property
     def out_of_disk(self) -> bool:
         """Tell whether it was ended because it kept too much on disk."""

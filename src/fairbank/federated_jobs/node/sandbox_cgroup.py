@@ -49,6 +49,26 @@ class JobGroup:
                     return True
         return False
 
+    def memory_in_use(self) -> int:
+        """Return how much memory the group is charged for, in bytes; 0 where it limits none."""
+        for name in ("memory.current", "memory.usage_in_bytes") if self.memory is not None else ():
+            assert self.memory is not None
+            with suppress(ValueError):
+                return int("".join(_lines(self.memory / name)))
+        return 0
+
+    def lower_to(self, policy: SandboxPolicy) -> None:
+        """Set the limits of memory and tasks anew.
+
+        Raises:
+            OSError: if the kernel does not take one of them.
+        """
+        memory = [("memory.max", str(policy.memory_bytes)), *_memory_v1(policy)]
+        wanted = [(self.memory, *limit) for limit in memory] + [(self.pids, "pids.max", _tasks(policy))]
+        for folder, file, value in wanted:
+            if folder is not None and (folder / file).exists():
+                (folder / file).write_text(value)
+
     def remove(self) -> None:
         """Remove the folders; the kernel allows it as soon as the last process is gone."""
         for folder in self.folders:

@@ -8,6 +8,7 @@ which stays at the node.
 from __future__ import annotations
 
 import os
+import resource
 import sys
 import traceback
 from collections.abc import Callable
@@ -29,8 +30,12 @@ PRELOADED = {
     JobKind.TRAINING: (
         "fairbank.federated_jobs.algorithms.session",
         "fairbank.federated_jobs.algorithms.interface",
+        "fairbank.federated_jobs.algorithms.slice_autoencoder",
+        "fairbank.federated_jobs.algorithms.noop",
+        # Of what torch imports when it is told to be deterministic.
+        "torch._inductor",
     ),
-    JobKind.ANALYSIS: ("fairbank.analysis.intensity_geometry",),
+    JobKind.ANALYSIS: ("fairbank.analysis.intensity_geometry", "fairbank.analysis.run"),
 }
 
 
@@ -45,9 +50,13 @@ class Worker:
         self._scratch = Path()
         self._trusted = False
         self._job: Message = {}
+        self._code: tuple[str, ...] = ()
+        self._code_digest = ""
         self._session: TrainingSession | None = None
         self._operations: dict[str, Callable[[Message], Message]] = {
             "hello": self._hello,
+            "imported": self._imported,
+            "belong": self._belong,
             "prepare": self._prepare,
             "analyse": self._analyse,
             "initial": self._initial,
@@ -80,6 +89,34 @@ class Worker:
         self._loading = Thread(target=_preload, args=(PRELOADED[kind],), name="preload", daemon=True)
         self._loading.start()
         return {"report": report.to_json()}
+
+    def _imported(self, message: Message) -> Message:
+        """Say when the libraries are there, and remember from which sources of fairbank."""
+        del message
+        if self._loading is not None:
+            self._loading.join()
+        from fairbank.analysis.code_digest import code_digest
+
+        self._code = tuple(name for name in sys.modules if name.startswith("fairbank."))
+        self._code_digest = code_digest(self._code)
+        return {}
+
+    def _belong(self, message: Message) -> Message:
+        """Lower what this process and its children may use to what the job may; no code of a job has run yet."""
+        if self._job or not self._code:
+            raise RuntimeError("a worker is given to one job, before it prepares any code")
+        from fairbank.analysis.code_digest import code_digest
+
+        processes, memory = int(message["processes"]), message["memory"]
+        resource.setrlimit(resource.RLIMIT_NPROC, (processes, processes))
+        if memory is not None:
+            resource.setrlimit(resource.RLIMIT_DATA, (int(memory), int(memory)))
+        return {
+            "processes": resource.getrlimit(resource.RLIMIT_NPROC),
+            "memory": resource.getrlimit(resource.RLIMIT_DATA),
+            # What was imported must be what the digests of tools are taken of now.
+            "unchanged": code_digest(self._code) == self._code_digest,
+        }
 
     def _prepare(self, message: Message) -> Message:
         if self._loading is not None:

@@ -29,7 +29,7 @@ from fairbank.federated_jobs.node.errors import (
 from fairbank.federated_jobs.node.probe import ProbeReport
 from fairbank.federated_jobs.node.sandbox import Sandbox, SandboxedProcess
 from fairbank.federated_jobs.node.sandbox_baits import laid_out
-from fairbank.federated_jobs.node.sandbox_policy import JobFolder, SandboxMode
+from fairbank.federated_jobs.node.sandbox_policy import JobFolder, SandboxMode, SandboxPolicy
 from fairbank.federated_jobs.node.sandbox_staging import hand_over, take_from_scratch
 from fairbank.federated_jobs.node.worker_protocol import (
     FrameBroken,
@@ -170,6 +170,32 @@ class JobWorker:
                 worker.close()
                 raise
         return worker
+
+    def imported(self, *, timeout_s: float = START_TIMEOUT_S) -> None:
+        """Wait until the libraries of its kind are imported."""
+        self._ask(Operation.IMPORTED, timeout_s=timeout_s)
+
+    def belong_to(self, folder: JobFolder, policy: SandboxPolicy, *, timeout_s: float = 10.0) -> bool:
+        """Give a worker that has no job to one; return whether it can be used, else it must be closed.
+
+        Args:
+            folder: where the job is to live; the worker's own becomes it.
+            policy: what the job may use, nowhere more than what the worker was started with.
+
+        Raises:
+            OSError: if folder or control groups cannot be changed.
+            WorkerError: if the worker does not answer.
+        """
+        if not self._sandboxed.belong_to(folder, policy):
+            return False
+        self._folder = folder
+        memory = policy.memory_bytes if self._sandboxed.plan.limit_memory else None
+        answer = self._ask(
+            Operation.BELONG, timeout_s=timeout_s, processes=policy.max_processes, memory=memory
+        )
+        limits = answer["processes"], answer["memory"] if memory is not None else None
+        asked = [policy.max_processes] * 2, None if memory is None else [memory] * 2
+        return answer["unchanged"] is True and limits == asked
 
     def prepare_analysis(
         self, name: str, *, digest: str, parameters: Mapping[str, object], timeout_s: float = 60.0
@@ -342,6 +368,16 @@ class JobWorker:
     def folder(self) -> JobFolder:
         """Return the folder of the job."""
         return self._folder
+
+    @property
+    def alive(self) -> bool:
+        """Tell whether its process runs."""
+        return not self._closed and self._sandboxed.process.poll() is None
+
+    @property
+    def confined(self) -> bool:
+        """Tell whether it runs in a sandbox of its own; in permissive mode it may not."""
+        return self._sandboxed.confined
 
     @property
     def pid(self) -> int:

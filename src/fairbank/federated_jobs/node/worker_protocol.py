@@ -20,6 +20,8 @@ class Operation(Enum):
     """What a node may ask of a worker."""
 
     HELLO = "hello"
+    IMPORTED = "imported"
+    BELONG = "belong"
     PREPARE = "prepare"
     ANALYSE = "analyse"
     INITIAL = "initial"
