@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -41,6 +44,26 @@ def test_pseudonyms_depend_on_key_project_salt_and_value() -> None:
     assert len({one.job("j1") for one in variants} | {pseudonyms().job("j2")}) == len(variants) + 1
     assert pseudonyms().subject == pseudonyms().subject
     assert len(pseudonyms().subject) * 5 >= 80
+
+
+@pytest.mark.parametrize("step", ["fsync", "link"])
+def test_a_node_that_is_killed_while_it_makes_its_store_makes_it_again(
+    step: str, clock: FixedClock, tmp_path: Path
+) -> None:
+    path = tmp_path / "identity.db"
+    code = (
+        "import os, sys, pathlib; from fairbank.clock import SystemClock;"
+        "from fairbank.deid.identity import IdentityStore;"
+        f"os.{step} = lambda *_: os.kill(os.getpid(), 9);"
+        "IdentityStore.create(pathlib.Path(sys.argv[1]), clock=SystemClock())"
+    )
+    assert subprocess.run([sys.executable, "-c", code, str(path)]).returncode == -signal.SIGKILL
+    assert not path.exists()
+    made = IdentityStore.open_or_create(path, clock=clock)
+    key = made.master_keys()[0].key_id
+    made.close()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert IdentityStore(path).master_keys()[0].key_id == key
 
 
 @given(st.text(alphabet="0123456789.", min_size=1, max_size=64))

@@ -9,7 +9,6 @@ this file, unlike the node's database, is never backed up with the rest.
 
 from __future__ import annotations
 
-import os
 import re
 import secrets
 import sqlite3
@@ -28,7 +27,7 @@ from fairbank.deid.departures import (
     note_gone,
 )
 from fairbank.deid.errors import BadProjectName, SubjectForgotten, UnknownSubject, UnsafeIdentityStore
-from fairbank.deid.identity_file import bring_up_to_date, check_safe, make_tables, not_a_store
+from fairbank.deid.identity_file import bring_up_to_date, check_safe, first_content, not_a_store
 from fairbank.deid.identity_rows import known_among, subject_rows
 from fairbank.deid.links import Links, open_link, seal_link
 from fairbank.deid.pseudonyms import (
@@ -44,6 +43,7 @@ from fairbank.deid.pseudonyms import (
 from fairbank.deid.reidentification_desk import Desk
 from fairbank.deid.suppression import SUPPRESSIONS_FILE, Ring, SuppressionList
 from fairbank.errors import Sensitive
+from fairbank.signing import write_new
 
 IDENTITY_FILE = "identity.db"
 BUSY_TIMEOUT_S = 30
@@ -101,23 +101,15 @@ class IdentityStore:
 
     @classmethod
     def create(cls, path: Path, *, clock: Clock) -> IdentityStore:
-        """Make a new store with a new master key; an existing file is left alone and refused."""
+        """Make a new store with a new master key, whole or not at all; an existing file is left alone and refused."""
         try:
-            handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+            write_new(path, first_content(secrets.token_bytes(KEY_BYTES), made_at=iso(clock.now())))
         except FileExistsError as err:
             raise UnsafeIdentityStore(
                 "There is an identity store already.",
                 why="A second master key in its place would make every pseudonym unrepeatable.",
                 todo="Use the one that is there, or move it away first.",
             ) from err
-        os.close(handle)
-        connection = sqlite3.connect(path, isolation_level=None)
-        try:
-            make_tables(connection)
-            row = (1, secrets.token_bytes(KEY_BYTES), iso(clock.now()))
-            connection.execute("INSERT INTO master VALUES (?, ?, ?)", row)
-        finally:
-            connection.close()
         return cls(path)
 
     @classmethod

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import stat
+from contextlib import closing
 from pathlib import Path
 
 from fairbank.deid.errors import NoIdentityStore, UnsafeIdentityStore
@@ -36,9 +37,12 @@ CREATE INDEX reidentification_subject ON reidentification (project, pseudonym);
 _STEPS = {1: _FIRST, 2: _SECOND}
 
 
-def make_tables(connection: sqlite3.Connection) -> None:
-    """Put all tables into a new file."""
-    _apply(connection, 0)
+def first_content(key: bytes, *, made_at: str) -> bytes:
+    """Return the bytes of a new store that holds one master key and nothing else."""
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        _apply(connection, 0)
+        connection.execute("INSERT INTO master VALUES (1, ?, ?)", (key, made_at))
+        return connection.serialize()
 
 
 def bring_up_to_date(connection: sqlite3.Connection) -> None:
