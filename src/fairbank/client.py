@@ -213,6 +213,55 @@ class Client:
                 each(state)
         return _frame(state["sites"], ("node", "state", "reason", "round", "percent", "since"))
 
+    def rounds(self, job: str) -> pd.DataFrame:
+        """Return the rounds of a training, one row each: updates, times in seconds, bytes, processor time.
+
+        Raises:
+            RemoteError: if the job trains no model.
+        """
+        from dataclasses import asdict, fields
+
+        from fairbank.federated_jobs.reports.rows import RoundRow, round_rows
+        from fairbank.web.trainings import training_of
+
+        rows = [asdict(row) for row in round_rows(training_of(self._api, job))]
+        return _frame(rows, [field.name for field in fields(RoundRow)])
+
+    def metrics(self, job: str) -> pd.DataFrame:
+        """Return what sites measured in a training: round, site, model (`merged`, `local`), metric, value, n_heldout.
+
+        Raises:
+            RemoteError: if the job trains no model.
+        """
+        from dataclasses import asdict, fields
+
+        from fairbank.federated_jobs.reports.rows import MetricRow, metric_rows
+        from fairbank.web.trainings import training_of
+
+        rows = [asdict(row) for row in metric_rows(training_of(self._api, job))]
+        return _frame(rows, [field.name for field in fields(MetricRow)])
+
+    def training_report(self, job: str) -> str:
+        """Return the report of a training as one HTML page."""
+        from fairbank.web.trainings import report
+
+        return report(self._api, job)
+
+    def evaluate_model(self, model: str, *, grant: str, datasets: Sequence[str] | None = None) -> str:
+        """Have the sites of a grant measure a model on their held-out subjects, and return the job's id."""
+        from fairbank.web.model_files import evaluate_model
+
+        _, answer = evaluate_model(
+            self._api, model, grant=grant, datasets=list(datasets) if datasets is not None else None
+        )
+        return str(answer["id"])
+
+    def get_model(self, model: str, to: Path) -> Path:
+        """Fetch a model with its card into a new folder, all checked before anything is written; return the folder."""
+        from fairbank.web.model_files import fetch_model
+
+        return fetch_model(self._api, model, to).folder
+
     def results(self, job: str) -> pd.DataFrame:
         """Return the merged table of an analysis, one row per item and the site in the first column.
 

@@ -1,17 +1,247 @@
-"""Models of the registry: cards sealed by the hub, lines and versions, states, and what is handed out."""
+"""Models of the registry: cards sealed by the hub, lines and versions, states, evaluation, and what is handed out."""
 
 from __future__ import annotations
 
 import json
+from pathlib import Path
+from typing import Any
 
-from fairbank.ontology.model_cards import ModelCard
+import pytest
+from safetensors.numpy import load_file
+
+from fairbank.catalogue import accounts, blobs
+from fairbank.database import reading, writing
+from fairbank.errors import FairbankError
+from fairbank.federated_jobs.code import UPDATE
+from fairbank.federated_jobs.errors import CardUntrusted
+from fairbank.federated_jobs.evaluating import EVALUATE, evaluation_file
+from fairbank.federated_jobs.hub import model_registry
+from fairbank.federated_jobs.hub.store import ModelRow, RoundRow
+from fairbank.federated_jobs.node.runner import Product
+from fairbank.ontology.model_cards import MODEL_MOVES, ModelCard, ModelState
+from fairbank.ontology.signed_objects import Element, Objective, Training
+from fairbank.signing import SigningKey
+from fairbank.web.model_files import card_of, fetch_model
+
+
+class OverHttp:
+    """The requester's connection to a federation of a test."""
+
+    def __init__(self, fed: Any, *, key: str | None = None) -> None:
+        self._fed, self._key = fed, key or fed.hub.key.key_id
+
+    def get(self, path: str, **parameters: Any) -> Any:
+        if path == "/v1/hub":
+            return {"key": self._key, "base_iri": self._fed.hub.base_iri}
+        answer = self._fed.get(path, **{k: v for k, v in parameters.items() if k != "signed_in"})
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def download(self, digest: str, to: Path) -> Path:
+        to.write_bytes(self._fed.get(f"/v1/blobs/{digest}").content)
+        return to
+
+
+def measuring(site: Any, **metrics: float) -> None:
+    """Have a site's worker measure a model and train nothing."""
+
+    def run(task: Any) -> list[Product]:
+        task.folder.mkdir(parents=True, exist_ok=True)
+        return [Product(UPDATE, evaluation_file(metrics, 12, into=task.folder), subjects=3)]
+
+    site.runner.run = run
+
+
+def evaluation_of(model: str, **changes: Any) -> Training:
+    return Training(local_step=Element(name=EVALUATE), initial_model=model, **changes)
+
+
+def moved(fed: Any, model: str, state: str) -> Any:
+    body = json.dumps({"schema": "model-state/1", "state": state}).encode()
+    return fed.post(f"/v1/models/{model}/state", body)
+
+
+def as_administrator(fed: Any) -> None:
+    with writing(fed.hub.engine) as session:
+        accounts.create_account(
+            session, fed.hub, name="root", password="correct horse battery", roles=[accounts.Role.ADMIN]
+        )
+        fed.token = accounts.issue_token(session, fed.hub, name="root", hours=1).token
+
+
+# -- the card ------------------------------------------------------------------------------------------------------
 
 
 def test_a_completed_training_has_a_card_that_the_hub_sealed(fed):
-    job = fed.run(rounds=3)
+    job = fed.run(rounds=3, training=Training(objective=Objective.WORST_SITE))
     digest = fed.model(job)
-    answer = fed.get(f"/v1/models/{digest}/card")
-    card, sealed = ModelCard.open(answer.content, trusted=[fed.hub.key.key_id])
-    print(json.dumps(card.payload(), indent=1))
-    print(json.dumps(fed.get(f"/v1/jobs/{job}/training").json(), indent=1))
-    assert card.model == digest
+    card, sealed = ModelCard.open(fed.get(f"/v1/models/{digest}/card").content, trusted=[fed.hub.key.key_id])
+    shown = fed.get(f"/v1/models/{digest}").json()["model"]
+    assert (card.model, card.version, card.line, card.previous) == (digest, 1, job, None)
+    assert (shown["card"], shown["state"], shown["line"]) == (sealed.digest, "registered", job)
+    assert card.objective.objective is Objective.WORST_SITE
+    assert [site.node for site in card.sites] == ["east", "north", "west"]
+    assert {site.rounds for site in card.sites} == {3}
+    # What no update said is in no card; what it said is there as text, since nothing sealed holds a fraction.
+    assert {tuple(site.local.items()) for site in card.sites} == {(("loss", "0.5"),)}
+    assert all(site.settings is not None for site in card.sites)
+    assert {each.name for each in card.files} == {"model", "metrics"} and card.files[0].digest == digest
+    assert not next(each.on for each in card.protections if each.name == "differential privacy")
+
+
+def test_a_model_that_starts_from_another_is_the_next_version_of_its_line(start):
+    fed = start("east")
+    first = fed.run(rounds=1)
+    base = fed.model(first)
+    second = fed.run(rounds=1, training=Training(initial_model=base), seed="1")
+    with reading(fed.hub.engine) as session:
+        rows = {row.job: row for row in session.query(ModelRow)}
+        assert (rows[first].line, rows[first].version) == (first, 1)
+        assert (rows[second].line, rows[second].version) == (first, 2)
+        assert session.get_one(RoundRow, (second, 1)).global_digest == base
+    began = load_file(blobs.path_of(fed.hub, base))["w"]
+    assert (load_file(blobs.path_of(fed.hub, fed.model(second)))["w"] == began + 1).all()
+
+
+def test_a_job_starts_from_no_model_of_another_account(start):
+    fed = start("east")
+    job = fed.run()
+    model = fed.model(job)
+    with writing(fed.hub.engine) as session:
+        from fairbank.federated_jobs.hub.store import JobRow
+
+        session.get_one(JobRow, job).account = "bob"
+    manifest = fed.manifest(fed.visa(), training=Training(initial_model=model))
+    answer = fed.post("/v1/jobs", manifest.seal(fed.requester))
+    assert answer.status_code == 422 or answer.json()["code"] == "FB-JOBS-011"
+    with reading(fed.hub.engine) as session:
+        assert not model_registry.usable_by(session, "ada", model)
+        assert model_registry.usable_by(session, "bob", model)
+
+
+# -- what is handed out ----------------------------------------------------------------------------------------------
+
+
+def test_a_model_is_fetched_whole_with_its_card(start, tmp_path):
+    fed = start("east")
+    digest = fed.model(fed.run())
+    fetched = fetch_model(OverHttp(fed), digest, tmp_path / "model")
+    assert {file.name for file in fetched.folder.iterdir()} == {
+        "model.safetensors", "metrics.json", "card.json", "card.dsse.json", "card.md", "card.html",
+    }  # fmt: skip
+    assert "no merged model was measured" in (fetched.folder / "card.md").read_text()
+    assert ModelCard.parse((fetched.folder / "card.json").read_bytes()) == fetched.card
+
+
+@pytest.mark.parametrize("how", ["another key", "another model", "other bytes"])
+def test_nothing_is_written_of_a_model_whose_card_or_files_are_not_the_hubs(start, tmp_path, how):
+    fed = start("east")
+    digest = fed.model(fed.run())
+    api = OverHttp(fed, key=SigningKey.generate().key_id if how == "another key" else None)
+    if how == "another model":
+        other = fed.model(fed.run(rounds=2))
+        real = api.get
+        api.get = lambda path, **more: real(path.replace(digest, other), **more)  # type: ignore[method-assign]
+    if how == "other bytes":
+        api.download = lambda digest, to: to.write_bytes(b"x") and to  # type: ignore[method-assign]
+    with pytest.raises(CardUntrusted):
+        fetch_model(api, digest, tmp_path / "model")
+    assert list(tmp_path.glob("model*")) == [] and list(tmp_path.glob(".model*")) == []
+
+
+def test_a_withdrawn_model_is_handed_to_nobody_and_stays_withdrawn(start):
+    fed = start("east")
+    digest = fed.model(fed.run())
+    assert fed.get(f"/v1/blobs/{digest}").status_code == 200
+    assert moved(fed, digest, "quarantined").json()["code"] == "FB-JOBS-346"
+    assert moved(fed, digest, "released").json()["code"] == "FB-JOBS-346"
+    assert moved(fed, digest, "withdrawn").json() == {"digest": digest, "state": "withdrawn"}
+    assert fed.get(f"/v1/blobs/{digest}").status_code == 404
+    assert fed.get(f"/v1/models/{digest}").json()["model"]["state"] == "withdrawn"
+    assert fed.get(f"/v1/models/{digest}/card").status_code == 200
+    as_administrator(fed)
+    assert moved(fed, digest, "registered").json()["code"] == "FB-JOBS-346"
+
+
+def test_an_administrator_puts_a_model_into_quarantine_and_takes_it_out(start):
+    fed = start("east")
+    digest, of_ada = fed.model(fed.run()), fed.token
+    as_administrator(fed)
+    of_root, fed.token = fed.token, of_ada
+    for state, status in (("quarantined", 404), ("registered", 200)):
+        fed.token = of_root
+        assert moved(fed, digest, state).status_code == 200
+        fed.token = of_ada
+        assert fed.get(f"/v1/blobs/{digest}").status_code == status
+
+
+def test_every_state_leads_to_withdrawn_and_none_out_of_it():
+    assert MODEL_MOVES[ModelState.WITHDRAWN] == frozenset()
+    assert all(
+        ModelState.WITHDRAWN in MODEL_MOVES[each] for each in ModelState if each is not ModelState.WITHDRAWN
+    )
+
+
+# -- evaluation ------------------------------------------------------------------------------------------------------
+
+
+def test_an_evaluation_measures_a_model_at_each_site_and_makes_none(fed):
+    model = fed.model(fed.run())
+    for site, dice in zip(fed.sites.values(), (0.9, 0.6, 0.8), strict=True):
+        measuring(site, dice=dice)
+    job = fed.run(training=evaluation_of(model, objective=Objective.WORST_SITE))
+    assert fed.state(job) == "completed"
+    files = {file["name"]: file for file in fed.get(f"/v1/jobs/{job}/results").json()["files"]}
+    assert set(files) == {"metrics", "table.csv"}
+    table = fed.get(f"/v1/blobs/{files['table.csv']['digest']}").text
+    assert table == "site,dice,n_heldout\neast,0.9,12\nnorth,0.6,12\nwest,0.8,12\n"
+    told = fed.get(f"/v1/jobs/{job}/training").json()
+    assert told["evaluation"] and told["initial_model"] == model
+    assert fed.get(f"/v1/models/{model}").json()["evaluations"] == [job]
+    from fairbank.federated_jobs.training_record import TrainingRecord
+
+    standing = TrainingRecord.parse(told).standing()
+    assert standing is not None and (standing[0].value, standing[0].worst) == (0.6, "north")
+
+
+def test_a_site_that_sends_weights_for_an_evaluation_is_stopped_at_its_gate(start):
+    fed = start("east")
+    model = fed.model(fed.run())
+    job = fed.run(training=evaluation_of(model))
+    assert fed.site_state(job, "east") == ("withheld", "gate_refused")
+
+
+@pytest.mark.parametrize("plan", [{"rounds": 2}, {"model": None}])
+def test_an_evaluation_names_one_model_and_has_one_round(start, plan):
+    fed = start("east")
+    model = fed.model(fed.run()) if plan.get("model", "") is not None else None
+    training = Training(local_step=Element(name=EVALUATE), initial_model=model)
+    manifest = fed.manifest(fed.visa(), rounds=plan.get("rounds", 1), training=training)
+    answer = fed.post("/v1/jobs", manifest.seal(fed.requester))
+    assert answer.json()["code"] == "FB-JOBS-352"
+
+
+def test_a_site_refuses_a_first_round_from_another_model_than_the_manifest_names(start):
+    fed = start("east")
+    model, other = fed.model(fed.run()), fed.model(fed.run(rounds=2))
+    job = fed.submit(fed.manifest(fed.visa(), training=Training(initial_model=model)))
+    fed.settle()
+    fed.sites["east"].approve(job)
+    fed.close_rounds()
+    with writing(fed.hub.engine) as session:
+        session.get_one(RoundRow, (job, 1)).global_digest = other
+    fed.settle()
+    assert fed.site_state(job, "east") == ("failed", "manifest_invalid")
+
+
+def test_what_an_evaluating_site_sends_is_one_number_and_its_notes(tmp_path):
+    file = evaluation_file({"dice": 0.5}, 7, into=tmp_path)
+    assert {name: value.tolist() for name, value in load_file(file).items()} == {"evaluated": [1.0]}
+    assert [one.name for one in tmp_path.iterdir()] == ["evaluation.safetensors"]
+    with pytest.raises(FairbankError):
+        card_of(_Nothing(), "sha256:" + "0" * 64)  # type: ignore[arg-type]
+
+
+class _Nothing:
+    def get(self, path: str, **parameters: Any) -> Any:
+        return {"key": SigningKey.generate().key_id, "base_iri": "http://hub.test"}

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 import typer
 
+from fairbank.cli import job_trainings
 from fairbank.cli.output import Format, FormatOption, say, show_fields, show_rows
 from fairbank.cli.selecting import show_counts, with_options_that_select
 from fairbank.cli.session import api
@@ -22,6 +23,7 @@ from fairbank.cli.training import (
 from fairbank.federated_jobs.errors import DraftRefused
 
 app = typer.Typer(no_args_is_help=True, help="Send a job to the biobanks, watch it, fetch its results.")
+job_trainings.add(app)
 _JOB = typer.Argument(help="Id of the job.")
 
 
@@ -247,20 +249,6 @@ def show(ctx: typer.Context, job: Annotated[str, _JOB], format: FormatOption = F
 
 
 @app.command()
-def watch(ctx: typer.Context, job: Annotated[str, _JOB]) -> None:
-    """Follow a job until it has ended; Ctrl-C stops following, not the job.
-
-    Example: fairbank job watch 01a1fdee-cff5-7f63-b5f0-d16d1d20c888
-    """
-    state: dict[str, Any] = {}
-    for state in api(ctx).watch_job(job):
-        sites = ", ".join(f"{site['node']} {_stands(site)}" for site in state["sites"])
-        say(f"{state['state']}, round {state['round']} of {state['rounds']}: {sites}")
-    if state.get("state") != "completed":
-        raise typer.Exit(1)
-
-
-@app.command()
 def cancel(ctx: typer.Context, job: Annotated[str, _JOB]) -> None:
     """Cancel a job; the sites stop working on it.
 
@@ -408,11 +396,6 @@ def _file_name(file: dict[str, Any], *, several: bool) -> str:
     suffix = "" if "." in file["name"] else _SUFFIX.get(file["media_type"], "")
     prefix = f"round-{file['round']:03}-" if several else ""
     return f"{prefix}{file['name']}{suffix}"
-
-
-def _stands(site: dict[str, Any]) -> str:
-    percent = site.get("percent")
-    return str(site["state"]) if percent is None else f"{site['state']} ({percent} %)"
 
 
 def _show(state: dict[str, Any], format: Format) -> None:

@@ -1,4 +1,4 @@
-"""`fairbank model`: models, what they were trained on, their weights, and those that are brought for jobs."""
+"""`fairbank model`: models, what they were trained on, how they do, their files, and those brought for jobs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ import typer
 from fairbank.cli.output import Format, FormatOption, say, show_fields, show_rows
 from fairbank.cli.session import api
 
-app = typer.Typer(no_args_is_help=True, help="List, fetch and bring models; see what they were trained on.")
+app = typer.Typer(
+    no_args_is_help=True, help="List, fetch, evaluate and bring models; see what they were trained on."
+)
 _MODEL = typer.Argument(help="Digest of the model.")
 
 
@@ -24,6 +26,8 @@ def list_models(ctx: typer.Context, format: FormatOption = Format.TABLE) -> None
     columns = (
         "digest",
         "title",
+        "version",
+        "state",
         "round",
         "rounds",
         "final",
@@ -62,24 +66,124 @@ def files(ctx: typer.Context, format: FormatOption = Format.TABLE) -> None:
 
 
 @app.command()
-def show(ctx: typer.Context, model: Annotated[str, _MODEL], format: FormatOption = Format.TABLE) -> None:
-    """Show a model with its whole provenance: datasets, sites, code, job, visa, request.
+def show(
+    ctx: typer.Context,
+    model: Annotated[str, _MODEL],
+    card: Annotated[bool, typer.Option("--card", help="Print the card, as Markdown.")] = False,
+    format: FormatOption = Format.TABLE,
+) -> None:
+    """Show a model with its whole provenance: datasets, sites, code, job, visa, request; or its card.
 
-    Example: fairbank model show sha256:0123…
+    Example: fairbank model show sha256:0123… --card
     """
-    answer = api(ctx).get(f"/v1/models/{model}", signed_in=True)
+    client = api(ctx)
+    if card:
+        import sys
+
+        from fairbank.federated_jobs.reports.card import markdown
+        from fairbank.web.model_files import card_of
+
+        sys.stdout.write(markdown(card_of(client, model)[0]))
+        return
+    answer = client.get(f"/v1/models/{model}", signed_in=True)
     inner = answer.pop("model")
     show_fields({**inner, **answer}, format=format)
 
 
 @app.command()
+def get(
+    ctx: typer.Context,
+    model: Annotated[str, _MODEL],
+    to: Annotated[Path, typer.Option(help="New folder to write.")],
+    onnx: Annotated[
+        bool, typer.Option("--onnx", help="Also write the model as ONNX, if both compute the same.")
+    ] = False,
+) -> None:
+    """Fetch a model: weights (safetensors), card, metrics; the hub's seal and all digests are checked first.
+
+    Example: fairbank model get sha256:0123… --to denoiser --onnx
+    """
+    from fairbank.web.model_files import WEIGHTS, fetch_model
+
+    fetched = fetch_model(api(ctx), model, to)
+    say(f"Written: {', '.join(sorted(file.name for file in fetched.files))} in {fetched.folder}")
+    if onnx:
+        from fairbank.federated_jobs.algorithms.onnx_files import write_onnx
+
+        check = write_onnx(fetched.card.code.name, fetched.card.parameters, to / WEIGHTS, to / "model.onnx")
+        say(f"Written: model.onnx; the largest difference in {check.inputs} inputs is {check.largest:.2g}")
+
+
+@app.command(hidden=True)
 def fetch(
     ctx: typer.Context,
     model: Annotated[str, _MODEL],
     to: Annotated[Path, typer.Option(help="File to write.")],
 ) -> None:
-    """Fetch a model's weights (safetensors), checked against the digest.
+    """Fetch a model's weights alone, checked against the digest; `fairbank model get` fetches them with their card.
 
     Example: fairbank model fetch sha256:0123… --to model.safetensors
     """
     say(f"Written: {api(ctx).download(model, to)}")
+
+
+@app.command()
+def evaluate(
+    ctx: typer.Context,
+    model: Annotated[str, _MODEL],
+    grant: Annotated[str, typer.Option(help="Id of the grant, or of the request it answers.")],
+    *,
+    dataset: Annotated[list[str] | None, typer.Option(help="IRI; all of the grant's by default.")] = None,
+    quorum: Annotated[
+        int | None, typer.Option(help="Sites that must deliver; all by default.", min=1)
+    ] = None,
+    objective: Annotated[
+        str | None, typer.Option(help="mean, weighted or worst-site; that of its training by default.")
+    ] = None,
+    format: FormatOption = Format.TABLE,
+) -> None:
+    """Have the sites measure a model on their held-out subjects; nothing is trained.
+
+    Example: fairbank model evaluate sha256:0123… --grant 01a1fdee-cff5-7f63-b5f0-d16d1d20c888
+    """
+    from fairbank.federated_jobs.errors import OptionRefused
+    from fairbank.ontology.signed_objects import Objective
+    from fairbank.web.model_files import evaluate_model
+
+    if objective is not None and objective not in set(Objective):
+        raise OptionRefused(
+            f"There is no objective {objective!r}.",
+            why=f"There are: {', '.join(Objective)}.",
+            todo="Choose one of them.",
+        )
+    chosen = Objective(objective) if objective is not None else None
+    _, answer = evaluate_model(
+        api(ctx), model, grant=grant, datasets=dataset, quorum=quorum, objective=chosen
+    )
+    show_fields({"id": answer["id"], "state": answer["state"]}, format=format)
+    say(f"Watch it with: fairbank job watch {answer['id']}")
+    say(f"See its numbers with: fairbank job report {answer['id']}")
+
+
+@app.command()
+def withdraw(ctx: typer.Context, model: Annotated[str, _MODEL]) -> None:
+    """Withdraw a model for good: its weights are handed to nobody, and no job starts from it.
+
+    Example: fairbank model withdraw sha256:0123…
+    """
+    body = {"schema": "model-state/1", "state": "withdrawn"}
+    say(f"The model is {api(ctx).post(f'/v1/models/{model}/state', body, signed_in=True)['state']}.")
+
+
+@app.command()
+def quarantine(
+    ctx: typer.Context,
+    model: Annotated[str, _MODEL],
+    lift: Annotated[bool, typer.Option("--lift", help="Take it out of quarantine.")] = False,
+) -> None:
+    """Put a model into quarantine, or take it out; administrators of the hub only.
+
+    Example: fairbank model quarantine sha256:0123…
+    """
+    body = {"schema": "model-state/1", "state": "registered" if lift else "quarantined"}
+    say(f"The model is {api(ctx).post(f'/v1/models/{model}/state', body, signed_in=True)['state']}.")

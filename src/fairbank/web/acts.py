@@ -19,7 +19,14 @@ from fairbank.federated_jobs.manifest import draft
 from fairbank.ontology.errors import MalformedObject
 from fairbank.ontology.key_succession import Succession, opened
 from fairbank.ontology.outputs import OutputClass
-from fairbank.ontology.signed_objects import Manifest, Purpose, Request, Resources, Selector, VisaDataset
+from fairbank.ontology.signed_objects import (
+    Manifest,
+    Purpose,
+    Request,
+    Resources,
+    Selector,
+    VisaDataset,
+)
 from fairbank.signing import Sealed, open_sealed
 from fairbank.web.api_client import HubApi, all_rows
 from fairbank.web.publishing import usable_tool
@@ -85,13 +92,7 @@ def grant(api: HubApi, wanted: str) -> Sealed:
     Raises:
         NoSuchGrant: if there is none, or it has ended.
     """
-    about = api.get("/v1/hub")
-    # What the hub sealed before it replaced its key is its word all the same.
-    earlier = [Succession.parse(each) for each in about.get("successions", [])]
-    hub_keys = [
-        str(about["key"]),
-        *(opened(each, of="hub", name=about["base_iri"])[0].old for each in earlier),
-    ]
+    hub_keys = root_keys(api)
     for each in all_rows(api, "/v1/grants", "grants"):
         if wanted in (each["id"], each["request"]) and each["state"] == "holds":
             return open_sealed(json.dumps(each["envelope"]).encode(), "visa", trusted=hub_keys)
@@ -100,6 +101,13 @@ def grant(api: HubApi, wanted: str) -> Sealed:
         why="It was never given, it has ended, or it was revoked.",
         todo="See 'fairbank grant list'.",
     )
+
+
+def root_keys(api: HubApi) -> list[str]:
+    """Return the hub's root key and those before it: what it sealed with them is its word all the same."""
+    about = api.get("/v1/hub")
+    earlier = [Succession.parse(each) for each in about.get("successions", [])]
+    return [str(about["key"]), *(opened(each, of="hub", name=about["base_iri"])[0].old for each in earlier)]
 
 
 def send_job(

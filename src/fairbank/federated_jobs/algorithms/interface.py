@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from monai.fl.client.client_algo import ClientAlgo
 from monai.fl.utils.constants import WeightType
@@ -19,6 +20,9 @@ from fairbank.analysis.staged import StagedSeries
 from fairbank.federated_jobs.algorithms.parameters import AlgorithmParameters
 from fairbank.federated_jobs.algorithms.weights import Weights
 from fairbank.ontology.signed_objects import Training
+
+if TYPE_CHECKING:
+    import torch
 
 N_TRAIN = "n_train"
 N_HELDOUT = "n_heldout"
@@ -71,6 +75,14 @@ class TrainingAlgorithm(ClientAlgo):
 
     def begin_round(self, round_number: int, state: Weights) -> None:
         """Take up the state after the site's last round (empty before the first) and seed this round."""
+        raise NotImplementedError
+
+    def network(self, parameters: AlgorithmParameters) -> torch.nn.Module | None:
+        """Return the network that parameters lead to, with any weights; None if there is none. Needs no series."""
+        return None
+
+    def example_input(self, parameters: AlgorithmParameters, *, seed: int) -> torch.Tensor:
+        """Return a batch as the network takes it, made from a seed."""
         raise NotImplementedError
 
     def site_state(self) -> Weights:

@@ -24,7 +24,11 @@ from fairbank.federated_jobs.algorithms.interface import (
     measured,
     weights_in,
 )
-from fairbank.federated_jobs.algorithms.parameters import OptimizerState, SliceAutoencoderParameters
+from fairbank.federated_jobs.algorithms.parameters import (
+    AlgorithmParameters,
+    OptimizerState,
+    SliceAutoencoderParameters,
+)
 from fairbank.federated_jobs.algorithms.seeds import derive_seed
 from fairbank.federated_jobs.algorithms.slices import SliceStacks, read_stacks
 from fairbank.federated_jobs.algorithms.weights import Weights
@@ -58,6 +62,17 @@ class SliceAutoencoder(TrainingAlgorithm):
         self._network.to(self._device)
         self._optimizer = self._new_optimizer()
         return stacks.n_series
+
+    def network(self, parameters: AlgorithmParameters) -> torch.nn.Module:
+        """Return the autoencoder."""
+        assert isinstance(parameters, SliceAutoencoderParameters)
+        return _network(parameters)
+
+    def example_input(self, parameters: AlgorithmParameters, *, seed: int) -> torch.Tensor:
+        """Return two slices of noise, (2, 1, side, side) float32."""
+        assert isinstance(parameters, SliceAutoencoderParameters)
+        side = parameters.image_size
+        return torch.rand((2, 1, side, side), generator=_generator(seed))
 
     def subjects_used(self) -> tuple[int, int]:
         """Return how many different subjects gave slices, and how many of them are held out."""

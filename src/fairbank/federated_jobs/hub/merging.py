@@ -196,7 +196,8 @@ def evaluations(closing: Closing, folder: Path) -> list[MergedFile]:
     with table.open("w", encoding="utf-8", newline="") as opened:
         writer = csv.writer(opened, lineterminator="\n")
         writer.writerow(["site", *(name.removeprefix(BEFORE) for name in names)])
-        writer.writerows([node, *(told.get(name, "") for name in names)] for node, told in notes.items())
+        for node, told in notes.items():
+            writer.writerow([node, *(format(told[name], ".9g") if name in told else "" for name in names)])
     return [
         MergedFile(METRICS, "application/json", metrics),
         MergedFile("table.csv", "text/csv", table),

@@ -48,9 +48,9 @@ def register(hub: Hub, session: Session, model: ModelRow, job: JobRow, manifest:
     previous = manifest.training.initial_model if manifest.training is not None else None
     before = _newest(session, previous) if previous is not None else None
     model.state = ModelState.REGISTERED.value
-    model.line = before.line or before.job if before is not None else job.id
-    newest = session.scalar(select(func.max(ModelRow.version)).where(ModelRow.line == model.line))
-    model.version = max(newest or 0, before.version if before is not None else 0) + 1
+    line = before.line or before.job if before is not None else job.id
+    newest = session.scalar(select(func.max(ModelRow.version)).where(ModelRow.line == line))
+    model.line, model.version = line, max(newest or 0, before.version if before is not None else 0) + 1
     session.flush()
     card = _card(hub, session, model, job, manifest)
     envelope = card.seal(hub_keys.sealing_key(session, hub))

@@ -125,6 +125,7 @@ class OutputReceiver:
         job, site = _open_place(hub, session, meta)
         manifest = manifest_of(job)
         _check_declared(manifest, meta)
+        check_told(session, manifest, meta.node)
         row = {
             "job": job.id,
             "round": meta.round,

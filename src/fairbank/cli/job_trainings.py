@@ -1,0 +1,167 @@
+"""`fairbank job`, of trainings: watch curves, write the report, export event files, compare settings."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from fairbank.cli.output import Format, FormatOption, say, show_rows
+from fairbank.cli.session import CLOCK, api
+from fairbank.errors import RemoteError
+
+if TYPE_CHECKING:
+    from fairbank.federated_jobs.training_record import TrainingRecord
+    from fairbank.web.api_client import HubApi
+
+_JOB = typer.Argument(help="Id of the job.")
+
+
+def add(app: typer.Typer) -> None:
+    """Add the commands to `fairbank job`."""
+    for command in (watch, report, tensorboard, settings):
+        app.command()(command)
+
+
+def watch(ctx: typer.Context, job: Annotated[str, _JOB]) -> None:
+    """Follow a job until it has ended; Ctrl-C stops following, not the job.
+
+    Of a training it shows a curve for each site in a terminal, and a line for each round elsewhere.
+
+    Example: fairbank job watch 01a1fdee-cff5-7f63-b5f0-d16d1d20c888
+    """
+    client = api(ctx)
+    ended = _watch_training(client, job) if _is_training(client, job) else _watch_states(client, job)
+    if ended != "completed":
+        raise typer.Exit(1)
+
+
+def report(
+    ctx: typer.Context,
+    job: Annotated[str, _JOB],
+    to: Annotated[Path, typer.Option(help="File to write (HTML).")] = Path("report.html"),
+) -> None:
+    """Write the report of a training as one HTML page: curves, sites, communication, time, settings.
+
+    Example: fairbank job report 01a1fdee-cff5-7f63-b5f0-d16d1d20c888 --to report.html
+    """
+    from fairbank.web.trainings import report as page
+    from fairbank.web.trainings import write_whole
+
+    say(f"Written: {write_whole(page(api(ctx), job), to)}")
+
+
+def tensorboard(
+    ctx: typer.Context,
+    job: Annotated[str, _JOB],
+    to: Annotated[Path, typer.Option(help="Folder to write event files into.")],
+) -> None:
+    """Write the metrics of a training as event files that TensorBoard reads; one folder per site.
+
+    Example: fairbank job tensorboard 01a1fdee-cff5-7f63-b5f0-d16d1d20c888 --to runs
+    """
+    from fairbank.federated_jobs.reports.tensorboard import export
+    from fairbank.web.trainings import training_of
+
+    written = export(training_of(api(ctx), job), to)
+    say(f"Written: {len(written)} event files. Look at them with: tensorboard --logdir {to}")
+
+
+def settings(ctx: typer.Context, job: Annotated[str, _JOB], format: FormatOption = Format.TABLE) -> None:
+    """Show which settings each site of a training signed, and in what they differ.
+
+    Example: fairbank job settings 01a1fdee-cff5-7f63-b5f0-d16d1d20c888
+    """
+    from fairbank.web.trainings import settings_of
+
+    view = settings_of(api(ctx), job)
+    libraries = sorted({name for site in view.sites for name in site.versions})
+    rows = [
+        {
+            "node": site.node,
+            **{name: site.versions.get(name) for name in libraries},
+            "processor": f"{site.processor.value} ({site.vendor.value})",
+            "gpu": f"{site.gpus} × {site.gpu.value}" if site.gpus else "none",
+            "deviates": [each.value for each in site.deviates],
+            "parameters": list(site.parameters),
+            "differs": list(site.differs),
+            "statement": site.digest,
+        }
+        for site in view.sites
+    ]
+    columns = ("node", *libraries, "processor", "gpu", "deviates", "parameters", "differs", "statement")
+    show_rows(rows, columns=columns, format=format, empty="No site has told its settings.")
+    if view.silent:
+        say(f"Not told: {', '.join(view.silent)}.")
+
+
+def _is_training(client: HubApi, job: str) -> bool:
+    from fairbank.federated_jobs.errors import NotATraining
+    from fairbank.web.trainings import training_of
+
+    try:
+        training_of(client, job)
+    except RemoteError as err:
+        # A hub of the version before has no such route; it answers with another code than for a job that is not there.
+        if err.remote_code == NotATraining.code or err.status == 404:
+            return False
+        raise
+    return True
+
+
+def _watch_states(client: HubApi, job: str) -> str:
+    state: dict[str, Any] = {}
+    for state in client.watch_job(job):
+        sites = ", ".join(f"{site['node']} {_stands(site)}" for site in state["sites"])
+        say(f"{state['state']}, round {state['round']} of {state['rounds']}: {sites}")
+    return str(state.get("state"))
+
+
+def _watch_training(client: HubApi, job: str) -> str:
+    if sys.stderr.isatty():
+        return _watch_screen(client, job)
+    from fairbank.federated_jobs.reports.terminal import lines_of
+    from fairbank.web.trainings import follow
+
+    said, told, state = 0, "", ""
+    for record in follow(client, job):
+        state = record.state.value
+        for line in lines_of(record, after=said):
+            say(line)
+        said = max((one.round for one in record.done if one.closed is not None), default=said)
+        sites = ", ".join(f"{site.node} {site.state.value}" for site in record.sites)
+        now = f"{state}, round {record.round} of {record.rounds}: {sites}"
+        if now != told:
+            say(now)
+        told = now
+    return state
+
+
+def _watch_screen(client: HubApi, job: str) -> str:
+    from rich.console import Console
+    from rich.live import Live
+
+    from fairbank.federated_jobs.reports.terminal import screen
+    from fairbank.web.trainings import follow
+
+    console = Console(stderr=True)
+    latest: list[TrainingRecord] = []
+
+    def drawn() -> Any:
+        return screen(latest[-1], now=CLOCK.now(), width=console.width) if latest else ""
+
+    # Drawn anew once a second, so that what is left counts down while nothing comes.
+    with Live(
+        get_renderable=drawn, console=console, refresh_per_second=1, vertical_overflow="ellipsis"
+    ) as live:
+        for record in follow(client, job):
+            latest[:] = [record]
+            live.refresh()
+    return latest[-1].state.value if latest else ""
+
+
+def _stands(site: dict[str, Any]) -> str:
+    percent = site.get("percent")
+    return str(site["state"]) if percent is None else f"{site['state']} ({percent} %)"

@@ -1,0 +1,141 @@
+"""A model fetched from the hub: card and files are checked before anything is written, all of it or nothing."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fairbank.errors import FairbankError
+from fairbank.federated_jobs.axes.words import Chosen
+from fairbank.federated_jobs.errors import CardUntrusted
+from fairbank.federated_jobs.evaluating import EVALUATE
+from fairbank.federated_jobs.reports import card as card_text
+from fairbank.ontology.model_cards import ModelCard
+from fairbank.ontology.signed_objects import Element, Manifest, Objective, Training
+from fairbank.signing import Sealed, file_digest
+from fairbank.web import acts
+from fairbank.web.api_client import HubApi
+
+WEIGHTS = "model.safetensors"
+CARD, ENVELOPE, CARD_TEXT, CARD_PAGE = "card.json", "card.dsse.json", "card.md", "card.html"
+_SUFFIXES = {"application/json": ".json", "text/csv": ".csv"}
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A model's files in a folder, and its card."""
+
+    folder: Path
+    card: ModelCard
+    files: tuple[Path, ...]
+
+
+def card_of(api: HubApi, digest: str) -> tuple[ModelCard, Sealed]:
+    """Return the card of a model, verified by a root key of the hub.
+
+    Raises:
+        CardUntrusted: if no key of the hub sealed it, or it is the card of another model.
+    """
+    envelope = json.dumps(api.get(f"/v1/models/{digest}/card", signed_in=True)).encode()
+    try:
+        card, sealed = ModelCard.open(envelope, trusted=acts.root_keys(api))
+    except FairbankError as err:
+        raise CardUntrusted(
+            "The card of this model cannot be trusted.",
+            why=err.why or err.what,
+            todo="Nothing was written. Ask the hub's administrator where the card comes from.",
+        ) from err
+    if card.model != digest:
+        raise CardUntrusted(
+            "The card that came is that of another model.",
+            why=f"It names {card.model}.",
+            todo="Nothing was written. Try again, and ask the hub's administrator if it stays so.",
+        )
+    return card, sealed
+
+
+def fetch_model(api: HubApi, digest: str, to: Path) -> Fetched:
+    """Fetch a model with its card and all files that the card names into a new or empty folder.
+
+    Raises:
+        CardUntrusted: if the card is not the hub's, or a file is not the one that it names.
+        FileExistsError: if something is in the folder.
+    """
+    card, sealed = card_of(api, digest)
+    if to.exists() and any(to.iterdir()):
+        raise CardUntrusted(
+            f"There is something in {to} already.",
+            why="A model's files lie together and by themselves, so that no card lies beside another model.",
+            todo="Name a new folder.",
+        )
+    to.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=to.parent, prefix=f".{to.name}.") as scratch:
+        folder = Path(scratch) / "model"
+        folder.mkdir()
+        names = [_fetch(api, card, one.digest, folder / _name(card, one)) for one in card.files]
+        (folder / CARD).write_bytes(sealed.payload_bytes)
+        (folder / ENVELOPE).write_bytes(sealed.envelope_bytes)
+        (folder / CARD_TEXT).write_text(card_text.markdown(card), encoding="utf-8")
+        (folder / CARD_PAGE).write_text(card_text.page(card), encoding="utf-8")
+        if to.exists():
+            to.rmdir()
+        shutil.move(folder, to)
+    made = (*(name.name for name in names), CARD, ENVELOPE, CARD_TEXT, CARD_PAGE)
+    return Fetched(to, card, tuple(to / name for name in made))
+
+
+def evaluate_model(
+    api: HubApi,
+    digest: str,
+    *,
+    grant: str,
+    datasets: list[str] | None = None,
+    quorum: int | None = None,
+    objective: Objective | None = None,
+) -> tuple[Manifest, dict[str, Any]]:
+    """Send a job that measures a model at the sites of a grant and trains nothing; return manifest and answer.
+
+    Code, parameters and seed are those of the model's own training, so that the same subjects are held out as far as
+    the sites are the same.
+    """
+    card, _ = card_of(api, digest)
+    training = Training(
+        local_step=Element(name=EVALUATE),
+        initial_model=digest,
+        objective=objective or (card.training.objective if card.training is not None else Objective.MEAN),
+    )
+    return acts.send_job(
+        api,
+        acts.grant(api, grant),
+        card.code.name,
+        card.parameters,
+        title=f"Evaluation: {card.title}"[:200],
+        datasets=datasets,
+        rounds=1,
+        quorum=quorum,
+        seed=card.seed,
+        training=Chosen(training=training),
+    )
+
+
+def _fetch(api: HubApi, card: ModelCard, digest: str, to: Path) -> Path:
+    api.download(digest, to)
+    named = {one.digest for one in card.files}
+    if file_digest(to) not in named:
+        raise CardUntrusted(
+            "A file that came is none of those that the card names.",
+            why="Its bytes have another digest.",
+            todo="Nothing was written. Try again.",
+        )
+    return to
+
+
+def _name(card: ModelCard, one: Any) -> str:
+    if one.digest == card.model:
+        return WEIGHTS
+    stem = Path(str(one.name)).name
+    return stem if "." in stem else stem + _SUFFIXES.get(one.media_type, "")
