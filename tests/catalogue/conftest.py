@@ -419,6 +419,17 @@ def two_datasets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
                 "nodes": ["alpha"],
                 "rounds": 3,
                 "title": "Denoising autoencoder",
+                "training": {
+                    "plan": "aggregation",
+                    "aggregator": "fedavg",
+                    "local_step": "plain",
+                    "filters": [],
+                    "objective": "mean",
+                    "seed": "7",
+                    "parameters": {"learning_rate": "0.003", "width": 8},
+                    "settings": {"alpha": "sha256:" + "c" * 64},
+                    "rounds": [{"round": 1, "updates": {"alpha": "sha256:" + "d" * 64}}],
+                },
                 "code": {"name": "slice-autoencoder", "version": "1", "digest": "sha256:" + "b" * 64},
             },
         )

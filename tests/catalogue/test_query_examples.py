@@ -46,6 +46,12 @@ EXPECTED: dict[str, list[tuple[str, ...]]] = {
     ],
     "deidentification": of_both("basic", "sha256:" + "0" * 64),
     "models": of_both(MODEL, "slice-autoencoder", "3"),
+    "settings-of-models": [
+        (dataset, MODEL, "aggregation", "fedavg", "plain", "mean", name, value)
+        for dataset in (BRAINS, LUNGS)
+        for name, value in (("learning_rate", '"0.003"'), ("width", "8"))
+    ],
+    "updates-of-models": [(MODEL, "1", f"{BASE}/nodes/alpha", "sha256:" + "d" * 64)],
     "sites-of-models": [(MODEL, "1", "Alpha")],
     "withheld": of_both("10", "1"),
     "quality": of_both("burned-in-text", "false", ""),

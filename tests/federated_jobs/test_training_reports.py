@@ -138,7 +138,7 @@ def test_a_terminal_of_any_width_shows_every_site_and_marks_the_worst(width):
     assert max(len(line) for line in lines) <= width
     assert [line.split()[0] for line in lines if "◀" in line] == ["north", "north"]
     for site in ("east", "north", "west"):
-        assert sum(line.startswith(site) for line in lines) == 3
+        assert sum(line.startswith(f"{site} ") for line in lines) == 3
 
 
 def test_what_is_left_is_worked_out_of_the_last_rounds():

@@ -8,6 +8,7 @@ same graph.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -144,10 +145,7 @@ def artefact_quads(base_iri: str, row: ArtefactRow) -> list[Quad]:
     graph.text(activity, terms.CODE_DIGEST, code.get("digest"))
     rounds = detail.get("rounds")
     graph.number(activity, terms.ROUNDS, rounds if isinstance(rounds, int) else None)
-    graph.text(activity, terms.COMPUTE_PLAN, _text(detail, "plan"))
-    graph.text(activity, terms.AGGREGATOR, _text(detail, "aggregator"))
-    if start := _text(detail, "initial_model"):
-        graph.link(iri, terms.PROV + "wasDerivedFrom", f"{base_iri}/models/{start}")
+    _training(graph, base_iri, iri, detail)
     if day := _text(detail, "subject_withdrawn"):
         graph.add(iri, terms.SUBJECT_WITHDRAWN, Literal(day, datatype=_DAY))
     for predicate, word in (("startedAtTime", "started"), ("endedAtTime", "ended")):
@@ -157,6 +155,53 @@ def artefact_quads(base_iri: str, row: ArtefactRow) -> list[Quad]:
         for about, path, told in measured.subject(iri, code, "biomarker"):
             graph.add(about, path, rdf_term(told))
     return graph.quads
+
+
+def _training(graph: _Graph, base_iri: str, iri: str, detail: dict[str, Any]) -> None:
+    """Tell by which choices a model was trained, its rounds with their updates, and what the sites signed."""
+    told, activity = detail.get("training"), f"{iri}#generation"
+    if not isinstance(told, dict):
+        return
+    for predicate, word in (
+        (terms.PLAN_NAME, "plan"),
+        (terms.AGGREGATOR_NAME, "aggregator"),
+        (terms.LOCAL_STEP, "local_step"),
+        (terms.OBJECTIVE, "objective"),
+        (terms.SEED, "seed"),
+    ):
+        graph.text(activity, predicate, _text(told, word))
+    graph.text(activity, terms.UPDATE_FILTER, *(str(each) for each in told.get("filters", [])))
+    if previous := _text(told, "initial_model"):
+        graph.link(iri, terms.PROV + "wasDerivedFrom", f"{base_iri}/models/{previous}")
+    for name, value in sorted(told.get("parameters", {}).items()):
+        parameter = f"{iri}#parameter-{_name((name,))}"
+        graph.link(activity, terms.PARAMETER, parameter)
+        graph.link(parameter, terms.TYPE, terms.PARAMETER_CLASS)
+        graph.text(parameter, terms.PARAMETER_NAME, name)
+        graph.text(parameter, terms.PARAMETER_VALUE, json.dumps(value, sort_keys=True))
+    for node, digest in sorted(told.get("settings", {}).items()):
+        settings = f"{iri}#settings-{node}"
+        # Not as something used: who asks what a training used means its datasets.
+        graph.link(settings, terms.DCT + "isPartOf", activity)
+        graph.link(settings, terms.TYPE, terms.PROV + "Entity", terms.SITE_SETTINGS)
+        graph.text(settings, terms.DIGEST, str(digest))
+        graph.link(settings, terms.PROV + "wasAttributedTo", node_iri(base_iri, node))
+    for one in told.get("rounds", []):
+        _training_round(graph, base_iri, iri, one)
+
+
+def _training_round(graph: _Graph, base_iri: str, iri: str, one: dict[str, Any]) -> None:
+    number = one["round"]
+    place = f"{iri}#round-{number}"
+    graph.link(place, terms.TYPE, terms.PROV + "Activity", terms.ROUND)
+    graph.link(place, terms.DCT + "isPartOf", f"{iri}#generation")
+    graph.number(place, terms.ROUND_NUMBER, number)
+    for node, digest in sorted(one.get("updates", {}).items()):
+        update = f"{iri}#update-{number}-{node}"
+        graph.link(place, terms.PROV + "used", update)
+        graph.link(update, terms.TYPE, terms.PROV + "Entity")
+        graph.text(update, terms.DIGEST, str(digest))
+        graph.link(update, terms.PROV + "wasAttributedTo", node_iri(base_iri, node))
 
 
 def node_iri(base_iri: str, node: str) -> str:

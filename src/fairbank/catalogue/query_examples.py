@@ -118,6 +118,28 @@ SELECT ?dataset ?model ?code ?rounds WHERE {
 } ORDER BY ?dataset ?model""",
     ),
     Example(
+        "settings-of-models",
+        "Which models were trained on each dataset, with which settings?",
+        """\
+SELECT ?dataset ?model ?plan ?aggregator ?step ?objective ?parameter ?value WHERE {
+  ?model a fb:Model ; prov:wasGeneratedBy ?training .
+  ?training a fb:Training ; prov:used ?dataset ; fb:planName ?plan ; fb:aggregatorName ?aggregator ;
+            fb:localStep ?step ; fb:objective ?objective .
+  ?dataset a dcat:Dataset .
+  OPTIONAL { ?training fb:parameter [ fb:parameterName ?parameter ; fb:parameterValue ?value ] }
+} ORDER BY ?dataset ?model ?parameter""",
+    ),
+    Example(
+        "updates-of-models",
+        "Of which updates was each model made, round by round, and from which biobank is each?",
+        """\
+SELECT ?model ?number ?node ?digest WHERE {
+  ?model a fb:Model ; prov:wasGeneratedBy ?training .
+  ?round a fb:Round ; dct:isPartOf ?training ; fb:roundNumber ?number ; prov:used ?update .
+  ?update fb:digest ?digest ; prov:wasAttributedTo ?node .
+} ORDER BY ?model ?number ?node""",
+    ),
+    Example(
         "sites-of-models",
         "At which biobanks was each model trained?",
         """\

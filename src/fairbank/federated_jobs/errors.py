@@ -557,7 +557,7 @@ class SettingsDeviate(JobsError):
     """What a site signed as its effective settings is not what the manifest fixes."""
 
     code = "FB-JOBS-347"
-    kind = Kind.CONFLICT
+    kind = Kind.REFUSED
     reason = Reason.SETTINGS_DEVIATE
 
 
@@ -565,7 +565,7 @@ class SettingsMissing(JobsError):
     """A site sends an update before it has signed its effective settings."""
 
     code = "FB-JOBS-348"
-    kind = Kind.CONFLICT
+    kind = Kind.REFUSED
     reason = Reason.SETTINGS_DEVIATE
 
 

@@ -12,18 +12,17 @@ from fairbank import events
 from fairbank.catalogue import blobs
 from fairbank.catalogue.context import Hub
 from fairbank.clock import iso
-from fairbank.federated_jobs.axes.plans import PLANS
 from fairbank.federated_jobs.hub import measurements
 from fairbank.federated_jobs.hub.ensembles import is_model
 from fairbank.federated_jobs.hub.merging import MODEL, MODEL_TYPE, Closing
 from fairbank.federated_jobs.hub.model_registry import register
 from fairbank.federated_jobs.hub.progress import active, end_job, move_site, sites_of
 from fairbank.federated_jobs.hub.store import JobRow, ModelRow, RoundRow, UpdateRow
+from fairbank.federated_jobs.hub.training_provenance import training_provenance
 from fairbank.federated_jobs.hub.withdrawals import with_day
 from fairbank.federated_jobs.plans.machine import Done, Merging, Step
 from fairbank.federated_jobs.reasons import Reason
 from fairbank.federated_jobs.states import WORKING_SITES, JobEvent, SiteEvent, SiteState
-from fairbank.ontology.outputs import OutputClass
 from fairbank.ontology.signed_objects import Manifest
 
 
@@ -57,9 +56,12 @@ def complete(
         if SiteState(site.state) in WORKING_SITES:
             move_site(hub, job, site, SiteEvent.FAIL, reason=Reason.ROUND_DEADLINE)
     end_job(hub, session, job, JobEvent.COMPLETE)
-    provenance = with_day(session, job.id, _provenance(session, job, closing, done))
+    provenance = with_day(session, job.id, _provenance(session, job, closing))
     if measured := measurements.codes_of(session, job.id):
         provenance["biomarkers"] = measured
+    if done.model is not None or any(is_model(file.name) for file in files):
+        told = training_provenance(session, job.id, closing.manifest)
+        provenance["training"] = {**told, "ending": done.ending.value}
     final = _final(hub, session, job, closing, done)
     # A plan may end with the model of an earlier round; the last one is then not the job's.
     others = [file for file in files if final is None or not is_model(file.name)]
@@ -112,7 +114,7 @@ def _register(
     )
 
 
-def _provenance(session: Session, job: JobRow, closing: Closing, done: Done) -> dict[str, object]:
+def _provenance(session: Session, job: JobRow, closing: Closing) -> dict[str, object]:
     manifest = closing.manifest
     took_part = set(session.scalars(select(UpdateRow.node).where(UpdateRow.job == job.id).distinct()))
     used = [
@@ -121,7 +123,6 @@ def _provenance(session: Session, job: JobRow, closing: Closing, done: Done) -> 
         if any(f"/datasets/{node}/" in dataset.iri for node in took_part)
     ]
     return {
-        **_how_trained(manifest, done),
         "job": job.id,
         "title": job.title,
         "account": job.account,
@@ -135,15 +136,3 @@ def _provenance(session: Session, job: JobRow, closing: Closing, done: Done) -> 
         "started": iso(job.started or job.created),
         "ended": iso(job.ended or job.created),
     }
-
-
-def _how_trained(manifest: Manifest, done: Done) -> dict[str, object]:
-    """Return by which plan a model came about, and from which model; nothing of an analysis or a statistic."""
-    if not any(output.output_class is OutputClass.MODEL_UPDATE for output in manifest.outputs):
-        return {}
-    told: dict[str, object] = {"plan": manifest.plan.name.value, "ending": done.ending.value}
-    if PLANS[manifest.plan.name.value].aggregates:
-        told["aggregator"] = manifest.plan.aggregator
-    if manifest.training is not None and manifest.training.initial_model is not None:
-        told["initial_model"] = manifest.training.initial_model
-    return told

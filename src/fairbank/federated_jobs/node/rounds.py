@@ -34,6 +34,8 @@ from fairbank.federated_jobs.errors import (
     OutputRefused,
     RoundClosed,
     RoundRefused,
+    SettingsDeviate,
+    SettingsMissing,
     SiteRefusal,
 )
 from fairbank.federated_jobs.evaluating import STAND_IN, evaluates
@@ -96,6 +98,8 @@ _FINAL = frozenset(
         GrantEnded.code,
         JobNotFound.code,
         OutputRefused.code,
+        SettingsDeviate.code,
+        SettingsMissing.code,
         _UPLOAD_REFUSED,
         _BODY_TOO_LARGE,
     }

@@ -25,6 +25,9 @@ Result | result | Ergebnis | résultat | resultado | risultato | resultaat
 QualityAspect | quality aspect | Qualitätsaspekt | aspect de qualité | aspecto de calidad | aspetto di qualità | kwaliteitsaspect
 Variable | clinical variable | klinische Variable | variable clinique | variable clínica | variabile clinica | klinische variabele
 VariableValue | value of a variable | Wert einer Variablen | valeur d'une variable | valor de una variable | valore di una variabile | waarde van een variabele
+Round | round | Runde | tour | ronda | ciclo | ronde
+SiteSettings | settings of a site | Einstellungen eines Standorts | réglages d'un site | ajustes de un centro | impostazioni di un centro | instellingen van een locatie
+Parameter | parameter | Parameter | paramètre | parámetro | parametro | parameter
 modality | modality | Modalität | modalité | modalidad | modalità | modaliteit
 modalityCode | modality code | Modalität als Code | code de modalité | código de modalidad | codice della modalità | modaliteitscode
 bodyPart | body part | Körperteil | partie du corps | parte del cuerpo | parte del corpo | lichaamsdeel
@@ -82,8 +85,16 @@ codeName | name of the code | Name des Programms | nom du code | nombre del cód
 codeVersion | version of the code | Version des Programms | version du code | versión del código | versione del codice | versie van de code
 codeDigest | digest of the code | Prüfsumme des Programms | empreinte du code | huella del código | impronta del codice | digest van de code
 rounds | rounds | Runden | tours | rondas | cicli | ronden
-computePlan | compute plan | Rechenplan | plan de calcul | plan de cálculo | piano di calcolo | rekenplan
-aggregator | aggregator | Zusammenführung | agrégateur | agregador | aggregatore | samenvoeger
+planName | plan | Plan | plan | plan | piano | plan
+aggregatorName | aggregator | Aggregator | agrégateur | agregador | aggregatore | aggregator
+localStep | local step | lokaler Schritt | étape locale | paso local | passo locale | lokale stap
+updateFilter | update filter | Filter der Beiträge | filtre des mises à jour | filtro de actualizaciones | filtro degli aggiornamenti | filter van bijdragen
+objective | objective | Zielgröße | objectif | objetivo | obiettivo | doel
+seed | seed | Startwert | graine | semilla | seme | startwaarde
+parameter | parameter | Parameter | paramètre | parámetro | parametro | parameter
+parameterName | name of a parameter | Name eines Parameters | nom d'un paramètre | nombre de un parámetro | nome di un parametro | naam van een parameter
+parameterValue | value of a parameter | Wert eines Parameters | valeur d'un paramètre | valor de un parámetro | valore di un parametro | waarde van een parameter
+roundNumber | number of the round | Nummer der Runde | numéro du tour | número de la ronda | numero del ciclo | nummer van de ronde
 subjectWithdrawn | a subject withdrew | eine Person widerrief | un sujet s'est retiré | un sujeto se retiró | un soggetto si è ritirato | een proefpersoon trok zich terug
 valuesFrom | values from | Werte aus | valeurs issues de | valores de | valori da | waarden uit
 dicomAttribute | DICOM attribute | DICOM-Attribut | attribut DICOM | atributo DICOM | attributo DICOM | DICOM-attribuut
@@ -105,6 +116,9 @@ Result | A table or report that a job returned. | Eine Tabelle oder ein Bericht,
 QualityAspect | Something that is wrong with images, whether it was looked for, and how many series it affects. | Ein Mangel von Bildern, ob nach ihm gesucht wurde, und wie viele Serien er betrifft.
 Variable | Something that is known of subjects of a dataset beside their images, named by a code. | Etwas, das von Personen eines Datensatzes neben ihren Bildern bekannt ist, durch einen Code benannt.
 VariableValue | A code or band that the values of a clinical variable can be. | Ein Code oder ein Bereich, den die Werte einer klinischen Variablen annehmen können.
+Round | One round of a training: the updates that were merged, and the model that came of it. | Eine Runde eines Trainings: die vereinigten Beiträge und das Modell, das daraus entstand.
+SiteSettings | What a node signed as its effective settings of a training. | Was ein Knoten als seine tatsächlichen Einstellungen eines Trainings unterschrieben hat.
+Parameter | One parameter of a training, with its value. | Ein Parameter eines Trainings mit seinem Wert.
 modality | Code of the modality (DICOM CID 29 or CID 32), or 'unknown'. | Code der Modalität (DICOM CID 29 oder CID 32) oder 'unknown'.
 modalityCode | The modality as a DICOM code. | Die Modalität als DICOM-Code.
 bodyPart | Defined term of the body part (DICOM PS3.16, table L-1), or 'unknown'. | Definierter Begriff des Körperteils (DICOM PS3.16, Tabelle L-1) oder 'unknown'.
@@ -162,8 +176,16 @@ codeName | The code that was run. | Das Programm, das lief.
 codeVersion | The version of the code that was run. | Die Version des Programms, das lief.
 codeDigest | SHA-256 of the code's files. | SHA-256 der Dateien des Programms.
 rounds | How many rounds a training took. | Wie viele Runden ein Training dauerte.
-computePlan | Which site trained when. | Welcher Standort wann trainierte.
-aggregator | How updates of the sites were merged. | Wie die Beiträge der Standorte zusammengeführt wurden.
+planName | Who trains when. | Wer wann trainiert.
+aggregatorName | How the updates of the nodes were merged. | Wie die Beiträge der Knoten vereinigt wurden.
+localStep | What was different in local training; 'plain' for nothing. | Was am lokalen Training anders war; 'plain' für nichts.
+updateFilter | What changed in an update before it left its node. | Was an einem Beitrag geändert wurde, bevor er seinen Knoten verließ.
+objective | By what a model is judged over its nodes: mean, weighted or worst-site. | Wonach ein Modell über seine Knoten beurteilt wird: mean, weighted oder worst-site.
+seed | The whole number that all random choices were derived from. | Die ganze Zahl, aus der alle Zufallswahlen abgeleitet wurden.
+parameter | A parameter of the training. | Ein Parameter des Trainings.
+parameterName | Name of the parameter, as the tool has it. | Name des Parameters, wie das Werkzeug ihn führt.
+parameterValue | Value of the parameter, as JSON. | Wert des Parameters als JSON.
+roundNumber | Number of the round, from 1. | Nummer der Runde, ab 1.
 subjectWithdrawn | Day on which the hub learned that a subject of whose images a model or result was made has withdrawn. | Tag, an dem die Zentrale erfuhr, dass eine Person, aus deren Bildern ein Modell oder Ergebnis entstand, widerrufen hat.
 valuesFrom | The concept scheme whose notations are the values of a property. | Das Begriffssystem, dessen Notationen die Werte einer Eigenschaft sind.
 dicomAttribute | Tag and keyword of the DICOM attribute that a value is made from. | Tag und Schlüsselwort des DICOM-Attributs, aus dem ein Wert entsteht.

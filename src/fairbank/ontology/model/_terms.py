@@ -27,6 +27,9 @@ Result | class | prov:Entity | - | - | -
 QualityAspect | class | - | - | - | dqv:QualityMetadata
 Variable | class | - | - | - | -
 VariableValue | class | - | - | - | -
+Round | class | prov:Activity | - | - | -
+SiteSettings | class | prov:Entity | - | - | -
+Parameter | class | - | - | - | -
 modality | datatype | - | fb:Stratum | xsd:string | dcm:121139 linkeddicom:T00080060 eucaim:hasImageModality
 modalityCode | object | - | fb:Stratum | - | eucaim:hasImageModality
 bodyPart | datatype | - | fb:Stratum | xsd:string | eucaim:hasImageBodyPart
@@ -84,8 +87,16 @@ codeName | datatype | - | prov:Activity | xsd:string | -
 codeVersion | datatype | - | prov:Activity | xsd:string | -
 codeDigest | datatype | - | prov:Activity | xsd:string | -
 rounds | datatype | - | prov:Activity | xsd:integer | -
-computePlan | datatype | - | prov:Activity | xsd:string | -
-aggregator | datatype | - | prov:Activity | xsd:string | -
+planName | datatype | - | prov:Activity | xsd:string | -
+aggregatorName | datatype | - | prov:Activity | xsd:string | -
+localStep | datatype | - | prov:Activity | xsd:string | -
+updateFilter | datatype | - | prov:Activity | xsd:string | -
+objective | datatype | - | prov:Activity | xsd:string | -
+seed | datatype | - | prov:Activity | xsd:string | -
+parameter | object | - | prov:Activity | fb:Parameter | -
+parameterName | datatype | - | fb:Parameter | xsd:string | -
+parameterValue | datatype | - | fb:Parameter | xsd:string | -
+roundNumber | datatype | - | fb:Round | xsd:integer | -
 subjectWithdrawn | datatype | - | - | xsd:date | -
 valuesFrom | object | - | rdf:Property | skos:ConceptScheme | -
 dicomAttribute | datatype | - | - | xsd:string | -

@@ -20,7 +20,7 @@ from fairbank.ontology.profiles.facts import Iri, Literal
 
 # Raised with every change of what the ontology says; a test keeps the digest of each version.
 # First number: a term went or means something else; second: something was added; third: words only.
-VERSION: Final = "2.2.0"
+VERSION: Final = "2.3.0"
 ONTOLOGY: Final = terms.FB.removesuffix("#")
 VERSION_IRI: Final = f"{ONTOLOGY}/{VERSION}"
 LICENCE: Final = "https://creativecommons.org/licenses/by/4.0/"
