@@ -14,6 +14,7 @@ from tests.federated_jobs.test_cohort_annotations import table_of
 from tests.federated_jobs.test_tool_registry import Registry
 
 from fairbank.errors import FairbankError
+from fairbank.federated_jobs.code import tool_named
 from fairbank.federated_jobs.container_tools import container_tool
 from fairbank.federated_jobs.node import overlays
 from fairbank.federated_jobs.node.container_argv import Engine
@@ -37,6 +38,8 @@ from fairbank.federated_jobs.node.runners import SiteRunner
 from fairbank.federated_jobs.node.sandbox_staging import SeriesToStage
 from fairbank.federated_jobs.reasons import Reason
 from fairbank.ontology.signed_objects import Resources
+from fairbank.web import publishing
+from fairbank.web.api_client import HubApi
 
 
 class Place:
@@ -305,6 +308,28 @@ def test_a_container_goes_from_the_registry_to_a_result_of_two_sites(start, tmp_
     assert {(row["status"], row["files"], row["mean"]) for row in rows} == {("ok", 1, 1.23457)}
     measured = fed.get("/v1/measurements", job=job)
     assert measured.status_code == 200
+
+
+def test_a_publisher_drafts_a_container_and_a_researcher_finds_it(start, tmp_path, monkeypatch):
+    fed = start()
+    (tmp_path / "keys").mkdir()
+    fed.requester.save(tmp_path / "keys" / "requester.pem")
+    api = HubApi(fed.url, clock=fed.clock, home=tmp_path, token=fed.token)
+    # It is registered; the hub of these tests has no routes of accounts.
+    monkeypatch.setattr(api, "register_key", lambda: None)
+    draft = publishing.container_draft("counting", IMAGE, publisher="Example")
+    assert publishing.submit(api, json.loads(json.dumps(draft)))["state"] == "submitted"
+    assert refusal(lambda: publishing.usable_tool(api, "counting")).code == "FB-JOBS-014"
+    registry = Registry(fed)
+    for command in ("take-up", "accept"):
+        registry.act(command, "rita", name="counting")
+    tool = publishing.usable_tool(api, "counting")
+    assert tool.container is not None and tool.container.image == IMAGE
+    assert publishing.usable_tool(api, "noop") == tool_named("noop")
+    assert refusal(lambda: publishing.usable_tool(api, "no-such-tool")).code == "FB-JOBS-014"
+    registry.act("revoke", "ada", name="counting")
+    assert refusal(lambda: publishing.usable_tool(api, "counting")).code == "FB-JOBS-014"
+    api.close()
 
 
 def test_a_site_that_chose_no_engine_runs_no_container(start, tmp_path):

@@ -98,7 +98,7 @@ def test_a_changed_byte_breaks_the_seal():
         ToolManifest.open_own(json.dumps({**envelope, "payload": other["payload"]}).encode())
 
 
-def test_a_container_is_refused_in_words():
+def test_a_container_whose_digest_is_not_of_what_it_says_is_refused():
     boxed = payload(container={"image": "example.org/tool@sha256:" + "1" * 64, "command": ["run"]})
     del boxed["entry_point"]
     with pytest.raises(ToolRefused, match="container"):

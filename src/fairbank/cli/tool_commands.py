@@ -106,16 +106,23 @@ def draft(
     name: Annotated[str, _NAME],
     out: Annotated[Path, typer.Option(help="File that it is written to.")] = Path("tool.json"),
     publisher: Annotated[str, _PUBLISHER] = "",
+    image: Annotated[
+        str, typer.Option(help="Image that holds the tool, NAME@sha256:…, if it is a container.")
+    ] = "",
 ) -> None:
-    """Write the manifest of an installed tool to a file, to add intended use and results of tests.
+    """Write the manifest of an installed tool, or of a container, to a file, to add what only its publisher knows.
 
     Example: fairbank tool draft lung-densitometry --publisher "Lung Imaging Group, Example University"
+
+    Example: fairbank tool draft liver-volumes --image registry.example/liver@sha256:0123…
     """
     import json
 
     from fairbank.web import publishing
 
-    made = publishing.draft_of(name, publisher=publisher or str(api(ctx).whoami()["account"]))
+    who = publisher or str(api(ctx).whoami()["account"])
+    made = publishing.container_draft(name, image, publisher=who) if image else None
+    made = made or publishing.draft_of(name, publisher=who)
     out.write_text(json.dumps(made, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
     say(f"The draft is in {out}. Send it with: fairbank tool submit {out}")
 

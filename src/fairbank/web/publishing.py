@@ -76,6 +76,47 @@ def draft_of(name: str, *, publisher: str) -> dict[str, Any]:
     return {key: value for key, value in made.payload().items() if key not in _OF_THE_SEAL}
 
 
+def container_draft(name: str, image: str, *, publisher: str) -> dict[str, Any]:
+    """Return the beginning of a container's manifest, to be edited: command, options and columns are the publisher's.
+
+    Args:
+        image: by digest, `NAME@sha256:…`; of Apptainer the digest of the file.
+    """
+    words = ["ok", "impossible", "error"]
+    return {
+        "schema": ToolManifest.schema_name,
+        "code": {"name": name, "family": "measurements", "version": "1.0.0"},
+        "title": f"What {name} measures.",
+        "description": "What it does, and how.",
+        "publisher": publisher,
+        "container": {"image": image, "command": ["/bin/tool"]},
+        "inputs": {},
+        "parameters": {"type": "object", "additionalProperties": False, "properties": {}},
+        "outputs": [
+            {
+                "name": "measurements",
+                "output_class": "measurements",
+                "media_type": "application/json",
+                "maximum_bytes": 64 << 20,
+            }
+        ],
+        "columns": [
+            {"name": "row", "type": "row-id", "meaning": "Pseudonym of the series, of this job only."},
+            {"name": "status", "type": "word", "meaning": "How the measuring ended.", "words": words},
+            {
+                "name": "reason",
+                "type": "word",
+                "meaning": "Why it could not be measured.",
+                "words": ["other"],
+            },
+            {"name": "value", "type": "number", "unit": "1", "meaning": "What it measures."},
+        ],
+        "intended_use": "Research.",
+        "legal_status": "research-only",
+        "licence": "Apache-2.0",
+    }
+
+
 def read_draft(path: Path) -> dict[str, Any]:
     """Return the draft in a file.
 
