@@ -277,6 +277,8 @@ ACTS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("see what other jobs have measured", (R,), "measurements query"),
     ("take what jobs have measured as a file", (R,), "measurements export"),
     ("list one's models", (R,), "model list"),
+    ("bring a model for jobs", (R,), "model import"),
+    ("list the models that one brought", (R,), "model files"),
     ("see what a model was trained on", (R,), "model show"),
     ("fetch a model's weights", (R,), "model fetch"),
 )

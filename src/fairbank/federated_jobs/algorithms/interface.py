@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from monai.fl.client.client_algo import ClientAlgo
 from monai.fl.utils.constants import WeightType
@@ -77,11 +77,11 @@ class TrainingAlgorithm(ClientAlgo):
         """Take up the state after the site's last round (empty before the first) and seed this round."""
         raise NotImplementedError
 
-    def network(self, parameters: AlgorithmParameters) -> torch.nn.Module | None:
+    def network(self, parameters: Any) -> torch.nn.Module | None:
         """Return the network that parameters lead to, with any weights; None if there is none. Needs no series."""
         return None
 
-    def example_input(self, parameters: AlgorithmParameters, *, seed: int) -> torch.Tensor:
+    def example_input(self, parameters: Any, *, seed: int) -> torch.Tensor:
         """Return a batch as the network takes it, made from a seed."""
         raise NotImplementedError
 

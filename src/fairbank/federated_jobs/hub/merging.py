@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 MODEL = "model"
 METRICS = "metrics"
+# Under which name the metrics of a round hold what the aggregator says of each site's update.
+RECORD = "record"
 # What a statistic that goes on hands to its next round.
 STATE = "state"
 # What the aggregator of a training keeps from round to round; it stays at the hub.

@@ -44,6 +44,7 @@ from fairbank.federated_jobs.hub.ensembles import keep_all
 from fairbank.federated_jobs.hub.finishing import Settled, complete, delivered_by_too_few
 from fairbank.federated_jobs.hub.merging import (
     MODEL,
+    RECORD,
     SERVER_STATE,
     STATE,
     Arrived,
@@ -265,7 +266,7 @@ def _close(hub: Hub, job_id: str, number: int) -> bool:
         metrics = read_metrics(merged)
         told = _Told(
             notes=metrics.get("sites", {}),
-            updates=metrics.get("aggregation", {}).get("sites", {}),
+            updates=metrics.get(RECORD, {}),
             # Read before the transaction, which others wait for.
             released=measurements.released_in(plan.closing),
         )

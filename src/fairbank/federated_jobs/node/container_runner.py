@@ -130,6 +130,9 @@ class ContainerRunner:
                 self._remove(engine, self._program(engine), job)
         shutil.rmtree(job_folder(self._node, job), ignore_errors=True)
 
+    def rest(self) -> None:
+        """Do nothing: an engine starts a container when its job comes."""
+
     def close(self) -> None:
         """End all containers."""
         for job in self.jobs():

@@ -35,6 +35,11 @@ class SiteRunner:
         for each in (self._containers, self._confined):
             each.forget(job)
 
+    def rest(self) -> None:
+        """Let each runner get ready for its next job."""
+        for each in (self._confined, self._containers):
+            each.rest()
+
     def close(self) -> None:
         """End everything that computes."""
         for each in (self._confined, self._containers):
