@@ -108,11 +108,14 @@ def test_a_site_that_is_lost_or_never_answers_is_passed_over_and_the_record_says
 
 
 def test_a_model_that_too_few_sites_have_trained_is_none(fed):
-    for name in ("east", "north"):
-        fed.sites[name].runner.before = _fails
-    job = approved(fed, PlanName.SINGLE_WEIGHT_TRANSFER, quorum=2)
-    fed.settle()
+    job = approved(fed, PlanName.SINGLE_WEIGHT_TRANSFER, quorum=2, round_deadline_s=600)
+    for _ in range(3):
+        fed.settle("east")
+        fed.clock.advance(601)
+        fed.close_rounds()
     assert (fed.state(job), fed.job(job)["reason"]) == ("failed", "quorum_not_met")
+    # The plan has come to its end, so there is no round in which anything could be tried again.
+    assert fed.post(f"/v1/jobs/{job}/retry", b"{}").json()["code"] == "FB-JOBS-164"
 
 
 def test_a_site_tried_again_waits_until_it_is_asked(fed):
@@ -172,6 +175,16 @@ def test_a_training_that_has_converged_ends_early_with_its_best_model(fed):
     assert fed.job(job)["round"] == 3
     # The model that the sites found best before round 2 is that of round 1: the mean of 1, 2 and 3.
     assert final(fed, job) == 2
+
+
+def test_models_of_an_ensemble_may_be_the_same_to_the_byte(fed):
+    for site in fed.sites.values():
+        site.runner.step = 1.0
+    job = approved(fed, PlanName.ENSEMBLE)
+    fed.settle()
+    assert final(fed, job) == 1
+    names = {file["name"] for file in fed.get(f"/v1/jobs/{job}/results").json()["files"]}
+    assert {"model-east", "model-north", "model-west"} < names
 
 
 def test_an_ensemble_is_the_model_of_each_site_and_a_file_that_says_how_they_go_together(fed):

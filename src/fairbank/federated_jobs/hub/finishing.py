@@ -65,7 +65,9 @@ def complete(
     final = _final(hub, session, job, closing, done)
     # A plan may end with the model of an earlier round; the last one is then not the job's.
     others = [file for file in files if final is None or not is_model(file.name)]
-    for file, number in [*((each, closing.round) for each in others), *([final] if final else [])]:
+    made = [*((each, closing.round) for each in others), *([final] if final else [])]
+    # Sites whose models are the same to the byte have made one.
+    for file, number in {file.digest: (file, number) for file, number in reversed(made)}.values():
         _register(hub, session, job, file, number=number, manifest=closing.manifest, provenance=provenance)
 
 
@@ -75,7 +77,8 @@ def _final(
     """Return the one model that a plan ended with, and the round that it came of."""
     if done.model is None:
         return None
-    made = select(func.max(RoundRow.round)).where(
+    # A round that nobody delivered to ends with the model that it began with: the first to have it has made it.
+    made = select(func.min(RoundRow.round)).where(
         RoundRow.job == job.id, RoundRow.result_digest == done.model, RoundRow.round <= closing.round
     )
     size_bytes = blobs.path_of(hub, done.model).stat().st_size

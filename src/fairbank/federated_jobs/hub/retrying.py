@@ -92,6 +92,8 @@ def retry(
         raise _refused(f"This job is {job.state} ({job.reason}).")
     if job.round == 0 or job.expires <= hub.clock.now():
         raise _refused("No round of this job has begun, or its grant is over.")
+    if revived and session.get_one(RoundRow, (job.id, job.round)).state == RoundState.CLOSED.value:
+        raise _refused("The plan of this job has come to its end.")
     sites = sites_of(session, job_id)
     chosen = [site for site in sites if node in (None, site.node) and _may(site, role)]
     able = [site for site in chosen if _can(session, job, site)]
