@@ -18,7 +18,10 @@ from fairbank.federated_jobs.algorithms.errors import (
 )
 from fairbank.federated_jobs.algorithms.registry import algorithm_digest, algorithm_parameters
 from fairbank.federated_jobs.algorithms.weights import read_weights, write_weights
-from fairbank.federated_jobs.node.sandbox_policy import MIB, JobFolder
+from fairbank.federated_jobs.node.sandbox import Sandbox
+from fairbank.federated_jobs.node.sandbox_policy import MIB, JobFolder, SandboxPolicy
+from fairbank.federated_jobs.node.worker_client import JobWorker
+from fairbank.federated_jobs.node.worker_protocol import JobKind
 
 session_module = pytest.importorskip(
     "fairbank.federated_jobs.algorithms.session", reason="needs the extra 'train'"
@@ -261,3 +264,36 @@ def test_networks_have_the_weights_that_they_are_known_for(parameters: dict[str,
     checked = algorithm_parameters("classification", parameters)
     network = image_network(checked, len(checked.classes))
     assert sum(parameter.numel() for parameter in network.parameters()) == weights
+
+
+def test_lists_and_objects_can_be_given_as_one_text() -> None:
+    values = {"classes": "ill,healthy", "window": '{"low": "-100", "high": "300"}'}
+    checked = algorithm_parameters("classification", values)
+    assert checked.classes == ("ill", "healthy") and checked.window.high == 300
+    assert algorithm_parameters("segmentation", {"channels": "8,16", "strides": 2}).channels == (8, 16)
+
+
+@pytest.mark.sandbox
+@pytest.mark.skipif(not Path("/usr/bin/bwrap").exists(), reason="bubblewrap is not installed")
+def test_a_template_trains_in_the_sandbox_to_the_bits_that_it_has_outside(tmp_path: Path) -> None:
+    folder = images(tmp_path / "a", WORDS)
+    training = {"local_step": {"name": "fedprox", "options": {"mu": "0.1"}}, "frozen": ["conv1.*"]}
+    key = tmp_path / "node.key"
+    key.write_text("secret")
+    digest = algorithm_digest("classification")
+    with JobWorker.start(Sandbox(SandboxPolicy(), node_key=key), folder, kind=JobKind.TRAINING) as worker:
+        series = worker.prepare_training(
+            "classification",
+            digest=digest,
+            parameters=CLASSIFY,
+            job_seed="42",
+            site="a",
+            training=training,
+            rounds=3,
+        )
+        inside = worker.train_round(1, None, to=tmp_path / "update", max_bytes=8 * MIB, timeout_s=120)
+    outside = opened(images(tmp_path / "b", WORDS), "classification", CLASSIFY, **training)
+    expected = outside.train(1, None, previous=0)
+    assert series == 12
+    assert (inside.digest, inside.n_steps, inside.after) == (expected.digest, 9, expected.after)
+    assert inside.groups == expected.groups

@@ -5,15 +5,31 @@ A template is code that is shipped; a job gives it parameters in JSON and nothin
 
 from __future__ import annotations
 
+import json
 from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from fairbank.federated_jobs.algorithms.parameters import AlgorithmParameters
 
 Word = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f]+$")]
+
+
+def _listed(given: object) -> object:
+    """Take a list that is given as one text, its parts separated by commas."""
+    return given.split(",") if isinstance(given, str) else given
+
+
+def _counted(given: object) -> object:
+    """Take a list of whole numbers that is given as one text."""
+    parts = _listed([given] if isinstance(given, int) else given)
+    if not isinstance(parts, list):
+        return parts
+    return [int(part) if isinstance(part, str) and part.isdecimal() else part for part in parts]
+
+
 # A clinical variable of the site, written as statistics write it, or what fact sheets know.
 LabelColumn = Annotated[
     str, Field(pattern=r"^(?:clinical_[a-z0-9_]{1,64}|sex|age_band|contrast|kernel_class|respiratory_phase)$")
@@ -87,6 +103,22 @@ class Augmentation(BaseModel):
         return any((self.flip, self.rotate_degrees, self.noise_sd, self.scale_intensity))
 
 
+def _window(given: object) -> object:
+    """Take a window that is given as one text of JSON."""
+    return given if given is None else Window.model_validate_json(_text(given))
+
+
+def _augmentation(given: object) -> object:
+    """Take random changes that are given as one text of JSON."""
+    return Augmentation.model_validate_json(_text(given))
+
+
+def _text(given: object) -> str:
+    if isinstance(given, BaseModel):
+        return given.model_dump_json()
+    return given if isinstance(given, str) else json.dumps(given)
+
+
 class TrainingParameters(AlgorithmParameters):
     """What all templates have in common: how is trained, on which images, and how they are prepared.
 
@@ -119,8 +151,8 @@ class TrainingParameters(AlgorithmParameters):
     clip_norm: Annotated[Decimal, Field(gt=0, le=1_000_000)] | None = None
     mixed_precision: bool = False
     held_out_percent: Annotated[int, Field(ge=5, le=50)] = 20
-    window: Window | None = None
-    augmentation: Augmentation = Augmentation()
+    window: Annotated[Window | None, BeforeValidator(_window)] = None
+    augmentation: Annotated[Augmentation, BeforeValidator(_augmentation)] = Augmentation()
     max_cached_images: Annotated[int, Field(ge=0, le=10_000_000)] = 100_000
 
     @property
@@ -182,7 +214,9 @@ class ClassificationParameters(ImageParameters):
             out.
     """
 
-    classes: Annotated[tuple[Word, ...], Field(min_length=2, max_length=1000, strict=False)] = ("no", "yes")
+    classes: Annotated[
+        tuple[Word, ...], BeforeValidator(_listed), Field(min_length=2, max_length=1000, strict=False)
+    ] = ("no", "yes")
 
     @model_validator(mode="after")
     def _classes_differ(self) -> Self:
@@ -220,14 +254,20 @@ class SegmentationParameters(TrainingParameters):
         window_overlap: of neighbouring windows in evaluation.
     """
 
-    structures: Annotated[tuple[Word, ...], Field(min_length=1, max_length=32, strict=False)] = ("liver",)
+    structures: Annotated[
+        tuple[Word, ...], BeforeValidator(_listed), Field(min_length=1, max_length=32, strict=False)
+    ] = ("liver",)
     dimensions: Literal[2, 3] = 3
     spacing_mm: Millimetres | None = None
     patch_size: Annotated[int, Field(ge=8, le=256)] = 32
     patches_per_image: Annotated[int, Field(ge=1, le=64)] = 1
     slices_per_series: Annotated[int, Field(ge=1, le=512)] = 16
-    channels: Annotated[tuple[int, ...], Field(min_length=2, max_length=6, strict=False)] = (8, 16, 32)
-    strides: Annotated[tuple[int, ...], Field(min_length=1, max_length=5, strict=False)] = (2, 2)
+    channels: Annotated[
+        tuple[int, ...], BeforeValidator(_counted), Field(min_length=2, max_length=6, strict=False)
+    ] = (8, 16, 32)
+    strides: Annotated[
+        tuple[int, ...], BeforeValidator(_counted), Field(min_length=1, max_length=5, strict=False)
+    ] = (2, 2)
     residual_units: Annotated[int, Field(ge=0, le=4)] = 1
     norm: Norm = Norm.INSTANCE
     window_overlap: Annotated[Decimal, Field(ge=0, lt=1)] = Decimal("0.25")
@@ -270,10 +310,12 @@ class SklearnParameters(AlgorithmParameters):
 
     task: Literal["classifier", "regressor"] = "classifier"
     label: LabelColumn = "clinical_diagnosis"
-    classes: Annotated[tuple[Word, ...], Field(min_length=2, max_length=1000, strict=False)] = ("no", "yes")
+    classes: Annotated[
+        tuple[Word, ...], BeforeValidator(_listed), Field(min_length=2, max_length=1000, strict=False)
+    ] = ("no", "yes")
     features: Literal["pixels", "intensity"] = "pixels"
     image_size: Annotated[int, Field(ge=4, le=128)] = 28
-    window: Window | None = None
+    window: Annotated[Window | None, BeforeValidator(_window)] = None
     loss: Literal["log_loss", "hinge", "modified_huber", "squared_error", "huber"] | None = None
     penalty: Literal["l2", "l1", "elasticnet"] | None = "l2"
     alpha: Annotated[Decimal, Field(gt=0, le=1)] = Decimal("0.0001")
