@@ -194,7 +194,7 @@ def test_with_error_feedback_the_running_sum_catches_up(names: list[str]) -> Non
         change = (0.001 * rng.standard_normal(200)).astype(np.float32)
         encoded = filters.encode({"w": change}, base, left, drawn)
         tensor = form_of_array("w", change)
-        sent += filters.decode(tensor, encoded.tensors.__getitem__, lambda: base["w"])
+        sent += filters.told(tensor, encoded.tensors.__getitem__)
         meant += change
         left = encoded.left_over
     np.testing.assert_allclose(sent + left["w"], meant, atol=1e-6)
@@ -214,7 +214,7 @@ def test_stochastic_rounding_is_right_on_average() -> None:
     total = np.zeros(64)
     for seed in range(400):
         made = filters.encode({"w": change}, base, {}, lambda purpose, seed=seed: np.random.default_rng(seed))
-        total += filters.decode(tensor, made.tensors.__getitem__, lambda: base["w"])
+        total += filters.told(tensor, made.tensors.__getitem__)
     np.testing.assert_allclose(total / 400, change, atol=4 / 127 / 2 / np.sqrt(400))
 
 
@@ -256,7 +256,7 @@ def test_places_out_of_order_are_refused() -> None:
     assert tensors["index.w"].tolist() == [6, 7]
     tensors["index.w"] = np.array([7, 7], dtype=np.uint32)
     with pytest.raises(UpdateUnfit, match="out of order"):
-        filters.decode(form_of_array("w", base["w"]), tensors.__getitem__, lambda: base["w"])
+        filters.told(form_of_array("w", base["w"]), tensors.__getitem__)
 
 
 NAMES = ("encoder.0.weight", "encoder.bn1.weight", "encoder.bn1.running_mean", "encoder.bn1.num_batches_tracked",

@@ -44,6 +44,7 @@ from fairbank.federated_jobs.tensor_files import (
     TensorWriter,
     difference,
     form_of_array,
+    pieces,
     unfit,
 )
 from fairbank.federated_jobs.tensor_roles import BASE, Role, is_extra, role_of
@@ -135,25 +136,20 @@ class Chain:
                 lost[name] = values - back
         return Encoded({**passing, **sent}, lost)
 
-    def decode(self, tensor: TensorShape, get: Get, base: Callable[[], NDArray[Any]]) -> NDArray[Any]:
-        """Return a tensor of the update in full weights.
+    def told(self, tensor: TensorShape, get: Get) -> NDArray[Any]:
+        """Return what came of a weight: its difference to the base, or the weight where no step makes one.
 
         Args:
             tensor: its form in the plain update.
             get: returns what came, by name.
-            base: returns the same tensor of the base.
 
         Raises:
-            UpdateUnfit: if what came was made by no such chain, or is not finite.
+            UpdateUnfit: if what came was made by no such chain.
         """
-        if not self.steps or role_of(tensor) is not Role.WEIGHT:
+        if role_of(tensor) is not Role.WEIGHT:
             return get(tensor.name)
         with np.errstate(over="ignore", invalid="ignore"):
-            told = self._restored(tensor, get)
-            whole: NDArray[Any] = (base().astype(np.float64) + told).astype(tensor.numpy)
-        if not bool(np.isfinite(whole).all()):
-            raise unfit("It holds a value that is not a finite number.")
-        return whole
+            return self._restored(tensor, get)
 
     def _formed(self, tensor: TensorShape) -> list[list[TensorShape]]:
         """Return the forms of a tensor before each step and after the last; first the tensor itself."""
@@ -209,9 +205,13 @@ def decode_file(chain: Chain, wire: Path, *, plain: Form, base: Path | None, int
     with TensorFile(wire) as came, TensorFile(base or wire) as started, TensorWriter(into, plain) as writer:
         prefix = BASE if base is None else ""
         for tensor in plain:
-            name = prefix + tensor.name
-            whole = chain.decode(tensor, came.whole, lambda name=name: started.whole(name))  # type: ignore[misc]  # bound now
-            writer.write(tensor.name, 0, whole)
+            told = chain.told(tensor, came.whole).reshape(-1)
+            is_apart = bool(chain.steps) and role_of(tensor) is Role.WEIGHT
+            for start, stop in pieces(tensor.size):
+                values = told[start:stop]
+                if is_apart:
+                    values = _sum(started.piece(prefix + tensor.name, start, stop), values)
+                writer.write(tensor.name, start, values)
         writer.finish()
     return into
 
@@ -244,6 +244,14 @@ def _less(values: NDArray[Any], base: Mapping[str, NDArray[Any]], left: Arrays, 
     apart = values.astype(np.float64) - base[name]
     less: NDArray[Any] = (apart + left[name] if name in left else apart).astype(values.dtype)
     return less
+
+
+def _sum(base: NDArray[Any], apart: NDArray[Any]) -> NDArray[Any]:
+    with np.errstate(over="ignore", invalid="ignore"):
+        whole: NDArray[Any] = (base.astype(np.float64) + apart).astype(base.dtype)
+    if not bool(np.isfinite(whole).all()):
+        raise unfit("It holds a value that is not a finite number.")
+    return whole
 
 
 def _with(get: Get, name: str, values: NDArray[Any]) -> Get:

@@ -76,8 +76,8 @@ class Int8:
         if not bool(np.isfinite(scale).all()) or bool((scale < 0).any()):
             raise unfit(f"A scale of {tensor.name!r} is not a size.")
         blocks = self._in_blocks(get(tensor.name).reshape(-1).astype(np.float32))
-        values = (blocks * scale[:, None]).reshape(-1)[: tensor.size]
-        return values.reshape(tensor.shape).astype(tensor.numpy)
+        blocks *= scale[:, None]
+        return blocks.reshape(-1)[: tensor.size].reshape(tensor.shape).astype(tensor.numpy, copy=False)
 
     def _blocks(self, size: int) -> int:
         return math.ceil(size / self.block)
