@@ -62,7 +62,7 @@ def test_an_error_s_page_says_what_happened_why_and_what_to_do(page: Path) -> No
         assert re.search(rf"^(\*\*{part}\.?\*\*|## {part}$)", text, re.M), f"{page.name} lacks '{part}'"
 
 
-@pytest.mark.parametrize("page", ["settings", "profiles", "ontology"])
+@pytest.mark.parametrize("page", ["settings", "profiles", "ontology", "training"])
 def test_a_generated_page_is_what_the_code_says(page: str) -> None:
     spec = importlib.util.spec_from_file_location("page", REPOSITORY / "tools" / f"build_{page}_page.py")
     assert spec and spec.loader
