@@ -110,7 +110,7 @@ ROUTES: Final[tuple[tuple[str, str, Action], ...]] = (
     (_UNSAFE, r"/(datasets?|catalog|distribution)(/.*)?", Action.DESCRIBE),
     ("POST", r"/tokens", Action.PUBLIC),
     (_ANY, r"/v1/(leases/\{lease_id\}|node/(key|grants)|nodes/\{node\}/(claim|place|counts))", Action.NODE),
-    ("POST", r"/v1/jobs/\{job_id\}/sites/\{node\}/(state|withdrawal)", Action.NODE),
+    ("POST", r"/v1/jobs/\{job_id\}/sites/\{node\}/(state|withdrawal|settings)", Action.NODE),
     ("POST", r"/v1/counts/\{question\}/sites/\{node\}", Action.NODE),
     ("PUT|HEAD", r"/v1/releases/\{release_id\}", Action.NODE),
     ("PUT", r"/v1/datasets/\{dataset\}/(visibility|withdrawal)", Action.NODE),

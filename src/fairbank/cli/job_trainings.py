@@ -21,7 +21,7 @@ _JOB = typer.Argument(help="Id of the job.")
 
 def add(app: typer.Typer) -> None:
     """Add the commands to `fairbank job`."""
-    for command in (watch, report, tensorboard, settings):
+    for command in (watch, report, tensorboard, settings, sites):
         app.command()(command)
 
 
@@ -95,6 +95,27 @@ def settings(ctx: typer.Context, job: Annotated[str, _JOB], format: FormatOption
     show_rows(rows, columns=columns, format=format, empty="No site has told its settings.")
     if view.silent:
         say(f"Not told: {', '.join(view.silent)}.")
+
+
+def sites(
+    ctx: typer.Context,
+    grant: Annotated[str, typer.Option(help="Id of the grant, or of the request it answers.")],
+    wait: Annotated[int, typer.Option(help="Seconds to wait for the sites' counts.", min=0)] = 20,
+    format: FormatOption = Format.TABLE,
+) -> None:
+    """List the sites of a grant: how many subjects each has, its images, and which sites hold alike ones.
+
+    The groups are proposed by published counts; give the datasets of one with --dataset to 'job submit'.
+
+    Example: fairbank job sites --grant 01a1fdee-cff5-7f63-b5f0-d16d1d20c888
+    """
+    from fairbank.web.site_planning import sites_of_grant
+
+    rows = sites_of_grant(api(ctx), grant, wait_s=wait)
+    columns = ("group", "site", "subjects", "images", "dataset")
+    show_rows(rows, columns=columns, format=format, empty="The grant names no dataset.")
+    if len({row["group"] for row in rows}) == 1:
+        say("One group: all sites hold images of about the same kinds.")
 
 
 def _is_training(client: HubApi, job: str) -> bool:

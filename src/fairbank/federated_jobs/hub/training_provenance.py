@@ -1,6 +1,6 @@
 """What the catalogue publishes of a training: its choices, its rounds with the digests of their updates, settings.
 
-Of settings only the digest of what a site signed: versions of a site's software are for the requester alone.
+Of settings only the digest of what a site signed: versions of a site's software are for the requester, not for all.
 """
 
 from __future__ import annotations
