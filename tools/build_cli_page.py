@@ -288,6 +288,7 @@ ACTS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("list the models that one brought", (R,), "model files"),
     ("see what a model was trained on, or its card", (R,), "model show"),
     ("fetch a model with its card, and as ONNX", (R,), "model get"),
+    ("fetch a model's weights alone", (R,), "model fetch"),
     ("have the sites measure a model", (R,), "model evaluate"),
     ("withdraw a model", (R, O), "model withdraw"),
     ("put a model into quarantine, or take it out", (O,), "model quarantine"),

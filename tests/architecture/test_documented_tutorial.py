@@ -42,7 +42,7 @@ def test_the_commands_of_the_tutorial_do_what_it_says(tmp_path: Path) -> None:
     assert process.returncode == 0, told[-3000:]
     place = tmp_path / "first-federation"
     assert (place / "results" / "table.csv").read_text().count("\n") > 10
-    assert (place / "model.safetensors").stat().st_size > 10_000
+    assert (place / "model" / "model.safetensors").stat().st_size > 10_000
     assert len(re.findall(r"^verified +yes *$", told, re.MULTILINE)) == 2
-    asked_of_the_catalogue = told[told.rindex("Written: model.safetensors") :]
+    asked_of_the_catalogue = told[told.rindex("Written: card.dsse.json") :]
     assert "slice-autoencoder" in asked_of_the_catalogue

@@ -31,7 +31,8 @@ class Told:
         return told.model_copy(update={"done": done, "rounds_from": first}).payload()
 
     def watch_job(self, job: str) -> Iterator[dict[str, Any]]:
-        for self.closed in self.states:
+        for closed in self.states:
+            self.closed = closed
             yield {"state": "running"}
 
 

@@ -114,7 +114,7 @@ def get(
         say(f"Written: model.onnx; the largest difference in {check.inputs} inputs is {check.largest:.2g}")
 
 
-@app.command(hidden=True)
+@app.command()
 def fetch(
     ctx: typer.Context,
     model: Annotated[str, _MODEL],

@@ -75,6 +75,16 @@ def worst_site(values: Mapping[str, float], metric: str) -> str | None:
     return min(sorted(values), key=lambda site: sign * values[site])
 
 
+def newest(curves: Mapping[str, Mapping[int, float]]) -> dict[str, float]:
+    """Return by site the value of the newest round that any site told; models of different rounds do not compare.
+
+    >>> newest({"a": {1: 0.5, 2: 0.6}, "b": {1: 0.4}})
+    {'a': 0.6}
+    """
+    last = max((at for curve in curves.values() for at in curve), default=None)
+    return {} if last is None else {site: curve[last] for site, curve in curves.items() if last in curve}
+
+
 def verdict(
     objective: Objective, metric: str, values: Mapping[str, float], heldout: Mapping[str, float]
 ) -> Verdict | None:

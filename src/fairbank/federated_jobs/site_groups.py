@@ -19,7 +19,7 @@ Mix = Mapping[str, float]
 
 
 def mix_of(cells: Iterable[Mapping[str, Any]]) -> dict[str, float]:
-    """Return the shares of a dataset's published series by modality, manufacturer and slice thickness; they add up to 1.
+    """Return the shares of a dataset's published series by modality, manufacturer and slice thickness; summing to 1.
 
     Cells that are withheld are left out, so that the shares are of what is told.
     """

@@ -1,4 +1,4 @@
-"""The sites of a grant before a training is sent: live counts, what their catalogue entries tell, groups of alike ones."""
+"""The sites of a grant before a training is sent: live counts, what they have published, groups of alike ones."""
 
 from __future__ import annotations
 

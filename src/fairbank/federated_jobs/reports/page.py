@@ -11,7 +11,7 @@ from html import escape
 
 from fairbank.charts.bars import Bar, bar_chart
 from fairbank.charts.lines import Line, line_chart
-from fairbank.federated_jobs.objectives import higher_is_better, worst_site
+from fairbank.federated_jobs.objectives import higher_is_better, newest, worst_site
 from fairbank.federated_jobs.reports.rows import round_rows
 from fairbank.federated_jobs.reports.words import duration, metric_words, number, origin_words, size
 from fairbank.federated_jobs.training_record import N_HELDOUT, N_TRAIN, SiteOfTraining, TrainingRecord
@@ -155,7 +155,7 @@ def _figure(
     axis: str,
     name: str,
 ) -> str:
-    last = {site: curve[max(curve)] for site, curve in curves.items()}
+    last = newest(curves)
     worst = worst_site(last, metric) if len(last) > 1 else None
     lines = [
         Line(
@@ -200,7 +200,8 @@ def _sites(record: TrainingRecord) -> str:
     merged = record.merged_curve(metric) if metric else {}
     local = record.local_curve(metric) if metric else {}
     last = {site: curve[max(curve)] for site, curve in merged.items()}
-    worst = worst_site(last, metric) if metric is not None and len(last) > 1 else None
+    compared = newest(merged)
+    worst = worst_site(compared, metric) if metric is not None and len(compared) > 1 else None
     rows, marks = [], []
     for site in record.sites:
         marks.append("worst" if site.node == worst else "")

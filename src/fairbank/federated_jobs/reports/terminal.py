@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from fairbank.clock import parse_iso
-from fairbank.federated_jobs.objectives import higher_is_better, worst_site
+from fairbank.federated_jobs.objectives import higher_is_better, newest, worst_site
 from fairbank.federated_jobs.reports.rows import round_rows
 from fairbank.federated_jobs.reports.words import duration, metric_words, number, size
 from fairbank.federated_jobs.training_record import RoundOfTraining, TrainingRecord
@@ -135,7 +135,8 @@ def _curves(metric: str, curves: Mapping[str, Mapping[int, float]], *, width: in
     table.add_column("", no_wrap=True)
     values = [value for curve in curves.values() for value in curve.values()]
     last = {site: curve[max(curve)] for site, curve in curves.items()}
-    worst = worst_site(last, metric) if len(last) > 1 else None
+    compared = newest(curves)
+    worst = worst_site(compared, metric) if len(compared) > 1 else None
     names = min(20, max((len(site) for site in curves), default=4))
     room = max(
         _SHORTEST_CURVE,
