@@ -56,8 +56,10 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "top-k": {"fraction": "0.5"},
     "cyclic-weight-transfer": {"cycles": 2},
 }
-# What goes slower by its nature: it takes one update of five, loses most of each, or trains once.
-SLOW = frozenset({"ensemble", "krum", "fedadagrad", "sign", "auto-fedavg", "bounded-staleness"})
+# What goes slower by its nature: it takes one update of five, loses most of each, trains once, or has slow moments.
+SLOW = frozenset(
+    {"ensemble", "krum", "fedadagrad", "fedadam", "fedyogi", "sign", "auto-fedavg", "bounded-staleness"}
+)
 
 
 @dataclass(frozen=True)

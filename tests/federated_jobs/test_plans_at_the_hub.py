@@ -272,7 +272,7 @@ def test_a_job_starts_from_a_model_of_its_requester(fed):
     fed.settle()
     assert final(fed, second) == final(fed, first) + 2
     with reading(fed.hub.engine) as session:
-        told = session.scalars(select(ModelRow.provenance).where(ModelRow.job == second)).one()
+        told = session.scalars(select(ModelRow.provenance).where(ModelRow.job == second)).one()["training"]
     assert (told["plan"], told["aggregator"]) == ("aggregation", "fedavg")
     assert told["initial_model"] == fed.model(first)
 

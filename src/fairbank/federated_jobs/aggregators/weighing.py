@@ -125,12 +125,13 @@ def by_cost(seen: Seen, options: CostOptions) -> Weights:
         NotesMissing: if no site tells its losses.
     """
     before, after = _told(seen.notes, BEFORE_LOSS), _told(seen.notes, AFTER_LOSS)
+    if bool(np.isnan(before + after).all()):
+        raise _missing(f"{BEFORE_LOSS} and {AFTER_LOSS}")
     with np.errstate(divide="ignore", invalid="ignore"):
         fell = before / after
     fell[~np.isfinite(fell) | (fell <= 0)] = np.nan
-    if bool(np.isnan(fell).all()):
-        raise _missing(f"{BEFORE_LOSS} and {AFTER_LOSS}")
-    fell[np.isnan(fell)] = np.nanmedian(fell)
+    # Where no loss is left to fall, no site has done more than another.
+    fell[np.isnan(fell)] = 1.0 if bool(np.isnan(fell).all()) else np.nanmedian(fell)
     alpha = float(options.alpha)
     shares = alpha * _normal(seen.samples) + (1 - alpha) * _normal(fell)
     return Weights(shares, float(shares.sum()), shares)
@@ -143,10 +144,10 @@ def by_loss(seen: Seen, options: FocusOptions) -> Weights:
         NotesMissing: if no site tells its loss.
     """
     loss = _told(seen.notes, AFTER_LOSS)
-    loss[~(loss > 0)] = np.nan
     if bool(np.isnan(loss).all()):
         raise _missing(AFTER_LOSS)
-    loss[np.isnan(loss)] = np.nanmedian(loss)
+    loss[~(loss > 0)] = np.nan
+    loss[np.isnan(loss)] = 1.0 if bool(np.isnan(loss).all()) else np.nanmedian(loss)
     power = float(options.sharpness * options.decay ** Decimal(seen.round - 1))
     sign = -1 if options.favour == "low-loss" else 1
     shares = _normal(seen.samples * (loss / float(np.median(loss))) ** (sign * power))

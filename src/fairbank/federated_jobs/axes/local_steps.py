@@ -178,7 +178,9 @@ def require_fitting(algorithm: str, offers: frozenset[str], training: Training |
     Raises:
         LocalStepUnfit: naming the first thing that is missing.
     """
-    if training is None or (training.local_step.name == PLAIN and not training.frozen):
+    if training is None or training.local_step.name == EVALUATE:
+        return
+    if training.local_step.name == PLAIN and not training.frozen:
         return
     step = LOCAL_STEPS[training.local_step.name]
     for need in ("trained-network", *step.needs):

@@ -200,7 +200,7 @@ def _datasets(session: Session, iris: Sequence[str]) -> tuple[CardDataset, ...]:
             CardDataset(
                 iri=iri,
                 node=iri.rpartition("/datasets/")[2].partition("/")[0],
-                title=row.title[:200] if row is not None else None,
+                title=row.title[:200] or None if row is not None else None,
                 version=row.version if row is not None else None,
                 origin=kinds[iri].value,
             )
