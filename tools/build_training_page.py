@@ -71,7 +71,9 @@ def _filters() -> str:
         )
         for each in FILTERS.values()
     )
-    return _table(("filter", "what it does", "place", "linear", "how far off is what the hub gets", "source"), rows)
+    return _table(
+        ("filter", "what it does", "place", "linear", "how far off is what the hub gets", "source"), rows
+    )
 
 
 def _options(table: Iterable[Choice], common: type[Options]) -> str:

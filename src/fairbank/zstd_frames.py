@@ -12,8 +12,8 @@ from typing import IO
 MAGIC = b"\x28\xb5\x2f\xfd"
 _LARGEST_HEAD_BYTES = 18
 _CHUNK = 1 << 14
-# Frames that ask for more memory than this are refused.
-_LARGEST_WINDOW = 1 << 27
+# Frames that ask for more memory than this are refused; level 19 asks for so much (RFC 8878, section 3.1.1.1.2).
+_LARGEST_WINDOW = 1 << 23
 
 
 class FrameRefused(ValueError):

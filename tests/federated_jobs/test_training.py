@@ -271,6 +271,8 @@ class TestInTheSandbox:
         folder = staged(JobFolder(tmp_path / "job"))
         global_1 = tmp_path / "global-1"
         with self._worker(tmp_path, folder) as worker:
+            worker.fetch_initial(tmp_path / "initial", max_bytes=MIB)
+            assert digest_of_file(tmp_path / "initial") == undisturbed[0].base_digest
             assert worker.initial().digest == undisturbed[0].base_digest
             first = worker.train_round(1, None, to=global_1, max_bytes=MIB, timeout_s=120)
             assert first.digest == undisturbed[0].digest
