@@ -25,6 +25,7 @@ from fairbank.federated_jobs.hub.merging import MODEL, SERVER_STATE
 from fairbank.federated_jobs.hub.store import UpdateRow
 from fairbank.federated_jobs.node.filtering import Training, filtered_round
 from fairbank.federated_jobs.node.runner import Product, RoundTask
+from fairbank.federated_jobs.node.what_leaves import warnings
 from fairbank.federated_jobs.reasons import Reason
 from fairbank.federated_jobs.update_notes import annotate, notes_of
 from fairbank.ontology.signed_objects import Element
@@ -344,6 +345,13 @@ def test_a_free_rider_is_refused_where_the_job_says_so(tmp_path: Path) -> None:
     made.sites[1].step = lambda weights, number: weights
     found = made.close(made.collect())
     assert dict(found.reasons) == {"site-1": Reason.UPDATE_UNCHANGED}
+
+
+def test_the_people_of_a_site_read_which_filters_are_in_place() -> None:
+    said = " ".join(warnings(manifest(filters=CHAINS["all"])))
+    assert "share, clip-norm, top-k, int8, zstd" in said
+    assert "Not in place: noise (differential privacy)" in said
+    assert "Not in place: clipping" in " ".join(warnings(manifest(filters=CHAINS["int8"])))
 
 
 # -- with agents, a gate, an outbox and a hub --------------------------------------------------------------------------

@@ -12,7 +12,10 @@ from hypothesis import strategies as st
 
 from fairbank.federated_jobs.algorithms.errors import UpdateUnfit
 from fairbank.federated_jobs.algorithms.weights import read_weights, write_weights
+from fairbank.federated_jobs.axes.elements import checked_options
+from fairbank.federated_jobs.axes.filter_rules import check_filters
 from fairbank.federated_jobs.axes.filters import FILTERS, ShareOptions
+from fairbank.federated_jobs.axes.local_steps import LOCAL_STEPS, LocalStepChoice
 from fairbank.federated_jobs.axes.validator import check_mix
 from fairbank.federated_jobs.errors import PlanRefused
 from fairbank.federated_jobs.filters.chain import Chain, chain_of_mix, decode_file, plain_form
@@ -302,6 +305,15 @@ def test_fedbn_on_a_model_that_does_not_normalise_lets_nothing_leave() -> None:
 def test_filters_that_spoil_each_other_are_refused(names: list[str]) -> None:
     with pytest.raises(PlanRefused):
         chain(*names)
+
+
+def test_nothing_passes_by_a_bound_on_lengths() -> None:
+    clip = FILTERS["clip-norm"]
+    pair = (clip, checked_options("filter", clip, {"bound": "1"}))
+    check_filters([pair], LOCAL_STEPS["plain"])
+    exchanging = LocalStepChoice(name="exchanging", title="", source="", exchanges="control.")
+    with pytest.raises(PlanRefused, match="clip-norm"):
+        check_filters([pair], exchanging)
 
 
 def test_a_layer_that_is_called_as_filters_call_theirs_is_refused() -> None:

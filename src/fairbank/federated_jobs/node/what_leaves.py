@@ -17,8 +17,9 @@ UPDATES = (
     "An update of a model can reveal images that it was trained on: who has it may rebuild some of them, or find out "
     "whether a known person's image was used."
 )
+_CLIPPING, _CLIP_NORM = "clipping", "clip-norm"
 PROTECTIONS_OFF = (
-    "clipping",
+    _CLIPPING,
     "noise (differential privacy)",
     "secure aggregation",
     "encryption against the hub",
@@ -100,7 +101,10 @@ def warnings(manifest: Manifest) -> tuple[str, ...]:
         return ()
     training = manifest.training
     started = (STARTED_FROM,) if training is not None and training.initial_model is not None else ()
-    return (UPDATES, f"Not in place: {', '.join(PROTECTIONS_OFF)}.", *_trust(manifest), *started)
+    filters = tuple(each.name for each in training.filters) if training is not None else ()
+    off = [each for each in PROTECTIONS_OFF if each != _CLIPPING or _CLIP_NORM not in filters]
+    filtered = (f"Filtered at this site, in this order: {', '.join(filters)}.",) if filters else ()
+    return (UPDATES, f"Not in place: {', '.join(off)}.", *filtered, *_trust(manifest), *started)
 
 
 def _trust(manifest: Manifest) -> tuple[str, ...]:
