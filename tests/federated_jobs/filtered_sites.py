@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -169,17 +169,12 @@ class Federation:
         found = examine(closing, closing.base, scratch=self.folder)
         if found.unfit:
             kept = tuple(item for item in closing.arrived if item.node not in found.unfit)
-            again = Closing(self.job, closing.round, kept, base=closing.base, state=closing.state)
+            again = replace(closing, arrived=kept)
             assert self.close(again).unfit == ()
             return found
         place = self.folder / f"round-{closing.round}"
         place.mkdir()
-        self.merged = merge(
-            Closing(
-                closing.manifest, closing.round, closing.arrived, found.form, closing.base, closing.state
-            ),
-            place,
-        )
+        self.merged = merge(replace(closing, form=found.form), place)
         self.model = self.merged[0].path
         self.state = next((file.path for file in self.merged if file.name == SERVER_STATE), None)
         return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,9 +19,9 @@ from tests.federated_jobs.filtered_sites import Federation, Site, judged, manife
 from fairbank.catalogue import blobs
 from fairbank.database import reading
 from fairbank.federated_jobs.algorithms.errors import CheckpointMissing
-from fairbank.federated_jobs.algorithms.weights import Weights, read_weights, write_weights
+from fairbank.federated_jobs.algorithms.weights import Weights, digest_of_file, read_weights, write_weights
 from fairbank.federated_jobs.axes.aggregators import AGGREGATORS
-from fairbank.federated_jobs.hub.merging import MODEL, SERVER_STATE
+from fairbank.federated_jobs.hub.merging import MODEL, SERVER_STATE, Arrived
 from fairbank.federated_jobs.hub.store import UpdateRow
 from fairbank.federated_jobs.node.filtering import Training, filtered_round
 from fairbank.federated_jobs.node.runner import Product, RoundTask
@@ -134,6 +134,20 @@ def test_metrics_of_a_round_tell_notes_and_what_each_site_had_to_do_with_it(tmp_
     }
     assert metrics["record"]["site-1"]["weight"] == pytest.approx(1 / 3, rel=1e-4)
     assert notes_of(tmp_path / "site-1" / "products" / "update-2.safetensors")["n_train"] == 10
+
+
+def test_an_update_of_the_first_round_that_comes_late_starts_from_what_it_carries(tmp_path: Path) -> None:
+    made = federation(tmp_path, "fedsgd", "fp16")
+    late = made.sites.pop()
+    left = late.round(1, None)
+    made.run(1)
+    closing = made.collect()
+    stale = Arrived(late.name, "update", digest_of_file(left.path), left.path)
+    both = replace(closing, arrived=(*closing.arrived, stale), staleness={late.name: 1})
+    assert made.close(both).unfit == ()
+    record = json.loads(made.merged[1].path.read_bytes())["record"][late.name]
+    step = load(left.path.read_bytes())["body"]
+    assert record["norm"] == pytest.approx(float(np.linalg.norm(step)), rel=1e-2)
 
 
 # -- private layers ----------------------------------------------------------------------------------------------------

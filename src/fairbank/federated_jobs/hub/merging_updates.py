@@ -12,7 +12,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
@@ -39,7 +39,15 @@ from fairbank.federated_jobs.hub.merging import (
     MergedFile,
 )
 from fairbank.federated_jobs.reasons import Reason
-from fairbank.federated_jobs.tensor_files import Form, TensorFile, TensorWriter, form_of, pieces, unfit
+from fairbank.federated_jobs.tensor_files import (
+    Form,
+    TensorFile,
+    TensorShape,
+    TensorWriter,
+    form_of,
+    pieces,
+    unfit,
+)
 from fairbank.federated_jobs.tensor_roles import BASE
 from fairbank.federated_jobs.update_notes import N_TRAIN, notes_of
 from fairbank.zstd_frames import FrameRefused, unpack
@@ -59,6 +67,7 @@ class Opened:
         unfit: nodes whose update could not be opened, or differs from that of most.
         form: the form of all files.
         base: the model that the round started from; None if the hub does not have it.
+        bases: the model that a node's update started from, where that is another.
     """
 
     files: Mapping[str, Path]
@@ -66,6 +75,7 @@ class Opened:
     unfit: tuple[str, ...] = ()
     form: Form | None = None
     base: Path | None = None
+    bases: Mapping[str, Path] = field(default_factory=dict)
 
 
 def examine_updates(
@@ -146,7 +156,7 @@ def _updates(closing: Closing, opened: Opened) -> list[SiteUpdate]:
             node,
             path,
             samples[node],
-            base=closing.bases.get(node),
+            base=opened.bases.get(node),
             notes=opened.notes[node],
             staleness=closing.staleness.get(node, 0),
         )
@@ -160,7 +170,8 @@ def _refused(opened: Opened, mix: Mix) -> dict[str, Reason]:
     assert isinstance(options, AggregatorOptions)
     if options.refuse_beyond is None and not options.refuse_unchanged:
         return {}
-    updates = [SiteUpdate(node, path, 1) for node, path in opened.files.items()]
+    bases = opened.bases
+    updates = [SiteUpdate(node, path, 1, base=bases.get(node)) for node, path in opened.files.items()]
     with Stack(updates, opened.form or (), opened.base) as stack:
         lie = geometry_of(stack)
     found: dict[str, Reason] = {}
@@ -191,7 +202,7 @@ def _open(
     arrived = closing.outputs(UPDATE)
     if chain.changes_nothing and checked is not None:
         notes = {node: notes_of(path) for node, path in arrived.items()}
-        return Opened(arrived, notes, form=checked, base=base)
+        return Opened(arrived, notes, form=checked, base=base, bases=closing.bases)
     limit = next(each.maximum_bytes for each in closing.manifest.outputs if each.name == UPDATE)
     unpacked: dict[str, tuple[Path, Form, dict[str, float]]] = {}
     for node, path in arrived.items():
@@ -211,11 +222,16 @@ def _open(
         started, other = _carried_base(unpacked, folder / "base.safetensors")
         lost += other
         unpacked = {node: each for node, each in unpacked.items() if node not in other}
+    bases = dict(closing.bases)
     plain: dict[str, tuple[Path, Form]] = {}
     for node, (wire, form, _) in unpacked.items():
+        carries = chain.wants_base and any(tensor.name.startswith(BASE) for tensor in form)
         try:
-            from_model = closing.bases.get(node, started)
-            plain[node] = _plain(chain, (wire, form), from_model, base is None, folder / f"plain-{node}")
+            if carries and base is not None and node not in bases:
+                # It was computed for the first round and comes late, from the model of the job's seed.
+                bases[node] = _write_base(wire, folder / f"base-{node}")
+            from_model = bases.get(node, started)
+            plain[node] = _plain(chain, (wire, form), from_model, carries, folder / f"plain-{node}")
         except UpdateUnfit:
             lost.append(node)
     usual = _most([form for _, form in plain.values()])
@@ -227,23 +243,24 @@ def _open(
         unfit=tuple(sorted(lost)),
         form=usual,
         base=started,
+        bases=bases,
     )
 
 
 def _plain(
-    chain: Chain, came: tuple[Path, Form], base: Path | None, first: bool, into: Path
+    chain: Chain, came: tuple[Path, Form], base: Path | None, carries: bool, into: Path
 ) -> tuple[Path, Form]:
     """Return the full weights of an update and their form.
 
     Args:
         base: the model that it started from; None if the hub does not have it and does not need it.
-        first: the base came with the updates.
+        carries: the base came with the update.
     """
     wire, form = came
     if base is None:
         return wire, form
     plain = plain_form(form, form_of(base))
-    check_wire(chain, form, plain, with_base=first and chain.wants_base)
+    check_wire(chain, form, plain, with_base=carries)
     if chain.steps:
         decode_file(chain, wire, plain=plain, base=base, into=into)
         return into, plain
@@ -266,9 +283,14 @@ def _carried_base(
         return None, list(came)
     usual = _most(list(digests.values()))
     chosen = next(node for node, digest in digests.items() if digest == usual)
-    with TensorFile(came[chosen][0]) as opened:
+    return _write_base(came[chosen][0], into), [node for node in came if digests.get(node) != usual]
+
+
+def _write_base(wire: Path, into: Path) -> Path:
+    """Write the base that came with an update into a file of its own."""
+    with TensorFile(wire) as opened:
         form = [tensor for tensor in opened.form if tensor.name.startswith(BASE)]
-        plain = [type(t)(t.name.removeprefix(BASE), t.dtype, t.shape) for t in form]
+        plain = [TensorShape(t.name.removeprefix(BASE), t.dtype, t.shape) for t in form]
         with TensorWriter(into, plain) as writer:
             for tensor in form:
                 for start, stop in pieces(tensor.size):
@@ -276,7 +298,7 @@ def _carried_base(
                         tensor.name.removeprefix(BASE), start, opened.piece(tensor.name, start, stop)
                     )
             writer.finish()
-    return into, [node for node in came if digests.get(node) != usual]
+    return into
 
 
 def _digest(opened: TensorFile) -> str:
