@@ -52,10 +52,16 @@ def test_a_failed_job_is_tried_again_where_it_failed(fed, typed):
     shown = typed("show", job)
     assert (shown.exit_code, fed.state(job)) == (0, "failed")
     assert told(("east", "out_of_memory", "failed, round 1 of 1"), shown.stdout + shown.stderr)
+    watched = typed("watch", job)
+    assert watched.exit_code == 1 and f"fairbank job show {job}" in watched.stderr
+    assert told(("failed (quorum_not_met), round 1 of 1", "east failed (out_of_memory)"), watched.stderr)
     again = typed("retry", job)
     assert again.exit_code == 0 and "The job is running; it is tried again at east" in again.stderr
     fed.settle()
     assert fed.state(job) == "completed"
+    watched = typed("watch", job)
+    assert watched.exit_code == 0 and f"fairbank job results {job} --to results" in watched.stderr
+    assert "completed, round 1 of 1: east released, north released" in watched.stderr
 
 
 def test_a_job_that_did_not_fail_is_not_tried_again(fed, typed):

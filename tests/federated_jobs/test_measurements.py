@@ -365,7 +365,14 @@ def test_the_commands_show_and_write_what_may_be_seen(world, job, tmp_path, monk
     assert {one["biomarker"] for one in json.loads(shown.stdout)} == {"DCM:112181"}
     assert "--after" in shown.stderr
     assert runner.invoke(app, ["measurements", "export", "--to", str(file)]).exit_code == 0
-    assert len(file.read_text().splitlines()) > 10
+    lines = len(file.read_text().splitlines())
+    assert lines > 10
+    written = runner.invoke(app, ["measurements", "export", "--to", str(file)])
+    assert f"({lines - 1} values)" in written.stderr
+    assert runner.invoke(app, ["measurements", "export", "--to", str(tmp_path / "m.xlsx")]).exit_code == 2
+    table = runner.invoke(app, ["measurements", "query", "--biomarker", "DCM:112181", "--limit", "2"]).stdout
+    # Names that fit a screen: node and dataset, and the place of a row.
+    assert "east/collection" in table and "s000001 " in table and "http" not in table
     drawn = runner.invoke(app, ["job", "plot", job, "--kind", "forest", "--to", str(picture)])
     assert drawn.exit_code == 0, drawn.output
     assert "<svg" in picture.read_text()

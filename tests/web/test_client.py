@@ -201,6 +201,11 @@ def test_what_was_left_out_is_a_table_of_reasons(client: Client, hub: FakeHub) -
     found = client.exclusions(JOB)
     assert list(found["reason"]) == ["too_thick", "other-reasons"]
     assert list(found["subjects"]) == ["12", "<10"]
+    text = client.cite(JOB)
+    assert (
+        "14 series of 12 subjects at north (too_thick); <10 series of <10 subjects at south (other-reasons)"
+        in text
+    )
 
 
 def test_the_command_shows_what_was_left_out(hub: FakeHub, monkeypatch: pytest.MonkeyPatch) -> None:

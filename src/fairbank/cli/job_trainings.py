@@ -11,6 +11,7 @@ import typer
 from fairbank.cli.output import Format, FormatOption, say, show_rows
 from fairbank.cli.session import CLOCK, api
 from fairbank.errors import RemoteError
+from fairbank.federated_jobs.reasons import Reason
 
 if TYPE_CHECKING:
     from fairbank.federated_jobs.training_record import TrainingRecord
@@ -35,7 +36,9 @@ def watch(ctx: typer.Context, job: Annotated[str, _JOB]) -> None:
     client = api(ctx)
     ended = _watch_training(client, job) if _is_training(client, job) else _watch_states(client, job)
     if ended != "completed":
+        say(f"See where it stands with: fairbank job show {job}")
         raise typer.Exit(1)
+    say(f"Fetch what came of it with: fairbank job results {job} --to results")
 
 
 def report(
@@ -136,7 +139,7 @@ def _watch_states(client: HubApi, job: str) -> str:
     state: dict[str, Any] = {}
     for state in client.watch_job(job):
         sites = ", ".join(f"{site['node']} {_stands(site)}" for site in state["sites"])
-        say(f"{state['state']}, round {state['round']} of {state['rounds']}: {sites}")
+        say(f"{state['state']}{_why(state)}, round {state['round']} of {state['rounds']}: {sites}")
     return str(state.get("state"))
 
 
@@ -184,5 +187,9 @@ def _watch_screen(client: HubApi, job: str) -> str:
 
 
 def _stands(site: dict[str, Any]) -> str:
-    percent = site.get("percent")
-    return str(site["state"]) if percent is None else f"{site['state']} ({percent} %)"
+    percent = "" if site.get("percent") is None else f" ({site['percent']} %)"
+    return f"{site['state']}{percent}{_why(site)}"
+
+
+def _why(state: dict[str, Any]) -> str:
+    return "" if state["reason"] == Reason.NONE.value else f" ({state['reason']})"

@@ -32,7 +32,8 @@ def query(
 ) -> None:
     """Show measurements, one value a line, as the sites released them; who has asked is written down.
 
-    Only what a visa of yours covers now: the dataset, the tool, the part of the dataset, and measurements.
+    Only what a visa of yours covers now: the dataset, the tool, the part of the dataset, and measurements. The table
+    shortens names; --format json and csv write them in full.
 
     Example: fairbank measurements query --biomarker DCM:112181 --limit 20
     """
@@ -49,7 +50,14 @@ def query(
         for row in found["measurements"]
         for value in row["values"] or [{"column": "", "biomarker": "", "unit": "", "value": None}]
     ]
-    columns = ("dataset", "job", "tool", "row", "status", "column", "biomarker", "unit", "value")
+    columns: tuple[str, ...] = (
+        *("dataset", "job", "tool", "row", "status", "reason", "column", "biomarker", "unit", "value"),
+        "subject_withdrawn",
+    )
+    if format is Format.TABLE:
+        # A person reads what was measured; whole names are for programs.
+        columns = ("dataset", "row", "status", "column", "value", "unit", "biomarker", "job")
+        lines = [_short(line) for line in lines]
     show_rows(lines, columns=columns, format=format, empty="Nothing that a grant of yours covers now.")
     if found["next"] is not None:
         say(f"There is more: --after {found['next']}")
@@ -68,6 +76,32 @@ def export(
 
     Example: fairbank measurements export --biomarker DCM:112181 --to lungs.csv
     """
-    format = "parquet" if to.suffix == ".parquet" else "csv"
+    if to.suffix not in (".csv", ".parquet"):
+        raise typer.BadParameter(f"{to.name} ends neither in .csv nor in .parquet", param_hint="--to")
+    format = to.suffix.removeprefix(".")
     asked = {"dataset": dataset, "tool": tool, "biomarker": biomarker, "job": job, "format": format}
-    say(f"Written: {api(ctx).save('/v1/measurements/export', to, **asked)}")
+    file = api(ctx).save("/v1/measurements/export", to, **asked)
+    if format == "parquet":
+        say(f"Written: {file}")
+        return
+    with file.open(encoding="utf-8") as opened:
+        values = sum(1 for _ in opened) - 1
+    say(
+        f"Written: {file} ({values} values)"
+        if values
+        else f"Nothing that a grant of yours covers now; {file} is empty."
+    )
+
+
+def _short(line: dict[str, Any]) -> dict[str, Any]:
+    """Return a line with names that fit a screen: of a dataset its node and name, of a row its place."""
+    datasets = (iri.rpartition("/datasets/")[2] for iri in line["datasets"])
+    value = "" if line["value"] is None else line["value"]
+    missing = f"{line['status']}: {line['reason']}" if line["reason"] else line["status"]
+    return {
+        **line,
+        "dataset": " ".join(datasets),
+        "row": str(line["row"]).partition("-")[0],
+        "value": value,
+        "status": missing,
+    }

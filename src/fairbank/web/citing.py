@@ -12,6 +12,7 @@ from fairbank.errors import FairbankError, RemoteError
 from fairbank.ontology.selection import in_words
 from fairbank.ontology.signed_objects import Selector, Visa
 from fairbank.web.api_client import HubApi, all_rows
+from fairbank.web.result_files import left_out
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,19 +43,28 @@ def citation(api: HubApi, job: str) -> str:
     """
     view = api.get(f"/v1/jobs/{job}", signed_in=True)
     received = api.get(f"/v1/jobs/{job}/results", signed_in=True)["received"]
+    exclusions = left_out(api, job)
     visa = _visa(api, str(view["visa"]))
     selected = {one["iri"]: _words(one["selector"]) for one in view.get("selections") or []}
     datasets = [_dataset(api, iri, view, visa, selected.get(iri, "")) for iri in view["datasets"]]
-    return written(view, datasets, sites=sorted({one["node"] for one in received}))
+    sites = sorted({one["node"] for one in received})
+    return written(view, datasets, sites=sites, exclusions=exclusions)
 
 
-def written(job: Mapping[str, Any], datasets: Sequence[CitedDataset], *, sites: Sequence[str]) -> str:
+def written(
+    job: Mapping[str, Any],
+    datasets: Sequence[CitedDataset],
+    *,
+    sites: Sequence[str],
+    exclusions: Sequence[Mapping[str, str]] = (),
+) -> str:
     """Return the text about a job.
 
     Args:
         job: as the hub shows it.
         datasets: in the order of the job.
         sites: that delivered.
+        exclusions: what they left out: site, reason, series, subjects.
     """
     code = job["code"]
     number = f"{len(sites)} {'site' if len(sites) == 1 else 'sites'}"
@@ -70,6 +80,12 @@ def written(job: Mapping[str, Any], datasets: Sequence[CitedDataset], *, sites: 
         "",
     ]
     lines += [f"Selected from {one.title}: {one.selected}." for one in datasets if one.selected]
+    if exclusions:
+        said = "; ".join(
+            f"{one['series']} series of {one['subjects']} subjects at {one['site']} ({one['reason']})"
+            for one in exclusions
+        )
+        lines += ["", f"Not measured, or not in full: {said}."]
     lines += ["", "## Datasets", ""]
     lines += [f"{place}. {_entry(one)}" for place, one in enumerate(datasets, start=1)]
     lines += ["", "## Acknowledgements", ""]
