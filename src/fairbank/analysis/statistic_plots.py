@@ -200,11 +200,11 @@ def _t_test(result: Result, axes: Mapping[str, str]) -> str:
     for row in result["rows"]:
         half = t_quantile(row["df"]) * abs(row["difference"] / row["t"]) if row["t"] else None
         label = f"difference, {_p(row['p'])}"
-        ends = (None, None) if half is None else (row["difference"] - half, row["difference"] + half)
+        low, high = (None, None) if half is None else (row["difference"] - half, row["difference"] + half)
         panels.append(
             ForestPanel(
                 axes.get(row["variable"], row["variable"]),
-                (Estimate(label, None, row["difference"], *ends, 0.3),),
+                (Estimate(label, None, row["difference"], low, high, 0.3),),
                 None,
             )
         )
