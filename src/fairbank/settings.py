@@ -260,6 +260,37 @@ class Settings:
     analysis_scheduler: str = _setting(
         "", "address of a Dask scheduler that measures instead, in permissive mode only; empty: none"
     )
+    analysis_cluster: str = _setting(
+        "none",
+        "batch queue whose machines measure instead, in permissive mode only",
+        words=("none", "slurm", "pbs", "sge", "lsf", "htcondor"),
+    )
+    analysis_cluster_jobs: int = _setting(2, "jobs that are put into that queue for one analysis", least=1)
+    analysis_cluster_cores: int = _setting(
+        1, "processes of each such job, one processor each; they share its memory", least=1
+    )
+    analysis_cluster_memory_bytes: int = _setting(
+        4_294_967_296, "memory of each such job", unit="bytes", least=268_435_456
+    )
+    analysis_cluster_disk_bytes: int = _setting(
+        4_294_967_296, "disk of each such job, which HTCondor wants to know", unit="bytes", least=1_048_576
+    )
+    analysis_cluster_wall_s: int = _setting(
+        14_400, "how long each such job may last; not for HTCondor", unit="s", least=60
+    )
+    analysis_cluster_queue: str = _setting("", "queue or partition; empty: the site's usual one")
+    analysis_cluster_account: str = _setting("", "account or project that pays; empty: the user's own")
+    analysis_cluster_options: str = _setting(
+        "",
+        "further lines of the job's script with ';' between, such as '--exclusive; --constraint=fast', for HTCondor "
+        "NAME=VALUE",
+    )
+    analysis_cluster_interface: str = _setting(
+        "", "network interface that the queue's machines reach, such as 'ib0'; empty: the usual one"
+    )
+    analysis_cluster_folder: str = _setting(
+        "", "folder on the queue's machines for what Dask keeps there; empty: where the job starts"
+    )
     jobs_long_poll_s: int = _setting(25, "how long a claim waits for work", unit="s", least=0)
     jobs_lease_s: int = _setting(60, "how long a lease lives without renewal", unit="s", least=5)
     jobs_retries: int = _setting(

@@ -9,11 +9,11 @@ import pytest
 from tests.analysis.odd_tools import Interrupted, Killing, Noting
 
 from fairbank.analysis.contract import Row
-from fairbank.analysis.errors import SchedulerUnreachable
-from fairbank.analysis.execution import Task, Workers, spread
+from fairbank.analysis.errors import SchedulerUnreachable, ToolDigestMismatch
+from fairbank.analysis.execution import Task, Workers, _measured_by, spread
 from fairbank.analysis.journal import Journal
 from fairbank.analysis.staged import StagedSeries
-from fairbank.analysis.tool import ToolParameters
+from fairbank.analysis.tool import ToolParameters, tool_digest
 
 HERE = Workers()
 ITEMS = [StagedSeries(f"u{number}", "p", ()) for number in range(5)]
@@ -78,6 +78,14 @@ def test_a_cluster_measures_the_same(tmp_path: Path) -> None:
     ) as cluster:
         workers = Workers(scheduler=cluster.scheduler_address)
         assert run(made(Noting, tmp_path), tmp_path, workers=workers) == expected()
+
+
+def test_a_worker_with_other_code_that_joins_later_measures_nothing(tmp_path: Path) -> None:
+    tool = made(Noting, tmp_path)
+    task = Task(tool, ToolParameters(), tmp_path, tmp_path)
+    assert _measured_by(task, tool_digest(tool.name), ITEMS[0])
+    with pytest.raises(ToolDigestMismatch):
+        _measured_by(task, "sha256:" + "0" * 64, ITEMS[0])
 
 
 def test_a_scheduler_that_does_not_answer_is_said(tmp_path: Path, free_port: int, monkeypatch: Any) -> None:

@@ -77,7 +77,7 @@ class WorkersUnusable(AnalysisError):
 
 
 class SchedulerUnreachable(AnalysisError):
-    """The Dask scheduler that should spread the items cannot be reached, or may not be used."""
+    """The Dask scheduler that should spread the items cannot be reached."""
 
     code = "FB-ANA-011"
 

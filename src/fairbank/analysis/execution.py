@@ -225,11 +225,12 @@ def _on_cluster(task: Task, items: Sequence[StagedSeries], address: str, watched
                 todo="Start the cluster, correct the address, or clear the setting to measure at the node itself.",
             ) from err
     with client:
+        here = tool_digest(task.tool.name)
         _require_same_code(client.run(tool_digest, task.tool.name).values(), task.tool.name)
         submitted = {}
         for item in items:
             watched.begin(item)
-            submitted[client.submit(task.measure, item, key=item.unit, pure=False)] = item
+            submitted[client.submit(_measured_by, task, here, item, key=item.unit, pure=False)] = item
         finished = as_completed(list(submitted), loop=client.loop)  # type: ignore[no-untyped-call]  # the library says no types here
         for future in finished:
             item = submitted.pop(future)
@@ -240,11 +241,21 @@ def _on_cluster(task: Task, items: Sequence[StagedSeries], address: str, watched
             watched.finish(item, rows)
 
 
+def _measured_by(task: Task, digest: str, item: StagedSeries) -> list[Row]:
+    """Measure one item at a worker of a cluster, which may have joined after the others were asked for their code."""
+    if tool_digest(task.tool.name) != digest:
+        raise _other_code(task.tool.name)
+    return task.measure(item)
+
+
 def _require_same_code(digests: Iterable[str], name: str) -> None:
     here = tool_digest(name)
-    if all(digest == here for digest in digests):
-        return
-    raise ToolDigestMismatch(
+    if not all(digest == here for digest in digests):
+        raise _other_code(name)
+
+
+def _other_code(name: str) -> ToolDigestMismatch:
+    return ToolDigestMismatch(
         f"A worker of the cluster has other code of {name!r} than this node.",
         why="A site runs only the code that was approved, byte for byte.",
         todo="Install one version of fairbank at the node and at all workers.",

@@ -34,6 +34,8 @@
     ├── SandboxSettingRefused        FB-JOBS-181
     ├── JobPausedHere                FB-JOBS-182
     ├── SitePolicyRefused            FB-JOBS-183
+    ├── ClusterRefused               FB-JOBS-285
+    ├── ClusterUnusable              FB-JOBS-286
     ├── LabelRefused                 FB-JOBS-329
     ├── DraftRefused                 FB-JOBS-210
     ├── CountRefused                 FB-JOBS-211
@@ -325,6 +327,22 @@ class SandboxSettingRefused(JobsError):
 
     code = "FB-JOBS-181"
     kind = Kind.MISUSE
+
+
+class ClusterRefused(JobsError):
+    """The settings of a node describe a cluster that no job of it could use."""
+
+    code = "FB-JOBS-285"
+    kind = Kind.MISUSE
+    reason = Reason.NODE_FAULT
+
+
+class ClusterUnusable(JobsError):
+    """The batch queue of a site takes no work from its node."""
+
+    code = "FB-JOBS-286"
+    kind = Kind.UNAVAILABLE
+    reason = Reason.NODE_FAULT
 
 
 class JobPausedHere(JobsError):

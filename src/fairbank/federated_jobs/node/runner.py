@@ -223,11 +223,12 @@ class ConfinedRunner:
                 self._idle.close()
             return self._idle
 
-    def _sandbox(self, policy: SandboxPolicy) -> Sandbox:
+    def _sandbox(self, policy: SandboxPolicy, *, confine: bool = True) -> Sandbox:
         from fairbank.federated_jobs.node.sandbox import Sandbox
 
         settings = self._node.settings
-        return Sandbox(policy, node_key=settings.keys_path / KEY_FILE, hidden=(settings.home,))
+        key = settings.keys_path / KEY_FILE
+        return Sandbox(policy, node_key=key, hidden=(settings.home,), confine=confine)
 
     def _used_s(self, job: str) -> float:
         """Return the processor time of a job's worker so far, 0 if it has none."""
@@ -256,14 +257,18 @@ class ConfinedRunner:
     def _start(self, task: RoundTask) -> JobWorker:
         from fairbank.federated_jobs.node.sandbox_policy import JobFolder
         from fairbank.federated_jobs.node.sandbox_staging import hand_over, stage_series
+        from fairbank.federated_jobs.node.site_cluster import check_cluster, names_cluster
         from fairbank.federated_jobs.node.worker_client import JobWorker
         from fairbank.federated_jobs.node.worker_protocol import JobKind
 
         folder = JobFolder(job_folder(self._node, task.manifest.id) / "worker")
         kind = JobKind.TRAINING if task.tool.worker is WorkerKind.TRAINING else JobKind.ANALYSIS
+        if kind is JobKind.ANALYSIS:
+            check_cluster(self._node.settings)
         policy = self._confinement(task.manifest)
         series = task.series()
-        ready = None if self._idle is None else self._idle.take(kind, policy, folder)
+        confine = kind is JobKind.TRAINING or not names_cluster(self._node.settings)
+        ready = self._idle.take(kind, policy, folder) if confine and self._idle is not None else None
         try:
             stage_series(series, folder)
             for model in task.models:
@@ -272,7 +277,7 @@ class ConfinedRunner:
             if ready is not None:
                 ready.close()
             raise
-        return ready or JobWorker.start(self._sandbox(policy), folder, kind=kind)
+        return ready or JobWorker.start(self._sandbox(policy, confine=confine), folder, kind=kind)
 
     def _confinement(self, manifest: Manifest) -> SandboxPolicy:
         """Return what a job may use; of the GPUs, those that the fewest other workers have."""
@@ -336,17 +341,19 @@ class ConfinedRunner:
     def _measure(self, worker: JobWorker, task: RoundTask, *, to: Path, most: int) -> None:
         """Have the rows of all series made into a file."""
         from fairbank.federated_jobs.node.overlays import keep as keep_overlays
+        from fairbank.federated_jobs.node.site_cluster import cluster_of
 
         manifest, settings = task.manifest, self._node.settings
         processes = min(settings.sandbox_processes, manifest.resources.processes)
-        worker.analyse(
-            to=to,
-            max_bytes=most,
-            timeout_s=self._wall_s(manifest),
-            workers=min(settings.analysis_workers, max(1, processes // _TASKS_PER_WORKER)),
-            scheduler=_scheduler(self._node),
-            on_progress=partial(progress.note, self._node, manifest.id),
-        )
+        with cluster_of(self._node, logs=job_folder(self._node, manifest.id) / "cluster") as scheduler:
+            worker.analyse(
+                to=to,
+                max_bytes=most,
+                timeout_s=self._wall_s(manifest),
+                workers=min(settings.analysis_workers, max(1, processes // _TASKS_PER_WORKER)),
+                scheduler=scheduler,
+                on_progress=partial(progress.note, self._node, manifest.id),
+            )
         keep_overlays(self._node, manifest.id, worker.folder)
 
     def _train(self, worker: JobWorker, task: RoundTask) -> Product:
@@ -413,25 +420,6 @@ def gate_columns(contract: Contract) -> tuple[Column, ...]:
     return tuple(
         Column(column.name, ColumnKind(column.type.value), column.words) for column in contract.columns
     )
-
-
-def _scheduler(node: Node) -> str:
-    """Return the address of the Dask scheduler that jobs of a node may use, empty for none.
-
-    Raises:
-        SchedulerUnreachable: if there is one that no job can reach.
-    """
-    from fairbank.analysis.errors import SchedulerUnreachable
-
-    address = node.settings.analysis_scheduler
-    if address and node.settings.sandbox_mode == "strict":
-        raise SchedulerUnreachable(
-            "This node names a Dask scheduler, and its jobs have no network to reach it.",
-            why="The setting analysis_scheduler goes together with sandbox_mode 'permissive' only.",
-            todo="Clear analysis_scheduler to measure at the node, or answer for the cluster's isolation "
-            "and set sandbox_mode to 'permissive'.",
-        )
-    return address
 
 
 def _limit(manifest: Manifest, name: str) -> int:

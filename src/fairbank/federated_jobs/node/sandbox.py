@@ -188,6 +188,8 @@ class Sandbox:
         hidden: other files and folders of the node that no job may see, such as its home.
         leases: folder of this machine where the user ids in use are locked.
         cgroups: what the node may see of the machine's control groups; found out if None.
+        confine: whether bubblewrap is used where it can be. Without it, which permissive mode alone allows, files have
+            the names that the site's cluster knows.
         without: protections to leave out; only tests do.
     """
 
@@ -199,6 +201,7 @@ class Sandbox:
         hidden: Sequence[Path] = (),
         leases: Path = LEASES,
         cgroups: CgroupTree | None = None,
+        confine: bool = True,
         without: frozenset[Protection] = frozenset(),
     ) -> None:
         self.policy = policy
@@ -206,6 +209,7 @@ class Sandbox:
         self.hidden = tuple(hidden)
         self._leases = leases
         self._cgroups = cgroups or CgroupTree.of_this_process()
+        self._confine = confine
         self._without = without
 
     def start(self, folder: JobFolder, module: str) -> SandboxedProcess:
@@ -266,6 +270,8 @@ class Sandbox:
         return sandbox_argv(plan, command) if confined else [*limits_argv(plan), *command]
 
     def _can_confine(self) -> bool:
+        if not self._confine and self.policy.mode is SandboxMode.PERMISSIVE:
+            return False
         try:
             require_sandbox_programs()
             _try_bubblewrap()
