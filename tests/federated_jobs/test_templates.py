@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +18,24 @@ from fairbank.federated_jobs.algorithms.errors import (
     LabelsMissing,
     ModelUnfit,
 )
-from fairbank.federated_jobs.algorithms.registry import algorithm_digest, algorithm_parameters
+from fairbank.federated_jobs.algorithms.registry import (
+    algorithm_digest,
+    algorithm_entry,
+    algorithm_parameters,
+)
 from fairbank.federated_jobs.algorithms.weights import read_weights, write_weights
 from fairbank.federated_jobs.node.sandbox import Sandbox
 from fairbank.federated_jobs.node.sandbox_policy import MIB, JobFolder, SandboxPolicy
 from fairbank.federated_jobs.node.worker_client import JobWorker
 from fairbank.federated_jobs.node.worker_protocol import JobKind
+from fairbank.release.tensors import problems
 
 session_module = pytest.importorskip(
     "fairbank.federated_jobs.algorithms.session", reason="needs the extra 'train'"
 )
+samples_module = pytest.importorskip("fairbank.federated_jobs.algorithms.samples")
 TrainingSession = session_module.TrainingSession
+SampleSet, SiteSamples = samples_module.SampleSet, samples_module.SiteSamples
 
 WORDS = ["yes", "no"] * 6
 CLASSIFY = {**QUICK, "network": "lenet", "local_epochs": 3, "optimizer": "adam", "learning_rate": "0.005"}
@@ -264,6 +273,31 @@ def test_networks_have_the_weights_that_they_are_known_for(parameters: dict[str,
     checked = algorithm_parameters("classification", parameters)
     network = image_network(checked, len(checked.classes))
     assert sum(parameter.numel() for parameter in network.parameters()) == weights
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters"),
+    [
+        ("classification", {"network": "lenet", "optimizer": "adam", "optimizer_state": "average"}),
+        ("classification", {"network": "resnet18", "image_size": 32, "norm": "batch"}),
+        (
+            "segmentation",
+            {"structures": ["Lung"], "channels": [4, 8, 8, 8], "strides": [2, 2, 2], "norm": "batch"},
+        ),
+    ],
+    ids=["lenet", "resnet18", "unet"],
+)
+def test_the_gate_lets_the_names_of_all_networks_pass(
+    tmp_path: Path, name: str, parameters: dict[str, Any]
+) -> None:
+    from fairbank.federated_jobs.algorithms.interface import SiteTask
+
+    algorithm = importlib.import_module(algorithm_entry(name).module).ALGORITHM()
+    algorithm.samples = lambda task: SiteSamples(SampleSet(()), SampleSet(()), 0, 0, 0, 0)
+    with suppress(BatchTooSmall):
+        algorithm.begin(SiteTask(algorithm_parameters(name, parameters), (), "1", "a"))
+    write_weights(algorithm.initial_weights(), tmp_path / "update")
+    assert problems(tmp_path / "update", None) == []
 
 
 def test_lists_and_objects_can_be_given_as_one_text() -> None:

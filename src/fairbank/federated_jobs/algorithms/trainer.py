@@ -174,7 +174,8 @@ class NetworkTrainer(TrainingAlgorithm):
             len(self.class_counts()),
         )
         self._step.begin(at)
-        self._steps = self._passes(optimizer, self._step, epochs=self._given.local_epochs)
+        given = self._given
+        self._steps = self._passes(optimizer, self._step, epochs=given.local_epochs, most=given.local_steps)
         ended = self._step.end(self._steps)
         trained = _as_numpy(self._network.state_dict())
         self._local = {name: trained[name] for name in self._local_names}
@@ -225,8 +226,10 @@ class NetworkTrainer(TrainingAlgorithm):
 
     # -- the loop ------------------------------------------------------------------------------------------------
 
-    def _passes(self, optimizer: torch.optim.Optimizer, step: LocalStep, *, epochs: int) -> int:
-        """Make all steps of a round; return how many."""
+    def _passes(
+        self, optimizer: torch.optim.Optimizer, step: LocalStep, *, epochs: int, most: int | None = None
+    ) -> int:
+        """Make all steps of a round, of so many passes or in their place so many steps; return how many."""
         self._network.train()
         for module in self._bystanders:
             module.eval()
@@ -234,7 +237,7 @@ class NetworkTrainer(TrainingAlgorithm):
         weights = step.class_weights(counts.to(self._device)) if len(counts) else None
         forward = self._forward_in_training(step)
         done = 0
-        for places, seed in self._batches(epochs):
+        for places, seed in self._batches(epochs, most):
             images, targets = self._samples.train.batch(places, seed)
             images, targets = images.to(self._device), targets.to(self._device)
             with torch.autocast(self._device.type, torch.bfloat16, enabled=self._halved):
@@ -259,10 +262,9 @@ class NetworkTrainer(TrainingAlgorithm):
             done += 1
         return done
 
-    def _batches(self, epochs: int) -> Iterator[tuple[list[int], int]]:
+    def _batches(self, epochs: int, most: int | None) -> Iterator[tuple[list[int], int]]:
         """Yield places and a seed for each step; the order is drawn anew for each pass."""
         entries = len(self._samples.train) * self._samples.train.draws
-        most = self._given.local_steps
         made = 0
         while most is not None or epochs > 0:
             order = torch.randperm(entries, generator=self._random)

@@ -32,7 +32,7 @@ def _counted(given: object) -> object:
 
 # A clinical variable of the site, written as statistics write it, or what fact sheets know.
 LabelColumn = Annotated[
-    str, Field(pattern=r"^(?:clinical_[a-z0-9_]{1,64}|sex|age_band|contrast|kernel_class|respiratory_phase)$")
+    str, Field(pattern=r"^(?:clinical_[0-9a-z_]{1,64}|sex|age_band|contrast|kernel_class|respiratory_phase)$")
 ]
 Millimetres = Annotated[Decimal, Field(gt=0, le=100)]
 
