@@ -115,7 +115,7 @@ class ModelCard(SignedObject):
         previous: the model that it started from; None if the seed made the first one.
         manifest, visa: digests of the sealed objects; `request` is the id of the access request.
         files: first the weights.
-        software: fairbank at the hub; what ran at the sites is in their settings.
+        software: the version of fairbank at the hub; what ran at the sites is in their settings.
     """
 
     schema_name = "model-card/1"
