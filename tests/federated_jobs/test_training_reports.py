@@ -145,6 +145,7 @@ def test_what_is_left_is_worked_out_of_the_last_rounds():
     # Four rounds of 32 s on average are left, and of the fourth 10 s have gone.
     assert left_s(made_up(), now=NOW) == pytest.approx(4 * 32 - 10, abs=2)
     assert left_s(made_up(closed=0, done=[]), now=NOW) is None
+    assert left_s(made_up(rounds=4, closed=4), now=NOW) is None
 
 
 def test_a_log_gets_one_line_for_each_new_round():

@@ -10,6 +10,7 @@ from fairbank.clock import parse_iso
 from fairbank.federated_jobs.objectives import higher_is_better, newest, worst_site
 from fairbank.federated_jobs.reports.rows import round_rows
 from fairbank.federated_jobs.reports.words import duration, metric_words, number, size
+from fairbank.federated_jobs.states import JobState
 from fairbank.federated_jobs.training_record import RoundOfTraining, TrainingRecord
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def sparkline(values: Sequence[float | None], *, low: float, high: float, width:
 def left_s(record: TrainingRecord, *, now: datetime) -> float | None:
     """Return how many seconds a training may still take, by its last rounds; None where nobody can tell."""
     times = [row.wall_s for row in round_rows(record) if row.wall_s is not None][-_RECENT:]
-    if not times or record.ended is not None:
+    if not times or record.state not in (JobState.RUNNING, JobState.DEGRADED):
         return None
     mean = sum(times) / len(times)
     current = next((one for one in record.done if one.closed is None), None)
