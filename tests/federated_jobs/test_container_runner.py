@@ -180,6 +180,15 @@ def test_each_bad_end_has_the_word_that_the_sandbox_has_for_it(place, behaviour,
     assert place.engine.calls[-1] == "rm" and place.runner.jobs() == []
 
 
+def test_the_end_of_what_a_container_prints_stays_at_the_node(place):
+    place.engine.behave('sys.stderr.write("DOE^JANE " * 100_000 + "the end"); sys.exit(3)')
+    err = place.fails(ContainerFailed)
+    assert "DOE" not in f"{err.what} {err.why} {err.todo}"
+    kept = job_folder(place.node, place.task.manifest.id) / "stderr"
+    assert kept.read_bytes().endswith(b"the end") and kept.stat().st_size < 100_000
+    assert kept.stat().st_mode & 0o777 == 0o600
+
+
 def test_a_container_that_takes_too_long_is_ended_by_its_name(place):
     place.engine.behave("time.sleep(600)")
     err = place.fails(WorkerTimedOut, wall_s=1)

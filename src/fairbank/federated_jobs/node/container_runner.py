@@ -32,6 +32,7 @@ from fairbank.federated_jobs.node.container_argv import (
 )
 from fairbank.federated_jobs.node.container_rows import FILE, judged
 from fairbank.federated_jobs.node.containers_here import check_allowed, engine_of, program_of
+from fairbank.federated_jobs.node.error_tail import ErrorTail
 from fairbank.federated_jobs.node.errors import (
     ContainerFailed,
     EngineMissing,
@@ -59,12 +60,15 @@ from fairbank.release.node import Node
 from fairbank.signing import file_digest
 
 JOB_FILE: Final = "job.json"
+# In the job's folder at the node: the end of what the container, or its engine, printed to standard error.
+ERRORS: Final = "stderr"
 PROGRESS: Final = "progress"
 # What docker and podman end with if they could not start the container at all, or its command.
 _ENGINE_FAILED, _NOT_STARTED = 125, (126, 127)
 _SIGNALLED, _KILLED = 128, 137
 _LOOK_EVERY_S: Final = 0.5
 _ENGINE_S: Final = 60
+_LAST_WORDS_S: Final = 5.0
 _LONGEST_PERCENT: Final = 8
 
 
@@ -125,7 +129,8 @@ class ContainerRunner:
         """End a job's container and remove its folder."""
         self.cancel(job)
         engine = engine_of(self._node.settings)
-        if engine is not None and (job_folder(self._node, job) / "worker").exists():
+        # Of a job in the sandbox there is none, and no engine is asked about it.
+        if engine is not None and (job_folder(self._node, job) / "worker" / "inputs" / JOB_FILE).exists():
             with suppress(EngineMissing):
                 self._remove(engine, self._program(engine), job)
         shutil.rmtree(job_folder(self._node, job), ignore_errors=True)
@@ -231,19 +236,20 @@ class ContainerRunner:
         """
         job, limit_s = task.manifest.id, wall_s(self._node.settings, task.manifest.resources)
         with _grouped(plan) as (command, group):
-            with (job_folder(self._node, job) / "stderr").open("wb") as errors:
-                try:
-                    process = subprocess.Popen(
-                        command,
-                        stdin=subprocess.DEVNULL,
-                        stdout=subprocess.DEVNULL,
-                        stderr=errors,
-                        env=_engine_environment(),
-                        cwd="/",
-                        start_new_session=True,
-                    )
-                except OSError as err:
-                    raise _engine_failed(plan.engine, str(err.strerror)) from err
+            try:
+                process = subprocess.Popen(
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.PIPE,
+                    env=_engine_environment(),
+                    cwd="/",
+                    start_new_session=True,
+                )
+            except OSError as err:
+                raise _engine_failed(plan.engine, str(err.strerror)) from err
+            assert process.stderr is not None
+            errors = ErrorTail(process.stderr, name="container-stderr")
             end = partial(self._end, plan, process)
             watch = ScratchWatch(
                 plan.folder.scratch,
@@ -263,6 +269,8 @@ class ContainerRunner:
                 with self._lock:
                     self._used[job] = time.monotonic() - self._running.pop(job).begun
                 watch.stop()
+                errors.join(timeout_s=_LAST_WORDS_S)
+                _write_private(job_folder(self._node, job) / ERRORS, errors.content())
             out_of_memory = group.out_of_memory() or self._out_of_memory(plan, status)
         if cancelled.is_set():
             raise WorkerCancelled("The job was cancelled and its container ended.")
@@ -371,6 +379,11 @@ def _grouped(plan: ContainerPlan) -> Iterator[tuple[list[str], JobGroup]]:
         yield joined(group, container_argv(replace(plan, limit_memory=group.memory is None))), group
     finally:
         group.remove()
+
+
+def _write_private(file: Path, content: bytes) -> None:
+    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as opened:
+        opened.write(content)
 
 
 def _engine_environment() -> dict[str, str]:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from threading import Thread
 from typing import IO
 
+from fairbank.federated_jobs.node.error_tail import ErrorTail
 from fairbank.federated_jobs.node.errors import SandboxMissing, SandboxUnusable
 from fairbank.federated_jobs.node.probe import Expectations
 from fairbank.federated_jobs.node.sandbox_argv import (
@@ -47,7 +46,6 @@ from fairbank.federated_jobs.node.sandbox_seccomp import denied_numbers, filter_
 from fairbank.federated_jobs.node.sandbox_staging import give_scratch_to
 from fairbank.federated_jobs.node.sandbox_uid import LEASES, UidLease, lease_uid
 
-STDERR_KEPT_BYTES = 64 * 1024
 # The shell joins the job's control groups before anything of the job exists, so that no process escapes them.
 JOIN_AND_RUN = (
     'n=$1; shift; while [ "$n" -gt 0 ]; do echo $$ > "$1" || exit 71; shift; n=$((n-1)); done; exec "$@"'
@@ -64,8 +62,7 @@ class SandboxedProcess:
     confined: bool
     group: JobGroup
     lease: UidLease | None
-    _tail: deque[bytes] = field(default_factory=deque)
-    _drain: Thread | None = None
+    _errors: ErrorTail | None = None
     _watch: ScratchWatch | None = None
 
     @property
@@ -82,8 +79,8 @@ class SandboxedProcess:
 
     def drain_stderr(self) -> None:
         """Keep reading standard error, so that the process never blocks on it; only the end is kept."""
-        self._drain = Thread(target=self._read_stderr, name="sandbox-stderr", daemon=True)
-        self._drain.start()
+        assert self.process.stderr is not None
+        self._errors = ErrorTail(self.process.stderr, name="sandbox-stderr")
 
     def watch_scratch(self) -> None:
         """Keep looking at what the job has on disk, and end it when that is too much."""
@@ -122,7 +119,7 @@ class SandboxedProcess:
 
     def stderr_tail(self) -> str:
         """Return the end of what the process wrote to standard error; it must not leave the node."""
-        return b"".join(self._tail).decode("utf-8", "replace")
+        return "" if self._errors is None else self._errors.content().decode("utf-8", "replace")
 
     def kill(self) -> None:
         """End the sandbox and everything in it at once."""
@@ -140,8 +137,8 @@ class SandboxedProcess:
         if status is None:
             self.kill()
             status = self.process.wait()
-        if self._drain is not None:
-            self._drain.join(timeout=5.0)
+        if self._errors is not None:
+            self._errors.join(timeout_s=5.0)
         if self._watch is not None:
             self._watch.stop()
         self.stdout.close()
@@ -169,14 +166,6 @@ class SandboxedProcess:
             scratch=self.places.scratch,
             denied_calls=denied_numbers(this_machine() or ""),
         )
-
-    def _read_stderr(self) -> None:
-        assert self.process.stderr is not None
-        with self.process.stderr as stream:
-            while block := stream.read1(8192):  # type: ignore[attr-defined]  # a BufferedReader, typed as IO
-                self._tail.append(block)
-                while sum(map(len, self._tail)) - len(self._tail[0]) > STDERR_KEPT_BYTES:
-                    self._tail.popleft()
 
 
 class Sandbox:
