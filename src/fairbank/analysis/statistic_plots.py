@@ -14,12 +14,14 @@ from typing import Any
 from fairbank.analysis.errors import NothingToMerge
 from fairbank.analysis.statistics.question import Kind
 from fairbank.analysis.statistics.tails import normal_quantile, t_two_sided
+from fairbank.analysis.tool import tool_named, tool_parameters
 from fairbank.charts.bars import Bar, bar_chart
 from fairbank.charts.curves import Curve, Step, survival_plot
 from fairbank.charts.forest import Estimate, ForestPanel, forest_plot
 from fairbank.charts.grid import Grid, grid_chart
 from fairbank.charts.histogram import Bin, HistogramPanel, histogram
 from fairbank.charts.scale import number_text
+from fairbank.errors import FairbankError
 
 Z95 = normal_quantile(0.975)
 EVERYBODY = "all subjects"
@@ -50,20 +52,17 @@ def draw_statistic(result: Result, axes: Mapping[str, str] | None = None) -> str
 
 def axes_of(result: Result) -> dict[str, str]:
     """Return what each variable of a result is, with its unit, as far as the tools' columns say."""
-    from fairbank.analysis.statistics_tool import StatisticsParameters, columns_of
-    from fairbank.analysis.tool import tool_parameters
-    from fairbank.errors import FairbankError
-
     try:
-        asked = tool_parameters("statistics", dict(result["question"]))
+        columns = (
+            tool_named("statistics").contract(tool_parameters("statistics", dict(result["question"]))).columns
+        )
     except (FairbankError, KeyError, TypeError):
         # A question of another version of the tool.
         return {}
-    assert isinstance(asked, StatisticsParameters)
     return {
         column.name: column.meaning.rstrip(".")
         + (f", {column.unit}" if column.unit not in (None, "", "1") else "")
-        for column in columns_of(asked)
+        for column in columns
     }
 
 
