@@ -142,7 +142,8 @@ def examine(
         return Examined(_unfit_evaluations(closing))
     from fairbank.federated_jobs.hub.merging_updates import examine_updates
 
-    return examine_updates(closing, base, values=values, scratch=scratch)
+    reasons, form = examine_updates(closing, base, values=values, scratch=scratch)
+    return Examined(tuple(sorted(reasons)), form, reasons)
 
 
 def _unfit_evaluations(closing: Closing) -> tuple[str, ...]:
@@ -182,10 +183,26 @@ def _unfit_rows(closing: Closing) -> tuple[str, ...]:
 
 
 def train(closing: Closing, folder: Path) -> list[MergedFile]:
-    """Merge the sites' updates into the next global model, by the aggregator of the plan."""
-    from fairbank.federated_jobs.hub.merging_updates import merge_training
+    """Merge the sites' updates: the model comes first, then its metrics, then what the aggregator keeps."""
+    from fairbank.federated_jobs.hub.merging_updates import merge_round
 
-    return merge_training(closing, folder)
+    target, metrics = folder / f"{MODEL}.safetensors", folder / "metrics.json"
+    merged = merge_round(closing, folder, into=target)
+    body = {
+        "schema": "round-metrics/1",
+        "round": closing.round,
+        "sites": merged.notes,
+        "aggregator": merged.aggregator,
+        RECORD: merged.made.record,
+    }
+    metrics.write_text(json.dumps(body, sort_keys=True))
+    files = [
+        MergedFile(MODEL, MODEL_TYPE, target, merged.made.digest),
+        MergedFile(METRICS, "application/json", metrics),
+    ]
+    if merged.made.state is not None:
+        files.append(MergedFile(SERVER_STATE, MODEL_TYPE, *merged.made.state))
+    return files
 
 
 def evaluations(closing: Closing, folder: Path) -> list[MergedFile]:

@@ -7,18 +7,17 @@ back takes its site out and nobody else.
 from __future__ import annotations
 
 import hashlib
-import json
 import tempfile
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from fairbank.federated_jobs.aggregation import check_update
 from fairbank.federated_jobs.aggregators.geometry import Flag, deviations, flags_of, geometry_of
-from fairbank.federated_jobs.aggregators.merge import Merging, merge_updates
+from fairbank.federated_jobs.aggregators.merge import Merged, Merging, merge_updates
 from fairbank.federated_jobs.aggregators.rules import Rule, rule_of
 from fairbank.federated_jobs.aggregators.stack import SiteUpdate, Stack
 from fairbank.federated_jobs.algorithms.errors import UpdateUnfit
@@ -28,16 +27,6 @@ from fairbank.federated_jobs.axes.validator import mix_of
 from fairbank.federated_jobs.code import UPDATE
 from fairbank.federated_jobs.errors import NotesUnreadable
 from fairbank.federated_jobs.filters.chain import Chain, chain_of_mix, check_wire, decode_file, plain_form
-from fairbank.federated_jobs.hub.merging import (
-    METRICS,
-    MODEL,
-    MODEL_TYPE,
-    RECORD,
-    SERVER_STATE,
-    Closing,
-    Examined,
-    MergedFile,
-)
 from fairbank.federated_jobs.reasons import Reason
 from fairbank.federated_jobs.tensor_files import (
     Form,
@@ -51,6 +40,9 @@ from fairbank.federated_jobs.tensor_files import (
 from fairbank.federated_jobs.tensor_roles import BASE
 from fairbank.federated_jobs.update_notes import N_TRAIN, notes_of
 from fairbank.zstd_frames import FrameRefused, unpack
+
+if TYPE_CHECKING:
+    from fairbank.federated_jobs.hub.merging import Closing
 
 MOST_SAMPLES = 10**9
 _FEWEST_TO_JUDGE = 3
@@ -78,10 +70,22 @@ class Opened:
     bases: Mapping[str, Path] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class MergedRound:
+    """The updates of a round merged: by which aggregator, and what the sites told."""
+
+    made: Merged
+    aggregator: str
+    notes: Mapping[str, Mapping[str, float]]
+
+
 def examine_updates(
     closing: Closing, base: Path | None, *, values: bool = False, scratch: Path | None = None
-) -> Examined:
-    """Look through the updates of a round; arguments are those of `examine`."""
+) -> tuple[dict[str, Reason], Form | None]:
+    """Return the sites whose update cannot be merged, with the word for each, and the form of all others.
+
+    Arguments are those of `merging.examine`.
+    """
     mix = mix_of(closing.manifest.plan, closing.manifest.training)
     chain = chain_of_mix(mix)
     place = (
@@ -91,16 +95,17 @@ def examine_updates(
     )
     with place as folder:
         opened = _open(closing, chain, base, Path(folder), values=values)
-        reasons = dict.fromkeys(opened.unfit, Reason.UPDATE_REFUSED)
-        if not reasons:
-            reasons = _refused(opened, mix)
-    return Examined(tuple(sorted(reasons)), opened.form, reasons)
+        reasons = dict.fromkeys(opened.unfit, Reason.UPDATE_REFUSED) or _refused(opened, mix)
+    return reasons, opened.form
 
 
-def merge_training(closing: Closing, folder: Path) -> list[MergedFile]:
-    """Merge the updates of a round; the model comes first, then its metrics, then what the aggregator keeps.
+def merge_round(closing: Closing, folder: Path, *, into: Path) -> MergedRound:
+    """Merge the updates of a round into a file, by the aggregator of the plan.
 
     Where a site does not tell its number of samples, all sites weigh the same.
+
+    Args:
+        folder: for what has to be unpacked meanwhile, and for what the aggregator keeps.
 
     Raises:
         UpdateUnfit: if one cannot be opened, or the result is not finite.
@@ -110,36 +115,17 @@ def merge_training(closing: Closing, folder: Path) -> list[MergedFile]:
     opened = _open(closing, chain_of_mix(mix), closing.base, folder, checked=closing.form)
     if opened.unfit:
         raise unfit(f"{len(opened.unfit)} updates cannot be opened.")
-    target = folder / f"{MODEL}.safetensors"
     rule = _rule(mix)
-    made = merge_updates(
-        rule,
-        _updates(closing, opened),
-        Merging(
-            form=opened.form or (),
-            base=opened.base,
-            state=closing.state,
-            round=closing.round,
-            sites=len(closing.manifest.datasets),
-        ),
-        into=target,
+    how = Merging(
+        form=opened.form or (),
+        base=opened.base,
+        state=closing.state,
+        round=closing.round,
+        sites=len(closing.manifest.datasets),
     )
-    metrics = folder / "metrics.json"
-    body = {
-        "schema": "round-metrics/1",
-        "round": closing.round,
-        "sites": opened.notes,
-        "aggregator": rule.name,
-        RECORD: made.record,
-    }
-    metrics.write_text(json.dumps(body, sort_keys=True))
-    files = [
-        MergedFile(MODEL, MODEL_TYPE, target, made.digest),
-        MergedFile(METRICS, "application/json", metrics),
-    ]
-    if made.state is not None:
-        files.append(MergedFile(SERVER_STATE, MODEL_TYPE, *made.state))
-    return files
+    return MergedRound(
+        merge_updates(rule, _updates(closing, opened), how, into=into), rule.name, opened.notes
+    )
 
 
 def _rule(mix: Mix) -> Rule:
