@@ -252,7 +252,8 @@ def data_of(site: str) -> tuple[np.ndarray, np.ndarray]:
     number = SITES.index(site)
     drawn = np.random.default_rng(number)
     points = drawn.normal(size=(20 + 10 * number, len(TRUE))) * (0.8 + 0.1 * number)
-    return points, points @ TRUE
+    # A little noise, so that no loss is ever nothing.
+    return points, points @ TRUE + 0.1 * drawn.normal(size=len(points))
 
 
 def error(weights: np.ndarray, site: str) -> float:
