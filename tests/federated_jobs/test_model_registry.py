@@ -245,3 +245,26 @@ def test_what_an_evaluating_site_sends_is_one_number_and_its_notes(tmp_path):
 class _Nothing:
     def get(self, path: str, **parameters: Any) -> Any:
         return {"key": SigningKey.generate().key_id, "base_iri": "http://hub.test"}
+
+
+def test_the_worker_s_numbers_leave_only_with_enough_held_out_subjects(tmp_path):
+    """What the gate is told is how many subjects were held out, not how many the cohort has."""
+    from types import SimpleNamespace
+
+    from fairbank.federated_jobs.node.runner import ConfinedRunner
+    from fairbank.federated_jobs.node.worker_client import Evaluation
+    from fairbank.federated_jobs.update_notes import notes_of
+
+    asked: list[Any] = []
+
+    def evaluate(weights: Any, *, timeout_s: float) -> Evaluation:
+        asked.append(weights)
+        return Evaluation({"mse": 0.25}, 16, subjects=(9, 2))
+
+    runner = ConfinedRunner(SimpleNamespace())  # type: ignore[arg-type]
+    runner._wall_s = lambda manifest: 1  # type: ignore[method-assign]
+    manifest = SimpleNamespace(training=evaluation_of("sha256:" + "0" * 64))
+    task = SimpleNamespace(manifest=manifest, global_model=tmp_path / "m", folder=tmp_path)
+    product = runner._train(SimpleNamespace(evaluate=evaluate), task)  # type: ignore[arg-type]
+    assert product.subjects == 2 and asked == [tmp_path / "m"]
+    assert notes_of(product.path) == {"n_heldout": 16.0, "before_mse": 0.25}

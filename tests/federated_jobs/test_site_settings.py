@@ -10,7 +10,7 @@ import pytest
 from fairbank.database import reading
 from fairbank.errors import FairbankError
 from fairbank.federated_jobs.hub import rounds as hub_rounds
-from fairbank.federated_jobs.hub.store import SettingsRow
+from fairbank.federated_jobs.hub.store import JobRow, SettingsRow
 from fairbank.federated_jobs.node import effective_settings
 from fairbank.federated_jobs.training_settings import (
     Gpu,
@@ -117,6 +117,21 @@ def test_settings_sealed_with_another_key_are_not_taken(start):
     assert getattr(caught.value, "remote_code", "") == "FB-CORE-013"
     with reading(fed.hub.engine) as session:
         assert session.get(SettingsRow, (job, "east")) is None
+
+
+def test_a_site_that_tells_the_same_again_changes_nothing(start):
+    fed = start("east")
+    job = fed.run(training=Training())
+    site = fed.sites["east"]
+    with reading(fed.hub.engine) as session:
+        before = session.get_one(SettingsRow, (job, "east"))
+        told, _ = opened_settings(before.statement, trusted=[site.node.key.key_id])
+        changes = session.get_one(JobRow, job).changes
+    again = sealed_settings(told.model_copy(update={"created": "2026-01-16T12:00:00.000Z"}), site.node.key)
+    site.outbox.control("POST", f"/v1/jobs/{job}/sites/east/settings", again)
+    with reading(fed.hub.engine) as session:
+        assert session.get_one(SettingsRow, (job, "east")).digest == before.digest
+        assert session.get_one(JobRow, job).changes == changes
 
 
 def test_one_changed_word_spoils_the_signature():

@@ -59,7 +59,8 @@ def take_in(
     deviates, _ = deviations(settings, manifest, job.manifest_digest)
     deviates += _beyond(session, job_id, node, settings, manifest)
     known = session.get(SettingsRow, (job_id, node))
-    if known is not None and known.digest == sealed.digest:
+    # A node that was killed tells the same again, at another time; nothing has changed then.
+    if known is not None and _same(opened(known), settings):
         return tuple(Difference(each) for each in known.deviates)
     if known is None:
         known = SettingsRow(job=job_id, node=node)
@@ -183,6 +184,10 @@ def _beyond(
     ):
         found.append(Difference.HARDWARE)
     return tuple(found)
+
+
+def _same(one: SiteSettings, other: SiteSettings) -> bool:
+    return one.model_copy(update={"created": other.created}) == other
 
 
 def _usual(environments: Sequence[Mapping[str, str]]) -> dict[str, str]:
