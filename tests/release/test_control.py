@@ -11,7 +11,18 @@ from pydantic import ConfigDict, Field
 from fairbank.database import reading
 from fairbank.errors import RemoteError
 from fairbank.ontology.outputs import DoorClass
-from fairbank.ontology.wire import Decimal, DigestText, Id, KeyText, Moment, Part, ShortText, Slug, Text
+from fairbank.ontology.wire import (
+    Decimal,
+    DigestText,
+    Id,
+    KeyText,
+    Moment,
+    Part,
+    ShortText,
+    SignatureText,
+    Slug,
+    Text,
+)
 from fairbank.release import ledger
 from fairbank.release.control import ControlMessage, ErrorCode, ErrorReport
 from fairbank.release.errors import GateRefused, HubUnreachable
@@ -54,6 +65,7 @@ class Everything(ControlMessage):
     at: Moment | None = None
     epsilon: Decimal | None = None
     code: ErrorCode | None = None
+    signature: SignatureText | None = None
     count: Annotated[int, Field(ge=0)] = 0
     share: float = 0.0
     flag: bool = False
