@@ -44,7 +44,7 @@ def setting_of(manifest: Manifest, sites: Sequence[str]) -> Setting:
         # An analysis or a statistic: one round, or one after the other, at all sites.
         return Setting(tuple(sorted(sites)), plan.rounds, plan.quorum, manifest.seed, AggregationOptions())
     mix = mix_of(plan, training)
-    working = (mix.aggregator[0], *(each for each, _ in mix.filters))
+    needs_base = mix.aggregator[0].needs_base or any(each.needs_base for each, _ in mix.filters)
     return Setting(
         sites=tuple(sorted(sites)),
         rounds=plan.rounds,
@@ -52,6 +52,6 @@ def setting_of(manifest: Manifest, sites: Sequence[str]) -> Setting:
         seed=manifest.seed,
         options=mix.plan[1],
         initial=mix.training.initial_model,
-        needs_base=any(each.needs_base for each in working),
+        needs_base=needs_base,
         objective=mix.training.objective,
     )
