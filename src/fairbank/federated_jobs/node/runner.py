@@ -359,9 +359,10 @@ class ConfinedRunner:
     def _train(self, worker: JobWorker, task: RoundTask) -> Product:
         from fairbank.federated_jobs.node.filtering import Training, filtered_round
 
-        manifest, longest = task.manifest, _limit(task.manifest, UPDATE)
+        manifest = task.manifest
         if evaluates(manifest):
             return self._evaluate(worker, task)
+        longest = _limit(manifest, UPDATE)
         outcomes: list[RoundOutcome] = []
 
         def train(model: Path | None, to: Path) -> None:
