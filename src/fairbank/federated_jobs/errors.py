@@ -58,6 +58,8 @@
     ├── OnnxDiffers                  FB-JOBS-350
     ├── NoOnnx                       FB-JOBS-351
     ├── EvaluationRefused            FB-JOBS-352
+    ├── ParcelRefused                FB-JOBS-360
+    ├── SealingKeyRefused            FB-JOBS-363
     └── SiteRefusal                  FB-JOBS-040
         ├── ChainBroken              FB-JOBS-041
         ├── Replayed                 FB-JOBS-042
@@ -72,6 +74,8 @@
         ├── NoRoom                   FB-JOBS-161
         ├── ContainerNotAllowed      FB-JOBS-272
         ├── SettingsRefused          FB-JOBS-353
+        ├── PeersUnknown             FB-JOBS-361
+        ├── PeerModelsMissing        FB-JOBS-362
         └── GrantNotCountersigned    FB-REL-037
 
 What runs inside a site (sandbox, worker, training) has its own subtree from FB-JOBS-100 in `node/errors.py`.
@@ -83,6 +87,7 @@ from typing import Self
 
 from fairbank.errors import FairbankError, Kind
 from fairbank.federated_jobs.checks import Check
+from fairbank.federated_jobs.parcel_faults import ParcelFault
 from fairbank.federated_jobs.reasons import Reason
 
 
@@ -620,3 +625,36 @@ class SettingsRefused(SiteRefusal):
 
     code = "FB-JOBS-353"
     reason = Reason.SETTINGS_DEVIATE
+
+
+class ParcelRefused(JobsError):
+    """What a peer sealed to this site cannot be used; `fault` is the word that the hub is told."""
+
+    code = "FB-JOBS-360"
+    kind = Kind.REFUSED
+    reason = Reason.UPDATE_REFUSED
+
+    def __init__(self, what: str, *, fault: ParcelFault, why: str = "", todo: str = "") -> None:
+        super().__init__(what, why=why, todo=todo)
+        self.fault = fault
+
+
+class PeersUnknown(SiteRefusal):
+    """This site cannot tell which keys of peers it trusts."""
+
+    code = "FB-JOBS-361"
+    reason = Reason.PEERS_UNKNOWN
+
+
+class PeerModelsMissing(SiteRefusal):
+    """Too few of the models that a round is made of can be used at this site."""
+
+    code = "FB-JOBS-362"
+    reason = Reason.PEER_MODELS_MISSING
+
+
+class SealingKeyRefused(JobsError):
+    """A node tells a key for a job that it did not sign, or that is not its own."""
+
+    code = "FB-JOBS-363"
+    kind = Kind.FORBIDDEN

@@ -11,13 +11,27 @@ from typing import Annotated
 
 from pydantic import Field, JsonValue
 
+from fairbank.federated_jobs.parcel_faults import ParcelFault
 from fairbank.federated_jobs.reasons import Reason
 from fairbank.federated_jobs.states import JobState, RoundState, SiteState
 from fairbank.ontology.model_cards import ModelState
 from fairbank.ontology.outputs import OutputClass
 from fairbank.ontology.places import NodePlace
 from fairbank.ontology.signed_objects import Code, PlanName, VisaDataset
-from fairbank.ontology.wire import Country, DigestText, Id, Iri, Moment, Part, ShortText, Slug, Wire
+from fairbank.ontology.wire import (
+    Country,
+    DigestText,
+    EnvelopeSignatureText,
+    Id,
+    Iri,
+    KeyText,
+    Moment,
+    Part,
+    SealingKeyText,
+    ShortText,
+    Slug,
+    Wire,
+)
 from fairbank.release.control import ControlMessage, ErrorCode
 
 # A day on which a node told that a subject whose images were used has been withdrawn.
@@ -159,6 +173,78 @@ class SubjectWithdrawnReport(ControlMessage):
     schema_name = "subject-withdrawn/1"
 
 
+class SealingKeyReport(ControlMessage):
+    """A node tells with which key its peers seal what it may read of one job, and signs that with its identity key.
+
+    The hub puts the envelope together again from these words (`ontology.parcels.SealingKey`).
+    """
+
+    schema_name = "sealing-key-report/1"
+
+    key: SealingKeyText
+    created: Moment
+    expires: Moment
+    signer: KeyText
+    signature: EnvelopeSignatureText
+
+
+class LeftOut(Part):
+    """One parcel that a site left out, by its digest, and why."""
+
+    parcel: DigestText
+    fault: ParcelFault
+
+
+class LeftOutReport(ControlMessage):
+    """A node tells which parcels of its peers it left out of a round."""
+
+    schema_name = "left-out/1"
+
+    round: RoundNumber
+    parcels: Annotated[tuple[LeftOut, ...], Field(min_length=1, max_length=1000)]
+
+
+class Peer(Part):
+    """A site of a peer-to-peer job.
+
+    Attributes:
+        key: its identity key, as the hub's directory names it; a site may know it better.
+        statement: its key for the job, sealed with that identity key.
+        receives: whether what is made now is sealed to it.
+    """
+
+    node: Slug
+    key: KeyText
+    statement: Envelope
+    receives: bool = True
+
+
+class ParcelOffer(Part):
+    """A parcel that a site takes: whose, of which round; its own earlier model is named in the same way."""
+
+    sender: Slug
+    round: RoundNumber
+    digest: DigestText
+    size_bytes: Annotated[int, Field(ge=0)]
+
+
+class MailOrder(Part):
+    """What a site does with the models of its peers in one round.
+
+    Attributes:
+        parcels: what it makes its model of; none where it starts as in the first round.
+        first_only: the model is the first of them that can be used; else their mean by samples.
+        plain: what comes of it goes to the hub in the open.
+        trains: the model is trained; else it is only put together.
+    """
+
+    parcels: Annotated[tuple[ParcelOffer, ...], Field(max_length=1000)] = ()
+    peers: Annotated[tuple[Peer, ...], Field(max_length=1000)] = ()
+    first_only: bool = False
+    plain: bool = False
+    trains: bool = True
+
+
 class SitePlace(Part):
     """Where a site of a job is; None if it has not told the hub."""
 
@@ -181,6 +267,7 @@ class Lease(Wire):
         retries: how often this site's part of the job was begun anew after it had failed; None for never.
         tool_manifest: what the tool's publisher sealed, where the hub's registry has it (only `review`).
         tool_state: where the hub says that this version stands in its registry.
+        mail: what to do with the models of peers, where sites send them to each other.
     """
 
     schema_name = "lease/1"
@@ -203,6 +290,7 @@ class Lease(Wire):
     retries: int | None = None
     tool_manifest: Envelope | None = None
     tool_state: Slug | None = None
+    mail: MailOrder | None = None
     hub_audit_seq: Sequence
     hub_audit_hash: DigestText
 

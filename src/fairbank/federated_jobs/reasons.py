@@ -56,4 +56,6 @@ class Reason(StrEnum):
     TRANSFER_NOT_ALLOWED = "transfer_not_allowed"
     NO_ROOM = "no_room"
     SETTINGS_DEVIATE = "settings_deviate"
+    PEERS_UNKNOWN = "peers_unknown"
+    PEER_MODELS_MISSING = "peer_models_missing"
     NODE_FAULT = "node_fault"

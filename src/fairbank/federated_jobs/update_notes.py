@@ -82,6 +82,17 @@ def notes_of(update: Path) -> dict[str, float]:
     return notes
 
 
+def words_of(update: Path) -> dict[str, str]:
+    """Return the notes of an update exactly as they are written there.
+
+    Raises:
+        NotesUnreadable: if the update is not a safetensors file.
+    """
+    with update.open("rb") as opened:
+        metadata = _header(opened.read).get(_METADATA, {})
+    return {str(name): str(word) for name, word in metadata.items()} if isinstance(metadata, dict) else {}
+
+
 def _word(number: int | float) -> str:
     if not math.isfinite(number):
         raise ValueError("a note is a finite number")

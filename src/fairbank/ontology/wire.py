@@ -32,6 +32,9 @@ DigestText = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
 KeyText = Annotated[str, Field(pattern=r"^ed25519:[A-Za-z0-9_-]{43}$")]
 # The 64 bytes of an Ed25519 signature, base64url.
 SignatureText = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{86}$")]
+# An X25519 public key, and an Ed25519 signature as envelopes hold it: base64 of 32 and of 64 bytes.
+SealingKeyText = Annotated[str, Field(pattern=r"^x25519:[A-Za-z0-9_-]{43}$")]
+EnvelopeSignatureText = Annotated[str, Field(pattern=r"^[A-Za-z0-9+/]{86}==$")]
 Moment = Annotated[str, AfterValidator(_moment)]
 Decimal = Annotated[str, Field(max_length=40), AfterValidator(_decimal)]
 Iri = Annotated[str, Field(pattern=r"^https?://[^\s<>\"{}|\\^`]+$", max_length=500)]

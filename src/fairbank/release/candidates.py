@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -32,6 +32,18 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True)
+class Sealer:
+    """Seals an output to those who may open it.
+
+    Attributes:
+        seal: writes the sealed form of a file into a new one.
+    """
+
+    media_type: str
+    seal: Callable[[Path, Path], None]
+
+
+@dataclass(frozen=True, slots=True)
 class Candidate:
     """An output that asks to leave.
 
@@ -49,6 +61,8 @@ class Candidate:
         encoded: the node's own filters made the update, so it may hold whole numbers where `tensors` says so.
         packed: the update is compressed; what it unpacks to is judged.
         sums: what a statistic is of; required for a statistic.
+        sealed: what leaves instead of the content once the gate has passed it: writes it from the file of the one into
+            the new file of the other, and says what type it is; None if the content itself leaves.
         movable: nobody but the node could write the file, so it may be moved into the outbox instead of copied.
     """
 
@@ -66,3 +80,4 @@ class Candidate:
     encoded: bool = False
     packed: bool = False
     sums: Sums | None = None
+    sealed: Sealer | None = None

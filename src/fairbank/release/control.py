@@ -17,10 +17,12 @@ from fairbank.ontology.wire import (
     Country,
     Decimal,
     DigestText,
+    EnvelopeSignatureText,
     Id,
     KeyText,
     Moment,
     Part,
+    SealingKeyText,
     SignatureText,
     Wire,
 )
@@ -32,6 +34,8 @@ _TEXT_THAT_IS_NOT_FREE: Final = (
     Id,
     DigestText,
     KeyText,
+    SealingKeyText,
+    EnvelopeSignatureText,
     Moment,
     Decimal,
     Country,
@@ -44,7 +48,7 @@ _NUMBERS: Final = (int, bool, float, type(None))
 class ControlMessage(Wire):
     """Base of the bodies that may leave at once.
 
-    Subclasses are checked when they are defined: every field is an enum, a literal, an id, a digest, a key id, a
+    Subclasses are checked when they are defined: every field is an enum, a literal, an id, a digest, a key, a
     signature, an error code, a number, a time, or a tuple or `Part` of these.
 
     Raises:

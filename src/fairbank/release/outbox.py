@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -37,9 +36,9 @@ from fairbank.release.errors import (
 from fairbank.release.gate import Policy, Verdict
 from fairbank.release.ledger import EntryState
 from fairbank.release.node import Node
-from fairbank.release.outbox_files import digest_of_name, keep, stored
+from fairbank.release.outbox_files import digest_of_name, keep, keep_sealed, stored
 from fairbank.release.records_word import check_record_let_go
-from fairbank.release.releases import MOVES, Release, ReleaseState, release_of
+from fairbank.release.releases import MOVES, Release, ReleaseState, Sending, release_of
 from fairbank.release.store import LedgerRow, ReleaseRow
 from fairbank.release.suspension import check_not_suspended
 from fairbank.release.tables import dominance_of
@@ -92,14 +91,6 @@ _SENT = (
 )
 _LEDGER = LedgerRow.metadata.tables[LedgerRow.__tablename__]
 _LEFT = update(_LEDGER).where(_LEDGER.c.release == bindparam("of"))
-
-
-@dataclass(frozen=True, slots=True)
-class Sending:
-    """How the sending of one waiting release went; `error` is None if it has left."""
-
-    release: Release
-    error: FairbankError | None
 
 
 class Outbox:
@@ -202,7 +193,7 @@ class Outbox:
         its dataset, and unless the site lets records leave by themselves.
 
         The bytes are on disk before the transaction commits; the release exists only if it does. Staging the same bytes
-        again returns the release that is there.
+        again returns the release that is there. What leaves sealed is judged before it is sealed, and sealed once.
 
         Args:
             hold: let it wait until the curator has approved it.
@@ -229,6 +220,10 @@ class Outbox:
             raise _refused(candidate.output, verdict, kept=path)
         if candidate.sums is not None:
             told_sums.charge(session, candidate.sums, at=self._node.clock.now())
+        media_type, plain = candidate.media_type, None
+        if candidate.sealed is not None:
+            plain, media_type = digest, candidate.sealed.media_type
+            path, digest = keep_sealed(path, self._node.outbox_path, name=name, seal=candidate.sealed.seal)
         row = ReleaseRow(
             id=self._node.clock.new_id(),
             door_class=candidate.door_class.value,
@@ -236,8 +231,9 @@ class Outbox:
             round=round_,
             site=self._node.name,
             output=candidate.output,
-            media_type=candidate.media_type,
+            media_type=media_type,
             digest=digest,
+            plain_digest=plain,
             size_bytes=path.stat().st_size,
             verdict={"allowed": True, "checks": list(verdict.checks)},
             state=(
@@ -453,7 +449,7 @@ class Outbox:
         return session.scalar(_IN_PLACE, place)
 
     def _same(self, found: ReleaseRow, digest: Digest) -> Release:
-        if found.digest == digest:
+        if digest == (found.plain_digest or found.digest):
             return release_of(found)
         raise ReleaseConflict(
             f"Other bytes have been staged as {found.output!r} of this job and round.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -44,6 +44,19 @@ def keep(content: bytes | Path, folder: Path, *, name: str, move: bool = False) 
         opened.flush()
         os.fsync(opened.fileno())
     return _named(arriving, folder, digest.hexdigest())
+
+
+def keep_sealed(
+    path: Path, folder: Path, *, name: str, seal: Callable[[Path, Path], None]
+) -> tuple[Path, Digest]:
+    """Put the sealed form of a file into the folder, under its own digest, and return where it lies.
+
+    Args:
+        seal: writes it from the file of the one into the new file of the other.
+    """
+    arriving = folder / f"{_ARRIVING}{name}"
+    seal(path, arriving)
+    return keep(arriving, folder, name=name, move=True)
 
 
 def digest_of_name(path: Path) -> Digest:

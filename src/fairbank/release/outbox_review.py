@@ -87,12 +87,12 @@ def find(node: Node, named: str) -> Release:
 
 
 def content(node: Node, release: Release) -> bytes:
-    """Return exactly the bytes that leave.
+    """Return exactly the bytes that leave; of what leaves sealed to peers, what they can read.
 
     Raises:
         ReleaseBytesLost: if they are gone or were changed.
     """
-    return stored(node.outbox_path, release.digest).read_bytes()
+    return stored(node.outbox_path, release.plain_digest or release.digest).read_bytes()
 
 
 def readable(node: Node, release: Release) -> str | None:

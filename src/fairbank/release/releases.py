@@ -7,8 +7,10 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy import Row
+from sqlalchemy import Row, select
+from sqlalchemy.orm import Session
 
+from fairbank.errors import FairbankError
 from fairbank.ontology.outputs import DoorClass
 from fairbank.release.store import ReleaseRow
 from fairbank.signing import Digest
@@ -33,7 +35,11 @@ MOVES: Final[dict[ReleaseState, frozenset[ReleaseState]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """An output that has passed the gate."""
+    """An output that has passed the gate.
+
+    Attributes:
+        plain_digest: names the bytes that the gate judged, where what leaves is sealed to peers; else None.
+    """
 
     id: str
     door_class: DoorClass
@@ -46,6 +52,21 @@ class Release:
     state: ReleaseState
     staged: datetime
     sent: datetime | None
+    plain_digest: Digest | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """How the sending of one waiting release went; `error` is None if it has left."""
+
+    release: Release
+    error: FairbankError | None
+
+
+def kept_digests(session: Session) -> frozenset[str]:
+    """Return the digests of all that the outbox folder keeps for releases."""
+    found = session.execute(select(ReleaseRow.digest, ReleaseRow.plain_digest))
+    return frozenset(digest for row in found for digest in row if digest is not None)
 
 
 def release_of(row: ReleaseRow | Row[Any]) -> Release:
@@ -62,4 +83,5 @@ def release_of(row: ReleaseRow | Row[Any]) -> Release:
         state=ReleaseState(row.state),
         staged=row.staged,
         sent=row.sent,
+        plain_digest=Digest(row.plain_digest) if row.plain_digest else None,
     )

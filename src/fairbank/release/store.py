@@ -118,7 +118,8 @@ class EnrolmentRow(NodeBase):
 class ReleaseRow(NodeBase):
     """One release: unique per job, round, site and output; its bytes lie in the outbox folder under their digest.
 
-    A release without a job (a record) has the empty text as job, so that it is unique too.
+    A release without a job (a record) has the empty text as job, so that it is unique too. Of what leaves sealed to
+    peers the gate judged other bytes than those that leave: `plain_digest` names them, and they lie there as well.
     """
 
     __tablename__ = "release_release"
@@ -139,6 +140,7 @@ class ReleaseRow(NodeBase):
     sent: Mapped[datetime | None]
     attempts: Mapped[int] = mapped_column(default=0)
     problem: Mapped[str | None]
+    plain_digest: Mapped[str | None] = mapped_column(default=None)
 
 
 class ToldCountRow(NodeBase):

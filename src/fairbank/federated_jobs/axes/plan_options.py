@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from fractions import Fraction
 from typing import Annotated
 
@@ -26,6 +27,12 @@ def _not_below_zero(text: str) -> str:
 def _as_text(given: object) -> object:
     """Take a whole number as the decimal that it is."""
     return str(given) if type(given) is int else given
+
+
+def _at_least_one(text: str) -> str:
+    if Fraction(text) < 1:
+        raise ValueError("it is at least 1")
+    return text
 
 
 Share = Annotated[Decimal, BeforeValidator(_as_text), AfterValidator(_share)]
@@ -129,3 +136,24 @@ class BufferedOptions(StalenessOptions):
 
     staleness: Annotated[int, Field(ge=0, le=1000)] = 10
     buffer: Annotated[int, Field(ge=1, le=1000)] = 2
+
+
+class Topology(StrEnum):
+    """Who gets whose model, among peers."""
+
+    BRAIN_TORRENT = "brain-torrent"
+    RANDOM_ORDER = "random-order"
+    ALL_TO_ALL = "all-to-all"
+    RING = "ring"
+
+
+class PeerOptions(Options):
+    """Options of the peer-to-peer plan.
+
+    Attributes:
+        topology: `brain-torrent`, `random-order`, `all-to-all` or `ring`.
+        most_times_norm: a peer's model whose norm is more than so many times that of the site's own is left out.
+    """
+
+    topology: Topology = Topology.BRAIN_TORRENT
+    most_times_norm: Annotated[Decimal, BeforeValidator(_as_text), AfterValidator(_at_least_one)] = "10"

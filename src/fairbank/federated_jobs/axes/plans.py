@@ -12,6 +12,7 @@ from fairbank.federated_jobs.axes.plan_options import (
     CyclicIncrementalOptions,
     CyclicTransferOptions,
     IncrementalOptions,
+    PeerOptions,
     SingleTransferOptions,
     StalenessOptions,
 )
@@ -30,6 +31,7 @@ class PlanChoice(Choice):
         asynchronous: whether an update may start from an older model than the newest.
         hands_on: whether one site at a time trains and its model becomes the next.
         once: whether a site that has been trained at is never come back to.
+        sealed: whether sites send their models to each other, sealed, and the hub cannot open them.
         minimum_sites: how many sites it needs.
         rounds: how many rounds it has at most; None where the manifest says it freely.
     """
@@ -38,6 +40,7 @@ class PlanChoice(Choice):
     asynchronous: bool = False
     hands_on: bool = False
     once: bool = False
+    sealed: bool = False
     minimum_sites: int = 1
     rounds: Rounds | None = None
 
@@ -143,6 +146,15 @@ PLANS: dict[str, PlanChoice] = {
             aggregates=False,
             once=True,
             rounds=_one,
+        ),
+        PlanChoice(
+            name=PlanName.PEER_TO_PEER.value,
+            title="Sites send their models to each other, sealed; the hub only keeps them, and gets the last one",
+            source="Roy et al. 2019, BrainTorrent: A Peer-to-Peer Environment for Decentralized Federated Learning",
+            options=PeerOptions,
+            aggregates=False,
+            sealed=True,
+            minimum_sites=2,
         ),
     )
 }

@@ -20,6 +20,8 @@ from fairbank.federated_jobs.axes.plans import PlanChoice
 from fairbank.ontology.signed_objects import Training
 
 USUAL_AGGREGATOR = "fedavg"
+# In the last round of peers one site's model comes in the open; in those before they take from each other.
+_ROUNDS_OF_PEERS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,6 +226,18 @@ def _filter_twice(mix: Mix, of: Numbers) -> str | None:
     return None if twice is None else f"The filter {twice!r} is named twice."
 
 
+def _peers_never_meet(mix: Mix, of: Numbers) -> str | None:
+    if mix.plan[0].sealed and of.plan.rounds < _ROUNDS_OF_PEERS:
+        return f"{mix.plan[0].name!r} needs {_ROUNDS_OF_PEERS} rounds, and the job says {of.plan.rounds}."
+    return None
+
+
+def _filtered_and_sealed(mix: Mix, of: Numbers) -> str | None:
+    if mix.filters and mix.plan[0].sealed:
+        return f"{mix.filters[0][0].name!r} is undone at the hub, which cannot open what {mix.plan[0].name!r} brings."
+    return None
+
+
 RULES: tuple[Rule, ...] = (
     Rule(
         "plan × number of sites",
@@ -310,4 +324,16 @@ RULES: tuple[Rule, ...] = (
         _filter_order,
     ),
     Rule("filter × itself", "Each is applied once.", "Name it once.", _filter_twice),
+    Rule(
+        "rounds × plan of peers",
+        "In the last round one site's model comes to the hub; with none before it nobody takes anything from a peer.",
+        "Raise the number of rounds.",
+        _peers_never_meet,
+    ),
+    Rule(
+        "filter × plan whose updates are sealed",
+        "Sites read each other's models whole.",
+        "Leave the filters out, or choose another plan.",
+        _filtered_and_sealed,
+    ),
 )

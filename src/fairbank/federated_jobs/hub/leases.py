@@ -20,7 +20,7 @@ from fairbank.catalogue.nodes import countries_of
 from fairbank.clock import iso
 from fairbank.errors import FairbankError
 from fairbank.federated_jobs.errors import LeaseGone
-from fairbank.federated_jobs.hub import node_logs, usage
+from fairbank.federated_jobs.hub import mailbox, node_logs, usage
 from fairbank.federated_jobs.hub.changing import concerns
 from fairbank.federated_jobs.hub.choosing import STILL_OF_THE_JOB, next_for, note_turn
 from fairbank.federated_jobs.hub.progress import ended, manifest_of, move_site
@@ -65,11 +65,15 @@ def lease_next(hub: Hub, session: Session, node: str, claim: Claim) -> Lease | N
         told = {"tool_manifest": tool.manifest.decode(), "tool_state": tool.state}
         return brought.model_copy(update=told)
     participants = tuple(session.scalars(_PARTICIPANTS, {"job": job.id}))
+    mail = mailbox.order_for(session, job, current, node)
     lease = _grant(hub, session, site, found.kind)
     site.not_before = None
     if current.global_digest is not None:
         size_bytes = blobs.path_of(hub, current.global_digest).stat().st_size
         usage.note_down(session, job.id, node, lease.round, size_bytes)
+    if mail is not None:
+        parcels = sum(one.size_bytes for one in mail.parcels if one.sender != node)
+        usage.note_down(session, job.id, node, lease.round, parcels)
     note_turn(session, node, job.account, at=lease.granted)
     if site.state == SiteState.QUEUED.value:
         move_site(hub, job, site, SiteEvent.LEASE)
@@ -86,6 +90,7 @@ def lease_next(hub: Hub, session: Session, node: str, claim: Claim) -> Lease | N
         hub_country=hub.settings.hub_country or None,
         places=_places(session, participants),
         retries=site.retries or None,
+        mail=mail,
         hub_audit_seq=head.seq,
         hub_audit_hash=head.hash,
     )

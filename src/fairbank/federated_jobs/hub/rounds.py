@@ -37,8 +37,9 @@ from fairbank.catalogue.uploads import ReleaseMeta
 from fairbank.database import one_writer_at_a_time, reading, turn
 from fairbank.errors import FairbankError
 from fairbank.federated_jobs.algorithms.errors import UpdateUnfit
+from fairbank.federated_jobs.axes.plans import PLANS
 from fairbank.federated_jobs.errors import JobNotFound, OutputRefused, RoundClosed
-from fairbank.federated_jobs.hub import measurements, usage
+from fairbank.federated_jobs.hub import mailbox, measurements, usage
 from fairbank.federated_jobs.hub.changing import changing
 from fairbank.federated_jobs.hub.ensembles import keep_all
 from fairbank.federated_jobs.hub.finishing import Settled, complete, delivered_by_too_few
@@ -90,6 +91,7 @@ from fairbank.federated_jobs.states import (
     SiteState,
 )
 from fairbank.ontology.outputs import DOOR_OF_OUTPUT
+from fairbank.ontology.parcels import seal_bytes
 from fairbank.ontology.signed_objects import Manifest
 
 log = logging.getLogger(__name__)
@@ -241,8 +243,7 @@ def _close(hub: Hub, job_id: str, number: int) -> bool:
         plan = _plan(hub, session, job_id, number)
     if plan is None:
         return False
-    scratch = hub.blobs / "incoming"
-    examined = examine(plan.closing, plan.base, scratch=scratch)
+    examined = _examined(hub, plan)
     if examined.unfit:
         _leave_out(hub, plan, examined)
         return True
@@ -259,7 +260,7 @@ def _close(hub: Hub, job_id: str, number: int) -> bool:
             merged = _merged(plan.step, closing, Path(folder))
         except UpdateUnfit:
             # Nearly never, so only now every value is looked at, to see whose it is.
-            if (examined := examine(plan.closing, plan.base, values=True, scratch=scratch)).unfit:
+            if (examined := _examined(hub, plan, values=True)).unfit:
                 _leave_out(hub, plan, examined)
                 return True
             raise
@@ -313,6 +314,14 @@ def _plan(hub: Hub, session: Session, job_id: str, number: int) -> _Plan | None:
     )
 
 
+def _examined(hub: Hub, plan: _Plan, *, values: bool = False) -> Examined:
+    if plan.step.merging is not Merging.SEALED:
+        return examine(plan.closing, plan.base, values=values, scratch=hub.blobs / "incoming")
+    with reading(hub.engine) as session:
+        keys = mailbox.identity_keys(session, plan.closing)
+    return mailbox.examine_sealed(plan.closing, keys)
+
+
 def _path(hub: Hub, digest: str | None) -> Path | None:
     return blobs.path_of(hub, digest) if digest else None
 
@@ -329,6 +338,8 @@ def _state_before(session: Session, job: str, number: int) -> str | None:
 def _merged(step: Step, closing: Closing, folder: Path) -> list[MergedFile]:
     if not closing.arrived:
         return []
+    if step.merging is Merging.SEALED:
+        return mailbox.keep_sealed(closing, folder)
     return (keep_all if step.merging is Merging.KEEP_ALL else merge)(closing, folder)
 
 
@@ -391,7 +402,9 @@ def _commit(
     current.result_digest = carried.digest if carried else (None if files else current.global_digest)
     current.state_digest = kept.digest if kept else _state_before(session, job.id, closing.round)
     behind_by = {node: closing.staleness.get(node, 0) for node in plan.nodes}
-    current.record = record_of(plan.step, sites, behind_by, updates=told.updates)
+    unused = mailbox.left_out(session, job.id, closing.round)
+    record = record_of(plan.step, sites, behind_by, updates=told.updates)
+    current.record = {**record, "left_out": unused} if unused else record
     for file in files:
         blobs.remember(hub, session, file.digest, media_type=file.media_type)
     for file in by_name.values():
@@ -425,7 +438,8 @@ def _commit(
     last = closing.round >= job.rounds
     outcome: Step | Done = Done(Ending.ALL_ROUNDS if last else Ending.CONVERGED, None)
     # A statistic that has converged carries nothing on, and ends before the plan's last round.
-    if current.result_digest is not None or not files:
+    goes_on = plan.step.merging is Merging.SEALED
+    if current.result_digest is not None or not files or goes_on:
         closed = Closed(closing.round, current.global_digest, current.result_digest, plan.nodes, told.notes)
         outcome = next_step(closing.manifest, active(sites), plan.step, closed)
     if isinstance(outcome, Step):
@@ -513,9 +527,13 @@ def _check_declared(manifest: Manifest, meta: ReleaseMeta) -> None:
             why="Only declared outputs are taken.",
             todo="This node and the requester use different versions of the tool.",
         ).because(Reason.OUTPUT_NOT_ALLOWED)
-    if meta.total_bytes > declared.maximum_bytes:
+    choice = PLANS.get(manifest.plan.name.value)
+    longest = declared.maximum_bytes
+    if choice is not None and choice.sealed:
+        longest += seal_bytes(longest)
+    if meta.total_bytes > longest:
         raise OutputRefused(
             f"The output {meta.output!r} has {meta.total_bytes} bytes.",
-            why=f"The manifest allows {declared.maximum_bytes}.",
+            why=f"The manifest allows {longest}.",
             todo="Draft the job with a larger limit.",
         ).because(Reason.OUTPUT_NOT_ALLOWED)

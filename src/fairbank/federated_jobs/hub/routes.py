@@ -33,6 +33,8 @@ from fairbank.federated_jobs.hub import (
     counts,
     dispatch,
     leases,
+    mailbox,
+    mailbox_routes,
     measurement_routes,
     measurements,
     model_file_routes,
@@ -100,6 +102,7 @@ def router(hub: Hub, *, grants: GrantLookup | None = None) -> APIRouter:
     tool_routes.add(routes, hub)
     model_file_routes.add(routes, hub)
     training_routes.add(routes, hub)
+    mailbox_routes.add(routes, hub)
     return routes
 
 
@@ -137,7 +140,7 @@ def may_read(hub: Hub) -> list[MayRead]:
 
     def allows(session: Session, reader: Reader, digest: str) -> bool:
         if isinstance(reader, NodeIdentity):
-            at_node = (views.may_read_as_node, model_files.may_read_as_node)
+            at_node = (views.may_read_as_node, model_files.may_read_as_node, mailbox.may_read)
             return any(allows(session, reader.name, digest) for allows in at_node)
         own = (views.may_read_as_account, model_files.may_read_as_account)
         return any(allows(session, reader.name, digest) for allows in own)

@@ -12,7 +12,7 @@ from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from fairbank.federated_jobs.hub.store import JobRow, RoundRow, SiteRow
-from fairbank.federated_jobs.plans.machine import Closed, Done, Merging, Step
+from fairbank.federated_jobs.plans.machine import Closed, Done, Mail, Merging, Parcel, Step
 from fairbank.federated_jobs.plans.registry import machine_of, setting_of
 from fairbank.federated_jobs.states import ACTIVE_SITES, SiteState
 from fairbank.ontology.signed_objects import Manifest
@@ -44,6 +44,7 @@ def written(step: Step) -> dict[str, Any]:
         "staleness": step.staleness,
         "oldest": step.oldest,
         "state": step.state,
+        **({"mail": _mail_written(step.mail)} if step.mail is not None else {}),
     }
 
 
@@ -62,7 +63,20 @@ def step_of(session: Session, job: JobRow, current: RoundRow) -> Step:
         staleness=kept["staleness"],
         oldest=kept["oldest"],
         state=kept["state"],
+        mail=_mail_of(kept.get("mail")),
     )
+
+
+def _mail_written(mail: Mail) -> dict[str, Any]:
+    takes = {site: [[one.sender, one.round] for one in parcels] for site, parcels in mail.takes.items()}
+    return {"takes": takes, "first_only": mail.first_only, "plain": mail.plain, "trains": mail.trains}
+
+
+def _mail_of(kept: Mapping[str, Any] | None) -> Mail | None:
+    if kept is None:
+        return None
+    takes = {site: tuple(Parcel(*each) for each in parcels) for site, parcels in kept["takes"].items()}
+    return Mail(takes, first_only=kept["first_only"], plain=kept["plain"], trains=kept["trains"])
 
 
 def takes(step: Step, node: str) -> bool:

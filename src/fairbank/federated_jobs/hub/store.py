@@ -169,6 +169,30 @@ class UpdateRow(HubBase):
     merged_in: Mapped[int]
 
 
+class SealingKeyRow(HubBase):
+    """With which key peers seal what a site may read of a job: what its node sealed, byte for byte."""
+
+    __tablename__ = "jobs_sealing_keys"
+
+    job: Mapped[str] = mapped_column(ForeignKey("jobs_jobs.id"), primary_key=True)
+    node: Mapped[str] = mapped_column(primary_key=True)
+    signer: Mapped[str]
+    envelope: Mapped[bytes] = mapped_column(LargeBinary)
+    told: Mapped[datetime]
+
+
+class LeftOutRow(HubBase):
+    """A parcel of a peer that a site left out of a round, and why."""
+
+    __tablename__ = "jobs_left_out"
+
+    job: Mapped[str] = mapped_column(ForeignKey("jobs_jobs.id"), primary_key=True)
+    round: Mapped[int] = mapped_column(primary_key=True)
+    node: Mapped[str] = mapped_column(primary_key=True)
+    parcel: Mapped[str] = mapped_column(primary_key=True)
+    fault: Mapped[str]
+
+
 class OutputRow(HubBase):
     """One file that came of merging: a table, a plot, a model."""
 

@@ -31,6 +31,7 @@ from fairbank.federated_jobs.node.hub_log import HubLog
 from fairbank.federated_jobs.node.lanes import Lanes
 from fairbank.federated_jobs.node.live_counts import CountDesk, is_live_count
 from fairbank.federated_jobs.node.pausing import held_leases, paused_jobs
+from fairbank.federated_jobs.node.peers import forget_key
 from fairbank.federated_jobs.node.reopening import reopen
 from fairbank.federated_jobs.node.reporting import NODE_SUSPENDED, refuses_this, renew, report_decisions, tell
 from fairbank.federated_jobs.node.rounds import RoundOrder, Site
@@ -65,7 +66,8 @@ from fairbank.release.key_rotation import renewed as with_key
 from fairbank.release.node import Node, place_of
 from fairbank.release.outbox import Outbox
 from fairbank.release.outbox_files import sweep
-from fairbank.release.store import NodeRow, ReleaseRow
+from fairbank.release.releases import kept_digests
+from fairbank.release.store import NodeRow
 from fairbank.release.suspension import check_not_suspended, is_suspended
 
 log = logging.getLogger(__name__)
@@ -362,7 +364,7 @@ class Agent:
                 log.warning("%s %s", err.code, err.what)
 
     def _round(self, lease: Lease, model: bytes | None) -> None:
-        order = RoundOrder(lease.job, lease.round, lease.id, lease.global_digest)
+        order = RoundOrder(lease.job, lease.round, lease.id, lease.global_digest, lease.mail)
         # A round that a power cut makes forgotten is claimed again.
         with writing(self._node.engine, lasting=False) as session:
             self._note_anchor(session, lease)
@@ -441,6 +443,7 @@ class Agent:
             row = session.get(ReviewRow, lease.job)
             if row is not None and not row.ended:
                 row.ended, row.reported = True, True
+                forget_key(self._node, lease.job)
                 if row.state == SiteState.PENDING_REVIEW.value:
                     row.state, row.reason = SiteState.EXPIRED.value, lease.reason.value
                 elif row.state == SiteState.APPROVED.value:
@@ -475,7 +478,7 @@ class Agent:
     def _sweep(self) -> None:
         # Whoever stages does so in a writing transaction, so nothing is being staged during this one.
         with writing(self._node.engine) as session:
-            sweep(self._node.outbox_path, in_use=frozenset(session.scalars(select(ReleaseRow.digest))))
+            sweep(self._node.outbox_path, in_use=kept_digests(session))
 
     def _send_ready(self) -> None:
         """Send what is ready and was not sent: after a crash, or because the site's people have let it go."""

@@ -17,6 +17,7 @@ from fairbank.clock import iso
 from fairbank.database import reading, writing
 from fairbank.errors import FairbankError, RemoteError
 from fairbank.federated_jobs.errors import ReportRefused
+from fairbank.federated_jobs.node.peers import tell_key
 from fairbank.federated_jobs.node.progress import progress_of
 from fairbank.federated_jobs.node.store import ApprovalRow, ReviewRow, UntoldRow
 from fairbank.federated_jobs.protocol import LeaseWork, Renew, Renewed, SiteStateReport
@@ -101,8 +102,11 @@ def report_decisions(node: Node, outbox: Outbox) -> Reported:
         if _is_put_off(node, row, refused[row.job]):
             left += 1
             continue
+        approval = approvals[row.job]
         try:
-            tell(node, outbox, row.job, _message(row, approvals[row.job]))
+            if approval is not None and row.state == SiteState.APPROVED.value:
+                tell_key(node, outbox, row, approval)
+            tell(node, outbox, row.job, _message(row, approval))
         except FairbankError as err:
             if not refuses_this(err):
                 raise

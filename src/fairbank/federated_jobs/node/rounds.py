@@ -6,6 +6,7 @@ the round is done in one transaction; from then on it is never computed again, o
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -33,7 +34,6 @@ from fairbank.federated_jobs.errors import (
     JobsError,
     OutputRefused,
     RoundClosed,
-    RoundRefused,
     SettingsDeviate,
     SettingsMissing,
     SiteRefusal,
@@ -59,17 +59,29 @@ from fairbank.federated_jobs.node.errors import (
 )
 from fairbank.federated_jobs.node.inputs import series_to_stage
 from fairbank.federated_jobs.node.live_counts import Sets, harvest_sets
+from fairbank.federated_jobs.node.mail import (
+    Desk,
+    Letter,
+    check_order,
+    clear,
+    collect,
+    not_in_plan,
+    put_together,
+    sealer,
+)
 from fairbank.federated_jobs.node.pausing import check_goes_on
+from fairbank.federated_jobs.node.peers import is_sealed
 from fairbank.federated_jobs.node.persons_word import check_let_go
 from fairbank.federated_jobs.node.progress import job_folder
 from fairbank.federated_jobs.node.runner import Product, RoundTask, Runner
 from fairbank.federated_jobs.node.sandbox_staging import SeriesToStage
 from fairbank.federated_jobs.node.store import ApprovalRow, ReviewRow, WorkRow
+from fairbank.federated_jobs.protocol import MailOrder
 from fairbank.federated_jobs.reasons import Reason
 from fairbank.federated_jobs.states import SiteState
 from fairbank.ontology.outputs import DOOR_OF_OUTPUT
 from fairbank.ontology.signed_objects import Manifest
-from fairbank.release.candidates import Candidate
+from fairbank.release.candidates import Candidate, Sealer
 from fairbank.release.errors import GateRefused, HubUnreachable, NodeSuspendedHere, ReleaseStateError
 from fairbank.release.hub_client import HubClient
 from fairbank.release.node import Node
@@ -132,6 +144,7 @@ class RoundOrder:
     round: int
     lease: str
     global_digest: str | None
+    mail: MailOrder | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,12 +156,13 @@ class Work:
     global_digest: str | None
     state: str
     releases: tuple[str, ...]
+    mail: MailOrder | None = None
 
 
 # Every round passes through these, so they take the plain table, by statements put together once.
 _WORK = WorkRow.metadata.tables[WorkRow.__tablename__]
 _WRITTEN_DOWN = select(
-    _WORK.c.job, _WORK.c.round, _WORK.c.global_digest, _WORK.c.state, _WORK.c.releases
+    _WORK.c.job, _WORK.c.round, _WORK.c.global_digest, _WORK.c.state, _WORK.c.releases, _WORK.c.mail
 ).where(_WORK.c.job == bindparam("of_job"), _WORK.c.round == bindparam("of_round"))
 _TAKE = insert(_WORK)
 _TAKE_AGAIN = update(_WORK).where(_WORK.c.job == bindparam("of_job"), _WORK.c.round == bindparam("of_round"))
@@ -166,6 +180,7 @@ def take(session: Session, order: RoundOrder, *, site: Site) -> None:
         "lease": order.lease,
         "global_digest": order.global_digest,
         "state": TAKEN,
+        "mail": order.mail.model_dump(mode="json") if order.mail is not None else None,
         "releases": [],
         "taken": site.node.clock.now(),
     }
@@ -231,7 +246,9 @@ def deliver(site: Site, job: str, number: int) -> SiteState:
 
 def _written_down(connection: Connection, job: str, number: int) -> Work:
     row = connection.execute(_WRITTEN_DOWN, {"of_job": job, "of_round": number}).one()
-    return Work(row.job, row.round, row.global_digest, row.state, tuple(row.releases))
+    # The same strict reading as on the wire: lists for tuples, and nothing else.
+    mail = MailOrder.model_validate_json(json.dumps(row.mail)) if row.mail is not None else None
+    return Work(row.job, row.round, row.global_digest, row.state, tuple(row.releases), mail)
 
 
 def _send(site: Site, row: Work, releases: Sequence[Release]) -> SiteState:
@@ -304,12 +321,17 @@ def _attempt(site: Site, row: Work, given: bytes | None) -> list[Release] | None
     if previous == 0:
         chain = authorised.chain
         tell_settings(site.node, site.outbox, chain.manifest, chain.sealed_manifest.digest, authorised.tool)
-    model = _global_model(site, row, given)
+    letter = _letter(row, authorised)
+    taken = collect(_desk(site), letter) if letter is not None else None
+    model = _global_model(site, row, given) if taken is None or row.global_digest else taken.model
     task = _task(site, row, authorised, previous=previous, model=model)
     if wanted := authorised.tool.models_in(authorised.chain.manifest.parameters):
         task = replace(task, models=model_files.fetched(site.node, site.client, row.job, wanted))
     try:
-        products = _run(site, task)
+        if letter is not None and taken is not None and not letter.order.trains:
+            products = [put_together(taken, task.folder)]
+        else:
+            products = _run(site, task)
     except FairbankError:
         with writing(site.node.engine) as session:
             spent.note(session, row.job, row.round, task.spent)
@@ -318,15 +340,29 @@ def _attempt(site: Site, row: Work, given: bytes | None) -> list[Release] | None
         with writing(site.node.engine) as session:
             mark_gone(site.node, session, row.job, changed.members)
         return None
+    sealed = sealer(site.node, letter, taken.peers) if letter is not None and taken is not None else None
     try:
-        return _stage(site, row, authorised, [(task, product) for product in products])
+        return _stage(site, row, authorised, [(task, product) for product in products], sealed)
     finally:
+        clear(site.node, row.job)
         for product in products:
             product.path.unlink(missing_ok=True)
 
 
+def _desk(site: Site) -> Desk:
+    return Desk(site.node, site.client, site.outbox)
+
+
+def _letter(row: Work, authorised: Authorised) -> Letter | None:
+    return Letter(authorised.chain.manifest, row.round, row.mail) if row.mail is not None else None
+
+
 def _stage(
-    site: Site, row: Work, authorised: Authorised, products: list[tuple[RoundTask, Product]]
+    site: Site,
+    row: Work,
+    authorised: Authorised,
+    products: list[tuple[RoundTask, Product]],
+    sealed: Sealer | None,
 ) -> list[Release] | None:
     candidate: Candidate | None = None
     try:
@@ -339,7 +375,7 @@ def _stage(
             approval = session.get_one(ApprovalRow, row.job)
             releases = []
             for task, product in products:
-                candidate = _candidate(site, session, task, product, authorised)
+                candidate = replace(_candidate(site, session, task, product, authorised), sealed=sealed)
                 releases.append(site.outbox.stage(session, candidate, hold=approval.hold_outputs))
             fresh.releases = [release.id for release in releases]
             fresh.state = STAGED
@@ -484,18 +520,24 @@ def _check_order(row: Work, authorised: Authorised, *, previous: int) -> None:
     """
     manifest = authorised.chain.manifest
     rounds = manifest.plan.rounds
+    letter = _letter(row, authorised)
+    if is_sealed(manifest) is not (letter is not None):
+        raise not_in_plan("Sites send their models to each other where the plan says so, and only there.")
+    if letter is not None and row.round > previous:
+        check_order(letter, previous=previous, base=row.global_digest)
+        return
     if not 1 <= row.round <= rounds:
-        raise _not_in_plan(f"The plan has {rounds} rounds, and the hub asks for round {row.round}.")
+        raise not_in_plan(f"The plan has {rounds} rounds, and the hub asks for round {row.round}.")
     if row.round <= previous:
-        raise _not_in_plan(f"Round {previous} is done, and the hub asks for round {row.round}.")
+        raise not_in_plan(f"Round {previous} is done, and the hub asks for round {row.round}.")
     initial = manifest.training.initial_model if manifest.training else None
     if row.round == 1:
         if row.global_digest != initial:
-            raise _not_in_plan(
+            raise not_in_plan(
                 "The first round starts from the model that the sealed manifest names, or from none."
             )
     elif row.global_digest is None and (initial is not None or not _may_begin_later(manifest, previous)):
-        raise _not_in_plan(
+        raise not_in_plan(
             "Only the first round starts from no model, and each later one from the model before."
         )
 
@@ -504,14 +546,6 @@ def _may_begin_later(manifest: Manifest, previous: int) -> bool:
     """Tell whether a later round may start from the seed: the model goes round, and all before have dropped out."""
     choice = PLANS.get(manifest.plan.name.value)
     return choice is not None and choice.hands_on and previous == 0
-
-
-def _not_in_plan(why: str) -> RoundRefused:
-    return RoundRefused(
-        "The hub asks for a round that the approved plan does not have.",
-        why=why,
-        todo="Nothing was computed. Ask the hub's administrator where this round comes from.",
-    ).at(Check.PLAN)
 
 
 def _refused_by_hub(site: Site, row: Work, release_id: str, err: RemoteError) -> SiteState:

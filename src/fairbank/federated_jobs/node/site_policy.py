@@ -10,6 +10,10 @@
     purposes = ["DUO:0000042"]       # each data use of the grant has to be among these
     until = 2027-06-30               # that day included
 
+    [[peer]]                         # only such nodes may exchange models with this one; any, if none is pinned
+    node = "north"
+    key = "ed25519:…"                # its identity key, which its people tell you
+
 Every line of a rule has to hold. What no rule covers waits for a person.
 """
 
@@ -76,17 +80,32 @@ class AllowRule(_Strict):
         return self
 
 
+class PinnedPeer(_Strict):
+    """A node with which this one may exchange models, by the identity key that its people told."""
+
+    node: Slug
+    key: KeyText
+
+    @model_validator(mode="after")
+    def _is_a_key(self) -> Self:
+        PublicKey.parse(self.key)
+        return self
+
+
 class SitePolicy(_Strict):
     """All rules, in the order of the file; the first that covers a job is the one that is named."""
 
     schema_: Literal["site-policy/1"] = Field(alias="schema")
     allow: Annotated[tuple[AllowRule, ...], Field(max_length=_MOST)] = ()
+    peer: Annotated[tuple[PinnedPeer, ...], Field(max_length=_MOST)] = ()
 
     @model_validator(mode="after")
     def _names_differ(self) -> Self:
         names = [rule.name for rule in self.allow]
         if len(set(names)) != len(names):
             raise ValueError("two rules have the same name")
+        if len({one.node for one in self.peer}) != len(self.peer):
+            raise ValueError("a peer is pinned twice")
         return self
 
     def words(self) -> list[Json]:

@@ -151,7 +151,8 @@ class ShrinkageRow(NodeBase):
 class WorkRow(NodeBase):
     """One round of one job at this site; `releases` are in the outbox once it is staged.
 
-    `cpu_s` and `gpu_s` are what it cost, exactly; the hub is told less exactly, and `spent_told` once it has been.
+    `mail` is what the hub said of the models of peers that it takes. `cpu_s` and `gpu_s` are what it cost, exactly; the
+    hub is told less exactly, and `spent_told` once it has been.
     """
 
     __tablename__ = "jobs_work"
@@ -166,6 +167,7 @@ class WorkRow(NodeBase):
     finished: Mapped[datetime | None] = mapped_column(default=None)
     cpu_s: Mapped[float | None] = mapped_column(default=None)
     gpu_s: Mapped[float | None] = mapped_column(default=None)
+    mail: Mapped[dict[str, Any] | None] = mapped_column(default=None)
     spent_told: Mapped[bool | None] = mapped_column(default=None, index=True)
 
 

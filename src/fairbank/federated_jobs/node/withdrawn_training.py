@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
 from fairbank.database import reading, writing
@@ -97,10 +97,16 @@ def drop_out(node: Node, session: Session, job: str, *, by: str) -> None:
 
 def erase(node: Node, digests: Iterable[str]) -> None:
     """Delete the bytes of outputs that were kept back, unless another output is the same to the byte."""
-    for digest in set(digests):
+    kept = set(digests)
+    with reading(node.engine) as session:
+        # Of what would have left sealed, what was sealed lies there as well.
+        judged = select(ReleaseRow.plain_digest).where(ReleaseRow.digest.in_(kept))
+        kept |= {digest for digest in session.scalars(judged) if digest is not None}
+    for digest in kept:
         with reading(node.engine) as session:
             others = select(func.count()).where(
-                ReleaseRow.digest == digest, ReleaseRow.state != ReleaseState.WITHHELD.value
+                or_(ReleaseRow.digest == digest, ReleaseRow.plain_digest == digest),
+                ReleaseRow.state != ReleaseState.WITHHELD.value,
             )
             if session.execute(others).scalar_one():
                 continue

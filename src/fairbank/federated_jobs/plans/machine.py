@@ -25,6 +25,7 @@ class Merging(StrEnum):
     AGGREGATE = "aggregate"
     HAND_ON = "hand-on"
     KEEP_ALL = "keep-all"
+    SEALED = "sealed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,31 @@ class Setting:
 
 
 @dataclass(frozen=True, slots=True)
+class Parcel:
+    """A model that one site sealed to its peers in one round."""
+
+    sender: str
+    round: int
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """What the sites of a round take from each other.
+
+    Attributes:
+        takes: for each site that is asked, what it makes its model of; its own earlier model is among them by its name.
+        first_only: the model is the first of them that can be used; else their mean by samples.
+        plain: what comes of it goes to the hub in the open; else sealed to all other sites.
+        trains: the site trains the model; else only puts it together.
+    """
+
+    takes: Mapping[str, tuple[Parcel, ...]]
+    first_only: bool = False
+    plain: bool = False
+    trains: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
     """One round as a plan wants it.
 
@@ -63,6 +89,7 @@ class Step:
             is late starts anew.
         oldest: updates of a round before this are too old, however far behind an update may be.
         state: what the plan needs to know when the round has closed.
+        mail: what the sites take from each other; None where they take a model from the hub.
     """
 
     participants: tuple[str, ...]
@@ -73,6 +100,7 @@ class Step:
     staleness: int | None = None
     oldest: int = 1
     state: PlanState = field(default_factory=dict)
+    mail: Mail | None = None
 
 
 @dataclass(frozen=True, slots=True)

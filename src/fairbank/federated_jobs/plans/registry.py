@@ -11,6 +11,7 @@ from fairbank.federated_jobs.axes.validator import mix_of
 from fairbank.federated_jobs.plans import in_turn
 from fairbank.federated_jobs.plans.at_any_time import AtAnyTime
 from fairbank.federated_jobs.plans.machine import ComputePlan, Setting
+from fairbank.federated_jobs.plans.peer_to_peer import PeerToPeer
 from fairbank.federated_jobs.plans.together import AggregationServer, Ensemble
 from fairbank.ontology.signed_objects import Manifest, PlanName
 
@@ -24,6 +25,7 @@ _MACHINES: Mapping[PlanName, ComputePlan] = {
     PlanName.INSTITUTIONAL_INCREMENTAL: in_turn.institutional_incremental(),
     PlanName.CYCLIC_INSTITUTIONAL_INCREMENTAL: in_turn.cyclic_institutional_incremental(),
     PlanName.ENSEMBLE: Ensemble(),
+    PlanName.PEER_TO_PEER: PeerToPeer(),
 }
 
 
