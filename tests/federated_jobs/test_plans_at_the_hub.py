@@ -383,4 +383,4 @@ def test_a_wrong_mix_is_refused_before_anybody_is_asked(fed):
     answer = fed.post("/v1/jobs", manifest.seal(fed.requester))
     assert answer.json()["code"] == "FB-JOBS-300"
     assert "6 rounds at 3 sites" in answer.json()["title"]
-    assert refusal(lambda: fed.manifest(fed.visa(), plan_name=PlanName.PEER_TO_PEER)).code == "FB-JOBS-300"
+    assert refusal(lambda: fed.manifest(fed.visa(), plan_name=PlanName.SINGLE_PASS)).code == "FB-JOBS-300"

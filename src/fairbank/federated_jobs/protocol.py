@@ -316,17 +316,27 @@ class SiteView(Part):
     percent: CoarsePercent | None = None
 
 
+class LeftOutView(Part):
+    """A model of a peer that a site left out of a round: by whom, whose, of which round, and why."""
+
+    by: Slug
+    sender: Slug
+    round: RoundNumber
+    fault: ParcelFault
+
+
 class RoundView(Part):
     """One round of a job: who was asked, and what came of it.
 
     Attributes:
         base: the model that it starts from; None if the job's seed makes it, or if nothing is trained.
         model: the model that it ended with.
-        merging: what becomes of the updates: `aggregate`, `hand-on` or `keep-all`.
+        merging: what becomes of the updates: `aggregate`, `hand-on`, `keep-all` or `sealed`.
         late: sites that were asked and did not deliver in time.
         lost: sites that were asked and have dropped out.
         behind: by how many versions the update of a site was behind, where it was.
         updates: what the aggregator says of each site's update: its weight, its length, whether it is odd.
+        left_out: models of peers that a site could not use.
     """
 
     round: RoundNumber
@@ -342,6 +352,7 @@ class RoundView(Part):
     lost: tuple[Slug, ...] = ()
     behind: dict[Slug, int] = {}
     updates: dict[Slug, dict[str, JsonValue]] = {}
+    left_out: tuple[LeftOutView, ...] = ()
 
 
 class JobView(Wire):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from fractions import Fraction
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
@@ -155,5 +155,10 @@ class PeerOptions(Options):
         most_times_norm: a peer's model whose norm is more than so many times that of the site's own is left out.
     """
 
-    topology: Topology = Topology.BRAIN_TORRENT
+    topology: Literal["brain-torrent", "random-order", "all-to-all", "ring"] = "brain-torrent"
     most_times_norm: Annotated[Decimal, BeforeValidator(_as_text), AfterValidator(_at_least_one)] = "10"
+
+    @property
+    def who(self) -> Topology:
+        """Return the topology as a word of the closed list."""
+        return Topology(self.topology)

@@ -227,8 +227,8 @@ def _filter_twice(mix: Mix, of: Numbers) -> str | None:
 
 
 def _peers_never_meet(mix: Mix, of: Numbers) -> str | None:
-    if mix.plan[0].sealed and of.plan.rounds < _ROUNDS_OF_PEERS:
-        return f"{mix.plan[0].name!r} needs {_ROUNDS_OF_PEERS} rounds, and the job says {of.plan.rounds}."
+    if mix.plan[0].sealed and of.rounds < _ROUNDS_OF_PEERS:
+        return f"{mix.plan[0].name!r} needs {_ROUNDS_OF_PEERS} rounds, and the job says {of.rounds}."
     return None
 
 

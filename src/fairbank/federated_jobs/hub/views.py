@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from sqlalchemy import select
 from sqlalchemy.orm import Session, defer
 
@@ -15,6 +17,7 @@ from fairbank.federated_jobs.protocol import (
     JobList,
     JobSummary,
     JobView,
+    LeftOutView,
     ModelDetail,
     ModelList,
     ModelView,
@@ -102,6 +105,7 @@ def _round_view(row: RoundRow) -> RoundView:
         asked=tuple(asked),
         merged=tuple(told.get("merged", ())),
         late=tuple(told.get("late", ())),
+        left_out=tuple(LeftOutView.model_validate_json(json.dumps(one)) for one in told.get("left_out", ())),
         lost=tuple(told.get("lost", ())),
         behind=told.get("stale", {}),
         updates=told.get("updates", {}),

@@ -104,9 +104,9 @@ def check_order(letter: Letter, *, previous: int, base: str | None) -> None:
         raise not_in_plan(f"A site's model comes in the open once, in round {rounds} or soon after.")
     if order.plain is not is_plain(rounds, number):
         raise not_in_plan(f"Models are sealed to peers until round {rounds}, whose model comes in the open.")
-    if order.first_only is not is_walk(options.topology):
-        raise not_in_plan(f"That is not how models go by {options.topology.value!r}.")
-    if order.trains is not (options.topology is not Topology.ALL_TO_ALL or not order.plain):
+    if order.first_only is not is_walk(options.who):
+        raise not_in_plan(f"That is not how models go by {options.topology!r}.")
+    if order.trains is not (options.who is not Topology.ALL_TO_ALL or not order.plain):
         raise not_in_plan("Every model is trained but the one that is put together at the end of all to all.")
     if not order.parcels:
         initial = manifest.training.initial_model if manifest.training else None

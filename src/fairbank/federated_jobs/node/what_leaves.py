@@ -40,6 +40,18 @@ TRUST_AT_ANY_TIME = (
     "A version of the model may be made of this site's update alone, if no other comes at that time; then the "
     "requester and the other sites see what it changed."
 )
+TRUST_PEERS = (
+    "The other sites of the job get the model exactly as it was trained here, in every round; the hub keeps it for "
+    "them and cannot open it, but reads its size and the counts and metrics that go with it."
+)
+TRUST_KEYS = (
+    "Whose key it is sealed to the site's policy says, where its people have pinned their peers ([[peer]]). Where none "
+    "is pinned the hub's directory says it, and a hub that lies can have it sealed to itself."
+)
+TRUST_LAST = (
+    "In the last round one site's model goes to the hub and the requester in the open: this site's, if it is the last, "
+    "or if the hub says that those before it were lost."
+)
 STARTED_FROM = "The job starts from a model that was trained before, named in the manifest by its digest."
 
 
@@ -112,6 +124,8 @@ def _trust(manifest: Manifest) -> tuple[str, ...]:
     choice = PLANS.get(manifest.plan.name.value)
     if choice is not None and choice.hands_on:
         return (TRUST_IN_TURN,)
+    if choice is not None and choice.sealed:
+        return (TRUST_PEERS, TRUST_KEYS, TRUST_LAST)
     if manifest.plan.name is PlanName.ENSEMBLE:
         return (TRUST_ENSEMBLE,)
     return (TRUST, TRUST_AT_ANY_TIME) if choice is not None and choice.asynchronous else (TRUST,)

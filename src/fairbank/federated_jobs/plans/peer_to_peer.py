@@ -162,7 +162,7 @@ def _draw(setting: Setting, site: str, number: int, purpose: str) -> tuple[int, 
 
 def _topology(setting: Setting) -> Topology:
     assert isinstance(setting.options, PeerOptions)
-    return setting.options.topology
+    return setting.options.who
 
 
 def _parcels(pairs: list[list[str | int]]) -> tuple[Parcel, ...]:
