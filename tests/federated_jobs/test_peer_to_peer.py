@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +15,18 @@ from tests.federated_jobs.conftest import FakeRunner, refusal
 from fairbank.catalogue import blobs
 from fairbank.database import reading, writing
 from fairbank.federated_jobs.algorithms.seeds import derive_seed
+from fairbank.federated_jobs.axes.plan_options import PeerOptions
 from fairbank.federated_jobs.hub import rounds as hub_rounds
 from fairbank.federated_jobs.hub.rounds import close_ready
 from fairbank.federated_jobs.hub.store import ModelRow, RoundRow, SealingKeyRow, UpdateRow
 from fairbank.federated_jobs.node import peers
+from fairbank.federated_jobs.node import rounds as site_rounds
 from fairbank.federated_jobs.node.errors import WorkerOutOfMemory
 from fairbank.federated_jobs.node.store import ApprovalRow, ReviewRow
 from fairbank.federated_jobs.node.what_leaves import warnings
-from fairbank.federated_jobs.parcels import new_key, public_key
+from fairbank.federated_jobs.parcels import head_of, new_key, public_key
+from fairbank.federated_jobs.plans.machine import Closed, Done, Parcel, Setting
+from fairbank.federated_jobs.plans.peer_to_peer import PeerToPeer
 from fairbank.federated_jobs.protocol import SealingKeyReport
 from fairbank.federated_jobs.update_notes import annotate
 from fairbank.ontology.parcels import SealingKey
@@ -30,7 +35,7 @@ from fairbank.release import ledger, outbox_review, tensors
 from fairbank.release.hub_client import HubClient
 from fairbank.release.outbox import Outbox
 from fairbank.release.store import ReleaseRow
-from fairbank.signing import SigningKey
+from fairbank.signing import SigningKey, file_digest
 
 TOPOLOGIES = ("brain-torrent", "random-order", "all-to-all", "ring")
 SITES = ("east", "north", "west")
@@ -154,6 +159,37 @@ def test_peers_come_to_the_model_of_the_paper(fed, topology):
     names = [file["name"] for file in fed.get(f"/v1/jobs/{job}/results").json()["files"]]
     assert (names.count("model"), names.count("metrics")) == (1, 6)
     assert not any(list((site.node.settings.keys_path / "sealing").iterdir()) for site in fed.sites.values())
+
+
+@pytest.mark.parametrize("topology", TOPOLOGIES)
+def test_peers_train_a_tiny_problem_to_a_twentieth_of_its_error(topology):
+    rounds, true = 12, np.array([1.0, -2.0, 0.5, 3.0])
+    points = {site: np.random.default_rng(place).normal(size=(20, 4)) for place, site in enumerate(SITES)}
+
+    def error(weights: np.ndarray) -> float:
+        return float(np.mean([np.mean((points[site] @ (weights - true)) ** 2) for site in SITES]))
+
+    options = PeerOptions(topology=topology)
+    setting = Setting(SITES, rounds, quorum=3, seed="7", options=options)
+    machine, number, models = PeerToPeer(), 1, {}
+    step = machine.first(setting)
+    while True:
+        assert step.mail is not None
+        made = {}
+        for site in step.participants:
+            takes = [models[parcel] for parcel in step.mail.takes[site]]
+            base = np.zeros(4) if not takes else takes[0] if step.mail.first_only else np.mean(takes, axis=0)
+            for _ in range(5 if step.mail.trains else 0):
+                base = base - 0.1 * points[site].T @ points[site] @ (base - true) / len(points[site])
+            made[Parcel(site, number)] = base
+        models.update(made)
+        closed = Closed(number, step.base, None, step.participants)
+        after = machine.next(setting, json.loads(json.dumps(step.state)), closed)
+        if isinstance(after, Done):
+            assert (number, len(made)) == (rounds, 1)
+            assert error(*made.values()) < 0.05 * error(np.zeros(4))
+            return
+        step, number = after, number + 1
 
 
 # -- losses ----------------------------------------------------------------------------------------------------------
@@ -302,8 +338,6 @@ def test_a_parcel_that_the_hub_changed_is_left_out_and_the_record_says_so(fed, r
     if renamed:
         part = fed.hub.blobs / "incoming" / "changed"
         part.write_bytes(raw)
-        from fairbank.signing import file_digest
-
         digest = file_digest(part)
         path = blobs.settle(fed.hub, part, digest)
         with writing(fed.hub.engine) as session:
@@ -366,8 +400,6 @@ def pin(site, **keys: str) -> None:
 
 
 def recipients(fed, job: str, node: str, number: int) -> set[str]:
-    from fairbank.federated_jobs.parcels import head_of
-
     head = head_of(Path(update_of(fed, job, node, number).path), trusted=None)
     return {one.node for one in head.recipients}
 
@@ -475,8 +507,6 @@ def test_a_peers_model_that_cannot_be_used_is_left_out(fed, monkeypatch, values,
 
 
 def test_something_else_than_a_parcel_takes_its_site_out_of_the_job(fed, monkeypatch):
-    from fairbank.federated_jobs.node import rounds as site_rounds
-
     with monkeypatch.context() as patch:
         patch.setattr(site_rounds, "sealer", lambda *args: None)
         job = approved(fed, "all-to-all", 3, quorum=2)
@@ -503,8 +533,6 @@ def test_the_hub_takes_one_key_of_each_node_and_only_if_the_node_signed_it(fed):
         expires="2026-12-31T00:00:00.000Z",
     )
     for key in (site.node.key, SigningKey.generate()):
-        import json
-
         report = SealingKeyReport(
             key=other.key,
             created=other.created,

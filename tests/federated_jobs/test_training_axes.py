@@ -25,6 +25,7 @@ from fairbank.ontology.signed_objects import Objective, PlanName, Training
 TURN, BUFFERED, ONCE = (
     PLANS[name] for name in ("cyclic-weight-transfer", "buffered-asynchronous", "single-weight-transfer")
 )
+PEERS = PLANS["peer-to-peer"]
 _WORDS = {"title": "for a test", "source": "none"}
 ROBUST = AggregatorChoice(
     name="robust", minimum_sites=3, coordinatewise=True, weighs_staleness=True, **_WORDS
@@ -82,6 +83,8 @@ BROKEN: dict[str, tuple[Mix, Callable[[Mix], Numbers]]] = {
     ),
     "filter × filter": (replace(_IN_ORDER, filters=_IN_ORDER.filters[::-1]), few),
     "filter × itself": (mixed(HALF, HALF), few),
+    "rounds × plan of peers": (mixed(PEERS), lambda mix: few(mix, rounds=1)),
+    "filter × plan whose updates are sealed": (mixed(PEERS, HALF), few),
 }
 
 

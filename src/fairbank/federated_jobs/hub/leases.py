@@ -71,7 +71,7 @@ def lease_next(hub: Hub, session: Session, node: str, claim: Claim) -> Lease | N
     if current.global_digest is not None:
         size_bytes = blobs.path_of(hub, current.global_digest).stat().st_size
         usage.note_down(session, job.id, node, lease.round, size_bytes)
-    if mail is not None:
+    if mail is not None and mail.parcels:
         parcels = sum(one.size_bytes for one in mail.parcels if one.sender != node)
         usage.note_down(session, job.id, node, lease.round, parcels)
     note_turn(session, node, job.account, at=lease.granted)

@@ -20,7 +20,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from fairbank.database import reading
-from fairbank.errors import FairbankError, RemoteError
+from fairbank.errors import FairbankError, Kind, RemoteError
 from fairbank.federated_jobs.axes.elements import checked_options
 from fairbank.federated_jobs.axes.plan_options import PeerOptions, Topology
 from fairbank.federated_jobs.axes.plans import PLANS
@@ -88,7 +88,7 @@ class Taken:
     peers: Mapping[str, KnownPeer]
 
 
-def check_order(letter: Letter, *, previous: int, base: str | None) -> None:
+def check_order(node: Node, session: Session, letter: Letter, *, previous: int, base: str | None) -> None:
     """Refuse mail that the sealed plan does not have.
 
     Args:
@@ -110,7 +110,8 @@ def check_order(letter: Letter, *, previous: int, base: str | None) -> None:
         raise not_in_plan("Every model is trained but the one that is put together at the end of all to all.")
     if not order.parcels:
         initial = manifest.training.initial_model if manifest.training else None
-        if previous or base != initial:
+        # What came too late nobody has.
+        if base != initial or _own_newest(session, node, manifest.id) is not None:
             raise not_in_plan("Only a site that has no model yet starts without those of its peers.")
         return
     senders = [one.sender for one in order.parcels]
@@ -263,6 +264,8 @@ def _one(
     except DownloadDamaged as err:
         raise refused(ParcelFault.DAMAGED) from err
     except RemoteError as err:
+        if err.status != Kind.NOT_FOUND.http_status:
+            raise
         raise refused(ParcelFault.MISSING) from err
     try:
         open_parcel(

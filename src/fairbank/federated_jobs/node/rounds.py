@@ -316,7 +316,7 @@ def _attempt(site: Site, row: Work, given: bytes | None) -> list[Release] | None
     with writing(site.node.engine) as session:
         authorised = authorise(site.node, session, row.job, source=site.source)
         previous = _last_released(session, row.job)
-        _check_order(row, authorised, previous=previous)
+        _check_order(site, session, row, authorised, previous=previous)
     progress.begin(site.node, row.job, authorised.cohort)
     if previous == 0:
         chain = authorised.chain
@@ -512,7 +512,7 @@ def _last_released(session: Session, job: str) -> int:
 _LAST_STAGED = select(func.max(WorkRow.round)).where(WorkRow.job == bindparam("job"), WorkRow.state == STAGED)
 
 
-def _check_order(row: Work, authorised: Authorised, *, previous: int) -> None:
+def _check_order(site: Site, session: Session, row: Work, authorised: Authorised, *, previous: int) -> None:
     """Refuse a round that the sealed plan does not have: a hub could ask the cohort as often as it likes otherwise.
 
     A round that is staged is only sent again, so each is computed once and none goes backwards: one run is one passage
@@ -524,7 +524,7 @@ def _check_order(row: Work, authorised: Authorised, *, previous: int) -> None:
     if is_sealed(manifest) is not (letter is not None):
         raise not_in_plan("Sites send their models to each other where the plan says so, and only there.")
     if letter is not None and row.round > previous:
-        check_order(letter, previous=previous, base=row.global_digest)
+        check_order(site.node, session, letter, previous=previous, base=row.global_digest)
         return
     if not 1 <= row.round <= rounds:
         raise not_in_plan(f"The plan has {rounds} rounds, and the hub asks for round {row.round}.")
