@@ -47,6 +47,8 @@ def show(ctx: typer.Context, format: FormatOption = Format.TABLE) -> None:
     )
     rows = [rule.model_dump(mode="json") for rule in (found.policy.allow if found.policy else ())]
     show_rows(rows, columns=columns, format=format, empty=f"No rule in {found.path.name}: every job waits.")
+    for peer in found.policy.peer if found.policy else ():
+        say(f"Pinned peer {peer.node}: {peer.key}")
     if found.problem is not None:
         raise found.problem
 
