@@ -37,6 +37,8 @@ from fairbank.release.outbox import Outbox
 from fairbank.release.store import ReleaseRow
 from fairbank.signing import SigningKey, file_digest
 
+# More than one cycle of three sites.
+ROUNDS = 5
 TOPOLOGIES = ("brain-torrent", "random-order", "all-to-all", "ring")
 SITES = ("east", "north", "west")
 # Subjects differ, so that a mean by samples is another than a plain one.
@@ -151,13 +153,13 @@ def oracle(topology: str, rounds: int) -> np.ndarray:
 @pytest.mark.parametrize("topology", TOPOLOGIES)
 def test_peers_come_to_the_model_of_the_paper(fed, topology):
     # The fake's steps nearly cancel out at times, which no trained model does.
-    job = approved(fed, topology, 6, options={"most_times_norm": "1000"})
+    job = approved(fed, topology, ROUNDS, options={"most_times_norm": "1000"})
     fed.settle()
-    assert final(fed, job).tobytes() == oracle(topology, 6).tobytes()
-    assert told(fed, job, "merging") == ["sealed"] * 5 + ["hand-on"]
+    assert final(fed, job).tobytes() == oracle(topology, ROUNDS).tobytes()
+    assert told(fed, job, "merging") == ["sealed"] * (ROUNDS - 1) + ["hand-on"]
     # One site brings it in the open; what was told beside the parcels is there for every round.
     names = [file["name"] for file in fed.get(f"/v1/jobs/{job}/results").json()["files"]]
-    assert (names.count("model"), names.count("metrics")) == (1, 6)
+    assert (names.count("model"), names.count("metrics")) == (1, ROUNDS)
     assert not any(list((site.node.settings.keys_path / "sealing").iterdir()) for site in fed.sites.values())
 
 
@@ -212,6 +214,7 @@ def test_a_ring_closes_over_a_lost_and_a_late_peer_and_the_record_says_so(fed):
     assert (told(fed, job, "lost")[1], told(fed, job, "late")[2]) == (["north"], ["west"])
 
 
+@pytest.mark.long
 def test_a_late_peer_is_left_behind_for_a_round_and_takes_part_again(fed):
     job = approved(fed, "all-to-all", 4, quorum=2, round_deadline_s=600)
     for name in ("east", "north"):
@@ -329,7 +332,7 @@ def update_of(fed, job: str, node: str, number: int = 1) -> UpdateRow:
         return session.get_one(UpdateRow, (job, number, node, "update"))
 
 
-@pytest.mark.parametrize("renamed", [False, True], ids=["under its name", "under a new name"])
+@pytest.mark.parametrize("renamed", [pytest.param(False, marks=pytest.mark.long), True], ids=["same", "new"])
 def test_a_parcel_that_the_hub_changed_is_left_out_and_the_record_says_so(fed, renamed):
     job = second_round(fed)
     row = update_of(fed, job, "west")
@@ -364,14 +367,15 @@ def test_parcels_that_the_hub_passes_off_as_others_are_left_out(fed):
     changed_update(fed, job, "west", digest=west.digest, path=west.path)
     for name in ("east", "west"):
         fed.sites[name].agent.step()
-    changed_update(fed, job, "east", number=2, digest=east.digest, path=east.path)
     fed.close_rounds()
+    changed_update(fed, job, "east", number=2, digest=east.digest, path=east.path)
     fed.settle()
     found = left_out(fed, job)
     assert {("north", "east", "untrusted"), ("north", "west", "untrusted")} <= found
     assert {("north", "east", "another"), ("west", "east", "another")} <= found
 
 
+@pytest.mark.long
 def test_a_parcel_of_another_job_is_left_out(fed):
     earlier = second_round(fed)
     fed.settle()
@@ -427,6 +431,7 @@ def test_a_key_that_changes_in_the_middle_of_a_job_counts_nothing(fed):
     assert ("east", "west", "untrusted") in left_out(fed, job)
 
 
+@pytest.mark.long
 def test_who_is_no_site_of_the_job_gets_nothing(fed):
     spy = fed.add("spy")
     del fed.sites["spy"]
@@ -454,6 +459,7 @@ def test_a_site_lets_no_model_out_in_the_open_before_the_last_round(fed):
         assert session.get_one(ReviewRow, job).stopped_by == "plan"
 
 
+@pytest.mark.long
 def test_the_mean_of_too_few_is_not_given_out_as_that_of_all(fed):
     job = approved(fed, "all-to-all", 2, quorum=3)
     for site in fed.sites.values():
@@ -490,8 +496,8 @@ class BadPeer(FakeRunner):
     ("values", "fault"),
     [
         (np.array([0, np.nan, 0, 0]), "not-finite"),
-        (np.zeros(5), "other-form"),
-        (np.full(4, -1e4), "too-large"),
+        pytest.param(np.zeros(5), "other-form", marks=pytest.mark.long),
+        pytest.param(np.full(4, -1e4), "too-large", marks=pytest.mark.long),
     ],
     ids=["nan", "shape", "norm"],
 )
@@ -506,6 +512,7 @@ def test_a_peers_model_that_cannot_be_used_is_left_out(fed, monkeypatch, values,
     assert fed.state(job) == "completed" and np.abs(final(fed, job)).max() < 100
 
 
+@pytest.mark.long
 def test_something_else_than_a_parcel_takes_its_site_out_of_the_job(fed, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(site_rounds, "sealer", lambda *args: None)
@@ -545,6 +552,7 @@ def test_the_hub_takes_one_key_of_each_node_and_only_if_the_node_signed_it(fed):
         assert refused.remote_code == "FB-JOBS-363"
 
 
+@pytest.mark.long
 def test_a_policy_that_cannot_be_read_lets_no_model_go_to_peers(fed):
     job = approved(fed, "ring", 3, quorum=1)
     policy = fed.sites["east"].node.settings.home / "policy.toml"

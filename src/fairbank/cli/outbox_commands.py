@@ -52,7 +52,12 @@ def list_(ctx: typer.Context, format: FormatOption = Format.TABLE) -> None:
 def show(
     ctx: typer.Context,
     release: _RELEASE,
-    raw: Annotated[bool, typer.Option("--bytes", help="Print exactly the bytes that leave.")] = False,
+    raw: Annotated[
+        bool,
+        typer.Option(
+            "--bytes", help="Print exactly the bytes that leave; of what leaves sealed, what was sealed."
+        ),
+    ] = False,
 ) -> None:
     """Print what would leave; for a record also what is new in it against the one that left before.
 

@@ -129,7 +129,9 @@ def show_rounds(history: Sequence[Mapping[str, Any]], format: Format) -> None:
         show_rows(rows, columns=("round", "state", "asked", "merged", "late", "lost"), format=format)
     for one in history:
         for each in one.get("left_out", ()):
-            say(f"Round {one['round']}: {each['by']} left out {each['sender']}'s of {each['round']}: {each['fault']}.")
+            say(
+                f"Round {one['round']}: {each['by']} left out {each['sender']}'s of {each['round']}: {each['fault']}."
+            )
 
 
 def _with_age(site: str, behind: Mapping[str, int]) -> str:

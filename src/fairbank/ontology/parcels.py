@@ -29,7 +29,7 @@ PIECE_BYTES = 1 << 20
 TAG_BYTES = 16
 LONGEST_HEAD_BYTES = 4 << 20
 # Notes of an update as the release gate lets them leave: counts and metrics.
-NoteName = Annotated[str, Field(pattern=r"^[a-z_]{1,40}$")]
+NoteName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,47}$")]
 NoteNumber = Annotated[str, Field(pattern=r"^-?\d{1,16}(?:\.\d{1,17})?(?:[eE][+-]?\d{1,3})?$")]
 Base64Text = Annotated[str, Field(pattern=r"^[A-Za-z0-9+/]{1,400}={0,2}$")]
 

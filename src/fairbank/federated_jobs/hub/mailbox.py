@@ -142,18 +142,18 @@ def offers(session: Session, job: JobRow, current: RoundRow, node: str) -> tuple
 
 def may_read(session: Session, node: str, digest: str) -> bool:
     """Tell whether a blob is a parcel that a node takes in the round that it is asked for now."""
-    held = (
-        select(JobRow, RoundRow)
-        .join(SiteRow, SiteRow.job == JobRow.id)
-        .join(RoundRow, (RoundRow.job == JobRow.id) & (RoundRow.round == JobRow.round))
-        .join(UpdateRow, UpdateRow.job == JobRow.id)
+    jobs = (
+        select(UpdateRow.job)
+        .join(SiteRow, SiteRow.job == UpdateRow.job)
         .where(UpdateRow.digest == digest, SiteRow.node == node, SiteRow.state.in_(_ACTIVE))
         .distinct()
     )
-    return any(
-        digest in {one.digest for one in offers(session, job, current, node)}
-        for job, current in session.execute(held)
-    )
+    for job_id in session.scalars(jobs).all():
+        job = session.get_one(JobRow, job_id)
+        current = session.get(RoundRow, (job_id, job.round))
+        if current is not None and digest in {one.digest for one in offers(session, job, current, node)}:
+            return True
+    return False
 
 
 def examine_sealed(closing: Closing, keys: Mapping[str, list[str]]) -> Examined:
