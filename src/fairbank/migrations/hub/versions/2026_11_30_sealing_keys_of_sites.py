@@ -1,7 +1,7 @@
 """Sealing keys of sites, and parcels that they left out.
 
 Revision: 5a8e1c04b7d9
-Follows: 3f0c54d1a7e2
+Follows: 5c1f0a7be2d4
 Written: 2026-11-30 17:12:40.118402+00:00
 """
 
@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "5a8e1c04b7d9"
-down_revision = "3f0c54d1a7e2"
+down_revision = "5c1f0a7be2d4"
 branch_labels = None
 depends_on = None
 

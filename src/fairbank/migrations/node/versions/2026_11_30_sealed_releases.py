@@ -1,7 +1,7 @@
 """Sealed releases, and what a round takes from peers.
 
 Revision: c41b9e7730fa
-Follows: d7978f3c4374
+Follows: 41b9cd1eccd4
 Written: 2026-11-30 17:13:05.640218+00:00
 """
 
@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "c41b9e7730fa"
-down_revision = "d7978f3c4374"
+down_revision = "41b9cd1eccd4"
 branch_labels = None
 depends_on = None
 
