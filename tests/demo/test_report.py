@@ -55,10 +55,15 @@ def test_a_person_of_each_site_signed_its_record_and_both_jobs(told: Any, name: 
 
 def test_the_analysis_brings_rows_of_all_sites(report: dict[str, Any]) -> None:
     analysis = report["analysis"]
-    assert analysis["sites"] == 3 and analysis["rows"] >= 29
+    # Of each site, but not those that were left out for a reason of few subjects.
+    assert analysis["sites"] == 3 and 20 <= analysis["rows"] < 29
     with Path(analysis["table"]).open() as opened:
         rows = list(csv.DictReader(opened))
     assert len(rows) == analysis["rows"]
+    with (Path(analysis["table"]).parent / "exclusions.csv").open() as opened:
+        left_out = list(csv.DictReader(opened))
+    assert {one["site"] for one in left_out} == set(SITES)
+    assert all(int(one["subjects"]) >= 2 for one in left_out if one["subjects"] != "<2")
 
 
 def test_the_training_is_measured_against_pooled_data(report: dict[str, Any]) -> None:
