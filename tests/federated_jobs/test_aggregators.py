@@ -459,6 +459,14 @@ def test_a_site_that_may_not_tell_its_loss_counts_as_the_middle_one(made: Round,
     assert 0 < without < 1
 
 
+@pytest.mark.parametrize("name", ["fedcostwavg", "fedfocus"])
+def test_sites_whose_loss_is_nothing_weigh_alike(made: Round, name: str) -> None:
+    made.notes = [{"before_loss": 0.0, "after_loss": 0.0}] * SITES
+    made.samples = [10] * SITES
+    weights = [told["weight"] for told in made.merge(name).record.values()]
+    assert weights == pytest.approx([1 / SITES] * SITES)
+
+
 def test_a_rule_on_differences_needs_a_base(made: Round) -> None:
     made.merge("fedavg")
     sent = [SiteUpdate("site-0", made.folder / "site-0", 1)]

@@ -124,14 +124,12 @@ def by_cost(seen: Seen, options: CostOptions) -> Weights:
     Raises:
         NotesMissing: if no site tells its losses.
     """
-    before, after = _told(seen.notes, BEFORE_LOSS), _told(seen.notes, AFTER_LOSS)
-    if bool(np.isnan(before + after).all()):
+    losses = np.stack([_told(seen.notes, BEFORE_LOSS), _told(seen.notes, AFTER_LOSS)])
+    before, after = _above_nothing(losses)
+    fell = before / after
+    if bool(np.isnan(fell).all()):
         raise _missing(f"{BEFORE_LOSS} and {AFTER_LOSS}")
-    with np.errstate(divide="ignore", invalid="ignore"):
-        fell = before / after
-    fell[~np.isfinite(fell) | (fell <= 0)] = np.nan
-    # Where no loss is left to fall, no site has done more than another.
-    fell[np.isnan(fell)] = 1.0 if bool(np.isnan(fell).all()) else np.nanmedian(fell)
+    fell[np.isnan(fell)] = np.nanmedian(fell)
     alpha = float(options.alpha)
     shares = alpha * _normal(seen.samples) + (1 - alpha) * _normal(fell)
     return Weights(shares, float(shares.sum()), shares)
@@ -143,11 +141,10 @@ def by_loss(seen: Seen, options: FocusOptions) -> Weights:
     Raises:
         NotesMissing: if no site tells its loss.
     """
-    loss = _told(seen.notes, AFTER_LOSS)
+    loss = _above_nothing(_told(seen.notes, AFTER_LOSS))
     if bool(np.isnan(loss).all()):
         raise _missing(AFTER_LOSS)
-    loss[~(loss > 0)] = np.nan
-    loss[np.isnan(loss)] = 1.0 if bool(np.isnan(loss).all()) else np.nanmedian(loss)
+    loss[np.isnan(loss)] = np.nanmedian(loss)
     power = float(options.sharpness * options.decay ** Decimal(seen.round - 1))
     sign = -1 if options.favour == "low-loss" else 1
     shares = _normal(seen.samples * (loss / float(np.median(loss))) ** (sign * power))
@@ -194,6 +191,14 @@ def _softmax(logits: Numbers) -> Numbers:
 
 def _told(notes: Sequence[Mapping[str, float]], name: str) -> Numbers:
     return np.array([note.get(name, np.nan) for note in notes], dtype=np.float64)
+
+
+def _above_nothing(losses: Numbers) -> Numbers:
+    """Return losses with a little added, so that a model without any can be compared; what is below 0 is not told."""
+    told = np.where(losses >= 0, losses, np.nan)
+    if bool(np.isnan(told).all()):
+        return told
+    return np.asarray(told + max(1e-9 * float(np.nanmax(told)), 1e-300), dtype=np.float64)
 
 
 def _missing(what: str) -> NotesMissing:
