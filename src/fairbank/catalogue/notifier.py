@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import secrets
 import threading
-import uuid
 from collections.abc import Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from enum import Enum
@@ -51,7 +51,7 @@ class Notifier:
         self._lock = threading.Lock()
         self._newest = dict.fromkeys(Concern, 0)
         self._newest_of: dict[str, int] = {}
-        self._name = uuid.uuid4().hex
+        self._name = secrets.token_hex(8)
         self._waiting: set[_Waiting] = set()
         self._watching = threading.Lock()
         self._cursor: Any = None
