@@ -11,7 +11,6 @@ import pytest
 
 from fairbank.federated_jobs.axes.elements import checked_options
 from fairbank.federated_jobs.axes.plans import PLANS
-from fairbank.federated_jobs.hub.steps import behind
 from fairbank.federated_jobs.plans.machine import Closed, Done, Ending, Merging, Setting, Step
 from fairbank.federated_jobs.plans.registry import machine_of
 from fairbank.ontology.signed_objects import Objective, PlanName
@@ -38,11 +37,7 @@ class Run:
 
 def setting(name: str, sites: tuple[str, ...] = SITES, **options: Any) -> Setting:
     rounds = options.pop("rounds", None)
-    more = {
-        key: options.pop(key)
-        for key in ("quorum", "seed", "initial", "objective", "needs_base")
-        if key in options
-    }
+    more = {key: options.pop(key) for key in ("quorum", "seed", "initial", "objective") if key in options}
     choice = PLANS[name]
     checked = checked_options("plan", choice, options)
     fixed = choice.rounds(checked, len(sites)) if choice.rounds else 4
@@ -245,18 +240,6 @@ def test_a_version_is_made_of_one_update_or_of_as_many_as_the_buffer_holds():
     one = run(setting("bounded-staleness", staleness=5), "bounded-staleness").steps[0]
     some = run(setting("buffered-asynchronous", buffer=2), "buffered-asynchronous").steps[0]
     assert (one.enough, one.staleness, some.enough, some.staleness) == (1, 5, 2, 10)
-
-
-@pytest.mark.parametrize(
-    ("more", "oldest"),
-    [({}, [1, 1]), ({"needs_base": True}, [1, 2]), ({"needs_base": True, "initial": "m"}, [1, 1])],
-)
-def test_an_update_of_a_model_that_the_hub_never_had_is_merged_in_its_own_version_only(more, oldest):
-    name = "bounded-staleness"
-    steps = run(setting(name, **more), name).steps
-    assert [step.oldest for step in steps[:2]] == oldest
-    late = [behind(step, version=number, computed_for=1) for number, step in enumerate(steps[:2], 1)]
-    assert late == [0, 1 if oldest[1] == 1 else None]
 
 
 @pytest.mark.parametrize("name", list(PLANS))

@@ -42,7 +42,6 @@ def written(step: Step) -> dict[str, Any]:
         "merging": step.merging.value,
         "at_least": step.at_least,
         "staleness": step.staleness,
-        "oldest": step.oldest,
         "state": step.state,
         **({"mail": _mail_written(step.mail)} if step.mail is not None else {}),
     }
@@ -61,7 +60,6 @@ def step_of(session: Session, job: JobRow, current: RoundRow) -> Step:
         at_least=kept["at_least"],
         enough=current.enough,
         staleness=kept["staleness"],
-        oldest=kept["oldest"],
         state=kept["state"],
         mail=_mail_of(kept.get("mail")),
     )
@@ -92,8 +90,7 @@ def behind(step: Step, *, version: int, computed_for: int) -> int | None:
         computed_for: number of the round that it was computed for.
     """
     staleness = version - computed_for
-    fits = 0 <= staleness <= (step.staleness or 0) and (staleness == 0 or computed_for >= step.oldest)
-    return staleness if fits else None
+    return staleness if 0 <= staleness <= (step.staleness or 0) else None
 
 
 def record_of(

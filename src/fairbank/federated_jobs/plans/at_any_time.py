@@ -20,19 +20,17 @@ class AtAnyTime:
 
     def first(self, setting: Setting) -> Step:
         """Return the making of the first version."""
-        return self._step(setting, 1, setting.initial)
+        return self._step(setting, setting.initial)
 
     def next(self, setting: Setting, state: PlanState, closed: Closed) -> Step | Done:
         """Return the making of the next version."""
         if closed.round >= setting.rounds:
             return Done(Ending.ALL_ROUNDS, closed.result)
-        return self._step(setting, closed.round + 1, closed.result)
+        return self._step(setting, closed.result)
 
-    def _step(self, setting: Setting, number: int, base: str | None) -> Step:
+    def _step(self, setting: Setting, base: str | None) -> Step:
         options = setting.options
         assert isinstance(options, StalenessOptions)
-        # The hub never has the model that the job's seed makes, so it cannot tell what a late update has changed of it.
-        first_is_lost = setting.needs_base and setting.initial is None and number > 1
         buffer = options.buffer if isinstance(options, BufferedOptions) else 1
         return Step(
             participants=setting.sites,
@@ -41,5 +39,4 @@ class AtAnyTime:
             at_least=1,
             enough=min(buffer, len(setting.sites)),
             staleness=options.staleness,
-            oldest=2 if first_is_lost else 1,
         )

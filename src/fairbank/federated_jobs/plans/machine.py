@@ -38,7 +38,6 @@ class Setting:
         quorum: how many sites must deliver for a merged round to count.
         seed: of the job.
         initial: digest of the model that the job starts from; None if its seed makes one.
-        needs_base: whether merging an update takes the model that it started from.
     """
 
     sites: tuple[str, ...]
@@ -47,7 +46,6 @@ class Setting:
     seed: str
     options: Options
     initial: str | None = None
-    needs_base: bool = False
     objective: Objective = Objective.MEAN
 
 
@@ -87,7 +85,6 @@ class Step:
         enough: with so many updates the round closes at once; None waits for all that are at work.
         staleness: how many versions an update may be behind; None takes updates of this very round only, and whoever
             is late starts anew.
-        oldest: updates of a round before this are too old, however far behind an update may be.
         state: what the plan needs to know when the round has closed.
         mail: what the sites take from each other; None where they take a model from the hub.
     """
@@ -98,7 +95,6 @@ class Step:
     at_least: int
     enough: int | None = None
     staleness: int | None = None
-    oldest: int = 1
     state: PlanState = field(default_factory=dict)
     mail: Mail | None = None
 
