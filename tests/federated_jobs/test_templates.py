@@ -134,6 +134,47 @@ def test_two_sites_learn_together_to_the_same_bits(
         assert last[site].n_steps > 0
 
 
+@pytest.mark.parametrize(
+    ("name", "parameters", "shape"),
+    [
+        ("classification", {"network": "linear", "dimensions": 3, "image_size": 8}, (2, 512)),
+        (
+            "classification",
+            {"network": "linear", "dimensions": 3, "image_size": 8, "spacing_mm": "2"},
+            (2, 512),
+        ),
+        (
+            "segmentation",
+            {**SEGMENT, "dimensions": 2, "local_epochs": 1, "slices_per_series": 2},
+            (4, 1, 3, 3),
+        ),
+        ("segmentation", {**SEGMENT, "spacing_mm": "1.5", "local_epochs": 1}, (4, 1, 3, 3, 3)),
+        (
+            "sklearn-sgd",
+            {"task": "regressor", "features": "intensity", "window": WINDOW, "scale": "400"},
+            (7,),
+        ),
+        ("sklearn-sgd", {"classes": ["yes", "no", "perhaps"], "image_size": 4}, (3, 16)),
+    ],
+    ids=["volumes", "cubes", "slices", "masks-on-cubes", "intensities", "three-classes"],
+)
+def test_images_come_in_the_form_that_is_asked_for(
+    tmp_path: Path, name: str, parameters: dict[str, Any], shape: tuple[int, ...]
+) -> None:
+    if parameters.get("task") == "regressor":
+        folder = numbered_images(tmp_path, [10.0, 60.0, 110.0, 160.0])
+    else:
+        folder = volumes(tmp_path, 4)
+    session = opened(
+        folder, name, {"batch_size": 4, **parameters} if name == "classification" else parameters
+    )
+    result = session.train(1, None, previous=0)
+    weights = read_weights(folder.scratch / result.file)
+    assert shape in {array.shape for array in weights.values()}
+    assert result.n_train == (6 if parameters.get("dimensions") == 2 else 3)
+    assert np.isfinite(result.after["loss"])
+
+
 class TestWhatIsTrained:
     def test_counts_are_of_samples_steps_and_subjects(self, tmp_path: Path) -> None:
         folder = images(tmp_path, [*WORDS, None, "perhaps"])

@@ -79,6 +79,8 @@ def volumes(folder: Path, count: int, *, seed: int = 0, without: int = 0) -> Job
                 made / "seg.dcm", {1: mask}, spacing_mm=(2.0, 1.0, 1.0), codes={1: LUNG}
             )
             annotations = (AnnotationToStage("SEG", (drawn,)),)
-        series.append(SeriesToStage(f"s{place:06d}-x", f"p{place:06d}-x", files, annotations=annotations))
+        asked = {"label": "yes" if place % 2 else "no"}
+        names = f"s{place:06d}-x", f"p{place:06d}-x"
+        series.append(SeriesToStage(*names, files, annotations=annotations, asked=asked))
     stage_series(series, job)
     return job

@@ -408,5 +408,5 @@ def _nothing_trained(field: str) -> AlgorithmParametersRefused:
     return AlgorithmParametersRefused(
         "No layer is left to train.",
         why=f"The patterns of {field!r} decide over the names of all tensors.",
-        todo="Name other patterns; 'fairbank model show' lists the tensors of a model.",
+        todo="Name other patterns, such as 'conv*'; a model's file names its tensors.",
     )
