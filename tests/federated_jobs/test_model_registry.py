@@ -6,8 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-from safetensors.numpy import load_file
+from safetensors.numpy import load_file, save_file
 
 from fairbank.catalogue import accounts, blobs
 from fairbank.database import reading, writing
@@ -18,6 +19,7 @@ from fairbank.federated_jobs.evaluating import EVALUATE, evaluation_file
 from fairbank.federated_jobs.hub import model_registry
 from fairbank.federated_jobs.hub.store import ModelRow, RoundRow
 from fairbank.federated_jobs.node.runner import Product
+from fairbank.federated_jobs.update_notes import annotate
 from fairbank.ontology.model_cards import MODEL_MOVES, ModelCard, ModelState
 from fairbank.ontology.signed_objects import Element, Objective, Training
 from fairbank.signing import SigningKey
@@ -101,6 +103,25 @@ def test_a_model_that_starts_from_another_is_the_next_version_of_its_line(start)
         assert session.get_one(RoundRow, (second, 1)).global_digest == base
     began = load_file(blobs.path_of(fed.hub, base))["w"]
     assert (load_file(blobs.path_of(fed.hub, fed.model(second)))["w"] == began + 1).all()
+
+
+def test_numbers_that_no_card_can_hold_do_not_keep_a_training_from_its_end(start):
+    fed = start("east")
+    site = fed.sites["east"]
+
+    def run(task: Any) -> list[Product]:
+        task.folder.mkdir(parents=True, exist_ok=True)
+        bare, target = task.folder / "bare", task.folder / "update.safetensors"
+        save_file({"w": np.zeros(4, dtype=np.float32)}, bare)
+        annotate(bare, {"n_train": 10**16 - 1, "after_loss": 1e300, "before__": 1.0}, to=target)
+        return [Product(UPDATE, target)]
+
+    site.runner.run = run
+    job = fed.run(training=Training())
+    assert fed.state(job) == "completed"
+    card = ModelCard.open(fed.get(f"/v1/models/{fed.model(job)}/card").content, trusted=None)[0]
+    (told,) = card.sites
+    assert (told.counts, told.local, told.merged) == ({"n_train": 2**53 - 1}, {"loss": "1e300"}, {})
 
 
 def test_a_job_starts_from_no_model_of_another_account(start):

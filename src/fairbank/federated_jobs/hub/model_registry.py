@@ -36,6 +36,7 @@ from fairbank.ontology.model_cards import (
     ModelState,
 )
 from fairbank.ontology.signed_objects import Manifest
+from fairbank.signing import LARGEST_INTEGER
 
 # What nobody may start from, or be handed.
 KEPT_BACK = frozenset({ModelState.QUARANTINED.value, ModelState.WITHDRAWN.value})
@@ -223,7 +224,9 @@ def _sites(session: Session, told: TrainingRecord, job: str) -> tuple[CardSite, 
         CardSite(
             node=node,
             rounds=rounds[node],
-            counts={name: int(notes[name]) for name in _COUNTS if notes.get(name, -1.0) >= 0},
+            counts={
+                name: min(int(notes[name]), LARGEST_INTEGER) for name in _COUNTS if notes.get(name, -1.0) >= 0
+            },
             merged=_decimals(notes, BEFORE),
             local=_decimals(notes, AFTER),
             settings=settings.get(node),

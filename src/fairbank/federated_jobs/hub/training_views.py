@@ -6,6 +6,7 @@ Metrics are read from the small files that merging left; single updates are name
 from __future__ import annotations
 
 import json
+import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -37,6 +38,7 @@ from fairbank.federated_jobs.training_record import (
 from fairbank.ontology.record import CollectionKind
 from fairbank.ontology.signed_objects import Element, Manifest, Training
 
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}[a-z0-9]")
 # A collection for tests holds no patients' images; of what is not in the catalogue nobody has said anything.
 _SYNTHETIC = CollectionKind.TEST.value
 
@@ -188,10 +190,14 @@ def _notes(hub: Hub, digest: str) -> dict[str, dict[str, float]]:
 
 
 def _numbers(told: dict[str, Any]) -> dict[str, float]:
+    # A site that passes its own gate by may name a number whatever it likes.
     return {
-        str(name)[:200]: float(value)
+        name: float(value)
         for name, value in told.items()
-        if isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
+        if _NAME.fullmatch(name)
+        and isinstance(value, int | float)
+        and not isinstance(value, bool)
+        and isfinite(value)
     }
 
 
