@@ -1,4 +1,4 @@
-"""Peers deceived: by a hub that changes, swaps or forges what it keeps, and by a peer that sends what nobody can use."""
+"""Peers deceived: by a hub that changes, swaps or forges what it keeps, and by a peer that sends nonsense."""
 
 from __future__ import annotations
 
