@@ -24,13 +24,13 @@ from fairbank.federated_jobs.axes.filters import FILTERS
 from fairbank.federated_jobs.axes.plans import PLANS
 from fairbank.federated_jobs.axes.validator import check_mix, usual_rounds
 from fairbank.federated_jobs.code import UPDATE, tool_named
-from fairbank.federated_jobs.errors import PlanRefused
 from fairbank.federated_jobs.hub.ensembles import keep_all
 from fairbank.federated_jobs.hub.merging import MODEL, Arrived, Closing, examine, merge, read_metrics
 from fairbank.federated_jobs.hub.steps import behind
 from fairbank.federated_jobs.node.runner import RoundTask
 from fairbank.federated_jobs.plans.machine import Closed, Done, Merging, Step
 from fairbank.federated_jobs.plans.registry import machine_of, setting_of
+from fairbank.federated_jobs.training_errors import PlanRefused
 from fairbank.federated_jobs.update_notes import annotate
 from fairbank.ontology.signed_objects import (
     Element,

@@ -17,12 +17,12 @@ from fairbank.federated_jobs.axes.filter_rules import check_filters
 from fairbank.federated_jobs.axes.filters import FILTERS, ShareOptions
 from fairbank.federated_jobs.axes.local_steps import LOCAL_STEPS, LocalStepChoice
 from fairbank.federated_jobs.axes.validator import check_mix
-from fairbank.federated_jobs.errors import PlanRefused
 from fairbank.federated_jobs.filters.chain import Chain, chain_of_mix, decode_file, plain_form
 from fairbank.federated_jobs.filters.errors import FilterRefused
 from fairbank.federated_jobs.filters.lengths import norm_of
 from fairbank.federated_jobs.filters.sharing import Sharing
 from fairbank.federated_jobs.tensor_files import form_of, form_of_array
+from fairbank.federated_jobs.training_errors import PlanRefused
 from fairbank.ontology.signed_objects import Element, Plan, PlanName, Training
 
 OPTIONS: dict[str, dict[str, object]] = {"clip-norm": {"bound": "0.5"}, "top-k": {"fraction": "0.25"}}

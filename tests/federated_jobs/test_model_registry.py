@@ -14,11 +14,11 @@ from fairbank.catalogue import accounts, blobs
 from fairbank.database import reading, writing
 from fairbank.errors import FairbankError
 from fairbank.federated_jobs.code import UPDATE
-from fairbank.federated_jobs.errors import CardUntrusted
 from fairbank.federated_jobs.evaluating import EVALUATE, evaluation_file
 from fairbank.federated_jobs.hub import model_registry
 from fairbank.federated_jobs.hub.store import ModelRow, RoundRow
 from fairbank.federated_jobs.node.runner import Product
+from fairbank.federated_jobs.training_errors import CardUntrusted
 from fairbank.federated_jobs.update_notes import annotate
 from fairbank.ontology.model_cards import MODEL_MOVES, ModelCard, ModelState
 from fairbank.ontology.signed_objects import Element, Objective, Training

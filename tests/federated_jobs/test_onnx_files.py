@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fairbank.federated_jobs.algorithms.weights import write_weights
-from fairbank.federated_jobs.errors import NoOnnx, OnnxDiffers
+from fairbank.federated_jobs.training_errors import NoOnnx, OnnxDiffers
 from fairbank.signing import file_digest
 
 pytest.importorskip("torch", reason="needs the extra 'train'")

@@ -8,8 +8,8 @@ import os
 import pytest
 
 from fairbank.federated_jobs import parcels
-from fairbank.federated_jobs.errors import ParcelRefused
 from fairbank.federated_jobs.parcels import Address, head_of, new_key, open_parcel, public_key, seal_parcel
+from fairbank.federated_jobs.training_errors import ParcelRefused
 from fairbank.ontology.parcels import LONGEST_HEAD_BYTES, ParcelHead, SealingKey, seal_bytes
 from fairbank.signing import SigningKey, sha256_digest
 

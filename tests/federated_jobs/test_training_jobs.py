@@ -16,13 +16,13 @@ from tests.federated_jobs.training_sites import QUICK, SIZE
 from fairbank import audit
 from fairbank.database import reading, writing
 from fairbank.errors import FairbankError
-from fairbank.federated_jobs.errors import LabelRefused, LocalStepUnfit
 from fairbank.federated_jobs.manifest import check_code
 from fairbank.federated_jobs.node.labels import remove_word, set_word, words
 from fairbank.federated_jobs.node.runner import GROUPS_FILE, Product, RoundTask, _keep_groups, _notes
 from fairbank.federated_jobs.node.sandbox_policy import JobFolder
 from fairbank.federated_jobs.node.sandbox_staging import stage_series
 from fairbank.federated_jobs.node.worker_client import RoundOutcome
+from fairbank.federated_jobs.training_errors import LabelRefused, LocalStepUnfit
 from fairbank.federated_jobs.update_notes import annotate
 from fairbank.harvest.clinical.store import VariableDefinitionRow, VariableRow
 from fairbank.harvest.datasets import DatasetRow

@@ -122,7 +122,7 @@ def sites(
 
 
 def _is_training(client: HubApi, job: str) -> bool:
-    from fairbank.federated_jobs.errors import NotATraining
+    from fairbank.federated_jobs.training_errors import NotATraining
     from fairbank.web.trainings import training_of
 
     try:

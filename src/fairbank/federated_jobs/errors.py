@@ -3,9 +3,6 @@
     JobsError                        FB-JOBS-001
     ├── SubmissionRefused            FB-JOBS-010
     │   ├── ManifestRefused          FB-JOBS-011
-    │   │   ├── PlanRefused          FB-JOBS-300
-    │   │   └── LocalStepUnfit       FB-JOBS-325
-    │   ├── StartRefused             FB-JOBS-310
     │   ├── VisaRefused              FB-JOBS-012
     │   ├── BeyondVisa               FB-JOBS-013
     │   ├── CodeUnknown              FB-JOBS-014
@@ -36,7 +33,6 @@
     ├── SitePolicyRefused            FB-JOBS-183
     ├── ClusterRefused               FB-JOBS-285
     ├── ClusterUnusable              FB-JOBS-286
-    ├── LabelRefused                 FB-JOBS-329
     ├── DraftRefused                 FB-JOBS-210
     ├── CountRefused                 FB-JOBS-211
     ├── CountNotFound                FB-JOBS-212
@@ -50,16 +46,6 @@
     ├── ReviewNotYours               FB-JOBS-264
     ├── ModelFileRefused             FB-JOBS-270
     ├── NoOverlays                   FB-JOBS-277
-    ├── NotATraining                 FB-JOBS-345
-    ├── ModelStateRefused            FB-JOBS-346
-    ├── SettingsDeviate              FB-JOBS-347
-    ├── SettingsMissing              FB-JOBS-348
-    ├── CardUntrusted                FB-JOBS-349
-    ├── OnnxDiffers                  FB-JOBS-350
-    ├── NoOnnx                       FB-JOBS-351
-    ├── EvaluationRefused            FB-JOBS-352
-    ├── ParcelRefused                FB-JOBS-360
-    ├── SealingKeyRefused            FB-JOBS-363
     └── SiteRefusal                  FB-JOBS-040
         ├── ChainBroken              FB-JOBS-041
         ├── Replayed                 FB-JOBS-042
@@ -73,9 +59,6 @@
         ├── NotForThisHub            FB-JOBS-055
         ├── NoRoom                   FB-JOBS-161
         ├── ContainerNotAllowed      FB-JOBS-272
-        ├── SettingsRefused          FB-JOBS-353
-        ├── PeersUnknown             FB-JOBS-361
-        ├── PeerModelsMissing        FB-JOBS-362
         └── GrantNotCountersigned    FB-REL-037
 
 What runs inside a site (sandbox, worker, training) has its own subtree from FB-JOBS-100 in `node/errors.py`.
@@ -87,7 +70,6 @@ from typing import Self
 
 from fairbank.errors import FairbankError, Kind
 from fairbank.federated_jobs.checks import Check
-from fairbank.federated_jobs.parcel_faults import ParcelFault
 from fairbank.federated_jobs.reasons import Reason
 
 
@@ -147,26 +129,6 @@ class CodeUnknown(SubmissionRefused):
 
     code = "FB-JOBS-014"
     reason = Reason.CODE_UNKNOWN
-
-
-class PlanRefused(ManifestRefused):
-    """A training job mixes a plan, an aggregator, a local step and filters that do not go together."""
-
-    code = "FB-JOBS-300"
-
-
-class StartRefused(SubmissionRefused):
-    """A job would start from a model that its requester may not use."""
-
-    code = "FB-JOBS-310"
-    kind = Kind.FORBIDDEN
-    reason = Reason.MANIFEST_INVALID
-
-
-class LocalStepUnfit(ManifestRefused):
-    """A local step, or frozen layers, are asked of an algorithm that has not what they need."""
-
-    code = "FB-JOBS-325"
 
 
 class OptionRefused(SubmissionRefused):
@@ -505,13 +467,6 @@ class RetryRefused(JobsError):
     kind = Kind.CONFLICT
 
 
-class LabelRefused(JobsError):
-    """What a site's code shall mean to jobs cannot be set as it is said."""
-
-    code = "FB-JOBS-329"
-    kind = Kind.REFUSED
-
-
 class MeasurementsRefused(JobsError):
     """A question to the measurement database cannot be answered as it is asked."""
 
@@ -560,101 +515,3 @@ class ToolRevoked(SubmissionRefused):
     code = "FB-JOBS-265"
     kind = Kind.FORBIDDEN
     reason = Reason.CODE_UNKNOWN
-
-
-class NotATraining(JobsError):
-    """Rounds, curves or settings are asked of a job that trains no model."""
-
-    code = "FB-JOBS-345"
-    kind = Kind.CONFLICT
-
-
-class ModelStateRefused(JobsError):
-    """Somebody would move a model to a state that its own, or their role, does not allow; or use one kept back."""
-
-    code = "FB-JOBS-346"
-    kind = Kind.CONFLICT
-
-
-class SettingsDeviate(JobsError):
-    """What a site signed as its effective settings is not what the manifest fixes."""
-
-    code = "FB-JOBS-347"
-    kind = Kind.REFUSED
-    reason = Reason.SETTINGS_DEVIATE
-
-
-class SettingsMissing(JobsError):
-    """A site sends an update before it has signed its effective settings."""
-
-    code = "FB-JOBS-348"
-    kind = Kind.REFUSED
-    reason = Reason.SETTINGS_DEVIATE
-
-
-class CardUntrusted(JobsError):
-    """A model's card is not sealed by the hub, or names other files than came."""
-
-    code = "FB-JOBS-349"
-    kind = Kind.FORBIDDEN
-
-
-class OnnxDiffers(JobsError):
-    """A model computes something else as ONNX than it does in PyTorch."""
-
-    code = "FB-JOBS-350"
-    kind = Kind.FAILED
-
-
-class NoOnnx(JobsError):
-    """A model has no network that could be written as ONNX."""
-
-    code = "FB-JOBS-351"
-    kind = Kind.REFUSED
-
-
-class EvaluationRefused(JobsError):
-    """A model cannot be evaluated as it is asked."""
-
-    code = "FB-JOBS-352"
-    kind = Kind.REFUSED
-
-
-class SettingsRefused(SiteRefusal):
-    """The hub refuses the settings that this site signed."""
-
-    code = "FB-JOBS-353"
-    reason = Reason.SETTINGS_DEVIATE
-
-
-class ParcelRefused(JobsError):
-    """What a peer sealed to this site cannot be used; `fault` is the word that the hub is told."""
-
-    code = "FB-JOBS-360"
-    kind = Kind.REFUSED
-    reason = Reason.UPDATE_REFUSED
-
-    def __init__(self, what: str, *, fault: ParcelFault, why: str = "", todo: str = "") -> None:
-        super().__init__(what, why=why, todo=todo)
-        self.fault = fault
-
-
-class PeersUnknown(SiteRefusal):
-    """This site cannot tell which keys of peers it trusts."""
-
-    code = "FB-JOBS-361"
-    reason = Reason.PEERS_UNKNOWN
-
-
-class PeerModelsMissing(SiteRefusal):
-    """Too few of the models that a round is made of can be used at this site."""
-
-    code = "FB-JOBS-362"
-    reason = Reason.PEER_MODELS_MISSING
-
-
-class SealingKeyRefused(JobsError):
-    """A node tells a key for a job that it did not sign, or that is not its own."""
-
-    code = "FB-JOBS-363"
-    kind = Kind.FORBIDDEN

@@ -28,8 +28,8 @@ from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 
 from fairbank.errors import FairbankError
-from fairbank.federated_jobs.errors import ParcelRefused
 from fairbank.federated_jobs.parcel_faults import ParcelFault
+from fairbank.federated_jobs.training_errors import ParcelRefused
 from fairbank.ontology.parcels import LONGEST_HEAD_BYTES, PIECE_BYTES, TAG_BYTES, ParcelHead, Recipient
 from fairbank.signing import Json, SigningKey, canonical
 

@@ -11,9 +11,9 @@ from typing import Any
 
 from fairbank.errors import FairbankError
 from fairbank.federated_jobs.axes.words import Chosen
-from fairbank.federated_jobs.errors import CardUntrusted
 from fairbank.federated_jobs.evaluating import EVALUATE
 from fairbank.federated_jobs.reports import card as card_text
+from fairbank.federated_jobs.training_errors import CardUntrusted
 from fairbank.ontology.model_cards import ModelCard
 from fairbank.ontology.signed_objects import Element, Manifest, Objective, Training
 from fairbank.signing import Sealed, file_digest

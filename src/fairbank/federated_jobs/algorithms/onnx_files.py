@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from fairbank.errors import MissingExtra
 from fairbank.federated_jobs.algorithms.registry import algorithm_entry, algorithm_parameters
-from fairbank.federated_jobs.errors import NoOnnx, OnnxDiffers
+from fairbank.federated_jobs.training_errors import NoOnnx, OnnxDiffers
 from fairbank.signing import file_digest
 
 if TYPE_CHECKING:

@@ -217,6 +217,7 @@ class AggregatorChoice(Choice):
         stateful: whether the hub keeps tensors for it from round to round.
         minimum_sites: how many updates it needs to mean anything.
         notes: the numbers that every update must bring.
+        needs_base: whether it works on differences to the model that a round started from.
         weighs_staleness: whether an update from an older model weighs less.
         coordinatewise: whether it judges each weight by itself, so that an update must tell something of each.
         robust: whether one site that sends anything cannot lead the model away, given enough others.
@@ -227,6 +228,7 @@ class AggregatorChoice(Choice):
     stateful: bool = False
     minimum_sites: int = 1
     notes: tuple[str, ...] = ()
+    needs_base: bool = False
     weighs_staleness: bool = False
     coordinatewise: bool = False
     robust: bool = False

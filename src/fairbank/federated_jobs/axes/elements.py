@@ -9,7 +9,8 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
-from fairbank.federated_jobs.errors import OptionRefused, PlanRefused
+from fairbank.federated_jobs.errors import OptionRefused
+from fairbank.federated_jobs.training_errors import PlanRefused
 
 
 class Options(BaseModel):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from fairbank.federated_jobs.axes.elements import Options
 from fairbank.federated_jobs.axes.filters import FilterChoice
 from fairbank.federated_jobs.axes.local_steps import LocalStepChoice
-from fairbank.federated_jobs.errors import PlanRefused
+from fairbank.federated_jobs.training_errors import PlanRefused
 
 
 def check_filters(filters: Sequence[tuple[FilterChoice, Options]], step: LocalStepChoice) -> None:

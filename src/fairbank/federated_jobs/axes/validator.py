@@ -9,7 +9,7 @@ from fairbank.federated_jobs.axes.filters import FILTERS
 from fairbank.federated_jobs.axes.local_steps import LOCAL_STEPS
 from fairbank.federated_jobs.axes.plans import PLANS
 from fairbank.federated_jobs.axes.rules import RULES, Mix, Numbers, Rule
-from fairbank.federated_jobs.errors import PlanRefused
+from fairbank.federated_jobs.training_errors import PlanRefused
 from fairbank.ontology.signed_objects import Plan, Training
 
 

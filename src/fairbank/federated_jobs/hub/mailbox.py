@@ -18,7 +18,6 @@ from fairbank.catalogue import nodes
 from fairbank.catalogue.context import Hub
 from fairbank.errors import FairbankError
 from fairbank.federated_jobs.code import UPDATE
-from fairbank.federated_jobs.errors import ParcelRefused, SealingKeyRefused
 from fairbank.federated_jobs.hub.dispatch import not_found
 from fairbank.federated_jobs.hub.merging import METRICS, Closing, Examined, MergedFile
 from fairbank.federated_jobs.hub.progress import ended
@@ -39,6 +38,7 @@ from fairbank.federated_jobs.protocol import (
     SealingKeyReport,
 )
 from fairbank.federated_jobs.states import ACTIVE_SITES
+from fairbank.federated_jobs.training_errors import ParcelRefused, SealingKeyRefused
 from fairbank.ontology.parcels import ParcelHead, SealingKey
 
 _ACTIVE = [state.value for state in ACTIVE_SITES]

@@ -17,13 +17,14 @@ from fairbank.catalogue.accounts import Account, Role
 from fairbank.catalogue.context import Hub
 from fairbank.catalogue.store import DatasetRow
 from fairbank.clock import iso
-from fairbank.federated_jobs.errors import ModelStateRefused, NotYetMerged
+from fairbank.federated_jobs.errors import NotYetMerged
 from fairbank.federated_jobs.hub.store import JobRow, ModelRow, OutputRow, SettingsRow
 from fairbank.federated_jobs.hub.training_views import origins, training_record
 from fairbank.federated_jobs.hub.usage import usage_of_job
 from fairbank.federated_jobs.model_limits import limits_of, protections_of
 from fairbank.federated_jobs.objectives import AFTER, BEFORE
 from fairbank.federated_jobs.tool_manifests import intended_use
+from fairbank.federated_jobs.training_errors import ModelStateRefused
 from fairbank.federated_jobs.training_record import TrainingRecord
 from fairbank.ontology.model_cards import (
     MODEL_MOVES,

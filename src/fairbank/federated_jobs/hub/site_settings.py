@@ -15,12 +15,12 @@ from sqlalchemy.orm import Session
 from fairbank import audit
 from fairbank.catalogue.context import Hub
 from fairbank.catalogue.nodes import key_of
-from fairbank.federated_jobs.errors import SettingsDeviate, SettingsMissing
 from fairbank.federated_jobs.hub.dispatch import not_found
 from fairbank.federated_jobs.hub.progress import ended, fail_site, manifest_of, sites_of
 from fairbank.federated_jobs.hub.store import JobRow, SettingsRow, SiteRow
 from fairbank.federated_jobs.reasons import Reason
 from fairbank.federated_jobs.states import ACTIVE_SITES, SiteState
+from fairbank.federated_jobs.training_errors import SettingsDeviate, SettingsMissing
 from fairbank.federated_jobs.training_settings import (
     FIXED,
     KIND,

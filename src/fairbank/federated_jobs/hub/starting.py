@@ -7,11 +7,11 @@ from sqlalchemy.orm import Session
 
 from fairbank.catalogue import blobs
 from fairbank.catalogue.context import Hub
-from fairbank.federated_jobs.errors import EvaluationRefused, StartRefused
 from fairbank.federated_jobs.evaluating import evaluates
 from fairbank.federated_jobs.hub.ensembles import is_model
 from fairbank.federated_jobs.hub.model_registry import is_kept_back, usable_by
 from fairbank.federated_jobs.hub.store import JobRow, OutputRow
+from fairbank.federated_jobs.training_errors import EvaluationRefused, StartRefused
 from fairbank.ontology.signed_objects import Manifest
 
 

@@ -21,13 +21,13 @@ from fairbank.catalogue.context import Hub
 from fairbank.catalogue.store import DatasetRow
 from fairbank.clock import iso
 from fairbank.federated_jobs.code import WorkerKind, tool_named
-from fairbank.federated_jobs.errors import NotATraining
 from fairbank.federated_jobs.evaluating import evaluates
 from fairbank.federated_jobs.hub.merging import METRICS
 from fairbank.federated_jobs.hub.progress import manifest_of, sites_of
 from fairbank.federated_jobs.hub.store import JobRow, OutputRow, RoundRow, SiteRow, UpdateRow, UsageRow
 from fairbank.federated_jobs.reasons import Reason
 from fairbank.federated_jobs.states import JobState, RoundState, SiteState
+from fairbank.federated_jobs.training_errors import NotATraining
 from fairbank.federated_jobs.training_record import (
     Origin,
     RoundOfTraining,

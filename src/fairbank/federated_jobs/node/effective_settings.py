@@ -16,7 +16,7 @@ from pathlib import Path
 from fairbank.clock import iso
 from fairbank.errors import RemoteError
 from fairbank.federated_jobs.code import Tool, WorkerKind
-from fairbank.federated_jobs.errors import SettingsDeviate, SettingsRefused
+from fairbank.federated_jobs.training_errors import SettingsDeviate, SettingsRefused
 from fairbank.federated_jobs.training_settings import (
     Gpu,
     Library,

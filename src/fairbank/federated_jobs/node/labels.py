@@ -14,11 +14,11 @@ from sqlalchemy.orm import Session
 from fairbank import audit
 from fairbank.database import reading, writing
 from fairbank.federated_jobs.code import Tool, WorkerKind
-from fairbank.federated_jobs.errors import LabelRefused
 from fairbank.federated_jobs.node.clinical_columns import as_number, clinical_words
 from fairbank.federated_jobs.node.cohort import Member
 from fairbank.federated_jobs.node.store import LabelWordRow
 from fairbank.federated_jobs.node.subject_facts import subject_facts
+from fairbank.federated_jobs.training_errors import LabelRefused
 from fairbank.release.node import Node
 
 LABEL, NUMBER = "label", "number"

@@ -26,12 +26,14 @@ from fairbank.federated_jobs.axes.plan_options import PeerOptions, Topology
 from fairbank.federated_jobs.axes.plans import PLANS
 from fairbank.federated_jobs.checks import Check
 from fairbank.federated_jobs.code import UPDATE
-from fairbank.federated_jobs.errors import ParcelRefused, PeerModelsMissing, RoundRefused
+from fairbank.federated_jobs.errors import RoundRefused
 from fairbank.federated_jobs.node.peers import KnownPeer, known_peers, private_key
-from fairbank.federated_jobs.node.runner import Product, job_folder
+from fairbank.federated_jobs.node.progress import job_folder
+from fairbank.federated_jobs.node.runner import Product
 from fairbank.federated_jobs.parcel_faults import ParcelFault
 from fairbank.federated_jobs.plans.peer_to_peer import is_plain, is_walk, last_round
 from fairbank.federated_jobs.protocol import LeftOut, LeftOutReport, MailOrder, ParcelOffer
+from fairbank.federated_jobs.training_errors import ParcelRefused, PeerModelsMissing
 from fairbank.federated_jobs.update_notes import N_TRAIN, annotate, notes_of, words_of
 from fairbank.ontology.parcels import seal_bytes
 from fairbank.ontology.signed_objects import Manifest
@@ -45,7 +47,7 @@ from fairbank.release.releases import ReleaseState
 from fairbank.release.store import ReleaseRow
 
 if TYPE_CHECKING:
-    from fairbank.federated_jobs.aggregation import TensorShape
+    from fairbank.federated_jobs.tensor_files import TensorShape
 
 log = logging.getLogger(__name__)
 
@@ -290,10 +292,10 @@ def _looked(path: Path) -> _Seen:
     import numpy as np
     from safetensors import safe_open
 
-    from fairbank.federated_jobs.aggregation import form_of
     from fairbank.federated_jobs.algorithms.errors import UpdateUnfit
     from fairbank.federated_jobs.errors import NotesUnreadable
     from fairbank.federated_jobs.parcels import refused
+    from fairbank.federated_jobs.tensor_files import form_of
 
     try:
         form = form_of(path)
@@ -333,7 +335,8 @@ def _samples(opened: Mapping[str, Path]) -> dict[str, int]:
 
 
 def _mean(letter: Letter, opened: Mapping[str, Path], samples: Mapping[str, int], folder: Path) -> Path:
-    from fairbank.federated_jobs.aggregation import FedAvg, SiteUpdate
+    from fairbank.federated_jobs.aggregation import FedAvg
+    from fairbank.federated_jobs.aggregators.stack import SiteUpdate
 
     parts = [SiteUpdate(name, path, samples[name]) for name, path in sorted(opened.items())]
     longest = next(one.maximum_bytes for one in letter.manifest.outputs if one.name == UPDATE)

@@ -19,12 +19,12 @@ from sqlalchemy.orm import Session
 from fairbank.clock import iso, parse_iso
 from fairbank.errors import FairbankError
 from fairbank.federated_jobs.axes.plans import PLANS
-from fairbank.federated_jobs.errors import PeersUnknown
 from fairbank.federated_jobs.manifest import nodes_of
 from fairbank.federated_jobs.node.judging import enrolment_of
 from fairbank.federated_jobs.node.policy_file import standing
 from fairbank.federated_jobs.node.store import ApprovalRow, ReviewRow, WorkRow
 from fairbank.federated_jobs.protocol import MailOrder, SealingKeyReport
+from fairbank.federated_jobs.training_errors import PeersUnknown
 from fairbank.ontology.parcels import SealingKey
 from fairbank.ontology.signed_objects import Manifest, SiteApproval
 from fairbank.release.node import Node

@@ -34,8 +34,6 @@ from fairbank.federated_jobs.errors import (
     JobsError,
     OutputRefused,
     RoundClosed,
-    SettingsDeviate,
-    SettingsMissing,
     SiteRefusal,
 )
 from fairbank.federated_jobs.evaluating import STAND_IN, evaluates
@@ -79,6 +77,7 @@ from fairbank.federated_jobs.node.store import ApprovalRow, ReviewRow, WorkRow
 from fairbank.federated_jobs.protocol import MailOrder
 from fairbank.federated_jobs.reasons import Reason
 from fairbank.federated_jobs.states import SiteState
+from fairbank.federated_jobs.training_errors import SettingsDeviate, SettingsMissing
 from fairbank.ontology.outputs import DOOR_OF_OUTPUT
 from fairbank.ontology.signed_objects import Manifest
 from fairbank.release.candidates import Candidate, Sealer
