@@ -33,7 +33,15 @@ from fairbank.federated_jobs.node.live_counts import CountDesk, is_live_count
 from fairbank.federated_jobs.node.pausing import held_leases, paused_jobs
 from fairbank.federated_jobs.node.peers import forget_key
 from fairbank.federated_jobs.node.reopening import reopen
-from fairbank.federated_jobs.node.reporting import NODE_SUSPENDED, refuses_this, renew, report_decisions, tell
+from fairbank.federated_jobs.node.reporting import (
+    NO_SUCH_ROUTE,
+    NODE_SUSPENDED,
+    refuses_this,
+    renew,
+    report_decisions,
+    tell,
+    tell_place,
+)
 from fairbank.federated_jobs.node.rounds import RoundOrder, Site
 from fairbank.federated_jobs.node.runner import Runner
 from fairbank.federated_jobs.node.runners import SiteRunner
@@ -47,7 +55,6 @@ from fairbank.federated_jobs.protocol import (
     Claim,
     Lease,
     LeaseKind,
-    PlaceReport,
     SiteStateReport,
 )
 from fairbank.federated_jobs.reasons import Reason
@@ -63,7 +70,7 @@ from fairbank.release.errors import (
 )
 from fairbank.release.hub_client import HubClient
 from fairbank.release.key_rotation import renewed as with_key
-from fairbank.release.node import Node, place_of
+from fairbank.release.node import Node
 from fairbank.release.outbox import Outbox
 from fairbank.release.outbox_files import sweep
 from fairbank.release.releases import kept_digests
@@ -81,7 +88,6 @@ CANCEL_EVERY_S = 1.0
 # How soon a pause by the site's people stops what runs.
 LOOK_EVERY_S = 1.0
 FAULTS_FORGIVEN = 3
-_NO_SUCH_ROUTE = 404
 # Asked in every round: a plain table, and statements put together once.
 _REVIEWS = ReviewRow.metadata.tables[ReviewRow.__tablename__]
 _REVIEWED = select(_REVIEWS.c.job, _REVIEWS.c.places, _REVIEWS.c.paused, _REVIEWS.c.manifest).where(
@@ -184,7 +190,7 @@ class Agent:
                 pause_s = FIRST_PAUSE_S
             except RemoteError as err:
                 # A hub of the version before knows no live counts.
-                pause_s = LONGEST_PAUSE_S if err.status == _NO_SUCH_ROUTE else pause_s
+                pause_s = LONGEST_PAUSE_S if err.status == NO_SUCH_ROUTE else pause_s
             except NodeSuspendedHere:
                 pause_s = LOOK_EVERY_S
             except FairbankError as err:
@@ -206,7 +212,7 @@ class Agent:
         self._look_at_itself()
         self._hub_log.refuse_if_forked()
         self._sweep()
-        self._tell_place()
+        tell_place(self._node, self._site.outbox)
         report_decisions(self._node, self._site.outbox)
         tell_due(self._node, self._site.outbox)
         self._send_ready()
@@ -462,18 +468,6 @@ class Agent:
                     detail={"reason": lease.reason.value},
                 )
             self._note_anchor(session, lease)
-
-    def _tell_place(self) -> None:
-        message = PlaceReport(place=place_of(self._node.settings))
-        try:
-            self._site.outbox.control("PUT", f"/v1/nodes/{self._node.name}/place", message)
-        except (RemoteError, BadAnswer) as err:
-            # A hub of the version before knows no places. Where it refuses one, what is unfinished is taken up all the
-            # same; it is told again when the agent starts anew.
-            if not isinstance(err, RemoteError) or err.status != _NO_SUCH_ROUTE:
-                log.warning(
-                    "the hub does not take where this node is: %s", getattr(err, "remote_code", err.code)
-                )
 
     def _sweep(self) -> None:
         # Whoever stages does so in a writing transaction, so nothing is being staged during this one.

@@ -20,15 +20,17 @@ from fairbank.federated_jobs.errors import ReportRefused
 from fairbank.federated_jobs.node.peers import tell_key
 from fairbank.federated_jobs.node.progress import progress_of
 from fairbank.federated_jobs.node.store import ApprovalRow, ReviewRow, UntoldRow
-from fairbank.federated_jobs.protocol import LeaseWork, Renew, Renewed, SiteStateReport
+from fairbank.federated_jobs.protocol import LeaseWork, PlaceReport, Renew, Renewed, SiteStateReport
 from fairbank.federated_jobs.reasons import Reason
 from fairbank.federated_jobs.states import SiteState
 from fairbank.ontology.errors import MalformedObject
 from fairbank.release.errors import BadAnswer, GateRefused, HubUnreachable
-from fairbank.release.node import Node
+from fairbank.release.node import Node, place_of
 from fairbank.release.outbox import Outbox
 
 log = logging.getLogger(__name__)
+
+NO_SUCH_ROUTE = 404
 
 # The hub's word that it takes nothing from this node for now; a node imports nothing of the hub.
 NODE_SUSPENDED = "FB-REL-036"
@@ -69,6 +71,18 @@ def renew(node: Node, outbox: Outbox, job: str, lease: str, *, timeout_s: float)
             raise
         answer = outbox.control("PUT", f"/v1/leases/{lease}", plain, timeout_s=timeout_s)
     return Renewed.parse(answer)
+
+
+def tell_place(node: Node, outbox: Outbox) -> None:
+    """Tell the hub in which country this node is."""
+    message = PlaceReport(place=place_of(node.settings))
+    try:
+        outbox.control("PUT", f"/v1/nodes/{node.name}/place", message)
+    except (RemoteError, BadAnswer) as err:
+        # A hub of the version before knows no places. Where it refuses one, what is unfinished is taken up all the same;
+        # it is told again when the agent starts anew.
+        if not isinstance(err, RemoteError) or err.status != NO_SUCH_ROUTE:
+            log.warning("the hub does not take where this node is: %s", getattr(err, "remote_code", err.code))
 
 
 def tell(node: Node, outbox: Outbox, job: str, message: SiteStateReport) -> None:

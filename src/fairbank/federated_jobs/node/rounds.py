@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -36,7 +36,6 @@ from fairbank.federated_jobs.errors import (
     RoundClosed,
     SiteRefusal,
 )
-from fairbank.federated_jobs.evaluating import STAND_IN, evaluates
 from fairbank.federated_jobs.node import model_files, progress, spent
 from fairbank.federated_jobs.node.approval import (
     Authorised,
@@ -78,7 +77,6 @@ from fairbank.federated_jobs.protocol import MailOrder
 from fairbank.federated_jobs.reasons import Reason
 from fairbank.federated_jobs.states import SiteState
 from fairbank.federated_jobs.training_errors import SettingsDeviate, SettingsMissing
-from fairbank.ontology.outputs import DOOR_OF_OUTPUT
 from fairbank.ontology.signed_objects import Manifest
 from fairbank.release.candidates import Candidate, Sealer
 from fairbank.release.errors import GateRefused, HubUnreachable, NodeSuspendedHere, ReleaseStateError
@@ -86,7 +84,6 @@ from fairbank.release.hub_client import HubClient
 from fairbank.release.node import Node
 from fairbank.release.outbox import Outbox
 from fairbank.release.releases import Release, ReleaseState
-from fairbank.release.tensors import TensorShape, form_of
 from fairbank.release.told_sums import Sums
 from fairbank.signing import file_digest, sha256_digest
 
@@ -374,7 +371,9 @@ def _stage(
             approval = session.get_one(ApprovalRow, row.job)
             releases = []
             for task, product in products:
-                candidate = replace(_candidate(site, session, task, product, authorised), sealed=sealed)
+                sums = _beside_records(site, session, product.sums)
+                made = candidate_of(task, product, in_cohort=authorised.cohort.subjects, sums=sums)
+                candidate = replace(made, sealed=sealed)
                 releases.append(site.outbox.stage(session, candidate, hold=approval.hold_outputs))
             fresh.releases = [release.id for release in releases]
             fresh.state = STAGED
@@ -455,53 +454,12 @@ def _global_model(site: Site, row: Work, given: bytes | None) -> Path | None:
     return target
 
 
-def _candidate(
-    site: Site, session: Session, task: RoundTask, product: Product, authorised: Authorised
-) -> Candidate:
-    limits = next((each for each in task.manifest.outputs if each.name == product.output), None)
-    if limits is None:
-        raise JobsError(f"The job declares no output {product.output!r}.").because(Reason.OUTPUT_NOT_ALLOWED)
-    return Candidate(
-        door_class=DOOR_OF_OUTPUT[limits.output_class],
-        output=product.output,
-        content=product.path,
-        media_type=limits.media_type,
-        job=task.manifest.id,
-        round=task.round,
-        limits=limits,
-        subjects=_counted(authorised.cohort.subjects, product.subjects),
-        columns=product.columns,
-        tensors=_form(task, product),
-        encoded=product.encoded,
-        packed=product.packed,
-        sums=_beside_records(site, session, product.sums),
-        # A runner's products lie in a folder of the node's own, which no job can reach.
-        movable=True,
-    )
-
-
-def _form(task: RoundTask, product: Product) -> Mapping[str, TensorShape] | None:
-    """Return the tensors that an update must have.
-
-    Without filters the first round starts from no model that the gate could know; there names and types are judged.
-    """
-    if evaluates(task.manifest):
-        return {STAND_IN: TensorShape("F32", (1,))}
-    if product.form is not None or task.global_model is None:
-        return product.form
-    return form_of(task.global_model)
-
-
 def _beside_records(site: Site, session: Session, sums: Sums | None) -> Sums | None:
     """Return what a statistic is of, with the sets of subjects that records of its datasets told of."""
     if sums is None:
         return None
     told = {each for dataset in sums.datasets for each in site.published(session, dataset)}
     return replace(sums, published=tuple(told))
-
-
-def _counted(in_cohort: int, used: int | None) -> int:
-    return in_cohort if used is None else min(in_cohort, used)
 
 
 def _last_released(session: Session, job: str) -> int:
