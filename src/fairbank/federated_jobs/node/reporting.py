@@ -79,8 +79,8 @@ def tell_place(node: Node, outbox: Outbox) -> None:
     try:
         outbox.control("PUT", f"/v1/nodes/{node.name}/place", message)
     except (RemoteError, BadAnswer) as err:
-        # A hub of the version before knows no places. Where it refuses one, what is unfinished is taken up all the same;
-        # it is told again when the agent starts anew.
+        # A hub of the version before knows no places. Where it refuses one, what is unfinished is taken up all the
+        # same; it is told again when the agent starts anew.
         if not isinstance(err, RemoteError) or err.status != NO_SUCH_ROUTE:
             log.warning("the hub does not take where this node is: %s", getattr(err, "remote_code", err.code))
 

@@ -44,6 +44,7 @@ from fairbank.federated_jobs.node.approval import (
     computed_with_all,
     withhold_unsent,
 )
+from fairbank.federated_jobs.node.candidates import candidate_of
 from fairbank.federated_jobs.node.cohort import Cohort, CohortSource, Member, harvest_intact, mark_gone
 from fairbank.federated_jobs.node.effective_settings import tell_settings
 from fairbank.federated_jobs.node.errors import (
