@@ -72,6 +72,10 @@ BROKEN: dict[str, tuple[Mix, Callable[[Mix], Numbers]]] = {
     "local step that exchanges more than weights × plan": (mixed(TURN, CONTROL), few),
     "local step that exchanges more than weights × aggregator": (mixed(ROBUST, CONTROL), few),
     "layers that stay at a site × plan that hands on or keeps models": (mixed(TURN, SHARE), few),
+    "local step that exchanges more than weights × model to start from": (
+        replace(mixed(CONTROL), training=Training(initial_model="sha256:" + "0" * 64)),
+        few,
+    ),
     "layers that stay at a site × model to start from": (
         replace(mixed(AT_HOME), training=Training(initial_model="sha256:" + "0" * 64)),
         few,

@@ -195,6 +195,13 @@ def _layers_twice(mix: Mix, of: Numbers) -> str | None:
     return None
 
 
+def _exchange_from_model(mix: Mix, of: Numbers) -> str | None:
+    step = mix.local_step[0]
+    if step.exchanges and mix.training.initial_model is not None:
+        return f"{step.name!r} exchanges more than weights, and the model that the job starts from holds weights alone."
+    return None
+
+
 def _no_next_time(mix: Mix, of: Numbers) -> str | None:
     kept = next((each for each, _ in mix.filters if each.stateful and not each.local_layers), None)
     if kept is not None and mix.plan[0].once:
@@ -298,6 +305,12 @@ RULES: tuple[Rule, ...] = (
         "The next site, and whoever uses the model, would miss these layers.",
         "Share all layers, or use the plan 'aggregation'.",
         _layers_stay_behind,
+    ),
+    Rule(
+        "local step that exchanges more than weights × model to start from",
+        "What is exchanged begins with what the job's seed makes.",
+        "Leave the model out, or use a local step that exchanges weights alone.",
+        _exchange_from_model,
     ),
     Rule(
         "layers that stay at a site × model to start from",
