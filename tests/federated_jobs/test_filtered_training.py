@@ -103,7 +103,7 @@ def test_fedavg_trains_through_every_filter(tmp_path: Path, chain: str) -> None:
     )
 
 
-@pytest.mark.parametrize("chain", ["none", "int8"])
+@pytest.mark.parametrize("chain", ["none", pytest.param("int8", marks=pytest.mark.long)])
 @pytest.mark.parametrize("name", [name for name in AGGREGATORS if name != "fedavg"])
 def test_every_aggregator_trains_with_and_without_a_filter(tmp_path: Path, name: str, chain: str) -> None:
     sites = AGGREGATORS[name].minimum_sites
