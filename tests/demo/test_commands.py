@@ -120,7 +120,8 @@ def test_results_and_models_are_fetched(ask: Run, tmp_path: Any, monkeypatch: py
     jobs = json.loads(ask(ADA, "job list", "--format", "json").ok().out)
     analysis = next(job for job in jobs if "Intensity" in job["title"])
     ask(ADA, f"job results {analysis['id']} --to {tmp_path / 'results'}").ok()
-    assert (tmp_path / "results" / "table.csv").read_text().count("\n") > 29
+    # Rows that tell a reason of too few subjects stay at their site.
+    assert (tmp_path / "results" / "table.csv").read_text().count("\n") > 20
     ask(ADA, f"model fetch {{model}} --to {tmp_path / 'model.safetensors'}").ok()
     assert (tmp_path / "model.safetensors").stat().st_size > 1_000
 
