@@ -238,7 +238,7 @@ class BadPeer(FakeRunner):
 )
 def test_a_peers_model_that_cannot_be_used_is_left_out(fed, monkeypatch, values, fault):
     # An honest node's gate would keep most of this in.
-    monkeypatch.setattr(tensors, "problems", lambda path, expected: [])
+    monkeypatch.setattr(tensors, "problems", lambda path, expected, **options: [])
     fed.sites["west"].runner = BadPeer(STEPS["west"], values)
     fed.sites["west"].restart()
     job = approved(fed, "all-to-all", 4, quorum=2)
