@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -150,7 +151,9 @@ class Podman:
         folder.mkdir(parents=True)
         # The container's own user passes through to its folders.
         self.program = folder / "podman"
-        options = f"--runtime runc --storage-driver vfs --root {folder}/storage --runroot {folder}/run"
+        # podman refuses a longer path than 50 characters for this one.
+        self._run = Path(tempfile.mkdtemp(prefix="pr-", dir="/tmp"))
+        options = f"--runtime runc --storage-driver vfs --root {folder}/storage --runroot {self._run}"
         self.program.write_text(f'#!/bin/sh\nexec /usr/bin/podman {options} "$@"\n')
         self.program.chmod(0o755)
         self.image = self._imported(script)
@@ -170,6 +173,7 @@ class Podman:
         subprocess.run(
             [str(self.program), "system", "reset", "--force"], check=False, capture_output=True, timeout=120
         )
+        shutil.rmtree(self._run, ignore_errors=True)
 
     def _imported(self, script: str) -> str:
         root = self.folder / "root"

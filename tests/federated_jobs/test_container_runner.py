@@ -17,6 +17,7 @@ from fairbank.errors import FairbankError
 from fairbank.federated_jobs.code import tool_named
 from fairbank.federated_jobs.container_tools import container_tool
 from fairbank.federated_jobs.node import overlays
+from fairbank.federated_jobs.node.cohort import Member
 from fairbank.federated_jobs.node.container_argv import Engine
 from fairbank.federated_jobs.node.container_runner import ContainerRunner
 from fairbank.federated_jobs.node.containers_here import program_of
@@ -31,9 +32,10 @@ from fairbank.federated_jobs.node.errors import (
     WorkerOutOfMemory,
     WorkerTimedOut,
 )
+from fairbank.federated_jobs.node.progress import job_folder, progress_of
 from fairbank.federated_jobs.node.reviewing import review
 from fairbank.federated_jobs.node.rounds import reason_of
-from fairbank.federated_jobs.node.runner import RoundTask, job_folder, progress_of
+from fairbank.federated_jobs.node.runner import RoundTask
 from fairbank.federated_jobs.node.runners import SiteRunner
 from fairbank.federated_jobs.node.sandbox_staging import SeriesToStage
 from fairbank.federated_jobs.reasons import Reason
@@ -57,7 +59,8 @@ class Place:
             file.write_bytes(b"x" * number)
             files.append(file)
         self.series = [
-            SeriesToStage(f"s{number}", f"p{number % 2}", tuple(files[: number + 1])) for number in range(3)
+            SeriesToStage(f"s{number + 1:06d}", f"p{number % 2}", tuple(files[: number + 1]))
+            for number in range(3)
         ]
         self.task = RoundTask(
             manifest=manifest,
@@ -69,6 +72,10 @@ class Place:
             previous_round=0,
             global_model=None,
             folder=job_folder(site.node, manifest.id) / "products",
+            members=tuple(
+                Member("collection", f"1.{number}", f"p{number % 2}", "sha256:" + "0" * 64, folder)
+                for number in range(3)
+            ),
         )
 
     def run(self, **resources: int):
@@ -97,7 +104,7 @@ def test_rows_of_a_container_become_a_product_for_the_gate(place):
     products = place.run()
     rows = rows_in(products)
     assert [(row["row"], row["status"], row["files"], row["mean"]) for row in rows] == [
-        ("s0", "ok", 1, 1.23457), ("s1", "ok", 2, 1.23457), ("s2", "ok", 3, 1.23457)
+        ("s000001", "ok", 1, 1.23457), ("s000002", "ok", 2, 1.23457), ("s000003", "ok", 3, 1.23457)
     ]  # fmt: skip
     (product,) = products
     assert (product.output, product.subjects) == ("measurements", 2)
@@ -115,7 +122,7 @@ def test_the_container_finds_its_options_and_the_seed(place):
     assert (told["schema"], told["tool"], told["seed"]) == ("container-job/1", "counting", "0")
 
 
-ROW = {"row": "s0", "status": "ok", "reason": None, "files": 1, "mean": 1.0}
+ROW = {"row": "s000001", "status": "ok", "reason": None, "files": 1, "mean": 1.0}
 
 
 def written(rows: object, **other: object) -> str:
@@ -131,14 +138,14 @@ def written(rows: object, **other: object) -> str:
         '(OUTPUTS / "rows.json").write_text("[" * 100000)',
         written([{**ROW, "mean": float("nan")}]),
         written([ROW], note="Jane Doe"),
-        written({"s0": ROW}),
+        written({"s000001": ROW}),
         written([{**ROW, "name": "Jane Doe"}]),
         written([{**ROW, "reason": "Jane Doe"}]),
         written([{**ROW, "row": "Jane-Doe"}]),
         written([{**ROW, "files": "1"}]),
         written([{**ROW, "files": 10**18}]),
         written([ROW, ROW]),
-        written(["s0"]),
+        written(["s000001"]),
     ],
 )
 def test_rows_that_are_not_what_was_sealed_are_refused_whole(place, behaviour):
@@ -149,12 +156,14 @@ def test_rows_that_are_not_what_was_sealed_are_refused_whole(place, behaviour):
     assert list(place.task.folder.glob("*")) == []
 
 
-def test_a_series_without_a_row_gets_one_that_says_so(place):
+def test_a_series_without_a_row_counts_as_left_out(place):
     place.engine.behave(written([ROW]))
     products = place.run()
-    assert [(row["row"], row["status"]) for row in rows_in(products)] == [
-        ("s0", "ok"), ("s1", "error"), ("s2", "error")
-    ]  # fmt: skip
+    # Their rows say nothing but that, so they stay at the site.
+    assert [(row["row"], row["status"]) for row in rows_in(products)] == [("s000001", "ok")]
+    two = {"kind": "exact", "value": 2}
+    left_out = {"reason": "other-reasons", "series": two, "subjects": two}
+    assert json.loads(products[0].path.read_bytes())["exclusions"] == [left_out]
     assert products[0].subjects == 1
 
 
@@ -212,7 +221,7 @@ def test_a_job_that_is_stopped_ends_its_container(place):
     thread = threading.Thread(target=run)
     thread.start()
     job, pause = place.task.manifest.id, threading.Event()
-    while progress_of(place.node, job) != 42:
+    while (far := progress_of(place.node, job)) is None or far.percent != 42:
         pause.wait(0.02)
     assert place.runner.jobs() == [job]
     place.runner.cancel(job)
@@ -257,10 +266,10 @@ def test_an_engine_that_is_not_installed_is_named(monkeypatch, tmp_path):
 def test_pictures_of_a_container_are_kept_for_the_curator(place):
     png = 'b"\\x89PNG\\r\\n\\x1a\\n"'
     place.engine.behave(
-        f'{COUNTS}\n(OUTPUTS / "overlays").mkdir(); (OUTPUTS / "overlays" / "s0.png").write_bytes({png})'
+        f'{COUNTS}\n(OUTPUTS / "overlays").mkdir(); (OUTPUTS / "overlays" / "s000001.png").write_bytes({png})'
     )
     place.run()
-    assert (place.node.settings.home / overlays.FOLDER / place.task.manifest.id / "s0.png").exists()
+    assert (place.node.settings.home / overlays.FOLDER / place.task.manifest.id / "s000001.png").exists()
 
 
 # -- from the registry to the result -----------------------------------------------------------------------------------
@@ -398,7 +407,7 @@ def podman(tmp_path_factory):
 def test_podman_runs_a_container_that_cannot_do_more_than_it_may(podman, start, tmp_path):
     place = Place(start(), tmp_path, podman, image=podman.image)
     rows = rows_in(place.run())
-    assert [(row["row"], row["files"]) for row in rows] == [("s0", 1), ("s1", 2), ("s2", 3)]
+    assert [(row["row"], row["files"]) for row in rows] == [("s000001", 1), ("s000002", 2), ("s000003", 3)]
     assert podman.call("ps", "--all", "--quiet") == ""
 
 

@@ -10,7 +10,7 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
-from fairbank.cli import job_commands
+from fairbank.cli import job_commands, job_trainings
 from fairbank.cli.main import app
 from fairbank.federated_jobs.node.errors import WorkerOutOfMemory
 from fairbank.web.api_client import HubApi
@@ -28,7 +28,8 @@ def typed(fed, tmp_path, monkeypatch) -> Typed:
     def connected(ctx: Any) -> HubApi:
         return HubApi(fed.url, clock=fed.clock, home=tmp_path, token=fed.token)
 
-    monkeypatch.setattr(job_commands, "api", connected)
+    for module in (job_commands, job_trainings):
+        monkeypatch.setattr(module, "api", connected)
     return lambda *words: CliRunner().invoke(app, ["job", *words])
 
 

@@ -139,7 +139,9 @@ def _watch_states(client: HubApi, job: str) -> str:
     state: dict[str, Any] = {}
     for state in client.watch_job(job):
         sites = ", ".join(f"{site['node']} {_stands(site)}" for site in state["sites"])
-        say(f"{state['state']}{_why(state)}, round {state['round']} of {state['rounds']}: {sites}")
+        say(
+            f"{state['state']}{_because(Reason(state['reason']))}, round {state['round']} of {state['rounds']}: {sites}"
+        )
     return str(state.get("state"))
 
 
@@ -155,8 +157,8 @@ def _watch_training(client: HubApi, job: str) -> str:
         for line in lines_of(record, after=said):
             say(line)
         said = max((one.round for one in record.done if one.closed is not None), default=said)
-        sites = ", ".join(f"{site.node} {site.state.value}" for site in record.sites)
-        now = f"{state}, round {record.round} of {record.rounds}: {sites}"
+        sites = ", ".join(f"{site.node} {site.state.value}{_because(site.reason)}" for site in record.sites)
+        now = f"{state}{_because(record.reason)}, round {record.round} of {record.rounds}: {sites}"
         if now != told:
             say(now)
         told = now
@@ -188,8 +190,8 @@ def _watch_screen(client: HubApi, job: str) -> str:
 
 def _stands(site: dict[str, Any]) -> str:
     percent = "" if site.get("percent") is None else f" ({site['percent']} %)"
-    return f"{site['state']}{percent}{_why(site)}"
+    return f"{site['state']}{percent}{_because(Reason(site['reason']))}"
 
 
-def _why(state: dict[str, Any]) -> str:
-    return "" if state["reason"] == Reason.NONE.value else f" ({state['reason']})"
+def _because(reason: Reason) -> str:
+    return "" if reason is Reason.NONE else f" ({reason.value})"

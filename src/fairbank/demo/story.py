@@ -51,7 +51,7 @@ PARAMETERS: dict[str, JsonValue] = {
 }
 ROUNDS = 10
 SEED = "20261121"
-RUNS = 5
+RUNS = 10
 WAIT_S = 180.0
 CUBE_QUERY = """
 PREFIX fb: <https://w3id.org/fairbank/terms#>

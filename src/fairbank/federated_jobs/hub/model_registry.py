@@ -1,11 +1,12 @@
 """The registry of models: the card that the hub seals when a training completes, lines and versions, states.
 
 A card names the digests of everything that belongs to a model and is sealed in the transaction that registers it, so
-that there is no model without one.
+that no model is without one unless the hub's key was not at hand.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 
 from sqlalchemy import func, select
@@ -15,6 +16,7 @@ from fairbank import __version__, audit, events
 from fairbank.catalogue import hub_keys
 from fairbank.catalogue.accounts import Account, Role
 from fairbank.catalogue.context import Hub
+from fairbank.catalogue.errors import RootKeyElsewhere
 from fairbank.catalogue.store import DatasetRow
 from fairbank.clock import iso
 from fairbank.federated_jobs.errors import NotYetMerged
@@ -39,6 +41,8 @@ from fairbank.ontology.model_cards import (
 from fairbank.ontology.signed_objects import Manifest
 from fairbank.signing import LARGEST_INTEGER
 
+log = logging.getLogger(__name__)
+
 # What nobody may start from, or be handed.
 KEPT_BACK = frozenset({ModelState.QUARANTINED.value, ModelState.WITHDRAWN.value})
 _NOTED_ROUNDS = 20
@@ -55,7 +59,12 @@ def register(hub: Hub, session: Session, model: ModelRow, job: JobRow, manifest:
     model.line, model.version = line, max(newest or 0, before.version if before is not None else 0) + 1
     session.flush()
     card = _card(hub, session, model, job, manifest)
-    envelope = card.seal(hub_keys.sealing_key(session, hub))
+    try:
+        envelope = card.seal(hub_keys.sealing_key(session, hub))
+    except RootKeyElsewhere as err:
+        # A job is not lost for that; its model is there, without a card until somebody copies the key.
+        log.error("the card of a model of job %s is not sealed: %s", job.id, err.code)
+        return
     model.card = envelope
     model.card_digest = ModelCard.open(envelope, trusted=None)[1].digest
 

@@ -27,6 +27,7 @@ from fairbank.errors import FairbankError, RemoteError
 from fairbank.federated_jobs.algorithms.errors import SiteJobError
 from fairbank.federated_jobs.axes.plans import PLANS
 from fairbank.federated_jobs.checks import Check
+from fairbank.federated_jobs.code import WorkerKind
 from fairbank.federated_jobs.errors import (
     GrantEnded,
     JobNotFound,
@@ -397,7 +398,7 @@ class _FilesChanged(Exception):
         self.members = members
 
 
-def _staged_form(site: Site, job: str, cohort: Cohort, manifest: Manifest) -> list[SeriesToStage]:
+def _staged_form(site: Site, job: str, cohort: Cohort, manifest: Manifest | None) -> list[SeriesToStage]:
     changed = [member for member in cohort.members if not site.intact(member)]
     if changed:
         raise _FilesChanged(changed)
@@ -419,11 +420,13 @@ def _run(site: Site, task: RoundTask) -> list[Product]:
 
 
 def _task(site: Site, row: Work, authorised: Authorised, *, previous: int, model: Path | None) -> RoundTask:
+    # Labels are for a training alone.
+    labelled = authorised.chain.manifest if authorised.tool.worker is WorkerKind.TRAINING else None
     return RoundTask(
         manifest=authorised.chain.manifest,
         tool=authorised.tool,
         site=site.node.name,
-        series=lambda: _staged_form(site, row.job, authorised.cohort, authorised.chain.manifest),
+        series=lambda: _staged_form(site, row.job, authorised.cohort, labelled),
         cohort_digest=authorised.cohort.digest,
         members=authorised.cohort.members,
         round=row.round,
