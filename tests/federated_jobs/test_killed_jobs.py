@@ -12,7 +12,7 @@ from fairbank.ontology.signed_objects import PlanName
 
 pytestmark = pytest.mark.sandbox
 
-SEEDS, MORE_SEEDS = range(4), range(4, 50)
+SEEDS, MORE_SEEDS = range(5), range(5, 50)
 FEW_PLANS = (PlanName.CYCLIC_WEIGHT_TRANSFER, PlanName.AGGREGATION)
 
 
