@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
 
@@ -157,6 +158,7 @@ class Told:
     relay: Relay
     report: DemoReport
     home: Path
+    ended: datetime
 
     @property
     def federation(self) -> Federation:
@@ -182,5 +184,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
     with DemoRun(home, clock=SystemClock(), rounds=3, places=places, quiet=True) as run:
         # Everybody takes the relay for the hub: base IRI, nodes and people alike.
         run.story.federation.hub_url = run.story.federation.node_hub_url = relay.url
-        yield Told(run, relay, run.tell(), home)
+        report = run.tell()
+        # Tests that have further jobs run come after this moment.
+        yield Told(run, relay, report, home, SystemClock().now())
     relay.close()
