@@ -25,7 +25,7 @@ from fairbank.federated_jobs.manifest import dataset_iri, draft
 from fairbank.ontology.outputs import OutputClass
 from fairbank.ontology.signed_objects import GrantedDataset, Purpose, Request, Selector, Visa
 from fairbank.settings import FILE_NAME, Settings
-from fairbank.signing import SigningKey
+from fairbank.signing import SigningKey, sha256_digest
 
 _LARGEST_UPDATE = 2 * 2**30
 
@@ -137,7 +137,7 @@ def _job(session, clock: SystemClock, url: str, names: list[str], requester: Sig
             account="ada",
             requester_key=requester.key_id,
             title="bench",
-            manifest_digest=f"sha256:{manifest.id}",
+            manifest_digest=sha256_digest(envelope),
             visa_id=visa.id,
             visa_digest=visa_seal.digest,
             request_id=request.id,

@@ -126,9 +126,12 @@ def signature_headers(
 
 
 def verify_request(
-    method: str, url: str, headers: Mapping[str, str], *, body: bytes, clock: Clock
+    method: str, url: str, headers: Mapping[str, str], *, body: bytes | Digest, clock: Clock
 ) -> SignedBy:
     """Check a signed request's signature, digest and age; the key's rights and the nonce are the caller's.
+
+    Args:
+        body: what came; or its digest, where it was written down while it came.
 
     Raises:
         UnsignedRequest: if there is no valid signature over all that must be covered.
@@ -142,8 +145,10 @@ def verify_request(
             max_age=None,
             expect_tag=TAG,
             require_components=required,
-            body=body,
+            body=body if isinstance(body, bytes) else None,
         )
+        if isinstance(body, str) and _digest_in(headers) != body:
+            raise InvalidSignature("the body is not what was signed")
     except (InvalidSignature, HTTPMessageSignaturesException) as err:
         raise UnsignedRequest(
             "The request's signature is missing or does not verify.",

@@ -199,7 +199,7 @@ def signed_node(hub: Hub, *, limit_bytes: int | None = None) -> Callable[[Reques
     return dependency
 
 
-def verify_signature(hub: Hub, request: Request, content: bytes) -> http_signatures.SignedBy:
+def verify_signature(hub: Hub, request: Request, content: bytes | Digest) -> http_signatures.SignedBy:
     """Check who signed a request, without asking whether that key is enrolled."""
     return http_signatures.verify_request(
         request.method, signed_url(request), dict(request.headers), body=content, clock=hub.clock
@@ -312,8 +312,11 @@ def resume(session: Session, hub: Hub, *, node: str, actor: str) -> None:
         _note(session, hub, "node.resume", "node.resumed", node, actor=actor)
 
 
-def admit(hub: Hub, request: Request, content: bytes) -> NodeIdentity:
+def admit(hub: Hub, request: Request, content: bytes | Digest) -> NodeIdentity:
     """Return which enrolled node signed a request, whose body was read; a copy of the request is refused from now on.
+
+    Args:
+        content: the body, or its digest where it was written down while it came.
 
     Raises:
         UnsignedRequest, ClockOff, ReplayedRequest: as `fairbank.http_signatures` says.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
@@ -25,6 +25,7 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from fairbank import audit
 from fairbank.catalogue import accounts, blobs, bodies, nodes
 from fairbank.catalogue.accounts import Account
+from fairbank.catalogue.bodies import Spooled
 from fairbank.catalogue.context import Hub
 from fairbank.catalogue.errors import (
     BlobNotFound,
@@ -47,7 +48,10 @@ _UUID7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _OUTPUT = re.compile(r"[a-z0-9][a-z0-9-]{0,127}")
 _RANGE = re.compile(r"bytes (\d{1,15})-(\d{1,15})/(\d{1,15})")
+# Longer pieces are written to a file while they come.
+_LONGEST_IN_MEMORY = 1 << 16
 _SHORT_BYTES = 4 << 20
+_COPIED_AT_ONCE = 1 << 20
 _MEDIA_TYPE = re.compile(r"[a-z0-9.+-]{1,60}/[a-z0-9.+-]{1,100}")
 _DEFAULT_MEDIA_TYPE = "application/octet-stream"
 
@@ -106,12 +110,12 @@ class _Standing:
 @dataclass(frozen=True, slots=True)
 class _Piece:
     first: int
-    content: bytes
-    digest: Digest | None = None
+    content: bytes | Spooled
+    digest: Digest
 
     @property
     def end(self) -> int:
-        return self.first + len(self.content)
+        return self.first + _length(self.content)
 
 
 def router(
@@ -134,8 +138,8 @@ def router(
     signed: NodeIdentity = Depends(nodes.signed_node(hub, limit_bytes=limit))
     known_reader: Reader = Depends(_reader(hub))
 
-    def take(request: Request, content: bytes) -> Response:
-        node = nodes.admit(hub, request, content)
+    def take(request: Request, content: bytes | Spooled) -> Response:
+        node = nodes.admit(hub, request, content if isinstance(content, bytes) else content.digest)
         meta, piece = _described(hub, request.path_params["release_id"], request, node, content)
         received = uploads.take(meta, piece)
         state = "complete" if received is None else "partial"
@@ -148,10 +152,16 @@ def router(
 
     async def put_release(request: Request) -> Response:
         async with entrance():
-            content = await bodies.read(request, limit_bytes=limit)
-            # A large piece is mostly hashed and written, which other threads need not wait for.
-            run = hub.in_turn.run if len(content) <= _SHORT_BYTES else run_in_threadpool
-            return await run(take, request, content)
+            if bodies.announced(request, limit_bytes=limit) <= _LONGEST_IN_MEMORY:
+                return await hub.in_turn.run(take, request, await bodies.read(request, limit_bytes=limit))
+            incoming = hub.blobs / "incoming" / f"{hub.clock.new_id()}.tmp"
+            content = await bodies.spool(request, incoming, limit_bytes=limit)
+            # A large piece is mostly copied, which other threads need not wait for.
+            run = hub.in_turn.run if content.size <= _SHORT_BYTES else run_in_threadpool
+            try:
+                return await run(take, request, content)
+            finally:
+                incoming.unlink(missing_ok=True)
 
     # A plain route: every site passes here in every round, and all it does it does in one go in one thread.
     routes.add_route("/v1/releases/{release_id}", put_release, methods=["PUT"])
@@ -253,12 +263,15 @@ class Uploads:
 
     def _take_whole(self, meta: ReleaseMeta, receiver: Receiver, piece: _Piece) -> None:
         """Take a release that came in one piece: nothing of it can be resumed, so one transaction says it all."""
-        if (piece.digest or sha256_digest(piece.content)) != meta.digest:
+        if piece.digest != meta.digest:
             raise _other_bytes()
-        incoming = self._hub.blobs / "incoming" / f"{self._hub.clock.new_id()}.tmp"
-        handle = os.open(incoming, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "wb") as opened:
-            opened.write(piece.content)
+        if isinstance(piece.content, bytes):
+            incoming = self._hub.blobs / "incoming" / f"{self._hub.clock.new_id()}.tmp"
+            handle = os.open(incoming, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(handle, "wb") as opened:
+                opened.write(piece.content)
+        else:
+            incoming = piece.content.path
         final = blobs.settle(self._hub, incoming, meta.digest)
         now = self._hub.clock.now()
         try:
@@ -411,7 +424,7 @@ def _other_bytes() -> DigestMismatch:
 
 
 def _described(
-    hub: Hub, release_id: str, request: Request, node: NodeIdentity, content: bytes
+    hub: Hub, release_id: str, request: Request, node: NodeIdentity, content: bytes | Spooled
 ) -> tuple[ReleaseMeta, _Piece]:
     headers = request.headers
     if not _UUID7.fullmatch(release_id):
@@ -429,7 +442,7 @@ def _described(
     media_type = headers.get("content-type", _DEFAULT_MEDIA_TYPE).partition(";")[0].strip().lower()
     if not _MEDIA_TYPE.fullmatch(media_type):
         raise _refused("Content-Type is not a media type")
-    first, total = _range(headers.get("content-range"), content)
+    first, total = _range(headers.get("content-range"), _length(content))
     if total > hub.settings.release_maximum_bytes:
         raise BodyTooLarge(
             f"A release of {total} bytes is larger than the {hub.settings.release_maximum_bytes} that are taken.",
@@ -452,19 +465,29 @@ def _described(
         ),
         boot=headers.get("fairbank-boot"),
     )
-    return meta, _Piece(first, content, node.body_digest)
+    return meta, _Piece(first, content, _digest_of(content, node))
 
 
-def _range(header: str | None, content: bytes) -> tuple[int, int]:
+def _length(content: bytes | Spooled) -> int:
+    return len(content) if isinstance(content, bytes) else content.size
+
+
+def _digest_of(content: bytes | Spooled, node: NodeIdentity) -> Digest:
+    if isinstance(content, bytes):
+        return node.body_digest or sha256_digest(content)
+    return content.digest
+
+
+def _range(header: str | None, length: int) -> tuple[int, int]:
     if header is None:
-        if not content:
+        if not length:
             raise _refused("it is empty")
-        return 0, len(content)
+        return 0, length
     parts = _RANGE.fullmatch(header)
     if parts is None:
         raise _refused("Content-Range is not 'bytes FIRST-LAST/TOTAL'")
     first, last, total = (int(part) for part in parts.groups())
-    if not first <= last < total or last - first + 1 != len(content):
+    if not first <= last < total or last - first + 1 != length:
         raise _refused("Content-Range does not fit the body")
     return first, total
 
@@ -479,13 +502,24 @@ def _write_at(part: Path, piece: _Piece) -> None:
     # The piece is on the disk before its length is in the database: what HEAD reports survives a crash.
     handle = os.open(part, os.O_WRONLY | os.O_CREAT, 0o600)
     try:
-        view, offset = memoryview(piece.content), piece.first
-        while view:
-            written = os.pwrite(handle, view, offset)
-            view, offset = view[written:], offset + written
+        offset = piece.first
+        for stretch in _in_parts(piece.content):
+            view = memoryview(stretch)
+            while view:
+                written = os.pwrite(handle, view, offset)
+                view, offset = view[written:], offset + written
         os.fdatasync(handle)
     finally:
         os.close(handle)
+
+
+def _in_parts(content: bytes | Spooled) -> Iterator[bytes]:
+    if isinstance(content, bytes):
+        yield content
+        return
+    with content.path.open("rb") as opened:
+        while read := opened.read(_COPIED_AT_ONCE):
+            yield read
 
 
 def _reader(hub: Hub) -> Callable[[Request], object]:

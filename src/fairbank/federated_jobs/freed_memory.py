@@ -15,13 +15,13 @@ import sys
 # From <malloc.h> of the GNU C library.
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8
 # Larger blocks are still given back at once; of smaller ones each arena keeps so much.
-LARGEST_KEPT_BYTES = 16 << 20
-KEPT_BYTES = 48 << 20
+LARGEST_KEPT_BYTES = 4 << 20
+KEPT_BYTES = 12 << 20
 ARENAS = 2
 
 
 def keep_freed_memory() -> bool:
-    """Tell the C library of this process to keep freed memory, up to 100 MB in all; return whether it took that in."""
+    """Tell the C library of this process to keep freed memory, up to 24 MB in all; return whether it took that in."""
     if not sys.platform.startswith("linux"):
         return False
     try:
