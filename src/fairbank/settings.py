@@ -21,12 +21,14 @@ _PREFIX = "FAIRBANK_"
 # Variables of the test suite, not settings.
 _NOT_SETTINGS = frozenset(
     {
+        "FAIRBANK_BROWSER",
         "FAIRBANK_CHEST_CT",
         "FAIRBANK_DATA",
         "FAIRBANK_DEBUG",
         "FAIRBANK_LIVE_XNAT",
         "FAIRBANK_LIVE_XNAT_PASSWORD_FILE",
         "FAIRBANK_LIVE_XNAT_USER",
+        "FAIRBANK_PICTURES",
         "FAIRBANK_TEST_POSTGRES",
     }
 )
@@ -70,6 +72,15 @@ class Settings:
     hub_country: str = _setting("", "country of the hub, ISO 3166-1 code such as NL; empty: not told")
     hub_trusted_proxies: str = _setting(
         "", "addresses of proxies whose X-Forwarded-For is believed, with spaces between; empty: none"
+    )
+    hub_contact: str = _setting(
+        "",
+        "whom people ask for help, shown on the hub's help page: a name, a telephone number, an e-mail address",
+    )
+    hub_development: str = _setting(
+        "no",
+        "whether the hub serves what only its developers need, such as the page of styles",
+        words=("no", "yes"),
     )
     accounts_totp_required: str = _setting(
         "no",

@@ -303,8 +303,7 @@ def cookie_of(hub: Hub, request: Request) -> str | None:
 
     Where cookies are for encrypted connections only the name counts that no other host of the domain can set.
     """
-    secure = sessions.needs_encryption(hub, request)
-    return request.cookies.get(sessions.SECURE_COOKIE if secure else sessions.PLAIN_COOKIE)
+    return request.cookies.get(sessions.cookie_name(hub, secure=sessions.needs_encryption(hub, request)))
 
 
 def by_session(hub: Hub, request: Request, *, proof: str) -> Account | None:

@@ -9,15 +9,8 @@ from urllib.parse import urlencode
 
 from starlette.responses import HTMLResponse
 
-# What one person is shown is kept for nobody else; nothing on a page may run.
-HEADERS: Final = {
-    "Cache-Control": "private, no-store",
-    "Content-Security-Policy": (
-        "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-    ),
-    "Referrer-Policy": "same-origin",
-    "X-Content-Type-Options": "nosniff",
-}
+# What one person is shown is kept for nobody else; what else pages say to browsers the assembly adds to every answer.
+HEADERS: Final = {"Cache-Control": "private, no-store"}
 MENU: Final = (
     '<nav aria-label="Pages"><a href="/">Catalogue</a> · <a href="/requests">Requests</a> · '
     '<a href="/grants">Grants</a> · <a href="/account">Account</a></nav>\n'
@@ -26,14 +19,7 @@ MENU: Final = (
 _HEAD = """<!doctype html>
 <html lang="en">
 <head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{title}</title>
-<style>
-body {{ font: 1rem/1.5 system-ui, sans-serif; max-width: 75rem; margin: 2rem auto; padding: 0 1rem; color: #1a1a1a }}
-table {{ border-collapse: collapse; width: 100% }}
-th, td {{ text-align: left; padding: .3rem .5rem; border-bottom: 1px solid #bbb; vertical-align: top }}
-td {{ overflow-wrap: anywhere; min-width: 6rem }}
-code {{ background: #eee; padding: .1rem .3rem }}
-:target {{ background: #fff3bf }}
-</style></head>
+<link rel="stylesheet" href="/static/app.css"></head>
 <body><main>
 """
 _FOOT = "</main></body></html>\n"

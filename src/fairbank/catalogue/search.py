@@ -73,6 +73,12 @@ def listing(session: Session, who: Account | None) -> list[dict[str, Any]]:
     return [*map(summary, rows), *map(described.summary, described.shown_datasets(session))]
 
 
+def newest(session: Session, who: Account | None, *, limit: int) -> list[dict[str, Any]]:
+    """Return the datasets of nodes that a caller may see and that were published last, the newest first."""
+    rows = select(DatasetRow).where(visible(who)).order_by(DatasetRow.published.desc(), DatasetRow.iri)
+    return [summary(row) for row in session.scalars(rows.limit(limit))]
+
+
 def find(session: Session, iri: str, who: Account | None) -> DatasetRow:
     """Return a dataset that a caller may see.
 

@@ -39,6 +39,7 @@ _STORES: dict[History, tuple[str, ...]] = {
         "catalogue.identity.store",
         "federated_jobs.hub.store",
         "federated_jobs.hub.tool_store",
+        "web.store",
     ),
     "node": (
         "events",

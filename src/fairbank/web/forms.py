@@ -6,22 +6,18 @@ import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import parse_qsl
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from fairbank.catalogue import accounts, bodies, permissions
+from fairbank.catalogue import accounts, permissions
 from fairbank.catalogue.accounts import Account
 from fairbank.catalogue.context import Hub
 from fairbank.catalogue.identity import hub_secrets, sessions
+from fairbank.web.pages.visits import Fields, read_fields
 
-_FORM_BYTES: Final = 16 * 1024
-_MOST_FIELDS: Final = 20
 PROOF_FIELD: Final = "csrf"
-# Before anybody has logged in there is no session: a cookie that only this hub can have set stands for it.
-_GUEST, _SECURE_GUEST = "fairbank-guest", "__Host-fairbank-guest"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +32,7 @@ class Visit:
 
     who: Account | None
     secret: str
-    form: Mapping[str, str]
+    form: Fields
 
 
 def visitor(hub: Hub) -> Callable[[Request], Awaitable[Visit]]:
@@ -46,20 +42,20 @@ def visitor(hub: Hub) -> Callable[[Request], Awaitable[Visit]]:
     """
 
     async def dependency(request: Request) -> Visit:
-        form = await read_form(request)
+        form = await read_fields(request)
         return await run_in_threadpool(_visit, hub, request, form)
 
     return dependency
 
 
-def guest(hub: Hub) -> Callable[[Request], Awaitable[Mapping[str, str]]]:
+def guest(hub: Hub) -> Callable[[Request], Awaitable[Fields]]:
     """Return a FastAPI dependency of log-in forms: what was sent, by a page that this hub gave the same browser.
 
     The dependency raises FormForged.
     """
 
-    async def dependency(request: Request) -> Mapping[str, str]:
-        form = await read_form(request)
+    async def dependency(request: Request) -> Fields:
+        form = await read_fields(request)
         planted = _guest_cookie(hub, request)
         expected = hub_secrets.proof(hub, "forms of guests", planted)
         given = form.get(PROOF_FIELD, "")
@@ -85,20 +81,6 @@ def check_proof(hub: Hub, secret: str, form: Mapping[str, str]) -> None:
     accounts.check_form(is_proven=sessions.is_csrf(hub, secret, form.get(PROOF_FIELD, "")))
 
 
-async def read_form(request: Request) -> Mapping[str, str]:
-    """Return the fields of a form; of a field that comes twice, the first.
-
-    Raises:
-        BodyTooLarge, LengthMissing, EncodingRefused: as `bodies.read` does.
-    """
-    content = await bodies.read(request, limit_bytes=_FORM_BYTES)
-    try:
-        pairs = parse_qsl(content.decode("utf-8"), keep_blank_values=True, max_num_fields=_MOST_FIELDS)
-    except (UnicodeDecodeError, ValueError):
-        return {}
-    return dict(reversed(pairs))
-
-
 def guest_proof(hub: Hub, request: Request) -> tuple[str, str]:
     """Return the cookie and the proof of a log-in form; a cookie that is there already stays."""
     planted = _guest_cookie(hub, request) or secrets.token_urlsafe(32)
@@ -107,34 +89,33 @@ def guest_proof(hub: Hub, request: Request) -> tuple[str, str]:
 
 def plant_guest(hub: Hub, request: Request, response: Response, planted: str) -> None:
     """Set the cookie of a log-in form."""
-    _set(hub, request, response, (_SECURE_GUEST, _GUEST), planted)
+    _set(hub, request, response, sessions.GUEST, planted)
 
 
 def plant_session(hub: Hub, request: Request, response: Response, secret: str) -> None:
     """Set the cookie of a session; it ends with the browser."""
-    _set(hub, request, response, (sessions.SECURE_COOKIE, sessions.PLAIN_COOKIE), secret)
+    _set(hub, request, response, "", secret)
 
 
 def drop_session(hub: Hub, request: Request, response: Response) -> None:
     """Take the cookie of a session away."""
-    name = sessions.SECURE_COOKIE if sessions.needs_encryption(hub, request) else sessions.PLAIN_COOKIE
-    response.delete_cookie(
-        name, path="/", secure=name == sessions.SECURE_COOKIE, httponly=True, samesite="lax"
-    )
+    secure = sessions.needs_encryption(hub, request)
+    name = sessions.cookie_name(hub, secure=secure)
+    response.delete_cookie(name, path="/", secure=secure, httponly=True, samesite="lax")
 
 
 def _guest_cookie(hub: Hub, request: Request) -> str:
-    return request.cookies.get(_SECURE_GUEST if sessions.needs_encryption(hub, request) else _GUEST, "")
-
-
-def _set(hub: Hub, request: Request, response: Response, names: tuple[str, str], value: str) -> None:
     secure = sessions.needs_encryption(hub, request)
-    response.set_cookie(
-        names[0] if secure else names[1], value, path="/", secure=secure, httponly=True, samesite="lax"
-    )
+    return request.cookies.get(sessions.cookie_name(hub, secure=secure, kind=sessions.GUEST), "")
 
 
-def _visit(hub: Hub, request: Request, form: Mapping[str, str]) -> Visit:
+def _set(hub: Hub, request: Request, response: Response, kind: str, value: str) -> None:
+    secure = sessions.needs_encryption(hub, request)
+    name = sessions.cookie_name(hub, secure=secure, kind=kind)
+    response.set_cookie(name, value, path="/", secure=secure, httponly=True, samesite="lax")
+
+
+def _visit(hub: Hub, request: Request, form: Fields) -> Visit:
     who = accounts.by_session(hub, request, proof=form.get(PROOF_FIELD, ""))
     if who is not None:
         permissions.check(who, permissions.action_of(request.method, accounts.route_of(request)))

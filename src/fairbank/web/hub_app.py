@@ -8,33 +8,24 @@ from collections.abc import AsyncIterator
 
 from fastapi import FastAPI
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.responses import Response
 
 from fairbank import __version__
-from fairbank.catalogue import (
-    fdp_routes,
-    ga4gh_routes,
-    negotiation,
-    permissions,
-    rdf_answers,
-    schema_org,
-    uploads,
-)
+from fairbank.catalogue import fdp_routes, ga4gh_routes, permissions, uploads
 from fairbank.catalogue import routes as catalogue
 from fairbank.catalogue.context import Hub
+from fairbank.catalogue.identity.sessions import cookie_name
 from fairbank.catalogue.records import RecordReceiver
 from fairbank.catalogue.route_parts import join
 from fairbank.federated_jobs.hub import routes as jobs
 from fairbank.ontology.outputs import DoorClass
-from fairbank.web import login_pages, openapi
-from fairbank.web.front_page import front_page
+from fairbank.web import login_pages, openapi, static_files
 from fairbank.web.limits import Limits
 from fairbank.web.open_reading import OpenReading
+from fairbank.web.own_origin import OwnOrigin
+from fairbank.web.pages import serving
 from fairbank.web.problems import add_handlers
 from fairbank.web.security_headers import SecurityHeaders
-
-_HTML = "text/html"
-_VARIES = {"Vary": rdf_answers.VARY}
 
 
 def create_app(hub: Hub) -> FastAPI:
@@ -60,8 +51,10 @@ def create_app(hub: Hub) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
     )
+    app.state.has_pages = True
     add_handlers(app)
     app.add_middleware(OpenReading)
+    app.add_middleware(OwnOrigin, hub=hub)
     app.add_middleware(Limits, hub=hub)
     # The outermost: what the others answer by themselves has these headers too.
     app.add_middleware(SecurityHeaders, hub=hub)
@@ -73,26 +66,20 @@ def create_app(hub: Hub) -> FastAPI:
         uploads.router(
             hub, receivers=receivers, may_read=jobs.may_read(hub), entrance=jobs.uploads_entrance(hub)
         ),
+        # Before what programs are answered at the same addresses: a page leaves to that what is not for people.
+        serving.router(hub),
+        static_files.router(),
         catalogue.router(hub),
         ga4gh_routes.router(hub),
         login_pages.router(hub),
     )
 
-    app.openapi = openapi.describe(app)  # type: ignore[method-assign]  # what the framework foresees for this
+    cookie = cookie_name(hub, secure=hub.base_iri.startswith("https://"))
+    app.openapi = openapi.describe(app, cookie=cookie)  # type: ignore[method-assign]  # what the framework foresees for this
 
     @app.head("/", include_in_schema=False)
     @app.get("/", include_in_schema=False)
-    def front(request: Request) -> Response:
-        if schema_org.is_wanted(request):
-            return fdp_routes.root(hub, request)
-        accept = rdf_answers.accepted(request)
-        pages = (_HTML,) if accept and _HTML in accept else ()
-        chosen = negotiation.choose(accept, (*pages, negotiation.JSON, *negotiation.GRAPH_FORMATS))
-        if chosen == _HTML:
-            return HTMLResponse(front_page(hub), headers=_VARIES)
-        if chosen == negotiation.JSON:
-            about = {"name": "fairbank", "version": __version__, "base_iri": hub.base_iri}
-            return JSONResponse(about, headers=_VARIES)
+    def catalogues(request: Request) -> Response:
         return fdp_routes.root(hub, request)
 
     permissions.check_routes(app.routes)

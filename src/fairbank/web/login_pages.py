@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Query
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from fairbank.catalogue import permissions
 from fairbank.catalogue.context import Hub
 from fairbank.catalogue.errors import AccountRefused, TooManyLogins, WrongPassword
 from fairbank.catalogue.identity import logins, oidc, second_factors, sessions
@@ -21,16 +21,14 @@ from fairbank.catalogue.identity.sessions import Stage
 from fairbank.catalogue.route_parts import join
 from fairbank.database import reading, writing
 from fairbank.errors import FairbankError
-from fairbank.web import forms, login_views
+from fairbank.web import forms, frame, login_views, onward
 from fairbank.web.forms import Visit
+from fairbank.web.onward import Onward
+from fairbank.web.pages.visits import Fields, log_in_address, own_path, read_fields
 from fairbank.web.rendering import render
 
 _REFUSALS = (WrongPassword, TooManyLogins, SecondFactorRefused, AccountRefused)
-_NEXT = {
-    Stage.COMPLETE: "/account",
-    Stage.ENROL: "/account/second-factor",
-    Stage.SECOND_FACTOR: "/login/code",
-}
+_NEXT = {Stage.ENROL: "/account/second-factor", Stage.SECOND_FACTOR: "/login/code"}
 
 
 def router(hub: Hub) -> APIRouter:
@@ -42,11 +40,11 @@ def router(hub: Hub) -> APIRouter:
 
 def _log_in(hub: Hub) -> APIRouter:
     routes = APIRouter(tags=["pages"])
-    sent: Mapping[str, str] = Depends(forms.guest(hub))
+    sent: Fields = Depends(forms.guest(hub))
 
     @routes.get("/login", include_in_schema=False)
     def page(request: Request) -> Response:
-        return _login_page(hub, request)
+        return onward.log_in_page(hub, request, Onward(own_path(request.query_params.get("next"))))
 
     @routes.post("/login", include_in_schema=False)
     def log_in(request: Request, form: Any = sent) -> Response:
@@ -59,8 +57,8 @@ def _log_in(hub: Hub) -> APIRouter:
                 origin=origin_of(request, hub.settings),
             )
         except _REFUSALS as error:
-            return _login_page(hub, request, name=name, error=error)
-        return _opened(hub, request, proven)
+            return onward.log_in_page(hub, request, onward.of_form(form), name=name, error=error)
+        return _opened(hub, request, proven, onward.of_form(form))
 
     return routes
 
@@ -74,11 +72,12 @@ def _second_step(hub: Hub) -> APIRouter:
         found = _awaiting(hub, request)
         if found is None:
             return _to("/login")
-        return render("code", login_views.Code(proof=found.csrf))
+        way = Onward(own_path(request.query_params.get("next")))
+        return _code_page(request, found, way)
 
     @routes.post("/login/code", include_in_schema=False)
     async def show_code(request: Request) -> Response:
-        form = await forms.read_form(request)
+        form = await read_fields(request)
         return await run_in_threadpool(_take_code, hub, request, form)
 
     @routes.post("/logout", include_in_schema=False)
@@ -86,6 +85,8 @@ def _second_step(hub: Hub) -> APIRouter:
         with writing(hub.engine) as session:
             sessions.end(session, visit.secret)
         response = _to("/")
+        # What this person saw is not shown again by the browser, in no tab.
+        response.headers["Clear-Site-Data"] = '"cache"'
         forms.drop_session(hub, request, response)
         return response
 
@@ -115,7 +116,7 @@ def _provider(hub: Hub) -> APIRouter:
         )
         if finished.address is not None:
             return _to(finished.address)
-        return _opened(hub, request, finished.proven)
+        return _opened(hub, request, finished.proven, Onward())
 
     return routes
 
@@ -126,23 +127,7 @@ def _account(hub: Hub) -> APIRouter:
 
     @routes.get("/account", include_in_schema=False)
     def page(visit: Any = visited) -> Response:
-        if visit.who is None:
-            return _to("/login")
-        who = visit.who
-        with reading(hub.engine) as session:
-            has_one = second_factors.has_one(session, who.name)
-        return render(
-            "account",
-            login_views.AccountPage(
-                proof=sessions.csrf_of(hub, visit.secret),
-                name=who.name,
-                organisation=who.organisation,
-                roles=tuple(sorted(who.roles)),
-                nodes=tuple(sorted(who.scopes)),
-                second_factor=has_one,
-                reads_audit=permissions.allow(who, permissions.Action.AUDIT_READ),
-            ),
-        )
+        return _to("/login" if visit.who is None else "/me")
 
     @routes.post("/account/log-out-everywhere", include_in_schema=False)
     def log_out_everywhere(request: Request, visit: Any = visited) -> Response:
@@ -156,10 +141,10 @@ def _account(hub: Hub) -> APIRouter:
         return response
 
     @routes.get("/account/password", include_in_schema=False)
-    def password_page(visit: Any = visited) -> Response:
+    def password_page(request: Request, visit: Any = visited) -> Response:
         if visit.who is None:
             return _to("/login")
-        return render("password", login_views.Password(proof=sessions.csrf_of(hub, visit.secret)))
+        return _password_page(hub, request, visit)
 
     @routes.post("/account/password", include_in_schema=False)
     def change(request: Request, visit: Any = visited) -> Response:
@@ -177,8 +162,7 @@ def _account(hub: Hub) -> APIRouter:
                 origin=origin_of(request, hub.settings),
             )
         except _REFUSALS as error:
-            view = login_views.Password(proof=sessions.csrf_of(hub, visit.secret), problem=str(error))
-            return render("password", view, status=error.kind.http_status)
+            return _password_page(hub, request, visit, error=error)
         response = _to("/login")
         forms.drop_session(hub, request, response)
         return response
@@ -191,8 +175,20 @@ def _second_factor(hub: Hub) -> APIRouter:
     visited: Visit = Depends(forms.visitor(hub))
 
     @routes.get("/account/second-factor", include_in_schema=False)
-    def page(visit: Any = visited) -> Response:
-        return _to("/login") if visit.who is None else _factor_page(hub, visit)
+    def page(request: Request, visit: Any = visited) -> Response:
+        return (
+            _to(log_in_address("/account/second-factor"))
+            if visit.who is None
+            else _factor_page(hub, request, visit)
+        )
+
+    @routes.get("/account/second-factor/picture.svg", include_in_schema=False)
+    def picture(visit: Any = visited) -> Response:
+        with reading(hub.engine) as session:
+            begun = second_factors.begun(session, hub, visit.who.name) if visit.who is not None else None
+        if begun is None:
+            return _to("/account/second-factor")
+        return Response(begun.svg(), media_type="image/svg+xml", headers={"Cache-Control": "no-store"})
 
     @routes.post("/account/second-factor", include_in_schema=False)
     def act(request: Request, visit: Any = visited) -> Response:
@@ -205,8 +201,9 @@ def _second_factor(hub: Hub) -> APIRouter:
                 return _to("/account/second-factor")
             codes = second_factors.confirm(hub, visit.who.name, visit.form["code"])
         except _REFUSALS as error:
-            return _factor_page(hub, visit, error=error)
-        response = render("recovery_codes", login_views.RecoveryCodes(codes=tuple(codes)))
+            return _factor_page(hub, request, visit, error=error)
+        around = frame.of_request(request, is_known=False)
+        response = render("recovery_codes", login_views.RecoveryCodes(codes=tuple(codes)), around)
         _renew(hub, request, response, visit.secret, Proven(visit.who.name, Stage.COMPLETE))
         return response
 
@@ -221,43 +218,46 @@ def _needing_no_enrolment(hub: Hub) -> Callable[..., Any]:
         try:
             return await seen(request)
         except TokenTooNarrow:
-            return Visit(None, "", {})
+            return Visit(None, "", Fields())
 
     return dependency
 
 
-def _login_page(
-    hub: Hub, request: Request, *, name: str = "", error: FairbankError | None = None
+def _code_page(
+    request: Request, found: sessions.BrowserSession, way: Onward, *, error: FairbankError | None = None
 ) -> Response:
-    planted, proof = forms.guest_proof(hub, request)
-    view = login_views.Login(
-        proof=proof,
-        name=name,
-        provider=bool(hub.settings.oidc_issuer and hub.settings.oidc_client_id),
-        problem=str(error) if error is not None else "",
-    )
-    response = render("login", view, status=error.kind.http_status if error is not None else 200)
-    forms.plant_guest(hub, request, response, planted)
-    return response
+    view = login_views.Code(proof=found.csrf, hidden=way.hidden)
+    status = error.kind.http_status if error is not None else 200
+    return render("code", view, frame.of_request(request, is_known=False), status=status, problem=error)
 
 
-def _factor_page(hub: Hub, visit: Visit, *, error: FairbankError | None = None) -> Response:
+def _password_page(
+    hub: Hub, request: Request, visit: Visit, *, error: FairbankError | None = None
+) -> Response:
+    proof = sessions.csrf_of(hub, visit.secret)
+    around = frame.of_request(request, who=visit.who, proof=proof)
+    status = error.kind.http_status if error is not None else 200
+    return render("password", login_views.Password(proof=proof), around, status=status, problem=error)
+
+
+def _factor_page(hub: Hub, request: Request, visit: Visit, *, error: FairbankError | None = None) -> Response:
     assert visit.who is not None
+    proof = sessions.csrf_of(hub, visit.secret)
     with reading(hub.engine) as session:
         begun = second_factors.begun(session, hub, visit.who.name)
         view = login_views.SecondFactor(
-            proof=sessions.csrf_of(hub, visit.secret),
+            proof=proof,
             set_up=second_factors.has_one(session, visit.who.name),
             codes_left=second_factors.recovery_codes_left(session, visit.who.name),
             secret=begun.secret if begun is not None else "",
-            picture=begun.svg() if begun is not None else "",
-            problem=str(error) if error is not None else "",
         )
-    return render("second_factor", view, status=error.kind.http_status if error is not None else 200)
+    around = frame.of_request(request, who=visit.who, proof=proof)
+    status = error.kind.http_status if error is not None else 200
+    return render("second_factor", view, around, status=status, problem=error)
 
 
-def _take_code(hub: Hub, request: Request, form: Mapping[str, str]) -> Response:
-    found = _awaiting(hub, request)
+def _take_code(hub: Hub, request: Request, form: Fields) -> Response:
+    found, way = _awaiting(hub, request), onward.of_form(form)
     if found is None:
         return _to("/login")
     secret = forms.session_secret(hub, request)
@@ -266,11 +266,8 @@ def _take_code(hub: Hub, request: Request, form: Mapping[str, str]) -> Response:
         origin = origin_of(request, hub.settings)
         proven = logins.after_first(hub, found.account, origin=origin, code=_usable(form.get("code", "")))
     except _REFUSALS as error:
-        view = login_views.Code(proof=found.csrf, problem=str(error))
-        return render("code", view, status=error.kind.http_status)
-    response = _to(_NEXT[proven.stage])
-    _renew(hub, request, response, secret, proven)
-    return response
+        return _code_page(request, found, way, error=error)
+    return _opened(hub, request, proven, way)
 
 
 def _awaiting(hub: Hub, request: Request) -> sessions.BrowserSession | None:
@@ -278,18 +275,37 @@ def _awaiting(hub: Hub, request: Request) -> sessions.BrowserSession | None:
     return found if found is not None and found.stage is Stage.SECOND_FACTOR else None
 
 
-def _opened(hub: Hub, request: Request, proven: Proven) -> Response:
-    response = _to(_NEXT[proven.stage])
-    _renew(hub, request, response, forms.session_secret(hub, request), proven)
-    return response
+def _opened(hub: Hub, request: Request, proven: Proven, way: Onward) -> Response:
+    """Begin the session, and go on: to the next step of the log-in, or where she was going."""
+    response = _onward(hub, proven, way)
+    secret = _renew(hub, request, response, forms.session_secret(hub, request), proven)
+    if not way.kept or proven.stage is Stage.ENROL:
+        return response
+    # What was typed is in the body of this answer: a redirect could not carry it.
+    proof = sessions.csrf_of(hub, secret)
+    if proven.stage is Stage.COMPLETE:
+        shown = onward.resume_page(request, way, proof)
+    else:
+        awaiting = sessions.BrowserSession(proven.name, proven.stage, proof)
+        shown = _code_page(request, awaiting, way)
+    forms.plant_session(hub, request, shown, secret)
+    return shown
 
 
-def _renew(hub: Hub, request: Request, response: Response, old: str, proven: Proven) -> None:
-    """End the session that the browser came with and begin one with another cookie."""
+def _onward(hub: Hub, proven: Proven, way: Onward) -> Response:
+    if proven.stage is Stage.COMPLETE:
+        return _to(way.next)
+    address = _NEXT[proven.stage]
+    return _to(address if way.next == "/" else f"{address}?{urlencode({'next': way.next})}")
+
+
+def _renew(hub: Hub, request: Request, response: Response, old: str, proven: Proven) -> str:
+    """End the session that the browser came with and begin one with another cookie, which is returned."""
     with writing(hub.engine) as session:
         sessions.end(session, old)
         secret = sessions.begin(session, hub, account=proven.name, stage=proven.stage)
     forms.plant_session(hub, request, response, secret)
+    return secret
 
 
 def _to(address: str) -> Response:

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """`login.html`: name and password."""
+    """`login.html`: name and password; `keeps` says that what was typed elsewhere travels along in `hidden`."""
 
     proof: str
     name: str
     provider: bool
-    problem: str = ""
-    title: str = "Log in"
+    hidden: tuple[tuple[str, str], ...] = ()
+    keeps: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,36 +21,26 @@ class Code:
     """`code.html`: the code of the second factor."""
 
     proof: str
-    problem: str = ""
-    title: str = "Your second factor"
+    hidden: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class AccountPage:
-    """`account.html`: who is logged in."""
+class Resume:
+    """`resume.html`: back to the page where a session ended, with what was typed there."""
 
     proof: str
-    name: str
-    organisation: str
-    roles: tuple[str, ...]
-    nodes: tuple[str, ...]
-    second_factor: bool
-    reads_audit: bool
-    problem: str = ""
-    title: str = "Your account"
+    address: str
+    kept: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class SecondFactor:
-    """`second_factor.html`: setting it up; `picture` is an SVG image that this program made."""
+    """`second_factor.html`: setting it up."""
 
     proof: str
     set_up: bool
     codes_left: int
     secret: str
-    picture: str
-    problem: str = ""
-    title: str = "Second factor"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +48,6 @@ class RecoveryCodes:
     """`recovery_codes.html`: shown once."""
 
     codes: tuple[str, ...]
-    problem: str = ""
-    title: str = "Recovery codes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,5 +55,3 @@ class Password:
     """`password.html`: changing one's own."""
 
     proof: str
-    problem: str = ""
-    title: str = "Change your password"

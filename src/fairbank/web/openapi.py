@@ -70,19 +70,24 @@ _ANSWERS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
 _REDIRECTED_OR_KNOWN: Final = ("202", "204", "206", "303", "304", "307", "308")
 
 
-def describe(app: FastAPI) -> Callable[[], dict[str, Any]]:
-    """Return what gives the application's description; it is put together once."""
+def describe(app: FastAPI, *, cookie: str) -> Callable[[], dict[str, Any]]:
+    """Return what gives the application's description; it is put together once.
+
+    Args:
+        cookie: what the cookie of a session is called.
+    """
     kept: dict[str, Any] = {}
 
     def description() -> dict[str, Any]:
         if not kept:
-            kept.update(_completed(get_openapi(title=app.title, version=app.version, routes=app.routes)))
+            whole = get_openapi(title=app.title, version=app.version, routes=app.routes)
+            kept.update(_completed(whole, cookie))
         return kept
 
     return description
 
 
-def _completed(described: dict[str, Any]) -> dict[str, Any]:
+def _completed(described: dict[str, Any], cookie: str) -> dict[str, Any]:
     parts = described.setdefault("components", {})
     schemas = parts.setdefault("schemas", {})
     schemas["Problem"] = _PROBLEM
@@ -95,7 +100,7 @@ def _completed(described: dict[str, Any]) -> dict[str, Any]:
             "name": "Signature-Input",
             "description": "An enrolled node's signature (RFC 9421), as docs/reference/job-protocol.md says.",
         },
-        "session": {"type": "apiKey", "in": "cookie", "name": "__Host-fairbank"},
+        "session": {"type": "apiKey", "in": "cookie", "name": cookie},
     }
     known = bodies()
     for path, operations in described["paths"].items():

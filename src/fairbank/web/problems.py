@@ -7,17 +7,21 @@ import logging
 import os
 import traceback
 from collections.abc import Mapping
+from dataclasses import dataclass
 from html import escape
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from sqlalchemy.exc import DataError, OperationalError
 from starlette.exceptions import HTTPException
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Match
 
 from fairbank.catalogue.errors import StorageFailed
 from fairbank.errors import FairbankError, Kind
+from fairbank.web import frame
+from fairbank.web.pages.visits import log_in_address, path_of
+from fairbank.web.rendering import render
 
 log = logging.getLogger("fairbank.web")
 PROBLEM_JSON = "application/problem+json"
@@ -27,14 +31,26 @@ _OF_A_DATABASE_FILE = (
 )  # fmt: skip
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
-_PAGE = """<!doctype html>
+# Of an application that has no pages of its own, such as a SPARQL endpoint alone.
+_PLAIN = """<!doctype html>
 <html lang="en">
-<head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{title} · fairbank</title>
-<style>body{{font:1rem/1.5 system-ui,sans-serif;max-width:42rem;margin:3rem auto;padding:0 1rem}}</style></head>
+<head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{title} · fairbank</title></head>
 <body><main><h1>{title}</h1><p>{why}</p><p><strong>{todo}</strong></p><p><code>{code}</code></p>
 <p><a href="/">Back to the catalogue</a></p></main></body>
 </html>
 """
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorPage:
+    """`error.html`; what is not there and what the hub failed at have words of their own, in the reader's language."""
+
+    what: str
+    why: str
+    todo: str
+    code: str
+    is_missing: bool
+    is_failure: bool
 
 
 class BadQuery(FairbankError):
@@ -87,12 +103,30 @@ def answer(
     if status == 401:
         headers["WWW-Authenticate"] = "Bearer"
     if _prefers_html(request):
-        page = _PAGE.format(
-            title=escape(error.what), why=escape(error.why), todo=escape(error.todo), code=escape(error.code)
-        )
-        return HTMLResponse(page, status_code=status, headers=headers)
+        return _page(request, error, status, headers)
     problem = {**error.problem(), "status": status}
     return JSONResponse(problem, status_code=status, headers=headers, media_type=PROBLEM_JSON)
+
+
+def _page(request: Request, error: FairbankError, status: int, headers: Mapping[str, str]) -> Response:
+    if not getattr(getattr(request.scope.get("app"), "state", None), "has_pages", False):
+        texts = {"title": error.what, "why": error.why, "todo": error.todo, "code": error.code}
+        page = _PLAIN.format_map({name: escape(text) for name, text in texts.items()})
+        return HTMLResponse(page, status_code=status, headers=headers)
+    if status == 401 and request.method in ("GET", "HEAD"):
+        return RedirectResponse(log_in_address(path_of(request)), 303, headers={"Cache-Control": "no-store"})
+    is_missing = status == 404
+    view = ErrorPage(
+        what=error.what,
+        why=error.why,
+        todo=error.todo,
+        # Of all that is not there, or not for the reader, one code: which it is, nobody learns from it.
+        code=NoSuchPage.code if is_missing else error.code,
+        is_missing=is_missing,
+        is_failure=status == 500,
+    )
+    around = frame.of_request(request, is_known=False)
+    return render("error", view, around, status=status, headers=headers)
 
 
 def _prefers_html(request: Request) -> bool:

@@ -1,32 +1,80 @@
-"""Pages from templates: everything that is put into one is escaped."""
+"""Pages from templates: everything that is put into one is escaped, every text passes the language of its reader."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from starlette.responses import HTMLResponse
+
+from fairbank.web.frame import Frame
+from fairbank.web.languages import Tongue, texts_of
+from fairbank.web.pages.visits import Fields
+from fairbank.web.state_table import words_of
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-_FOLDER = Path(__file__).with_name("templates")
+TEMPLATES: Final = Path(__file__).with_name("templates")
+PART: Final = "part_"
 
 
-def render(template: str, page: Any, *, status: int = 200) -> HTMLResponse:
-    """Return a page.
+def render(
+    template: str,
+    page: Any,
+    frame: Frame,
+    *,
+    status: int = 200,
+    headers: Mapping[str, str] | None = None,
+    **more: object,
+) -> HTMLResponse:
+    """Return a page that nothing may keep.
 
     Args:
         template: its name, without `.html`.
         page: the dataclass that it shows.
     """
-    text = _environment().get_template(f"{template}.html").render(page=page)
-    return HTMLResponse(text, status_code=status, headers={"Cache-Control": "no-store"})
+    text = markup(template, page, frame, **more)
+    return HTMLResponse(text, status_code=status, headers={"Cache-Control": "no-store", **(headers or {})})
 
 
-@lru_cache(maxsize=1)
-def _environment() -> Environment:
+def markup(template: str, page: Any, frame: Frame, *, part: str | None = None, **more: object) -> str:
+    """Return the text of a page, or of one part of it.
+
+    Args:
+        part: id of the part; the template has it as the block `part_ID`.
+        more: further names for the template.
+    """
+    found = environment(frame.tongue.code).get_template(f"{template}.html")
+    names = {"page": page, "frame": frame, "problem": None, "typed": Fields(), **more}
+    if part is None:
+        return found.render(names)
+    context = found.new_context(names)
+    return "".join(found.blocks[PART + part](context))
+
+
+@lru_cache(maxsize=8)
+def environment(code: str) -> Environment:
+    """Return what reads the templates for one language."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    return Environment(loader=FileSystemLoader(_FOLDER), autoescape=True, undefined=StrictUndefined)
+    # Bandit reads the call only; everything is escaped.
+    made = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        extensions=["jinja2.ext.i18n"],
+    )
+    tongue, texts = Tongue(code), texts_of(code)
+    made.install_gettext_callables(  # type: ignore[attr-defined]  # the extension adds it
+        texts.gettext, texts.ngettext, newstyle=True
+    )
+    made.filters.update(
+        number=tongue.number, day=tongue.day, moment=tongue.moment, span=tongue.span, words=tongue.say
+    )
+    made.globals.update(state_of=words_of)
+    return made

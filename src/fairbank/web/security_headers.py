@@ -1,4 +1,4 @@
-"""What every answer tells browsers: run no scripts, load nothing from elsewhere, stand in no frame, guess no types."""
+"""What every answer tells browsers: run only this hub's script, load nothing from elsewhere, stand in no frame."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from fairbank.catalogue.context import Hub
 from fairbank.catalogue.identity.origins import is_https
-from fairbank.catalogue.identity.sessions import PLAIN_COOKIE, SECURE_COOKIE
+from fairbank.catalogue.identity.sessions import is_cookie_of
 
-# Styles stand in the pages themselves; there are no scripts.
-_OF_PAGES: Final = (
-    "default-src 'none'; style-src 'unsafe-inline'; img-src 'self' data:; form-action 'self'; "
-    "base-uri 'none'; frame-ancestors 'none'"
+# Nothing stands in a page itself: neither style nor script; and only the script's own policy makes markup of a text.
+OF_PAGES: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; connect-src 'self'; "
+    "form-action 'self'; frame-ancestors 'none'; base-uri 'none'; trusted-types part; "
+    "require-trusted-types-for 'script'"
 )
 _OF_THE_REST: Final = "default-src 'none'; frame-ancestors 'none'"
 _ALWAYS: Final = {
@@ -23,7 +24,12 @@ _ALWAYS: Final = {
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
+    "Permissions-Policy": (
+        "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), serial=(), usb=()"
+    ),
 }
+# What other sites may read (`open_reading`) says so itself.
+_OF_ANSWERS_TO_ONE: Final = {"Cross-Origin-Resource-Policy": "same-origin"}
 _A_YEAR_S: Final = 31_536_000
 
 
@@ -40,15 +46,18 @@ class SecurityHeaders:
             return
         request = Request(scope)
         secure = is_https(request, self._hub.settings)
-        of_a_session = SECURE_COOKIE in request.cookies or PLAIN_COOKIE in request.cookies
+        of_a_session = any(is_cookie_of(self._hub, name) for name in request.cookies)
 
         async def adding(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 is_page = headers.get("content-type", "").startswith("text/html")
-                headers.setdefault("Content-Security-Policy", _OF_PAGES if is_page else _OF_THE_REST)
+                headers.setdefault("Content-Security-Policy", OF_PAGES if is_page else _OF_THE_REST)
                 for name, value in _ALWAYS.items():
                     headers.setdefault(name, value)
+                if is_page or of_a_session:
+                    for name, value in _OF_ANSWERS_TO_ONE.items():
+                        headers.setdefault(name, value)
                 if secure:
                     headers.setdefault("Strict-Transport-Security", f"max-age={_A_YEAR_S}")
                 if of_a_session:

@@ -45,3 +45,9 @@ def set_email(session: Session, hub: Hub, *, name: str, address: Address, actor:
         target=name,
         detail={"set": address.email is not None},
     )
+
+
+def email_of(session: Session, name: str) -> str | None:
+    """Return where the notices of an account are sent; None where they are kept only."""
+    row = session.get(AccountRow, name)
+    return row.email if row is not None else None

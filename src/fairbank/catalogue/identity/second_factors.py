@@ -47,10 +47,16 @@ class Enrolment:
     uri: str
 
     def svg(self) -> str:
-        """Return the QR code as an SVG image that stands in a page."""
+        """Return the QR code as an SVG image."""
+        import io
+
         import segno
 
-        return segno.make(self.uri, error="m").svg_inline(scale=5, border=4, light="#fff", dark="#000")
+        written = io.BytesIO()
+        segno.make(self.uri, error="m").save(
+            written, kind="svg", scale=5, border=4, light="#fff", dark="#000", xmldecl=False
+        )
+        return written.getvalue().decode()
 
     def terminal(self) -> str:
         """Return the QR code in characters."""

@@ -1,0 +1,167 @@
+"""The first page: what is here, what waits for whom, and which collections are new."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from sqlalchemy.orm import Session
+
+from fairbank import __version__
+from fairbank.catalogue import nodes, search
+from fairbank.catalogue.accounts import Account
+from fairbank.catalogue.context import Hub
+from fairbank.catalogue.criteria import Criteria
+from fairbank.catalogue.governance import listing, reviews
+from fairbank.clock import parse_iso
+from fairbank.database import reading
+from fairbank.federated_jobs.hub import views as jobs
+from fairbank.federated_jobs.states import ENDED_JOBS
+from fairbank.ontology.counts import Count
+from fairbank.web.languages import mark
+from fairbank.web.pages.page import GRAPHS, Menu, Page
+from fairbank.web.pages.visits import Visit
+from fairbank.web.state_table import REQUESTER, words_of
+from fairbank.web.state_words import Look
+
+# A node asks the hub for work all the time; one that was not heard of for so long is called silent.
+SILENT_AFTER: Final = timedelta(hours=1)
+_NEW: Final = 6
+_MOST: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """What the hub knows of; subjects are what is certain, and may be in two biobanks."""
+
+    collections: int
+    subjects_at_least: int
+    subjects_suppressed: int
+    nodes: int
+    nodes_answering: int
+    last_published: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Silent:
+    """A node that does not answer."""
+
+    title: str
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Something that somebody has to act on; `machine` and `state` are looked up in the table of words."""
+
+    address: str
+    title: str
+    about: str
+    machine: str
+    state: str
+    since: datetime | None
+    due: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """A collection in two lines."""
+
+    address: str
+    title: str
+    node: str
+    subjects: Count | None
+    published: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """`home.html`."""
+
+    name: str
+    version: str
+    base_iri: str
+    numbers: Numbers
+    silent: tuple[Silent, ...]
+    for_you: tuple[Waiting, ...]
+    for_others: tuple[Waiting, ...]
+    new: tuple[Collection, ...]
+
+
+def show(hub: Hub, visit: Visit) -> Home:
+    """Put the page together; what waits is shown to who is signed in."""
+    with reading(hub.engine) as session:
+        newest = tuple(_collection(hub, row) for row in search.newest(session, visit.who, limit=_NEW))
+        numbers, silent = _numbers(session, visit, newest)
+        waiting = _waiting(session, visit.who, visit.now) if visit.who is not None else ((), ())
+    return Home("fairbank", __version__, hub.base_iri, numbers, silent, *waiting, newest)
+
+
+def _numbers(
+    session: Session, visit: Visit, newest: tuple[Collection, ...]
+) -> tuple[Numbers, tuple[Silent, ...]]:
+    found = search.search(session, Criteria(limit=0), visit.who)
+    there = [node for node in nodes.listing(session) if node.suspended is None]
+    silent = tuple(
+        Silent(node.title or node.name, node.last_seen)
+        for node in there
+        if visit.now - node.last_seen > SILENT_AFTER
+    )
+    subjects = found["totals"]["subjects"]
+    numbers = Numbers(
+        collections=found["count"],
+        subjects_at_least=subjects["at_least"],
+        subjects_suppressed=subjects["suppressed_cells"],
+        nodes=len(there),
+        nodes_answering=len(there) - len(silent),
+        last_published=newest[0].published if newest else None,
+    )
+    return numbers, silent
+
+
+def _waiting(
+    session: Session, who: Account, now: datetime
+) -> tuple[tuple[Waiting, ...], tuple[Waiting, ...]]:
+    wanted = reviews.Wanted(mine=True, limit=_MOST)
+    mine = [_leg(row, row["dataset_title"]) for row in reviews.listing(session, who, wanted, now=now)]
+    others: list[Waiting] = []
+    for row in listing.legs(session, who, listing.Filter(mine=True), limit=_MOST).rows:
+        said = words_of("leg", row["state"])
+        # A grant in force needs nothing of anybody until it ends.
+        if said.owner and said.look is not Look.GOOD:
+            (mine if said.owner == REQUESTER else others).append(_leg(row, row["committee"]))
+    for job in jobs.job_list(session, who.name, limit=_MOST).jobs:
+        if job.state not in ENDED_JOBS:
+            address = f"/jobs/{job.id}"
+            since = parse_iso(job.created)
+            others.append(Waiting(address, job.title, "", "job", job.state.value, since, None))
+    return tuple(mine), tuple(others)
+
+
+def _leg(row: dict[str, object], about: object) -> Waiting:
+    since, due = row.get("awaited_since") or row.get("since"), row.get("due")
+    return Waiting(
+        address=f"/requests/{row['request']}",
+        title=str(row["title"]),
+        about=str(about or ""),
+        machine="leg",
+        state=str(row["state"]),
+        since=parse_iso(str(since)) if since else None,
+        due=parse_iso(str(due)) if due else None,
+    )
+
+
+def _collection(hub: Hub, row: dict[str, object]) -> Collection:
+    totals = row["totals"]
+    counted = totals.get("subjects") if isinstance(totals, dict) else None
+    return Collection(
+        address=str(row["iri"]).removeprefix(hub.base_iri),
+        title=str(row["title"]),
+        node=str(row["node"]),
+        subjects=Count.model_validate(counted) if counted else None,
+        published=parse_iso(str(row["published"])),
+    )
+
+
+PAGE = Page(name="home", path="/", context=Home, show=show, elsewhere=GRAPHS, menu=Menu(mark("Home"), 10))
