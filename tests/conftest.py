@@ -26,6 +26,7 @@ from typing import Any
 import pytest
 from tests.federated_jobs.containers import lacking_podman
 from tests.harvest.servers import lacking_dcmtk, lacking_orthanc
+from tests.web.pages.browsers import lacking_browser
 
 from fairbank.clock import FixedClock
 
@@ -34,10 +35,12 @@ for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
 # A developer's own settings must not change what a test sees.
 _OF_THE_TESTS = (
+    "FAIRBANK_BROWSER",
     "FAIRBANK_CHEST_CT",
     "FAIRBANK_DATA",
     "FAIRBANK_DEBUG",
     "FAIRBANK_LIVE_XNAT",
+    "FAIRBANK_PICTURES",
     "FAIRBANK_TEST_POSTGRES",
 )
 for _name in [
@@ -66,6 +69,7 @@ def _lacking() -> dict[str, str]:
         ("orthanc", lacking_orthanc()),
         ("dcmtk", lacking_dcmtk()),
         ("podman", lacking_podman()),
+        ("browser", lacking_browser()),
     ):
         if reason is not None:
             found[mark] = reason
@@ -136,11 +140,14 @@ _LONGEST = (
 
 
 def _together(nodeid: str) -> str:
-    """Return what one process runs as a whole: a file, whose tests share what its fixtures made, or all of the demo.
+    """Return what one process runs as a whole: a file, whose tests share what its fixtures made, or a folder.
 
     Marks of `xdist_group` would say the same, but pytest 9.2 does not let xdist 3.8 see them.
     """
-    return "demo" if nodeid.startswith("tests/demo/") else nodeid.partition("::")[0]
+    for folder, name in (("tests/demo/", "demo"), ("tests/web/pages/", "pages")):
+        if nodeid.startswith(folder):
+            return name
+    return nodeid.partition("::")[0]
 
 
 def _longest_first(items: list[pytest.Item]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -21,6 +22,7 @@ from fairbank.settings import Settings
 from fairbank.web.hub_app import create_app
 
 BASE = "https://hub.test"
+COOKIE = f"__Host-fairbank-{hashlib.sha256(BASE.encode()).hexdigest()[:8]}"
 PASSWORD = "correct horse battery"
 
 
@@ -29,6 +31,8 @@ class Browser:
 
     def __init__(self, hub: Hub, base: str = BASE) -> None:
         self.client = TestClient(create_app(hub), base_url=base, follow_redirects=False)
+        # As browsers say of their own requests.
+        self.client.headers["Sec-Fetch-Site"] = "same-origin"
         self.shown: Any = None
 
     def look(self, path: str, **more: Any) -> Any:

@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 
 import pytest
 from starlette.testclient import TestClient
@@ -15,7 +14,6 @@ from fairbank.catalogue.context import Hub, init_hub
 from fairbank.clock import FixedClock
 from fairbank.errors import FairbankError, Kind
 from fairbank.settings import Settings
-from fairbank.web import front_page
 from fairbank.web.hub_app import create_app
 
 HTML = {"Accept": "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8"}
@@ -39,23 +37,6 @@ def app(hub: Hub) -> Any:
 def client(app: Any) -> TestClient:
     """The application without what it runs in the background."""
     return TestClient(app, base_url="http://hub.test", raise_server_exceptions=False)
-
-
-def dataset(**changes: Any) -> dict[str, Any]:
-    counted = {"kind": "exact", "value": 40}
-    shown = {
-        "node": "alpha",
-        "dataset": "lungs",
-        "iri": "http://hub.test/datasets/alpha/lungs",
-        "title": "Lungs <of> Alpha",
-        "totals": {"subjects": counted, "studies": counted, "series": {"kind": "below-k", "k": 10}},
-    }
-    return {**shown, **changes}
-
-
-@pytest.fixture
-def listed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(front_page.search, "listing", lambda session, reader: [dataset()])
 
 
 # -- programs ------------------------------------------------------------------------------------------------------
@@ -131,23 +112,14 @@ def test_each_kind_of_error_has_its_status(app: Any, kind: Kind) -> None:
 # -- people --------------------------------------------------------------------------------------------------------
 
 
-def page(text: str) -> ElementTree.Element:
-    """Read a page that has to be well-formed."""
-    return ElementTree.fromstring(text.replace("<!doctype html>", "").replace("&middot;", "·").replace(
-        '<meta charset="utf-8">', "").replace('<meta name="viewport" content="width=device-width">', ""))  # fmt: skip
-
-
 @pytest.mark.parametrize(("path", "status"), [("/nothing/here", 404), ("/datasets/no/such", 404)])
 def test_a_browser_gets_a_page_that_says_what_to_do(client: TestClient, path: str, status: int) -> None:
     answer = client.get(path, headers=HTML)
     assert answer.status_code == status
     assert answer.headers["content-type"].startswith("text/html")
-    root = page(answer.text)
-    assert root.attrib["lang"] == "en"
-    assert root.find(".//title") is not None and root.find(".//main/h1") is not None
-    code = root.find(".//code")
-    assert code is not None and (code.text or "").startswith("FB-")
-    assert root.find(".//a[@href='/']") is not None
+    assert '<html lang="en"' in answer.text and answer.text.count("<h1") == 1
+    assert re.search(r"<code>FB-[A-Z]+-[0-9]+</code>", answer.text)
+    assert '<a class="button" href="/">' in answer.text
 
 
 def test_what_somebody_typed_is_shown_as_text(client: TestClient) -> None:
@@ -158,22 +130,6 @@ def test_what_somebody_typed_is_shown_as_text(client: TestClient) -> None:
 
 def test_programs_of_the_wire_never_get_a_page(client: TestClient) -> None:
     assert client.get("/v1/nothing", headers=HTML).headers["content-type"] == PROBLEM
-
-
-def test_the_first_page_lists_the_collections(client: TestClient, listed: None) -> None:
-    answer = client.get("/", headers=HTML)
-    assert answer.status_code == 200
-    root = page(answer.text)
-    link = root.find(".//tbody//a")
-    assert link is not None and link.attrib["href"] == "/datasets/alpha/lungs"
-    assert link.text == "Lungs <of> Alpha", "escaped in the page, whole for the reader"
-    cells = ["".join(cell.itertext()) for cell in root.findall(".//tbody//td")]
-    assert cells[1] == "alpha" and "40" in cells[2] and "10" in cells[4]
-    assert "1 collection of 1 biobank." in answer.text
-
-
-def test_the_first_page_of_an_empty_hub_is_a_page(client: TestClient) -> None:
-    assert page(client.get("/", headers=HTML).text).find(".//h1") is not None
 
 
 def test_programs_get_the_first_page_as_json(client: TestClient) -> None:

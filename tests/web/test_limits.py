@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
-from tests.web.conftest import BASE, make_account
+from tests.web.conftest import BASE, COOKIE, make_account
 
 from fairbank.catalogue.accounts import Role
 from fairbank.catalogue.context import Hub
@@ -85,7 +85,7 @@ def test_a_node_whose_signature_held_has_a_limit_of_its_own(limited: Any) -> Non
 @pytest.mark.parametrize(
     "claim",
     [
-        lambda number: {"Cookie": f"__Host-fairbank=made-up-{number}"},
+        lambda number: {"Cookie": f"{COOKIE}=made-up-{number}"},
         lambda number: {"Authorization": f"Bearer made-up-{number}"},
         lambda number: {"Signature-Input": f'sig1=("@method");keyid="ed25519:{number}"'},
     ],

@@ -1,0 +1,38 @@
+"""Which addresses stand for a page in the tests, and who looks at them.
+
+A page without parameters stands for itself. A page with parameters gets a line here: what makes its addresses of the
+filled hub (`Filled.ids` holds ids by the name of the parameter).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tests.web.filled_hub import PEOPLE, Filled
+
+from fairbank.catalogue.accounts import Account
+from fairbank.catalogue.permissions import allow
+from fairbank.web.pages.page import Page
+from fairbank.web.pages.registry import pages
+
+# Path of the page -> pairs of who looks and the address.
+SAMPLES: dict[str, Callable[[Filled], list[tuple[str | None, str]]]] = {}
+# Who looks, where nothing else is said: the first of these who may. First somebody with something to see.
+_LOOKERS = ("rita", "carla", "cora", "anna", "ursula")
+# Pages in development are not served by the filled hub.
+WALKED = tuple(page for page in pages() if not page.development)
+
+
+def samples(page: Page, filled: Filled) -> list[tuple[str | None, str]]:
+    """Return who looks at which addresses of a page."""
+    if page.path in SAMPLES:
+        return SAMPLES[page.path](filled)
+    assert "{" not in page.path, f"{page.path} needs a line in tests/web/pages/samples.py"
+    lookers = [name for name in _LOOKERS if page.action is not None and allow(account(name), page.action)]
+    public = [None] if page.action is not None and allow(None, page.action) else []
+    return [(who, page.path) for who in [*lookers[:1], *public]]
+
+
+def account(name: str) -> Account:
+    """Return somebody of the filled hub, as far as rules by role ask."""
+    return Account(name, frozenset(PEOPLE[name]), None)
