@@ -29,11 +29,11 @@ _OF_TEMPLATES = {"_": None, "gettext": None, "ngettext": (1, 2)}
 _OPTIONS = {"trimmed": "false", "newstyle_gettext": "true", "trim_blocks": "true", "lstrip_blocks": "true"}
 
 
-def said() -> dict[Any, str]:
-    """Return every text that pages say (a pair where it has a plural), and the name of the file that it belongs to."""
-    found: dict[Any, str] = {}
+def said() -> dict[Any, list[str]]:
+    """Return every text that pages say (a pair where it has a plural), with the names of what says it, sorted."""
+    found: dict[Any, list[str]] = {}
     for name, text in sorted(_everything(), key=lambda each: each[0]):
-        found.setdefault(text, name)
+        found.setdefault(text, []).append(name)
     return found
 
 
@@ -52,12 +52,14 @@ def _everything() -> Iterator[tuple[str, Any]]:
 
 def build(language: str) -> list[str]:
     """Write the files of a language and return the texts that it lacks."""
-    known = {_key(message.id): message.string for message in messages_of(language)}
+    known = {_key(message.id): (name, message.string) for name, message in messages_of(language)}
     files: dict[str, Catalog] = {}
     lacking = []
-    for text, name in said().items():
+    for text, names in said().items():
+        where, kept = known.get(_key(text), ("", None))
+        # It stays where it is, so that two people who say the same in new places change no file of each other's.
+        name = where if where in names else names[0]
         catalogue = files.setdefault(name, Catalog(locale=language, header_comment="# Texts of the pages."))
-        kept = known.get(_key(text))
         catalogue.add(text, kept)
         if not kept or (isinstance(kept, tuple) and not all(kept)):
             lacking.append(str(text))

@@ -117,21 +117,21 @@ def texts_of(code: str) -> NullTranslations:
     from babel.messages.mofile import write_mo
 
     whole, written = Catalog(locale=code), BytesIO()
-    for message in messages_of(code):
+    for _, message in messages_of(code):
         whole[message.id] = message
     write_mo(written, whole)
     written.seek(0)
     return GNUTranslations(written)
 
 
-def messages_of(code: str) -> list[Any]:
-    """Return the messages of all files of a language, as Babel reads them."""
+def messages_of(code: str) -> list[tuple[str, Any]]:
+    """Return the messages of all files of a language, as Babel reads them, each with the name of its file."""
     from babel.messages.pofile import read_po
 
     found = []
     for path in sorted((TEXTS / code).glob("*.po")):
         with path.open("rb") as file:
-            found += [message for message in read_po(file, locale=code) if message.id]
+            found += [(path.stem, message) for message in read_po(file, locale=code) if message.id]
     return found
 
 
