@@ -36,11 +36,18 @@ def render(
         template: its name, without `.html`.
         page: the dataclass that it shows.
     """
-    text = markup(template, page, frame, **more)
+    text = markup(template, page, frame, more=more)
     return HTMLResponse(text, status_code=status, headers={"Cache-Control": "no-store", **(headers or {})})
 
 
-def markup(template: str, page: Any, frame: Frame, *, part: str | None = None, **more: object) -> str:
+def markup(
+    template: str,
+    page: Any,
+    frame: Frame,
+    *,
+    part: str | None = None,
+    more: Mapping[str, object] | None = None,
+) -> str:
     """Return the text of a page, or of one part of it.
 
     Args:
@@ -48,7 +55,7 @@ def markup(template: str, page: Any, frame: Frame, *, part: str | None = None, *
         more: further names for the template.
     """
     found = environment(frame.tongue.code).get_template(f"{template}.html")
-    names = {"page": page, "frame": frame, "problem": None, "typed": Fields(), **more}
+    names = {"page": page, "frame": frame, "problem": None, "typed": Fields(), **(more or {})}
     if part is None:
         return found.render(names)
     context = found.new_context(names)

@@ -237,7 +237,7 @@ def _answer(
     around = frame.of_visit(visit, twin=request.url.path)
     wanted = request.headers.get("x-part")
     part = wanted if wanted in page.parts and problem is None else None
-    text = markup(page.name, context, around, part=part, problem=problem, typed=visit.typed)
+    text = markup(page.name, context, around, part=part, more={"problem": problem, "typed": visit.typed})
     if part is not None:
         headers["X-Part"] = part
     headers["Link"] = f'<{request.url.path}>; rel="alternate"; type="application/json"'
