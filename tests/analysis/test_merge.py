@@ -99,7 +99,7 @@ def test_what_was_left_out_is_kept_by_site_and_read_again(rows_by_site: dict[str
     picture = ElementTree.fromstring(left_out(merged))
     assert (
         picture.findtext("{http://www.w3.org/2000/svg}desc")
-        == f"a: {str(reason).replace('_', ' ')}: 1; b: other reasons: <5."
+        == f"a: {str(reason).replace('_', ' ')}: 1; b: other reasons: fewer than 5."
     )
 
 

@@ -70,6 +70,9 @@ def test_every_statistic_is_drawn_inside_its_frame_and_said_in_words(
     picture = drawn(results[kind])
     assert draw_statistic(results[kind]) == draw_statistic(json.loads(json.dumps(results[kind])))
     assert picture.findtext(f"{SVG}title") and len(said(picture)) > 20
+    if picture.get("class") == "c-chart":
+        # The places of its texts are tested with the charts.
+        return
     height = float(picture.get("height", "0"))
     for text in picture.iter(f"{SVG}text"):
         x, letters = float(text.get("x", "0")), len(text.text or "")
@@ -106,7 +109,8 @@ def test_bins_that_sites_withheld_are_no_columns_of_zero(results: dict[Kind, dic
     result = results[Kind.HISTOGRAM]
     assert any(site["withheld"] for site in result["sites"].values())
     picture = drawn(result)
-    assert texts(picture, "untold") and "not told" in said(picture)
+    assert any(path.get("class") == "c-few" for path in picture.iter(f"{SVG}path"))
+    assert "withheld or not known" in said(picture)
     assert "at least" in texts(picture, "note")[0]
     open_ = [each for each in picture.iter(f"{SVG}rect") if each.get("fill-opacity") == "0.45"]
     assert len(open_) == sum(row["group"][-1] in ("below 8", "from 24") for row in result["rows"])

@@ -18,7 +18,6 @@ from fairbank.analysis.merge import SITE, MergedTable
 from fairbank.charts.agreement import bland_altman_plot
 from fairbank.charts.bars import Bar, bar_chart
 from fairbank.charts.forest import Estimate, ForestPanel, forest_plot
-from fairbank.ontology.counts import CountKind
 
 # Half the width of a 95 % interval in standard errors.
 Z95 = NormalDist().inv_cdf(0.975)
@@ -114,23 +113,20 @@ def bland_altman(table: MergedTable, column: str, against: str, *, other: Merged
 
 
 def left_out(table: MergedTable) -> str:
-    """Return how many series each site left out, by reason, as SVG; `<k` where it does not tell.
+    """Return how many series each site left out, by reason, as SVG; a hatched block where it does not tell.
 
     Raises:
         NothingToMerge: if nothing was left out.
     """
     bars = [
-        Bar(
-            f"{site}: {one.reason.replace('_', ' ').replace('-', ' ')}",
-            one.series.at_least,
-            str(one.series) if one.series.kind is not CountKind.EXACT else None,
-        )
+        Bar(f"{site}: {one.reason.replace('_', ' ').replace('-', ' ')}", one.series)
         for site, each in table.exclusions.items()
         for one in each
     ]
     if not bars:
         raise _nothing("Nothing was left out.", "Every series was measured in full.")
-    return bar_chart(bars, title=f"{table.tool}: series left out, by site and reason", name="exclusions")
+    title = f"{table.tool}: series left out, by site and reason"
+    return bar_chart(bars, title=title, name="exclusions", head=("Site and reason", "Series")).alone()
 
 
 def _panel(name: str, by_site: Sequence[tuple[str, tuple[float, ...]]]) -> ForestPanel:

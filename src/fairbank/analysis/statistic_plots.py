@@ -15,13 +15,14 @@ from fairbank.analysis.errors import NothingToMerge
 from fairbank.analysis.statistics.question import Kind
 from fairbank.analysis.statistics.tails import normal_quantile, t_two_sided
 from fairbank.analysis.tool import tool_named, tool_parameters
-from fairbank.charts.bars import Bar, bar_chart
+from fairbank.charts.bars import Amount, Bar, bar_chart
 from fairbank.charts.curves import Curve, Step, survival_plot
 from fairbank.charts.forest import Estimate, ForestPanel, forest_plot
 from fairbank.charts.grid import Grid, grid_chart
 from fairbank.charts.histogram import Bin, HistogramPanel, histogram
 from fairbank.charts.scale import number_text
 from fairbank.errors import FairbankError
+from fairbank.ontology.counts import AtLeast, Count, Total
 
 Z95 = normal_quantile(0.975)
 EVERYBODY = "all subjects"
@@ -71,14 +72,32 @@ def _counts(result: Result, axes: Mapping[str, str]) -> str:
     if not rows:
         raise ValueError("no group is told")
     bars = [
-        Bar(
-            _group(row["group"]),
-            row["subjects"],
-            f"at least {row['subjects']:,}" if row["at_least"] else None,
-        )
+        Bar(_group(row["group"]), _told(row["subjects"], withheld=row["at_least"]))
         for row in rows[:_MOST_BARS]
     ]
-    return bar_chart(bars, title=f"Subjects{_by(result)}", name="statistic")
+    more = len(rows) - len(bars)
+    return bar_chart(
+        bars,
+        title=f"Subjects{_by(result)}",
+        name="statistic",
+        head=("Group", "Subjects"),
+        note=f"{more} more groups are in the result." if more else "",
+    ).alone()
+
+
+def _withheld(result: Result) -> bool:
+    return any(site["withheld"] for site in result["sites"].values())
+
+
+def _subjects(result: Result) -> str:
+    return f"{_told(result['totals']['subjects'], withheld=_withheld(result)).words()} subjects"
+
+
+def _told(subjects: int | None, *, withheld: bool) -> Total:
+    """Return a number of a result as a count; None where no site tells one."""
+    if withheld:
+        return AtLeast(at_least=subjects or 0, withheld=1)
+    return Count.exact(subjects or 0)
 
 
 def _contingency(result: Result, axes: Mapping[str, str]) -> str:
@@ -86,9 +105,10 @@ def _contingency(result: Result, axes: Mapping[str, str]) -> str:
     first, second = (list(dict.fromkeys(row["group"][place] for row in rows)) for place in (0, 1))
     told = {tuple(row["group"]): float(row["subjects"]) for row in rows}
     one, other = result["question"]["groups"]
-    table = Grid(
-        "", tuple(first), tuple(second), tuple(tuple(told.get((a, b)) for b in second) for a in first), other
-    )
+    # A cell that no site tells is empty only if none withheld any.
+    untold = None if _withheld(result) else 0.0
+    cells = tuple(tuple(told.get((a, b), untold) for b in second) for a in first)
+    table = Grid("", tuple(first), tuple(second), cells, other, untold="withheld")
     test = totals.get("test") or (
         f"Chi-squared {number_text(totals['chi2'])}, df {totals['df']}, {_p(totals['p'])}, "
         f"Cramér's V {number_text(totals['cramers_v'])}"
@@ -106,39 +126,40 @@ def _histogram(result: Result, axes: Mapping[str, str]) -> str:
         told.setdefault(tuple(row["group"][:-1]), {})[row["group"][-1]] = row["subjects"]
     if not told:
         raise ValueError("no bin is told")
-    withheld = any(site["withheld"] for site in result["sites"].values())
+    withheld = _withheld(result)
     ends = [
         name for name in (_names(edges)[0], _names(edges)[-1]) if any(name in bins for bins in told.values())
     ]
     panels = [
-        HistogramPanel(" / ".join(group), tuple(_bins(edges, bins, ends, untold=None if withheld else 0)))
+        HistogramPanel(" / ".join(group), tuple(_bins(edges, bins, ends, withheld=withheld)))
         for group, bins in told.items()
     ]
-    note = "Pale: open at one end." if ends else ""
-    if withheld:
-        note = f"{note} Some sites withheld bins: ? is not told, others are at least.".strip()
     return histogram(
         panels,
         title=f"Subjects by {variable}{_by(result, ' and ')}",
         axis=axes.get(variable, variable),
-        note=note,
-    )
+        name="statistic",
+        note="Some sites withheld bins." if withheld else "",
+    ).alone()
 
 
 def _bins(
-    edges: Sequence[float], told: Mapping[str, int], ends: Sequence[str], *, untold: int | None
+    edges: Sequence[float], told: Mapping[str, int], ends: Sequence[str], *, withheld: bool
 ) -> list[Bin]:
     below, *inner, above = _names(edges)
+
+    def count(name: str) -> Total:
+        return _told(told.get(name), withheld=withheld)
+
     bins = [
-        Bin(low, high, told.get(name, untold), name)
-        for name, (low, high) in zip(inner, pairwise(edges), strict=True)
+        Bin(low, high, count(name), name) for name, (low, high) in zip(inner, pairwise(edges), strict=True)
     ]
     if below in ends:
         start = edges[0] - (edges[1] - edges[0])
-        bins.insert(0, Bin(start, edges[0], told.get(below, untold), below, is_open=True))
+        bins.insert(0, Bin(start, edges[0], count(below), below, is_open=True))
     if above in ends:
         end = edges[-1] + (edges[-1] - edges[-2])
-        bins.append(Bin(edges[-1], end, told.get(above, untold), above, is_open=True))
+        bins.append(Bin(edges[-1], end, count(above), above, is_open=True))
     return bins
 
 
@@ -164,7 +185,7 @@ def _quantiles(result: Result, axes: Mapping[str, str]) -> str:
         )
     return forest_plot(
         [ForestPanel("", tuple(estimates), None)],
-        title=f"Quantiles of {variable}, {result['totals']['subjects']:,} subjects",
+        title=f"Quantiles of {variable}, {_subjects(result)}",
         axis=axes.get(variable, variable),
         interval="estimate, and the edges between which it lies for certain",
         note="Lines: the edges between which a quantile lies for certain.",
@@ -210,7 +231,7 @@ def _t_test(result: Result, axes: Mapping[str, str]) -> str:
     one, other = result["rows"][0]["groups"]
     return forest_plot(
         panels,
-        title=f"{_group(one)} less {_group(other)}, {result['totals']['subjects']:,} subjects",
+        title=f"{_group(one)} less {_group(other)}, {_subjects(result)}",
         axis="Difference of means",
         interval="difference and 95 % interval (Welch)",
         reference=0.0,
@@ -221,10 +242,9 @@ def _anova(result: Result, axes: Mapping[str, str]) -> str:
     bars = []
     for row in result["rows"]:
         share = row["between"] / (row["between"] + row["within"])
-        bars.append(Bar(row["variable"], round(1000 * share), f"{100 * share:.1f} %, {_p(row['p'])}"))
-    return bar_chart(
-        bars, title=f"Part of the variance that lies between groups{_by(result)}", name="statistic"
-    )
+        bars.append(Bar(row["variable"], Amount(share, f"{100 * share:.1f} %, {_p(row['p'])}")))
+    title = f"Part of the variance that lies between groups{_by(result)}"
+    return bar_chart(bars, title=title, name="statistic", head=("Variable", "Part of the variance")).alone()
 
 
 def _coefficients(result: Result, axes: Mapping[str, str]) -> str:
@@ -243,7 +263,7 @@ def _coefficients(result: Result, axes: Mapping[str, str]) -> str:
     totals = result["totals"]
     return forest_plot(
         panels,
-        title=f"What {outcome} changes by, {totals['subjects']:,} subjects",
+        title=f"What {outcome} changes by, {_subjects(result)}",
         axis=f"Change of: {axes.get(outcome, outcome)}",
         interval="coefficient and 95 % interval",
         reference=0.0,
@@ -264,7 +284,7 @@ def _ratios(result: Result, axes: Mapping[str, str]) -> str:
         estimates.append(Estimate(f"{name}, {_p(row['p'])}", None, value, low, high, 0.3))
     totals = result["totals"]
     title = f"{'Hazard' if cox else 'Odds'} ratios of {result['question']['event' if cox else 'outcome']}"
-    notes = [f"{totals['subjects']:,} subjects" + (f", {totals['events']:,} events" if cox else "")]
+    notes = [f"{_subjects(result)}" + (f", {totals['events']:,} events" if cox else "")]
     if not totals["converged"]:
         notes.append("the fit has not converged")
     return forest_plot(
@@ -341,8 +361,8 @@ def _pca(result: Result, axes: Mapping[str, str]) -> str:
         tuple(f"comp. {row['component']}" for row in shown),
         tuple(tuple(row["loadings"][name] for row in shown) for name in result["totals"]["variables"]),
     )
-    subjects, scale = result["totals"]["subjects"], result["totals"]["scale"]
-    return grid_chart([shares, loadings], title=f"Principal components ({scale}), {subjects:,} subjects")
+    scale = result["totals"]["scale"]
+    return grid_chart([shares, loadings], title=f"Principal components ({scale}), {_subjects(result)}")
 
 
 def _combat(result: Result, axes: Mapping[str, str]) -> str:

@@ -1,76 +1,117 @@
-"""Horizontal bars of counts by name, as accessible SVG, in the manner of the box plots: no script, no style sheet."""
+"""Horizontal bars of counts by name."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
+from datetime import datetime
 
-from fairbank.charts.boxes import COLOUR
+from fairbank.charts.count_marks import BLOCK, CountMarks, largest, right_aligned
+from fairbank.charts.figure import TEXT_SIZE, WIDTH, Drawing, Figure, Table, box, path, text
+from fairbank.charts.text_width import fitted, text_width
+from fairbank.ontology.counts import Count, Total, checked, shown_total
 
-WIDTH = 720
-LABEL_WIDTH = 300
 ROW_HEIGHT = 26
-TOP = 38
-RIGHT_MARGIN = 70
-# Width of a letter beside a bar, generously.
-LETTER = 7.4
-LABEL_LETTERS = 44
+BAR_HEIGHT = 17
+LABEL_ROOM = 320
+WORDS_ROOM = 220
+GAP = 8
+# Rows that are said in the description; the table has all.
+TOLD = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """A quantity that is no count, such as a share: how much, >= 0, and its words."""
+
+    value: float
+    words: str
 
 
 @dataclass(frozen=True, slots=True)
 class Bar:
     """One row: a name and how many.
 
-    Attributes:
-        told: text beside the bar, in place of the count: such as `<10` where there is no number to draw.
+    Raises:
+        TypeError: if `value` is a plain number.
     """
 
     label: str
-    count: int
-    told: str | None = None
+    value: Total | Amount
 
-    @property
-    def in_words(self) -> str:
-        """Return how many as text."""
-        return f"{self.count:,}" if self.told is None else self.told
+    def __post_init__(self) -> None:
+        """Refuse plain numbers."""
+        if not isinstance(self.value, Amount):
+            checked(self.value)
+
+    def words(self, now: datetime | None) -> str:
+        """Return how many as short text."""
+        return self.value.words if isinstance(self.value, Amount) else self.value.words(now)
+
+    def in_full(self, now: datetime | None) -> str:
+        """Return how many as text, with the reason where it is not known."""
+        return self.value.words if isinstance(self.value, Amount) else self.value.in_full(now)
 
 
-def bar_chart(bars: Sequence[Bar], *, title: str, name: str) -> str:
-    """Return an SVG image with one row per bar; the same values give the same text.
+def bar_chart(
+    bars: Sequence[Bar],
+    *,
+    title: str,
+    name: str,
+    head: tuple[str, str] = ("Name", "Count"),
+    total: Total | None = None,
+    note: str = "",
+    now: datetime | None = None,
+) -> Figure:
+    """Return one row per bar.
 
     Args:
         bars: in the order of the rows.
         title: what is counted.
-        name: tells this picture from others of the same page (letters).
+        name: tells this picture from others of the same page.
+        head: what the rows are, and what is counted, for the table.
+        total: of all rows, which then add up to it. It becomes a range where it would tell a row that is withheld.
+        note: a sentence below.
+        now: tells how long counts wait.
     """
-    height = TOP + ROW_HEIGHT * max(1, len(bars)) + 8
-    most = max([bar.count for bar in bars], default=0)
-    told = "; ".join(f"{bar.label}: {bar.in_words}" for bar in bars) or "nothing"
-    head = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" '
-        f'role="img" aria-labelledby="{name}-t {name}-d" font-family="sans-serif" font-size="13">',
-        f'<title id="{name}-t">{escape(title)}</title>',
-        f'<desc id="{name}-d">{escape(told)}.</desc>',
-        f'<text x="0" y="20" font-size="15" fill="currentColor">{escape(title)}</text>',
-    ]
-    margin = max([RIGHT_MARGIN, *(round(LETTER * len(bar.in_words)) + 12 for bar in bars)])
-    rows = [_row(bar, most, TOP + ROW_HEIGHT * number, margin) for number, bar in enumerate(bars)]
-    if not rows:
-        rows = [f'<text x="0" y="{TOP + 16}" fill="currentColor">Nothing.</text>']
-    return "\n".join([*head, *rows, "</svg>"]) + "\n"
+    counts = [bar.value for bar in bars if not isinstance(bar.value, Amount)]
+    amounts = [bar.value.value for bar in bars if isinstance(bar.value, Amount)]
+    drawing, marks = Drawing.headed(title), CountMarks(now)
+    widest = max([0.0, *(text_width(bar.label, TEXT_SIZE) for bar in bars)])
+    x = min(LABEL_ROOM, widest) + GAP
+    words_room = min(WORDS_ROOM, max([40.0, *(text_width(bar.words(now), TEXT_SIZE) for bar in bars)]) + GAP)
+    room = WIDTH - x - words_room - BLOCK - 2 * GAP
+    most = max([float(largest(counts)) if counts else 0.0, *amounts, 1e-9])
+    labels, words, solid = [], [], []
+    for bar in bars:
+        top, base = drawing.y + 4, drawing.y + 17
+        labels.append(text(x - GAP, base, fitted(bar.label, x - GAP, TEXT_SIZE)))
+        if isinstance(bar.value, Amount):
+            end = x + room * max(0.0, bar.value.value) / most
+            solid.append(box(x, top, end - x, BAR_HEIGHT))
+        else:
+            end = marks.across(bar.value, x, top, BAR_HEIGHT, lambda number: room * number / most)
+        words.append(text(end + 6, base, fitted(bar.words(now), words_room, TEXT_SIZE)))
+        drawing.y += ROW_HEIGHT
+    drawing.add(right_aligned(labels), path("".join(solid), "c-bar"), marks.drawn(), *words)
+    if not bars:
+        drawing.y += 20
+        drawing.add(text(0, drawing.y - 4, "Nothing."))
+    rows = [(bar.label, bar.in_full(now)) for bar in bars]
+    said = [f"{bar.label}: {bar.words(now)}" for bar in bars[:TOLD]]
+    if len(bars) > TOLD:
+        said.append(f"and {len(bars) - TOLD} more in the table")
+    if total is not None:
+        shown = shown_total(counts, total)
+        drawing.y += ROW_HEIGHT
+        drawing.add(text(0, drawing.y - 8, f"All together: {shown.words(now)}", "c-strong"))
+        rows.append(("All together", shown.in_full(now)))
+        said.append(f"all together: {shown.words(now)}")
+    drawing.note(*([note] if note else []), *marks.legend())
+    table = Table(head, tuple(rows), frozenset({1}))
+    return drawing.figure(name, title, f"{'; '.join(said) or 'Nothing'}.", table)
 
 
-def _row(bar: Bar, most: int, top: int, margin: int) -> str:
-    room = WIDTH - LABEL_WIDTH - margin
-    width = max(1.0, room * bar.count / most) if bar.count else 0.0
-    label = (
-        bar.label
-        if len(bar.label) <= LABEL_LETTERS
-        else bar.label[: LABEL_LETTERS - 1] + "\N{HORIZONTAL ELLIPSIS}"
-    )
-    return (
-        f'<text x="{LABEL_WIDTH - 8}" y="{top + 16}" text-anchor="end" fill="currentColor">{escape(label)}</text>'
-        f'<rect x="{LABEL_WIDTH}" y="{top + 4}" width="{width:.1f}" height="{ROW_HEIGHT - 9}" fill="{COLOUR}"/>'
-        f'<text x="{LABEL_WIDTH + width + 6:.1f}" y="{top + 16}" fill="currentColor">{escape(bar.in_words)}</text>'
-    )
+def counted(label: str, number: int) -> Bar:
+    """Return a row of a number that is known exactly where it is shown, such as of files at the node that has them."""
+    return Bar(label, Count.exact(number))

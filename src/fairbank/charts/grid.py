@@ -28,6 +28,7 @@ class Grid:
     Attributes:
         cells: one sequence per row, None where there is no number.
         across: what the columns are.
+        untold: what a cell without a number says, so that it is not read as 0.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Grid:
     columns: tuple[str, ...]
     cells: tuple[tuple[float | None, ...], ...]
     across: str = ""
+    untold: str = ""
 
 
 def grid_chart(grids: Sequence[Grid], *, title: str, note: str = "") -> str:
@@ -83,8 +85,14 @@ def _draw(parts: list[str], grid: Grid, top: int) -> int:
             f"{_cut(label, LABEL_LETTERS)}</text>"
         )
         for place, cell in enumerate(row):
+            x = start + width * place
             if cell is not None:
-                parts.append(_cell(cell, start + width * place, y, width, strongest))
+                parts.append(_cell(cell, x, y, width, strongest))
+            elif grid.untold:
+                parts.append(
+                    f'<text class="untold" x="{x + width / 2:.1f}" y="{y + 19}" text-anchor="middle" '
+                    f'fill="currentColor">{_cut(grid.untold, letters)}</text>'
+                )
         y += ROW_HEIGHT
     return y + 16
 

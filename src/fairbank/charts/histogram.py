@@ -1,17 +1,20 @@
-"""Histograms as accessible SVG: one panel per group, one column per bin, as wide as the bin is."""
+"""Histograms: one panel per group, one column per bin, as wide as the bin is."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
+from datetime import datetime
 
-from fairbank.charts.boxes import COLOUR, LEFT, RIGHT, TOP, WIDTH
+from fairbank.charts.axes import tick_row
+from fairbank.charts.count_marks import BLOCK, CountMarks, largest, right_aligned
+from fairbank.charts.figure import NOTE_SIZE, TEXT_SIZE, WIDTH, Drawing, Figure, Table, path, text
 from fairbank.charts.scale import Scale, number_text
+from fairbank.charts.text_width import fitted
+from fairbank.ontology.counts import Total, checked
 
-INSIDE = 84
+INSIDE, RIGHT = 84, 696
 PLOT_HEIGHT = 170
-PANEL_HEAD = 24
 _GAP = 1.5
 
 
@@ -19,15 +22,19 @@ _GAP = 1.5
 class Bin:
     """One column: where it begins and ends, how many are in it, and whether it is open at one end.
 
-    Attributes:
-        count: None where it is not told.
+    Raises:
+        TypeError: if `count` is a plain number.
     """
 
     low: float
     high: float
-    count: int | None
+    count: Total
     label: str
     is_open: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse plain numbers."""
+        checked(self.count)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,85 +45,92 @@ class HistogramPanel:
     bins: tuple[Bin, ...]
 
 
-def histogram(panels: Sequence[HistogramPanel], *, title: str, axis: str, note: str = "") -> str:
-    """Return an SVG document with one panel below the other on common axes; the same values give the same text.
+def histogram(
+    panels: Sequence[HistogramPanel],
+    *,
+    title: str,
+    axis: str,
+    name: str,
+    what: str = "Subjects",
+    note: str = "",
+    now: datetime | None = None,
+) -> Figure:
+    """Return one panel below the other on common axes.
 
     Args:
         axis: what the values are, with their unit.
-        note: one line below.
+        name: tells this picture from others of the same page.
+        what: is counted.
+        note: a sentence below.
+        now: tells how long counts wait.
     """
     every = [one for panel in panels for one in panel.bins]
-    across = _across(every)
-    most = max((one.count or 0 for one in every), default=0)
-    parts: list[str] = []
-    top = TOP
+    across = Scale.around(
+        [end for one in every for end in (one.low, one.high)], left=INSIDE, right=RIGHT, ticks=8
+    )
+    most = largest(one.count for one in every)
+    drawing, marks = Drawing.headed(title), CountMarks(now)
     for panel in panels:
-        top = _draw(parts, panel, top, across, most)
-    parts.append(
-        f'<text class="unit" x="{RIGHT}" y="{top}" text-anchor="end" fill="currentColor">{escape(axis[:80])}</text>'
-    )
-    top += 8
-    if note:
-        top += 20
-        parts.append(f'<text class="note" x="{LEFT}" y="{top}" fill="currentColor">{escape(note)}</text>')
-    height = top + 14
-    said = "; ".join(
-        f"{panel.name or 'all'}: "
-        + ", ".join(
-            f"{one.label}: {one.count if one.count is not None else 'not told'}" for one in panel.bins
-        )
+        _draw(drawing, marks, panel, across, most)
+    drawing.add(marks.drawn())
+    drawing.y += 8
+    drawing.add(text(RIGHT, drawing.y, fitted(axis, RIGHT, TEXT_SIZE), "c-e"))
+    drawing.y += 6
+    notes = [note] if note else []
+    if any(one.is_open for one in every):
+        notes.append("A column at the end with an arrow is open at that end.")
+    drawing.note(*notes, *marks.legend())
+    grouped = len(panels) > 1 or any(panel.name for panel in panels)
+    rows = tuple(
+        (*([panel.name or "all"] if grouped else []), one.label, one.count.in_full(now))
         for panel in panels
+        for one in panel.bins
     )
-    head = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" '
-        f'height="{height}" role="img" aria-labelledby="t d" font-family="sans-serif" font-size="13">',
-        f'<title id="t">{escape(title)}</title>',
-        f'<desc id="d">{escape(f"Subjects by {axis}. {said}.")}</desc>',
-        f'<text class="title" x="{LEFT}" y="24" font-size="16" fill="currentColor">{escape(title[:80])}</text>',
-    ]
-    return "\n".join([*head, *parts, "</svg>"]) + "\n"
+    head = (*(["Group"] if grouped else []), axis, what)
+    said = " ".join(_said(panel, what, axis) for panel in panels) or "Nothing."
+    return drawing.figure(name, title, said, Table(head, rows, frozenset({len(head) - 1})))
 
 
-def _across(bins: Sequence[Bin]) -> Scale:
-    ends = [end for one in bins for end in (one.low, one.high)]
-    return Scale.around(ends, left=INSIDE, right=RIGHT, ticks=8)
+def _said(panel: HistogramPanel, what: str, axis: str) -> str:
+    known = [one for one in panel.bins if one.count.at_least]
+    hidden = sum(not one.count.at_least and one.count.words() != "0" for one in panel.bins)
+    top = max(known, key=lambda one: one.count.at_least, default=None)
+    named = f"{panel.name}: " if panel.name else ""
+    tallest = f"most in {top.label} ({top.count.words()})" if top is not None else "no bin has a number"
+    withheld = f", {hidden} withheld or not known" if hidden else ""
+    return f"{named}{what} by {axis} in {len(panel.bins)} bins: {tallest}{withheld}."
 
 
-def _draw(parts: list[str], panel: HistogramPanel, top: int, across: Scale, most: int) -> int:
+def _draw(drawing: Drawing, marks: CountMarks, panel: HistogramPanel, across: Scale, most: int) -> None:
     if panel.name:
-        parts.append(
-            f'<text class="panel" x="{LEFT}" y="{top + 12}" font-weight="bold" fill="currentColor">'
-            f"{escape(panel.name)}</text>"
+        drawing.add(text(0, drawing.y + 12, fitted(panel.name, WIDTH, TEXT_SIZE, bold=True), "c-strong"))
+        drawing.y += 18
+    drawing.y += 8
+    bottom = drawing.y + PLOT_HEIGHT
+    # A block on top of the tallest column stays inside.
+    upwards = Scale.around([0.0, float(most)], left=bottom, right=drawing.y + BLOCK, ticks=4)
+    whole = [tick for tick in upwards.ticks() if tick == int(tick)]
+    lines = "".join(f"M{INSIDE} {upwards.place(tick):.1f}H{RIGHT}" for tick in whole)
+    drawing.add(path(lines, "c-grid"))
+    drawing.add(
+        right_aligned(
+            text(
+                INSIDE - 8,
+                upwards.place(tick) + 4,
+                fitted(number_text(tick), INSIDE - 8, NOTE_SIZE),
+                "c-small",
+            )
+            for tick in whole
         )
-    top += PANEL_HEAD
-    bottom = top + PLOT_HEIGHT
-    upwards = Scale.around([0.0, float(max(most, 1))], left=bottom, right=top, ticks=4)
-    for tick in upwards.ticks():
-        if tick != int(tick):
-            continue
-        y = upwards.place(tick)
-        parts.append(
-            f'<path class="grid" d="M{INSIDE} {y:.1f}H{RIGHT}" stroke="currentColor" stroke-opacity="0.15"/>'
-            f'<text class="tick" x="{INSIDE - 8}" y="{y + 4:.1f}" text-anchor="end" fill="currentColor">'
-            f"{number_text(tick)}</text>"
-        )
+    )
+    arrows = []
     for one in panel.bins:
         left, right = across.place(one.low) + _GAP, across.place(one.high) - _GAP
-        if one.count is None:
-            parts.append(
-                f'<text class="untold" x="{(left + right) / 2:.1f}" y="{bottom - 4}" text-anchor="middle" '
-                'fill="currentColor">?</text>'
-            )
-            continue
-        y = upwards.place(float(one.count))
-        parts.append(
-            f'<rect class="bin" x="{left:.1f}" y="{y:.1f}" width="{max(right - left, 0.5):.1f}" '
-            f'height="{bottom - y:.1f}" fill="{COLOUR}" fill-opacity="{0.45 if one.is_open else 0.9}"/>'
-        )
-    parts.append(f'<path class="axis" d="M{INSIDE} {bottom}H{RIGHT}" stroke="currentColor"/>')
-    parts += [
-        f'<text class="tick" x="{across.place(tick):.1f}" y="{bottom + 18}" text-anchor="middle" '
-        f'fill="currentColor">{number_text(tick)}</text>'
-        for tick in across.ticks()
-    ]
-    return bottom + 40
+        width = max(right - left, 0.5)
+        marks.upwards(one.count, left, width, bottom, lambda number: bottom - upwards.place(float(number)))
+        if one.is_open:
+            x, dx = (left, -5) if one is panel.bins[0] else (right, 5)
+            arrows.append(f"M{x:.1f} {bottom - 5:.1f}l{dx} 5l{-dx} 5")
+    drawing.add(path(f"M{INSIDE} {bottom:.1f}H{RIGHT}", "c-axis"), path("".join(arrows), "c-on"))
+    drawing.add(tick_row([(across.place(tick), number_text(tick)) for tick in across.ticks()], bottom + 20))
+    drawing.y = bottom + 30

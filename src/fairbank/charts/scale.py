@@ -32,8 +32,9 @@ class Scale:
         [0.0, 20.0, 40.0, 60.0, 80.0, 100.0]
         """
         low, high = (min(values), max(values)) if values else (0.0, 1.0)
-        if high <= low:
-            pad = abs(low) * 0.1 or 1.0
+        # Values that differ by less than their last digits are one.
+        if high - low <= max(abs(low), abs(high)) * 1e-12 or high - low < 1e-10:
+            pad = abs(low) * 0.1 if abs(low) > 1e-9 else 1.0
             low, high = low - pad, high + pad
         step = _round_step((high - low) / ticks)
         return cls(math.floor(low / step) * step, math.ceil(high / step) * step, left, right, step)

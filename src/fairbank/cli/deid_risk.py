@@ -80,11 +80,12 @@ def _checked(by: str) -> list[str]:
 
 
 def _drawn(found: Risk) -> str:
-    from fairbank.charts.bars import Bar, bar_chart
+    from fairbank.charts.bars import bar_chart, counted
 
-    bars = [Bar("as it is", found.below), *(Bar(step.what, step.below) for step in found.each)]
+    # The node's own exact numbers: this is for its people, before anything leaves.
+    bars = [counted("as it is", found.below), *(counted(step.what, step.below) for step in found.each)]
     title = f"Subjects in classes of fewer than {found.k}, of {found.subjects}"
-    return bar_chart(bars, title=title, name="risk")
+    return bar_chart(bars, title=title, name="risk", head=("Generalisation", "Subjects")).alone()
 
 
 def _show(found: Risk, limit: int, diversity: int, format: Format) -> None:

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
-from fairbank.charts.bars import Bar, bar_chart
+from fairbank.charts.bars import bar_chart, counted
+from fairbank.charts.figure import stylesheet
 from fairbank.deid.outcomes import Reason
 from fairbank.deid.reports.reasons import MEANINGS
 from fairbank.deid.reports.summary import (
@@ -80,9 +81,10 @@ def page(summary: Summary) -> str:
         _section("What became of elements", _tags(summary.tags)),
     )
     return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<!doctype html>\n<html lang="en" data-theme="light">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>De-identification of {escape(summary.project)}</title>\n<style>{_STYLE}</style>\n</head>\n"
+        f"<title>De-identification of {escape(summary.project)}</title>\n"
+        f"<style>{_STYLE}{stylesheet()}</style>\n</head>\n"
         f"<body>\n<main>\n{''.join(sections)}</main>\n</body>\n</html>\n"
     )
 
@@ -117,10 +119,13 @@ def _flow(summary: Summary) -> str:
     facts |= {f"not read: {word}": f"{count:,}" for word, count in sorted(left.items())}
     listed = "".join(f"<div><dt>{escape(name)}</dt><dd>{value}</dd></div>" for name, value in facts.items())
     bars = [
-        Bar(_state(word), count) for word, count in sorted(summary.by_state.items(), key=lambda one: -one[1])
+        counted(_state(word), count)
+        for word, count in sorted(summary.by_state.items(), key=lambda one: -one[1])
     ]
-    chart = bar_chart(bars, title="Files by what became of them", name="states")
-    return f'<dl class="facts">{listed}</dl>\n{chart}'
+    chart = bar_chart(
+        bars, title="Files by what became of them", name="states", head=("What became of them", "Files")
+    )
+    return f'<dl class="facts">{listed}</dl>\n<div class="wide">{chart.svg()}</div>{chart.details()}'
 
 
 def _state(word: str) -> str:

@@ -9,8 +9,9 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
-from fairbank.charts.bars import Bar, bar_chart
-from fairbank.charts.lines import Line, line_chart
+from fairbank.charts.bars import Amount, Bar, bar_chart
+from fairbank.charts.figure import Figure, stylesheet
+from fairbank.charts.rounds import RoundCurve, round_chart, spans
 from fairbank.federated_jobs.objectives import higher_is_better, newest, worst_site
 from fairbank.federated_jobs.reports.rows import round_rows
 from fairbank.federated_jobs.reports.words import duration, metric_words, number, origin_words, size
@@ -73,7 +74,7 @@ def page(record: TrainingRecord, settings: SettingsView | None = None) -> str:
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(record.title)}</title><style>{_STYLE}</style></head>\n<body><main>\n"
+        f"<title>{escape(record.title)}</title><style>{_STYLE}{stylesheet()}</style></head>\n<body><main>\n"
         + "\n".join(part for part in sections if part)
         + "\n</main></body></html>\n"
     )
@@ -158,25 +159,27 @@ def _figure(
     last = newest(curves)
     worst = worst_site(last, metric) if len(last) > 1 else None
     lines = [
-        Line(
-            f"{site} (worst)" if site == worst else site,
-            tuple((float(at), curve[at]) for at in sorted(curve)),
-            marked=site == worst,
+        RoundCurve(
+            f"{site} (worst)" if site == worst else site, tuple(sorted(curve.items())), marked=site == worst
         )
         for site, curve in curves.items()
     ]
     if len(curves) > 1:
-        lines.append(Line("mean of sites", _mean(curves), dashed=True))
-    picture = line_chart(lines, title=title, axis=axis, across="after round", name=name)
-    return _framed(record, picture, "On the held-out subjects of each site.")
+        lines.append(RoundCurve("mean of sites", _mean(curves), mean=True))
+    picture = round_chart(
+        lines,
+        title=title,
+        axis=axis,
+        name=name,
+        higher_is_better=higher_is_better(metric),
+    )
+    return _framed(record, picture, "After each round, on the held-out subjects of each site.")
 
 
-def _mean(curves: Mapping[str, Mapping[int, float]]) -> tuple[tuple[float, float], ...]:
+def _mean(curves: Mapping[str, Mapping[int, float]]) -> tuple[tuple[int, float], ...]:
     """Return the mean over sites, where all sites have a value."""
     rounds = set.intersection(*(set(curve) for curve in curves.values()))
-    return tuple(
-        (float(at), sum(curve[at] for curve in curves.values()) / len(curves)) for at in sorted(rounds)
-    )
+    return tuple((at, sum(curve[at] for curve in curves.values()) / len(curves)) for at in sorted(rounds))
 
 
 def _evaluated(record: TrainingRecord, names: Sequence[str]) -> str:
@@ -185,7 +188,7 @@ def _evaluated(record: TrainingRecord, names: Sequence[str]) -> str:
         for site in one.sites:
             if site.notes:
                 cells = [number(site.notes.get(f"before_{name}")) for name in names]
-                rows.append([site.node, number(site.notes.get(N_HELDOUT)), *cells])
+                rows.append([site.node, _told(site.notes.get(N_HELDOUT)), *cells])
     head = ["Site", "Held out", *(metric_words(name) for name in names)]
     caption = "The model on the held-out samples of each site."
     return _table(
@@ -229,13 +232,18 @@ def _site_cells(
         site.origin.value,
         f"{site.state.value}{reason}",
         str(len(came)),
-        number(notes.get(N_TRAIN)),
-        number(notes.get(N_HELDOUT)),
+        _told(notes.get(N_TRAIN)),
+        _told(notes.get(N_HELDOUT)),
         number(merged),
         number(local[max(local)] if local else None),
         f"{100 * shares[site.node]:.0f} %" if site.node in shares else "–",
         f"≤ {duration(sum(each.cpu_s for each in own))}",
     ]
+
+
+def _told(samples: float | None) -> str:
+    """Return a number of samples that a site's gate let out, or that it told none."""
+    return "not told" if samples is None else number(samples)
 
 
 def _contribution(record: TrainingRecord) -> str:
@@ -244,8 +252,10 @@ def _contribution(record: TrainingRecord) -> str:
     shares = record.shares()
     if not shares:
         return "<p>No round is merged yet.</p>"
-    bars = [Bar(site, round(100 * share)) for site, share in shares.items()]
-    picture = bar_chart(bars, title="Share of each site in the merged models, percent", name="share")
+    bars = [Bar(site, Amount(share, f"{100 * share:.0f} %")) for site, share in shares.items()]
+    picture = bar_chart(
+        bars, title="Share of each site in the merged models", name="share", head=("Site", "Share")
+    )
     return _framed(record, picture, "Mean over rounds of the weight that each update had.") + _steps(record)
 
 
@@ -261,11 +271,8 @@ def _steps(record: TrainingRecord) -> str:
             for node, value in one.values(name).items():
                 curves.setdefault(node, {})[one.round] = value
         if curves:
-            lines = [
-                Line(site, tuple((float(at), curve[at]) for at in sorted(curve)))
-                for site, curve in sorted(curves.items())
-            ]
-            picture = line_chart(lines, title=title, axis=name, across="round", name=f"n{name}")
+            lines = [RoundCurve(site, tuple(sorted(curve.items()))) for site, curve in sorted(curves.items())]
+            picture = round_chart(lines, title=title, axis=name, name=f"n{name}")
             drawn.append(_framed(record, picture, "As the hub measured it while merging."))
     return "".join(drawn)
 
@@ -291,21 +298,13 @@ def _time(record: TrainingRecord) -> str:
     if not rows:
         return "<p>No round is over.</p>"
     lines = [
-        Line("whole round", tuple((float(row.round), row.wall_s or 0.0) for row in rows)),
-        Line(
-            "until last update",
-            tuple(
-                (float(row.round), row.until_last_update_s)
-                for row in rows
-                if row.until_last_update_s is not None
-            ),
-        ),
-        Line(
-            "waiting for slowest",
-            tuple((float(row.round), row.longest_wait_s) for row in rows if row.longest_wait_s is not None),
-        ),
+        RoundCurve("whole round", tuple((row.round, row.wall_s) for row in rows)),
+        RoundCurve("until last update", tuple((row.round, row.until_last_update_s) for row in rows)),
+        RoundCurve("waiting for slowest", tuple((row.round, row.longest_wait_s) for row in rows)),
     ]
-    picture = line_chart(lines, title="Time of each round", axis="seconds", across="round", name="time")
+    picture = round_chart(
+        lines, title="Time of each round", axis="seconds", name="time", higher_is_better=False
+    )
     wall = sum(row.wall_s or 0.0 for row in rows)
     sites = sum(row.until_last_update_s or 0.0 for row in rows)
     merging = sum(row.merging_s or 0.0 for row in rows)
@@ -345,25 +344,10 @@ def _lost(record: TrainingRecord) -> str:
     missed: dict[str, list[int]] = {}
     for number_of_round, site in record.missing():
         missed.setdefault(site, []).append(number_of_round)
-    late = [f"<li>{escape(site)}: not in {_spans(rounds)}</li>" for site, rounds in sorted(missed.items())]
+    late = [f"<li>{escape(site)}: not in {spans(rounds)}</li>" for site, rounds in sorted(missed.items())]
     if not gone and not late:
         return "<p>Every site is in every round.</p>"
     return f"<ul class='warn'>{''.join([*gone, *late])}</ul>"
-
-
-def _spans(rounds: Sequence[int]) -> str:
-    """Return numbers of rounds as spans.
-
-    >>> _spans([1, 2, 3, 7])
-    'round 1 to 3, 7'
-    """
-    spans: list[list[int]] = []
-    for each in sorted(rounds):
-        if spans and each == spans[-1][1] + 1:
-            spans[-1][1] = each
-        else:
-            spans.append([each, each])
-    return "round " + ", ".join(f"{a} to {b}" if a != b else str(a) for a, b in spans)
 
 
 def _choices(record: TrainingRecord) -> str:
@@ -429,10 +413,10 @@ def _label(record: TrainingRecord) -> str:
     return f"<span class='origin'>{escape(record.origin.value)}</span>"
 
 
-def _framed(record: TrainingRecord, picture: str, caption: str) -> str:
+def _framed(record: TrainingRecord, picture: Figure, caption: str) -> str:
     return (
-        f"<figure><div class='wide'>{picture}</div>"
-        f"<figcaption>{_label(record)} {escape(caption)}</figcaption></figure>"
+        f"<figure><div class='wide'>{picture.svg()}</div>"
+        f"<figcaption>{_label(record)} {escape(caption)}</figcaption>{picture.details()}</figure>"
     )
 
 
