@@ -12,6 +12,8 @@ from typing import Annotated, Any
 import typer
 
 _ANY_WIDTH = 100_000
+_COUNTS = frozenset({"exact", "below-k", "not-countable", "waiting", "declined", "at-least"})
+_OF_COUNTS = frozenset({"kind", "value", "k", "why", "since", "at_least", "withheld", "unknown"})
 
 
 class Format(StrEnum):
@@ -81,16 +83,21 @@ def _cell(value: Any) -> str:
     if isinstance(value, (list, tuple)):
         return ", ".join(_cell(part) for part in value)
     if isinstance(value, dict):
-        if "kind" in value and set(value) <= {"kind", "value", "k"}:
+        if value.get("kind") in _COUNTS and set(value) <= _OF_COUNTS:
             return _count(value)
         return ", ".join(f"{key} {_cell(inner)}" for key, inner in value.items())
     return str(value)
 
 
 def _count(count: Mapping[str, Any]) -> str:
+    """Return a count as text: a number, or words that cannot be taken for one."""
     if count["kind"] == "exact":
         return str(count["value"])
-    return f"<{count['k']}" if count["kind"] == "below-k" else str(count["kind"])
+    from fairbank.ontology.counts import AtLeast, Count
+
+    given = {key: value for key, value in count.items() if value is not None}
+    kind = AtLeast if given["kind"] == "at-least" else Count
+    return kind.model_validate(given).in_full()
 
 
 def _write(text: str) -> None:

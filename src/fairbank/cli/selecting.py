@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from fairbank.cli.output import Format, show_rows
-from fairbank.ontology.counts import CountKind
+from fairbank.cli.session import CLOCK
+from fairbank.ontology.counts import Count
 from fairbank.ontology.signed_objects import Pick, Unit
 
 if TYPE_CHECKING:
@@ -61,10 +62,17 @@ def show_counts(counts: Counts, words: Iterable[str], format: Format) -> None:
             "dataset": answer.dataset,
             "site": answer.node,
             "subjects": answer.subjects.value
-            if answer.subjects.kind is CountKind.EXACT
-            else str(answer.subjects),
+            if answer.subjects.is_exact
+            else _without_a_number(answer.subjects, format),
+            "count": answer.subjects.model_dump(mode="json", exclude_none=True),
             "selected": said,
         }
         for answer, said in zip(counts.answers, words, strict=True)
     ]
-    show_rows(rows, columns=("dataset", "site", "subjects", "selected"), format=format)
+    # The tagged form is for programs: `subjects` alone mixes numbers and words.
+    tagged = ("count",) if format is Format.JSON else ()
+    show_rows(rows, columns=("dataset", "site", "subjects", *tagged, "selected"), format=format)
+
+
+def _without_a_number(count: Count, format: Format) -> str:
+    return count.in_full(CLOCK.now()) if format is Format.TABLE else str(count)

@@ -40,8 +40,10 @@ class DemoReport:
     files: int = 0
     held: int = 0
     datasets: int = 0
+    # What is certain; `published` says in words whether more is withheld.
     series: int = 0
     subjects: int = 0
+    published: str = ""
     cells: int = 0
     cells_suppressed: int = 0
     sparql_rows: int = 0
@@ -69,7 +71,7 @@ class DemoReport:
     def rows(self) -> list[dict[str, str]]:
         """Return the report as lines for people."""
         trained = self.training
-        published = f"{self.datasets} datasets: {self.series} series of {self.subjects} subjects"
+        published = f"{self.datasets} datasets: {self.published}"
         withheld = f"k = {self.k} (default 10); {self.cells_suppressed} of {self.cells} cells withheld"
         metrics = (
             f"federated {trained.federated_metric:.2f} dB, pooled {trained.centralised_metric:.2f} dB, "

@@ -31,6 +31,7 @@ from fairbank.harvest.index import index_store
 from fairbank.harvest.legal_basis import record_basis
 from fairbank.harvest.publishing import publish
 from fairbank.harvest.runs import PullOrder, pull
+from fairbank.ontology.counts import total
 from fairbank.ontology.record import CollectionKind, DatasetRecord
 from fairbank.release import ledger
 from fairbank.release.hub_client import HubClient
@@ -133,8 +134,10 @@ class Story:
                     f"{totals.series} series of {totals.subjects} subjects published; {held} files held in quarantine"
                 )
         self.report.datasets = len(self._records)
-        self.report.series = sum(record.totals.series.at_least for record in self._records)
-        self.report.subjects = sum(record.totals.subjects.at_least for record in self._records)
+        series = total(record.totals.series for record in self._records)
+        subjects = total(record.totals.subjects for record in self._records)
+        self.report.series, self.report.subjects = series.at_least, subjects.at_least
+        self.report.published = f"{series.in_full()} series of {subjects.in_full()} subjects"
         cells = [cell for record in self._records for cell in record.cube]
         self.report.cells = len(cells)
         self.report.cells_suppressed = sum(cell.subjects.value is None for cell in cells)
