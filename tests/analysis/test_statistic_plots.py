@@ -111,9 +111,21 @@ def test_bins_that_sites_withheld_are_no_columns_of_zero(results: dict[Kind, dic
     picture = drawn(result)
     assert any(path.get("class") == "c-few" for path in picture.iter(f"{SVG}path"))
     assert "withheld or not known" in said(picture)
-    assert "at least" in texts(picture, "note")[0]
-    open_ = [each for each in picture.iter(f"{SVG}rect") if each.get("fill-opacity") == "0.45"]
-    assert len(open_) == sum(row["group"][-1] in ("below 8", "from 24") for row in result["rows"])
+    assert any("at least" in words for words in texts(picture, "c-note"))
+    arrows = "".join(path.get("d", "") for path in picture.iter(f"{SVG}path") if path.get("class") == "c-on")
+    ends = {row["group"][-1] for row in result["rows"]} & {"below 8", "from 24"}
+    assert arrows.count("M") == len(ends) * len({tuple(row["group"][:-1]) for row in result["rows"]})
+
+
+def test_a_cell_that_no_site_tells_says_so(results: dict[Kind, dict[str, Any]]) -> None:
+    result = json.loads(json.dumps(results[Kind.CONTINGENCY]))
+    del result["rows"][0]
+    for site in result["sites"].values():
+        site["withheld"] = True
+    assert "withheld" in texts(drawn(result), "untold")
+    for site in result["sites"].values():
+        site["withheld"] = False
+    assert texts(drawn(result), "untold") == []
 
 
 def test_a_cell_is_tinted_by_its_size_and_below_zero_otherwise(results: dict[Kind, dict[str, Any]]) -> None:
