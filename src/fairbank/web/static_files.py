@@ -1,4 +1,4 @@
-"""The style sheet and the script of the pages, each under a name with its hash, so that browsers may keep it for good.
+"""The style sheet (with that of the charts) and the script of the pages, each under a name with its hash, so that browsers may keep it for good.
 
 Under its plain name (`/static/app.css`) a file can be had too, asked for anew each time: for pages of rooms below,
 which know no hash.
@@ -17,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from fairbank.catalogue.parameters import is_known
+from fairbank.charts.figure import stylesheet
 from fairbank.errors import FairbankError, Kind
 
 _FOLDER: Final = Path(__file__).with_name("static")
@@ -60,6 +61,8 @@ def files() -> dict[str, StaticFile]:
     for path in sorted(_FOLDER.iterdir()):
         if path.suffix in _TYPES:
             content = path.read_bytes()
+            if path.name == "app.css":
+                content += stylesheet().encode()
             digest = hashlib.sha256(content).hexdigest()[:12]
             found[path.name] = StaticFile(f"{path.stem}-{digest}{path.suffix}", content, _TYPES[path.suffix])
     return found
