@@ -1,4 +1,4 @@
-"""The style sheet (with that of the charts) and the script of the pages, each under a name with its hash, so that browsers may keep it for good.
+"""The style sheet of the pages, with that of the charts, and their script; each has a name with its hash.
 
 Under its plain name (`/static/app.css`) a file can be had too, asked for anew each time: for pages of rooms below,
 which know no hash.
