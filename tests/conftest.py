@@ -124,6 +124,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 # What takes a minute or more comes first: as the last, one process would go through it while the other stands idle.
 _LONGEST = (
     "demo",
+    "pages",
     "tests/catalogue/test_nothing_hidden.py",
     "tests/harvest/test_planted_publishing.py",
     "tests/deid/test_planted_runs.py",

@@ -194,6 +194,7 @@ def test_the_same_seed_gives_the_same_model_and_another_seed_another(training: T
     assert training.undisturbed("8") != first
 
 
+@pytest.mark.long
 def test_a_node_killed_while_it_computes_round_two_comes_to_the_same_model(training: Training) -> None:
     expected = training.undisturbed("7")
     with training.told.relay.trap(of_victim(training, claim_after_round_one())) as trap:

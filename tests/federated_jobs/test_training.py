@@ -266,6 +266,7 @@ class TestFederation:
 class TestInTheSandbox:
     SLOW = {**KEEP, "image_size": 64, "local_epochs": 50}
 
+    @pytest.mark.long
     def test_a_worker_killed_in_round_2_goes_on_to_the_same_bits(self, tmp_path: Path) -> None:
         undisturbed = trained(staged(JobFolder(tmp_path / "undisturbed")), self.SLOW, 2)
         folder = staged(JobFolder(tmp_path / "job"))

@@ -31,7 +31,8 @@ def test_nothing_planted_reaches_index_outbox_or_log(
     node: Node, tmp_path: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
     # Looking at pixels takes a second a frame, and says nothing more of a node.
-    files = [file for file in sample() if file.kind != "burned"]
+    # Every second file: all of them pass through a run in tests/deid.
+    files = [file for file in sample() if file.kind != "burned"][::2]
     incoming = _written(files, tmp_path / "Export_of_Quarzfeld_Ottilie")
     caplog.set_level(logging.DEBUG)
     caplog.clear()  # what planting said
@@ -41,7 +42,7 @@ def test_nothing_planted_reaches_index_outbox_or_log(
     site = Site(identity, ResearchStore(node.settings.store_path), node.engine, node.clock)
     order = Order("thorax", Method())
     done = list(deidentify(files_under(incoming), order, site=site, agent="curator", admitted=EVERYBODY))
-    assert sum(one.path is not None for one in done) > 200
+    assert sum(one.path is not None for one in done) > 100
     description = Description("Chest", "Images of the chest.", CollectionKind.TEST)
     define_dataset(node, "chest", project="thorax", description=description)
     report = index_store(node, "chest")
