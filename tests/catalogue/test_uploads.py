@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,12 +21,43 @@ from fairbank.signing import sha256_digest
 Make = Callable[..., Any]
 JOB = "00000000-0000-7000-8000-00000000aaaa"
 CONTENT = bytes(range(256)) * 500
+# Written to a file while it comes, and still one piece.
+LONG = CONTENT[:60_000]
 
 
 def test_a_release_in_one_piece_is_complete(hub: Hub, node_named: Make, taker: Any) -> None:
     answer = node_named("alpha").release(b"rows", door_class="result", job=JOB)
     assert (answer.status_code, answer.json()["state"]) == (200, "complete")
     assert [(meta.node, meta.output, meta.round) for meta in taker.taken] == [("alpha", "out", 1)]
+
+
+def test_a_long_body_that_is_not_what_was_signed_leaves_nothing(
+    hub: Hub, node_named: Make, taker: Any, client: TestClient
+) -> None:
+    node, path = node_named("alpha"), f"/v1/releases/{hub.clock.new_id()}"
+    headers = node.signed(
+        "PUT",
+        path,
+        LONG,
+        Fairbank_Class="result",
+        Fairbank_Digest=sha256_digest(LONG),
+        Fairbank_Output="out",
+    )
+    assert client.put(path, content=LONG[:-1] + b"x", headers=headers).status_code == 401
+    unsigned = client.put(f"/v1/releases/{hub.clock.new_id()}", content=LONG)
+    assert unsigned.status_code == 401
+    assert taker.taken == [] and list((hub.blobs / "incoming").iterdir()) == []
+
+
+def test_what_a_killed_hub_had_begun_is_removed_after_a_day(hub: Hub) -> None:
+    incoming = hub.blobs / "incoming"
+    for name in ("old.tmp", "new.tmp", "old.part"):
+        (incoming / name).write_bytes(b"x")
+    (incoming / "round-old").mkdir()
+    for name in ("old.tmp", "old.part", "round-old"):
+        os.utime(incoming / name, (1_000_000, 1_000_000))
+    assert blobs.forget_abandoned(hub) == 2
+    assert sorted(path.name for path in incoming.iterdir()) == ["new.tmp", "old.part"]
 
 
 def test_pieces_are_put_together(hub: Hub, node_named: Make, taker: Any) -> None:

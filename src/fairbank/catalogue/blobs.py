@@ -6,7 +6,9 @@ A content is written beside its place, flushed to the disk, and renamed: after a
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 
 from sqlalchemy import bindparam, insert, select
@@ -17,6 +19,8 @@ from fairbank.catalogue.store import BlobRow
 from fairbank.errors import FairbankError
 from fairbank.signing import Digest, file_digest, sha256_digest
 
+# Longer than any request and any merging takes.
+ABANDONED_AFTER = timedelta(days=1)
 # Every release and every model passes here: the plain table, and statements put together once.
 _BLOBS = BlobRow.metadata.tables[BlobRow.__tablename__]
 _KNOWN, _ENTER = select(_BLOBS.c.digest).where(_BLOBS.c.digest == bindparam("digest")), insert(_BLOBS)
@@ -72,6 +76,24 @@ async def receive(
         incoming.unlink(missing_ok=True)
         raise
     return incoming
+
+
+def forget_abandoned(hub: Hub) -> int:
+    """Remove what a hub that was ended at once had begun to write, and return how many files and folders.
+
+    Uploads that can be resumed have a row in the database and stay.
+    """
+    before = (hub.clock.now() - ABANDONED_AFTER).timestamp()
+    gone = 0
+    for path in (hub.blobs / "incoming").iterdir():
+        if path.suffix == ".part" or path.stat().st_mtime >= before:
+            continue
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+        gone += 1
+    return gone
 
 
 def settle(hub: Hub, incoming: Path, digest: str) -> Path:

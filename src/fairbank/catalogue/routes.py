@@ -18,6 +18,7 @@ from fairbank.catalogue import (
     accounts,
     audit_pages,
     audit_routes,
+    blobs,
     bodies,
     dataset_routes,
     facet_reading,
@@ -119,6 +120,7 @@ def background(hub: Hub) -> list[Callable[[], Awaitable[None]]]:
         while True:
             try:
                 await asyncio.to_thread(sweeper.sweep)
+                await asyncio.to_thread(blobs.forget_abandoned, hub)
             except Exception:
                 # Found again the next time.
                 log.exception("what has been kept as long as it may could not be deleted")

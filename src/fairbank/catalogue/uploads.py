@@ -49,7 +49,7 @@ _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _OUTPUT = re.compile(r"[a-z0-9][a-z0-9-]{0,127}")
 _RANGE = re.compile(r"bytes (\d{1,15})-(\d{1,15})/(\d{1,15})")
 # Longer pieces are written to a file while they come.
-_LONGEST_IN_MEMORY = 1 << 16
+_LONGEST_IN_MEMORY = 1 << 15
 _SHORT_BYTES = 4 << 20
 _COPIED_AT_ONCE = 1 << 20
 _MEDIA_TYPE = re.compile(r"[a-z0-9.+-]{1,60}/[a-z0-9.+-]{1,100}")
