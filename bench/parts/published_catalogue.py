@@ -20,8 +20,8 @@ PARTS = ("CHEST", "BRAIN", "ABDOMEN", "BREAST", "PROSTATE")
 MAKERS = ("Siemens", "GE", "Philips", "Canon")
 
 
-def make_hub(home: Path, *, datasets: int, **settings: object) -> Hub:
-    """Return an opened hub with so many datasets of one biobank, each of 120 cells, and its view."""
+def make_hub(home: Path, *, datasets: int, cells: int = 120, **settings: object) -> Hub:
+    """Return an opened hub with so many datasets of one biobank, each of at most 120 cells, and its view."""
     hub = init_hub(
         # The bench asks as fast as it can, from one address.
         replace(Settings(), home=home, limits_origin_requests=0, **settings),  # type: ignore[arg-type]  # names of settings
@@ -34,7 +34,7 @@ def make_hub(home: Path, *, datasets: int, **settings: object) -> Hub:
     nodes.enrol(hub, nodes.Enrolment(node="north", key=key.key_id, token=token, title="North"))
     with writing(hub.engine) as session:
         for number in range(datasets):
-            envelope = record(number, created=iso(hub.clock.now())).seal(key)
+            envelope = record(number, created=iso(hub.clock.now()), most=cells).seal(key)
             opened, sealed = DatasetRecord.open(envelope, trusted=[key.key_id])
             records.publish(session, hub, opened, sealed)
     projector = Projector(hub)
@@ -45,9 +45,9 @@ def make_hub(home: Path, *, datasets: int, **settings: object) -> Hub:
     return hub
 
 
-def record(number: int, *, created: str) -> DatasetRecord:
-    """Return the record of a made-up dataset."""
-    cells = [
+def record(number: int, *, created: str, most: int = 120) -> DatasetRecord:
+    """Return the record of a made-up dataset; where it has few cells, they differ from dataset to dataset."""
+    every = [
         Stratum(
             modality=modality,
             body_part=part,
@@ -71,7 +71,7 @@ def record(number: int, *, created: str) -> DatasetRecord:
         totals=Totals(
             **{what: Count.exact(1_000) for what in ("subjects", "studies", "series", "instances")}
         ),
-        cube=tuple(cells),
+        cube=tuple(every[(number * most + place) % len(every)] for place in range(most)),
         provenance=(
             Activity(
                 kind=ActivityKind.HARVEST,
