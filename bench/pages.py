@@ -1,7 +1,7 @@
 """How fast the hub's pages are with 10,000 collections, in a real browser over loopback.
 
 The browser is the system's chromium (setting of the environment FAIRBANK_BROWSER), each page is loaded seven times with
-an empty cache. Paint and layout shift are what the browser itself notes; a click on a filter is measured inside the page,
+an empty cache. Paint and layout shift are what the browser itself notes; a filter click is measured inside the page,
 from the event to the frame after the new list stands in it, so that what a driver adds is not counted.
 
     python bench/pages.py [--json] [--collections 10000]
@@ -26,9 +26,9 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from parts.published_catalogue import make_hub
 
 from fairbank.demo.processes import Processes, free_port
+from parts.published_catalogue import make_hub
 
 BROWSER = os.environ.get("FAIRBANK_BROWSER", "/usr/bin/chromium")
 LOADS, CLICKS, CELLS = 7, 20, 4
