@@ -38,10 +38,10 @@ PAINT_MS, KILOBYTES, REQUESTS, SHIFT, CLICK_MS = 400.0, 60.0, 6, 0.01, 100.0
 # Runs before anything of the page: what the browser notes, and when a click on a filter has been painted.
 OBSERVER = """
 window.noted = { shift: 0, paint: 0, clicks: [] };
-new PerformanceObserver((list) => { for (const one of list.getEntries()) if (!one.hadRecentInput) window.noted.shift += one.value; })
-  .observe({ type: 'layout-shift', buffered: true });
-new PerformanceObserver((list) => { for (const one of list.getEntriesByName('first-contentful-paint')) window.noted.paint = one.startTime; })
-  .observe({ type: 'paint', buffered: true });
+const noting = (type, note) =>
+  new PerformanceObserver((list) => list.getEntries().forEach(note)).observe({ type, buffered: true });
+noting('layout-shift', (one) => { if (!one.hadRecentInput) window.noted.shift += one.value; });
+noting('paint', (one) => { if (one.name === 'first-contentful-paint') window.noted.paint = one.startTime; });
 document.addEventListener('change', (event) => {
   const begun = event.timeStamp, part = document.getElementById('found');
   if (!part) return;
