@@ -2,7 +2,9 @@
 
 A bundle's configuration is a program: `_target_` calls what it names, and a text that begins with `$` is run as Python
 (MONAI, "Bundle specification" and `monai.bundle.config_item`). Here a configuration may only put together networks of
-a list of names; everything else is refused with the place where it stands. Weights are safetensors, never pickles.
+a list of names; everything else is refused with the place where it stands. A bundle that is to train may also name
+losses, optimizers, transforms and inferers of a list, refer to parts of itself, and hold the few forms of expressions
+of `bundle_expressions`. Weights are safetensors, never pickles.
 
 The scan reads JSON and a list of names in an archive. It loads neither MONAI nor torch, so a hub can do it too.
 """
@@ -13,11 +15,13 @@ import json
 import re
 import stat
 import zipfile
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
+from fairbank.analysis.bundle_expressions import fault, is_reference
+from fairbank.analysis.bundle_parts import reference_faults, texts
 from fairbank.analysis.errors import BundleRefused
 
 TARGET: Final = "_target_"
@@ -30,6 +34,10 @@ _LONGEST_CONFIG: Final = 1 << 20
 _DEEPEST: Final = 40
 # A zip of zeros grows a thousandfold; weights hardly shrink at all.
 _MOST_GROWTH: Final = 20
+# How classes of MONAI are called that are no networks; of those that train, the ones that are taken are listed.
+_NO_NETWORK: Final = re.compile(
+    r"(Dataset|Evaluator|Handler|Inferer|Loader|Loss|Metric|Reader|Saver|Trainer|Transform|Writer|Workflow|[a-z]d)$"
+)
 _SAFE_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 # Keys of MONAI's own: what they do is not wanted (`_requires_` and `_mode_` run other things).
 _PLAIN_KEYS: Final = frozenset({TARGET, "_desc_", "_meta_"})
@@ -42,10 +50,17 @@ class Allowed:
     Args:
         full: pattern of a dotted name, matched whole.
         bare: the package in which a name without dots is looked up, as bundles write names of networks.
+        classes: further classes, each with the package that is asked for it; it may be named with its package, with
+            the module in that package which defines it, or alone.
+        expressions: whether references, and expressions of the forms that are taken, may stand in it.
+        weights: whether it must hold weights.
     """
 
     full: re.Pattern[str]
     bare: str | None = None
+    classes: Mapping[str, str] = field(default_factory=dict)
+    expressions: bool = False
+    weights: bool = True
 
     def resolve(self, name: object) -> str | None:
         """Return the dotted name that is meant, None if it is not allowed.
@@ -55,7 +70,13 @@ class Allowed:
         """
         if not isinstance(name, str):
             return None
+        package, _, last = name.rpartition(".")
+        known = self.classes.get(last)
+        if known is not None and (not package or package == known or _within(package, known)):
+            return f"{known}.{last}"
         if self.bare is not None and re.fullmatch(r"[A-Z][A-Za-z0-9]*", name):
+            if self.expressions and _NO_NETWORK.search(name):
+                return None
             name = f"{self.bare}.{name}"
         return name if self.full.fullmatch(name) else None
 
@@ -68,6 +89,31 @@ NETWORKS: Final = Allowed(
         r"\.[A-Z][A-Za-z0-9]*"
     ),
     bare="monai.networks.nets",
+)
+
+_OF_TRAINING: Final = {
+    "monai.losses": (
+        "DiceLoss DiceCELoss DiceFocalLoss FocalLoss GeneralizedDiceFocalLoss GeneralizedDiceLoss TverskyLoss"
+    ),
+    "monai.inferers": "SimpleInferer SlidingWindowInferer",
+    "torch.optim": "Adam AdamW SGD",
+    "monai.transforms": (
+        "Compose EnsureChannelFirstd EnsureTyped LoadImaged Orientationd RandAdjustContrastd RandAffined "
+        "RandCropByPosNegLabeld RandFlipd RandGaussianNoised RandGaussianSmoothd RandRotate90d RandRotated "
+        "RandScaleIntensityd RandShiftIntensityd RandSpatialCropd RandZoomd Resized ScaleIntensityRanged "
+        "ScaleIntensityd Spacingd SpatialPadd ToTensord"
+    ),
+    # Never made: samples, rounds and records are the site's, so that a bundle may keep what it trains with elsewhere.
+    "monai.data": "CacheDataset DataLoader Dataset",
+    "monai.engines": "SupervisedEvaluator SupervisedTrainer",
+    "monai.handlers": "MeanDice StatsHandler ValidationHandler",
+}
+TRAINING: Final = Allowed(
+    NETWORKS.full,
+    bare=NETWORKS.bare,
+    classes={name: package for package, names in _OF_TRAINING.items() for name in names.split()},
+    expressions=True,
+    weights=False,
 )
 
 
@@ -105,7 +151,10 @@ class Bundle:
 
 def scan_config(config: object, *, place: str = "", allowed: Allowed = NETWORKS) -> list[Finding]:
     """Return all that a configuration says and may not, in order; an empty list means that it only names networks."""
-    return list(_findings(config, place, allowed, 0))
+    found = list(_findings(config, place, allowed, 0))
+    if found or not allowed.expressions or not isinstance(config, dict):
+        return found
+    return [Finding(f"{place}#{where}", why) for where, why in reference_faults(config)]
 
 
 def read_config(text: bytes, *, place: str) -> dict[str, Any]:
@@ -142,6 +191,28 @@ def scan_bundle(path: Path, *, maximum_bytes: int, allowed: Allowed = NETWORKS) 
         raise _refused([Finding("the archive", "it is no zip file that can be read")]) from err
 
 
+@dataclass(frozen=True, slots=True)
+class BundleSays:
+    """What the configurations of a bundle name, for people who decide over it.
+
+    Args:
+        targets: what it would make, each as it is looked up, sorted.
+        expressions: its expressions and references as they stand, sorted.
+    """
+
+    targets: tuple[str, ...]
+    expressions: tuple[str, ...]
+
+
+def says(bundle: Bundle, allowed: Allowed = NETWORKS) -> BundleSays:
+    """Return what a scanned bundle names."""
+    named = {
+        allowed.resolve(name) or str(name) for config in bundle.configs.values() for name in _targets(config)
+    }
+    written = {text for config in bundle.configs.values() for _, text in texts(config)}
+    return BundleSays(tuple(sorted(named)), tuple(sorted(written)))
+
+
 def member(path: Path, name: str) -> bytes:
     """Return the content of a file in a bundle that was scanned."""
     with zipfile.ZipFile(path) as archive:
@@ -161,7 +232,7 @@ def _scanned(archive: zipfile.ZipFile, maximum_bytes: int, allowed: Allowed) -> 
     weights = tuple(one.filename for one in members if PurePosixPath(one.filename).suffix == WEIGHTS)
     if not configs:
         findings.append(Finding("the archive", "it holds no configuration in JSON"))
-    if not weights:
+    if not weights and allowed.weights:
         findings.append(Finding("the archive", "it holds no weights as safetensors"))
     if findings:
         raise _refused(findings)
@@ -213,7 +284,7 @@ def _findings(value: object, place: str, allowed: Allowed, depth: int) -> Iterat
         for number, one in enumerate(value):
             yield from _findings(one, f"{place}#{number}", allowed, depth + 1)
     elif isinstance(value, str):
-        yield from _of_text(value, place)
+        yield from _of_text(value, place, allowed)
 
 
 def _of_object(value: dict[Any, Any], place: str, allowed: Allowed, depth: int) -> Iterator[Finding]:
@@ -235,8 +306,13 @@ def _of_object(value: dict[Any, Any], place: str, allowed: Allowed, depth: int) 
             yield from _findings(inner, where, allowed, depth + 1)
 
 
-def _of_text(value: str, place: str) -> Iterator[Finding]:
-    if value.lstrip().startswith("$"):
+def _of_text(value: str, place: str, allowed: Allowed) -> Iterator[Finding]:
+    if allowed.expressions and value.lstrip().startswith("$"):
+        if (why := fault(value)) is not None:
+            yield Finding(place, f"this expression is not taken: {why}")
+    elif allowed.expressions and is_reference(value):
+        return
+    elif value.lstrip().startswith("$"):
         yield Finding(place, "expressions ($…) are Python, and are not run")
     elif _runs(value):
         yield Finding(place, "references (@…) and macros (%…) to other parts are not taken")
@@ -244,6 +320,22 @@ def _of_text(value: str, place: str) -> Iterator[Finding]:
 
 def _runs(text: str) -> bool:
     return text.lstrip()[:1] in ("$", "@", "%")
+
+
+def _within(package: str, known: str) -> bool:
+    """Tell whether a module is one of a package, at most two below it: `monai.losses.dice` of `monai.losses`."""
+    return re.fullmatch(re.escape(known) + r"(\.[a-z][a-z0-9_]*){1,2}", package) is not None
+
+
+def _targets(value: Any) -> Iterator[object]:
+    if isinstance(value, dict):
+        if TARGET in value:
+            yield value[TARGET]
+        for inner in value.values():
+            yield from _targets(inner)
+    elif isinstance(value, list):
+        for one in value:
+            yield from _targets(one)
 
 
 def _root(members: list[zipfile.ZipInfo]) -> str:
@@ -271,5 +363,6 @@ def _refused(findings: list[Finding]) -> BundleRefused:
         "This bundle says more than a bundle may.",
         why=f"{shown}{more}.",
         todo="Keep one configuration with 'network_def' made of networks of MONAI and torch.nn, and the weights as "
-        "safetensors; what a model needs besides goes into the parameters of the tool.",
+        "safetensors; what a model needs besides goes into the parameters of the tool. The page of this error tells "
+        "what else a bundle may say that is to train.",
     )

@@ -15,7 +15,8 @@ AnalysisError                FB-ANA-001
 ├── StatisticUndetermined    FB-ANA-023
 ├── BundleRefused            FB-ANA-030
 ├── ModelUnusable            FB-ANA-031
-└── ModelMissing             FB-ANA-032
+├── ModelMissing             FB-ANA-032
+└── BundleUntrainable        FB-ANA-033
 """
 
 from __future__ import annotations
@@ -128,6 +129,13 @@ class ModelMissing(AnalysisError):
     """The file of a model that parameters name is not there, or has another digest."""
 
     code = "FB-ANA-032"
+
+
+class BundleUntrainable(AnalysisError):
+    """A MONAI bundle holds nothing that is not allowed, but not what training needs either."""
+
+    code = "FB-ANA-033"
+    kind = Kind.REFUSED
 
 
 class ItemImpossible(Exception):

@@ -16,7 +16,7 @@ from typing import Any, Final, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from fairbank.analysis.bundle_scan import NETWORKS, TARGET, Bundle, member, scan_bundle
+from fairbank.analysis.bundle_scan import NETWORKS, TARGET, Allowed, Bundle, member, scan_bundle
 from fairbank.analysis.errors import ModelMissing, ModelUnusable
 from fairbank.errors import MissingExtra
 from fairbank.signing import file_digest
@@ -46,6 +46,15 @@ def network_in(folder: Path, digest: str, format: ModelFormat) -> Network:
         ModelUnusable: if it cannot be loaded.
         MissingExtra: if what it needs is not installed.
     """
+    return _opened(str(model_file(folder, digest)), format)
+
+
+def model_file(folder: Path, digest: str) -> Path:
+    """Return the file that a folder holds under a digest.
+
+    Raises:
+        ModelMissing: if there is no such file, or it has other bytes.
+    """
     file = folder / file_name(digest)
     if not file.is_file() or file_digest(file) != digest:
         raise ModelMissing(
@@ -53,7 +62,7 @@ def network_in(folder: Path, digest: str, format: ModelFormat) -> Network:
             why="Its file did not come with the job, or has other bytes than its digest says.",
             todo="Give the hub the file first: fairbank model import FILE.",
         )
-    return _opened(str(file), format)
+    return file
 
 
 def file_name(digest: str) -> str:
@@ -122,7 +131,7 @@ class _BundleNetwork:
         self._torch = torch
         self._device = "cuda" if torch.cuda.is_available() else "cpu"
         try:
-            network = _made(definition)
+            network = made_module(definition)
             network.load_state_dict(load(member(file, bundle.weights[0])))
         except ModelUnusable:
             raise
@@ -156,28 +165,46 @@ def _definition(bundle: Bundle) -> dict[str, Any]:
     return definition
 
 
-def _made(value: Any) -> Any:
-    """Return a value of a configuration with its networks made, the inner ones first."""
+def made_module(value: Any, allowed: Allowed = NETWORKS) -> Any:
+    """Return a value of a scanned configuration with its networks and losses made, the inner ones first.
+
+    Args:
+        value: plain values and objects with a `_target_`; references and expressions are put in already.
+
+    Raises:
+        ModelUnusable: if there is no such class, or it is no module of torch.
+    """
     if isinstance(value, list):
-        return [_made(one) for one in value]
+        return [made_module(one, allowed) for one in value]
     if not isinstance(value, dict):
         return value
-    arguments = {key: _made(inner) for key, inner in value.items() if not key.startswith("_")}
-    return _class_named(value[TARGET])(**arguments) if TARGET in value else arguments
-
-
-def _class_named(target: object) -> type[Any]:
+    arguments = {key: made_module(inner, allowed) for key, inner in value.items() if not key.startswith("_")}
+    if TARGET not in value:
+        return arguments
     from torch.nn import Module
 
-    name = NETWORKS.resolve(target)
-    assert name is not None, "the bundle was scanned"
+    name = allowed.resolve(value[TARGET])
+    if name is None:
+        raise _unusable("something is named that is not on the list")
+    found = class_named(name)
+    if not issubclass(found, Module):
+        raise _unusable(f"{name[:100]} is no network")
+    return found(**arguments)
+
+
+def class_named(name: str) -> type[Any]:
+    """Return a class by its dotted name, which a list of names allowed.
+
+    Raises:
+        ModelUnusable: if there is none.
+    """
     package, _, last = name.rpartition(".")
     try:
         found = getattr(import_module(package), last)
     except (ImportError, AttributeError) as err:
-        raise _unusable(f"there is no network {name[:100]}") from err
-    if not (isinstance(found, type) and issubclass(found, Module)):
-        raise _unusable(f"{name[:100]} is no network")
+        raise _unusable(f"there is no class {name[:100]}") from err
+    if not isinstance(found, type):
+        raise _unusable(f"{name[:100]} is no class")
     return found
 
 
