@@ -31,6 +31,7 @@ from fairbank.federated_jobs.algorithms.registry import (
 )
 from fairbank.federated_jobs.algorithms.seeds import derive_seed
 from fairbank.federated_jobs.algorithms.weights import digest_of_file, read_weights
+from fairbank.federated_jobs.code import tool_named
 from fairbank.federated_jobs.node.errors import WorkerError
 from fairbank.federated_jobs.node.sandbox import Sandbox
 from fairbank.federated_jobs.node.sandbox_policy import MIB, JobFolder, SandboxPolicy
@@ -107,7 +108,7 @@ class TestRegistry:
     def test_all_algorithms_have_a_digest_and_a_schema(self) -> None:
         for name in algorithm_names():
             assert algorithm_digest(name).startswith("sha256:")
-            assert algorithm_parameters(name, {}) is not None
+            assert algorithm_parameters(name, tool_named(name).example) is not None
 
     def test_an_unknown_algorithm_lists_the_known_ones(self) -> None:
         with pytest.raises(AlgorithmUnknown, match="slice-autoencoder"):

@@ -2,6 +2,8 @@
 
 Such a job is a training job of one round whose local step is `evaluate`. What leaves a site is an update with one
 number in place of all weights, so that its notes pass the same gate as those of any training.
+
+An ensemble is measured so too: the job names its models, the sites apply each and put the predictions together.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from pathlib import Path
 
 from fairbank.federated_jobs.update_notes import N_HELDOUT, annotate
 from fairbank.ontology.signed_objects import Manifest
+from fairbank.signing import Digest
 
 EVALUATE = "evaluate"
 # The one tensor of what an evaluating site sends, and its value.
@@ -20,6 +23,20 @@ STAND_IN = "evaluated"
 def evaluates(manifest: Manifest) -> bool:
     """Tell whether a job only measures a model."""
     return manifest.training is not None and manifest.training.local_step.name == EVALUATE
+
+
+def members_of(manifest: Manifest) -> tuple[Digest, ...]:
+    """Return the models whose predictions an evaluation puts together; empty if it measures one model by itself."""
+    if manifest.training is None or not evaluates(manifest):
+        return ()
+    named = manifest.training.local_step.options.get("members")
+    return tuple(Digest(str(each)) for each in named) if isinstance(named, list | tuple) else ()
+
+
+def combining(manifest: Manifest) -> str:
+    """Return how an evaluation puts predictions together: `mean` or `vote`."""
+    assert manifest.training is not None
+    return str(manifest.training.local_step.options.get("combine", "mean"))
 
 
 def evaluation_file(metrics: Mapping[str, float], n_heldout: int, *, into: Path) -> Path:

@@ -190,6 +190,11 @@ _CARDS = {
             modality=("CT",), body_part=("CHEST",), maximum_thickness_mm="2.5", contrast=("no", "unknown")
         ),
     ),
+    "monai-bundle": _Card(
+        "Trains the network of a MONAI bundle that comes with the job: a classifier, or one that draws structures. "
+        f"Each site looks at what the bundle names before anybody approves. {_LEARNS}",
+        f"To train a network that others published on images of several sites. {_NOT_A_DEVICE}",
+    ),
     "noop": _Card(
         "Adds the same number to every weight of a model. It reads no image.",
         "To measure what the framework itself costs.",

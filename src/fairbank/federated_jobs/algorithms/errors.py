@@ -11,7 +11,8 @@ SiteJobError                         FB-JOBS-100
 │   ├── TrainingDiverged             FB-JOBS-126
 │   ├── LabelsMissing                FB-JOBS-326
 │   ├── BatchTooSmall                FB-JOBS-327
-│   └── ModelUnfit                   FB-JOBS-328
+│   ├── ModelUnfit                   FB-JOBS-328
+│   └── NotTogether                  FB-JOBS-375
 └── UpdateError                      FB-JOBS-130
     ├── UpdateUnfit                  FB-JOBS-131
     ├── NothingToAggregate           FB-JOBS-132
@@ -90,6 +91,12 @@ class ModelUnfit(AlgorithmError):
     """The model that training shall start from has other tensors than the network."""
 
     code = "FB-JOBS-328"
+
+
+class NotTogether(AlgorithmError):
+    """The predictions of several models of an algorithm cannot be put together in the way that is asked for."""
+
+    code = "FB-JOBS-375"
 
 
 class UpdateError(SiteJobError):

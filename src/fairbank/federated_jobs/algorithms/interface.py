@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from monai.fl.client.client_algo import ClientAlgo
@@ -17,6 +18,7 @@ from monai.fl.utils.constants import WeightType
 from monai.fl.utils.exchange_object import ExchangeObject
 
 from fairbank.analysis.staged import StagedSeries
+from fairbank.federated_jobs.algorithms.errors import NotTogether
 from fairbank.federated_jobs.algorithms.parameters import AlgorithmParameters
 from fairbank.federated_jobs.algorithms.weights import Weights
 from fairbank.ontology.signed_objects import Training
@@ -40,6 +42,7 @@ class SiteTask:
         site: the name that seeds are derived for.
         training: the local step and the frozen layers of the job.
         rounds: how many rounds the job has, for schedules.
+        models: the folder with the files of models that came with the job; None if there is none.
     """
 
     parameters: AlgorithmParameters
@@ -48,6 +51,7 @@ class SiteTask:
     site: str
     training: Training = field(default_factory=Training)
     rounds: int = 1
+    models: Path | None = None
 
 
 class TrainingAlgorithm(ClientAlgo):
@@ -76,6 +80,23 @@ class TrainingAlgorithm(ClientAlgo):
     def begin_round(self, round_number: int, state: Weights) -> None:
         """Take up the state after the site's last round (empty before the first) and seed this round."""
         raise NotImplementedError
+
+    def evaluate_together(self, models: Sequence[ExchangeObject], *, combine: str) -> ExchangeObject:
+        """Return metrics, with counts, of the predictions of several models put together.
+
+        Args:
+            models: with their weights, at least two.
+            combine: `mean` of the probabilities of classes (of values, where numbers are predicted), or the `vote` of
+                the classes that each finds most probable, where of equally many the one with the higher mean counts.
+
+        Raises:
+            NotTogether: if the algorithm cannot.
+        """
+        raise NotTogether(
+            f"The models of this algorithm cannot be put together by {combine!r}.",
+            why="They are not applied as networks that score classes, or predict numbers.",
+            todo="Evaluate each by itself: fairbank model evaluate.",
+        )
 
     def network(self, parameters: Any) -> torch.nn.Module | None:
         """Return the network that parameters lead to, with any weights; None if there is none. Needs no series."""

@@ -10,6 +10,7 @@ from functools import cache
 from pydantic import ValidationError
 
 from fairbank.analysis.code_digest import code_digest
+from fairbank.federated_jobs.algorithms.bundle_parameters import BundleParameters
 from fairbank.federated_jobs.algorithms.errors import (
     AlgorithmDigestMismatch,
     AlgorithmParametersRefused,
@@ -40,8 +41,18 @@ _IMAGES = (
     "fairbank.analysis.staged",
     "fairbank.analysis.volumes",
 )
+_MASKS = (
+    f"{_ROOM}.masks",
+    f"{_ROOM}.segmentation",
+    f"{_ROOM}.surfaces",
+    "fairbank.analysis.drawn_regions",
+    "fairbank.analysis.regions",
+    "fairbank.analysis.segmentations",
+    "fairbank.analysis.structure_sets",
+)
 _TRAINER = (
     *_IMAGES,
+    f"{_ROOM}.ensembles",
     f"{_ROOM}.local_steps.base",
     f"{_ROOM}.local_steps.contrastive",
     f"{_ROOM}.local_steps.proximal",
@@ -106,15 +117,26 @@ _ENTRIES = {
             version="1.0.0",
             module=f"{_ROOM}.segmentation",
             parameters=SegmentationParameters,
+            sources=(*_TRAINER, *_MASKS),
+        ),
+        AlgorithmEntry(
+            name="monai-bundle",
+            version="1.0.0",
+            module=f"{_ROOM}.monai_bundle",
+            parameters=BundleParameters,
             sources=(
                 *_TRAINER,
-                f"{_ROOM}.masks",
-                f"{_ROOM}.segmentation",
-                f"{_ROOM}.surfaces",
-                "fairbank.analysis.drawn_regions",
-                "fairbank.analysis.regions",
-                "fairbank.analysis.segmentations",
-                "fairbank.analysis.structure_sets",
+                *_MASKS,
+                f"{_ROOM}.bundle_parameters",
+                f"{_ROOM}.bundle_recipe",
+                f"{_ROOM}.classification",
+                f"{_ROOM}.delegating",
+                f"{_ROOM}.labelled_images",
+                f"{_ROOM}.monai_bundle",
+                "fairbank.analysis.bundle_expressions",
+                "fairbank.analysis.bundle_parts",
+                "fairbank.analysis.bundle_scan",
+                "fairbank.analysis.networks",
             ),
         ),
         AlgorithmEntry(
@@ -196,6 +218,10 @@ def algorithm_parameters(name: str, values: Mapping[str, object]) -> AlgorithmPa
 
 def algorithm_offers(name: str, parameters: AlgorithmParameters) -> frozenset[str]:
     """Return what a local step may need of an algorithm with these parameters and finds; see `LocalStepChoice`."""
+    if isinstance(parameters, BundleParameters):
+        # Layers, loss and, where the job does not say it, the optimizer are the bundle's, which is not looked at here.
+        plain = parameters.optimizer == "sgd" and not parameters.momentum
+        return frozenset({"trained-network", "plain-sgd"} if plain else {"trained-network"})
     if not isinstance(parameters, TrainingParameters):
         return frozenset()
     found = {"trained-network"}

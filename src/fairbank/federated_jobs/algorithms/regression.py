@@ -11,6 +11,8 @@ from torch import nn
 from fairbank.analysis.staged import StagedSeries
 from fairbank.federated_jobs.algorithms import metrics
 from fairbank.federated_jobs.algorithms.classification import outputs_of
+from fairbank.federated_jobs.algorithms.ensembles import mean_of_values
+from fairbank.federated_jobs.algorithms.errors import NotTogether
 from fairbank.federated_jobs.algorithms.interface import SiteTask
 from fairbank.federated_jobs.algorithms.labelled_images import labelled_samples
 from fairbank.federated_jobs.algorithms.networks import image_network
@@ -48,6 +50,16 @@ class Regression(NetworkTrainer):
     ) -> torch.Tensor:
         """Return the loss that is asked for."""
         return _LOSSES[self.parameters.loss](outputs[:, 0], targets)
+
+    def together(self, combine: str) -> Callable[[torch.Tensor], torch.Tensor]:
+        """Return what takes the mean of the values that several models predict."""
+        if combine != "mean":
+            raise NotTogether(
+                "Numbers are not voted for.",
+                why="Models of a regression predict values and no classes.",
+                todo="Put them together by their mean.",
+            )
+        return mean_of_values
 
     def judge(self, forward: Callable[[torch.Tensor], torch.Tensor], heldout: SampleSet) -> Judged:
         """Return the mean loss, and errors in the unit of the value."""

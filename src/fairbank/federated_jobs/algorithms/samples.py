@@ -114,6 +114,10 @@ class SampleSet:
         """Return how many different subjects there are."""
         return len({one.subject for one in self.samples})
 
+    def changed_by(self, changes: Compose) -> SampleSet:
+        """Return the same samples with other random changes."""
+        return SampleSet(self.samples, changes=changes, draw=self._draw, draws=self.draws)
+
     def target(self, place: int) -> torch.Tensor:
         """Return what is learnt of one sample, without reading its image."""
         return self.samples[place].target

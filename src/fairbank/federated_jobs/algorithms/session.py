@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -39,6 +39,8 @@ from fairbank.federated_jobs.axes.local_steps import require_fitting
 from fairbank.ontology.signed_objects import Training
 
 if TYPE_CHECKING:
+    from monai.fl.utils.exchange_object import ExchangeObject
+
     from fairbank.federated_jobs.algorithms.interface import TrainingAlgorithm
 
 METRIC_DIGITS = 6
@@ -105,12 +107,14 @@ class TrainingSession:
         scratch: Path,
         training: dict[str, object] | None = None,
         rounds: int = 1,
+        models: Path | None = None,
     ) -> TrainingSession:
         """Load the approved code and read the staged series.
 
         Args:
             training: the local step and the frozen layers, as the manifest has them; plain training by default.
             rounds: how many rounds the job has.
+            models: the folder with the files of models that came with the job.
 
         Raises:
             AlgorithmError: if code, parameters or series do not fit.
@@ -123,7 +127,8 @@ class TrainingSession:
         from fairbank.federated_jobs.algorithms.interface import SiteTask
 
         algorithm: TrainingAlgorithm = import_module(entry.module).ALGORITHM()
-        n_series = algorithm.begin(SiteTask(checked, read_staged(inputs), job_seed, site, asked, rounds))
+        task = SiteTask(checked, read_staged(inputs), job_seed, site, asked, rounds, models)
+        n_series = algorithm.begin(task)
         return cls(algorithm, n_series=n_series, scratch=scratch)
 
     def initial(self) -> InitialModel:
@@ -198,6 +203,17 @@ class TrainingSession:
         """Return the metrics of a global model, None for the initial one."""
         return self._evaluate(self._base(weights)[0])
 
+    def evaluate_ensemble(self, members: Sequence[Path], *, combine: str) -> ModelMetrics:
+        """Return the metrics of the predictions of several models, put together.
+
+        Args:
+            combine: `mean` or `vote`; see `TrainingAlgorithm.evaluate_together`.
+        """
+        from fairbank.federated_jobs.algorithms.interface import exchanged
+
+        models = [exchanged(read_weights(member)) for member in members]
+        return self._told(self._algorithm.evaluate_together(models, combine=combine))
+
     def checkpoints(self) -> list[int]:
         """Return the rounds whose state is on disk."""
         return sorted(int(file.stem.partition("-")[2]) for file in self._scratch.glob("state-*.safetensors"))
@@ -221,9 +237,13 @@ class TrainingSession:
         return read_weights(file)
 
     def _evaluate(self, weights: Weights) -> ModelMetrics:
-        from fairbank.federated_jobs.algorithms.interface import N_HELDOUT, exchanged, statistic
+        from fairbank.federated_jobs.algorithms.interface import exchanged
 
-        outcome = self._algorithm.evaluate(exchanged(weights))
+        return self._told(self._algorithm.evaluate(exchanged(weights)))
+
+    def _told(self, outcome: ExchangeObject) -> ModelMetrics:
+        from fairbank.federated_jobs.algorithms.interface import N_HELDOUT, statistic
+
         return ModelMetrics(
             {name: rounded(value) for name, value in outcome.metrics.items()},
             statistic(outcome, N_HELDOUT),

@@ -17,6 +17,7 @@ import torch
 from monai.fl.utils.exchange_object import ExchangeObject
 from torch import nn
 
+from fairbank.federated_jobs.algorithms.ensembles import together
 from fairbank.federated_jobs.algorithms.errors import (
     AlgorithmParametersRefused,
     BatchTooSmall,
@@ -99,6 +100,14 @@ class NetworkTrainer(TrainingAlgorithm):
             forward: returns the outputs for images on the CPU, there again.
         """
         raise NotImplementedError
+
+    def together(self, combine: str) -> Callable[[torch.Tensor], torch.Tensor]:
+        """Return what puts outputs of several models, (n_models, n, …), together as outputs of one.
+
+        Raises:
+            NotTogether: if its outputs cannot be put together so.
+        """
+        return together(combine)
 
     def class_counts(self) -> torch.Tensor:
         """Return how often each class occurs in the training samples, (n_classes,); empty for none."""
@@ -209,6 +218,26 @@ class NetworkTrainer(TrainingAlgorithm):
             found["personal_loss"] = own.loss
         return measured(found, **{N_HELDOUT: len(heldout)})
 
+    def evaluate_together(self, models: Sequence[ExchangeObject], *, combine: str) -> ExchangeObject:
+        """Return loss and metrics of the predictions of several models, put together, on the held-out samples."""
+        put_together = self.together(combine)
+        heldout = self._samples.heldout
+        if not len(heldout):
+            return measured({}, **{N_HELDOUT: 0})
+        members = [_split(weights_in(model))[0] for model in models]
+
+        def forward(images: torch.Tensor) -> torch.Tensor:
+            found = []
+            for member in members:
+                self._load(member)
+                found.append(self._forward(images))
+            return put_together(torch.stack(found))
+
+        self._network.eval()
+        with torch.no_grad():
+            self._judged = self.judge(forward, heldout)
+        return measured({"loss": self._judged.loss, **self._judged.metrics}, **{N_HELDOUT: len(heldout)})
+
     def groups(self) -> Groups:
         """Return the metrics of the last evaluation by sex, age band and maker, with how many subjects each has."""
         found: Groups = {}
@@ -291,14 +320,14 @@ class NetworkTrainer(TrainingAlgorithm):
 
     def _judgement(self) -> Judged:
         self._network.eval()
-
-        def forward(images: torch.Tensor) -> torch.Tensor:
-            with torch.autocast(self._device.type, torch.bfloat16, enabled=self._halved):
-                found: torch.Tensor = self._network(images.to(self._device))
-            return found.float().cpu()
-
         with torch.no_grad():
-            return self.judge(forward, self._samples.heldout)
+            return self.judge(self._forward, self._samples.heldout)
+
+    def _forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Return the outputs for images on the CPU, there again."""
+        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._halved):
+            found: torch.Tensor = self._network(images.to(self._device))
+        return found.float().cpu()
 
     @property
     def _halved(self) -> bool:

@@ -17,14 +17,14 @@ from fairbank.federated_jobs.algorithms.parameters import AlgorithmParameters
 Word = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f]+$")]
 
 
-def _listed(given: object) -> object:
+def listed(given: object) -> object:
     """Take a list that is given as one text, its parts separated by commas."""
     return given.split(",") if isinstance(given, str) else given
 
 
 def _counted(given: object) -> object:
     """Take a list of whole numbers that is given as one text."""
-    parts = _listed([given] if isinstance(given, int) else given)
+    parts = listed([given] if isinstance(given, int) else given)
     if not isinstance(parts, list):
         return parts
     return [int(part) if isinstance(part, str) and part.isdecimal() else part for part in parts]
@@ -103,7 +103,7 @@ class Augmentation(BaseModel):
         return any((self.flip, self.rotate_degrees, self.noise_sd, self.scale_intensity))
 
 
-def _window(given: object) -> object:
+def window_from(given: object) -> object:
     """Take a window that is given as one text of JSON."""
     return given if given is None else Window.model_validate_json(_text(given))
 
@@ -151,7 +151,7 @@ class TrainingParameters(AlgorithmParameters):
     clip_norm: Annotated[Decimal, Field(gt=0, le=1_000_000)] | None = None
     mixed_precision: bool = False
     held_out_percent: Annotated[int, Field(ge=5, le=50)] = 20
-    window: Annotated[Window | None, BeforeValidator(_window)] = None
+    window: Annotated[Window | None, BeforeValidator(window_from)] = None
     augmentation: Annotated[Augmentation, BeforeValidator(_augmentation)] = Augmentation()
     max_cached_images: Annotated[int, Field(ge=0, le=10_000_000)] = 100_000
 
@@ -215,7 +215,7 @@ class ClassificationParameters(ImageParameters):
     """
 
     classes: Annotated[
-        tuple[Word, ...], BeforeValidator(_listed), Field(min_length=2, max_length=1000, strict=False)
+        tuple[Word, ...], BeforeValidator(listed), Field(min_length=2, max_length=1000, strict=False)
     ] = ("no", "yes")
 
     @model_validator(mode="after")
@@ -255,7 +255,7 @@ class SegmentationParameters(TrainingParameters):
     """
 
     structures: Annotated[
-        tuple[Word, ...], BeforeValidator(_listed), Field(min_length=1, max_length=32, strict=False)
+        tuple[Word, ...], BeforeValidator(listed), Field(min_length=1, max_length=32, strict=False)
     ] = ("liver",)
     dimensions: Literal[2, 3] = 3
     spacing_mm: Millimetres | None = None
@@ -311,11 +311,11 @@ class SklearnParameters(AlgorithmParameters):
     task: Literal["classifier", "regressor"] = "classifier"
     label: LabelColumn = "clinical_diagnosis"
     classes: Annotated[
-        tuple[Word, ...], BeforeValidator(_listed), Field(min_length=2, max_length=1000, strict=False)
+        tuple[Word, ...], BeforeValidator(listed), Field(min_length=2, max_length=1000, strict=False)
     ] = ("no", "yes")
     features: Literal["pixels", "intensity"] = "pixels"
     image_size: Annotated[int, Field(ge=4, le=128)] = 28
-    window: Annotated[Window | None, BeforeValidator(_window)] = None
+    window: Annotated[Window | None, BeforeValidator(window_from)] = None
     loss: Literal["log_loss", "hinge", "modified_huber", "squared_error", "huber"] | None = None
     penalty: Literal["l2", "l1", "elasticnet"] | None = "l2"
     alpha: Annotated[Decimal, Field(gt=0, le=1)] = Decimal("0.0001")

@@ -65,6 +65,22 @@ class SynapticIntelligence(Options):
     damping: Annotated[Decimal, Field(gt=0, le=1000)] = Decimal("0.1")
 
 
+class Evaluate(Options):
+    """`members`: digests of models whose predictions are put together; `combine`: their mean, or the classes' votes."""
+
+    members: Annotated[
+        tuple[Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")], ...],
+        Field(max_length=64, strict=False),
+    ] = ()
+    combine: Literal["mean", "vote"] = "mean"
+
+    @model_validator(mode="after")
+    def _are_several(self) -> Self:
+        if len(self.members) == 1 or len(set(self.members)) != len(self.members):
+            raise ValueError("an ensemble has at least two members, each named once")
+        return self
+
+
 @dataclass(frozen=True, slots=True)
 class LocalStepChoice(Choice):
     """One local step.
@@ -153,8 +169,9 @@ LOCAL_STEPS: dict[str, LocalStepChoice] = {
         ),
         LocalStepChoice(
             name=EVALUATE,
-            title="Nothing is trained; each site measures the model on its held-out subjects",
+            title="Nothing is trained; each site measures the model, or an ensemble, on its held-out subjects",
             source="",
+            options=Evaluate,
         ),
     )
 }

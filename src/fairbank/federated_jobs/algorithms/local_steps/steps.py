@@ -10,9 +10,11 @@ from fairbank.federated_jobs.algorithms.local_steps.contrastive import Contrasti
 from fairbank.federated_jobs.algorithms.local_steps.proximal import Proximal, Scaffold, Synaptic
 from fairbank.federated_jobs.axes.elements import Options, checked_options, chosen
 from fairbank.federated_jobs.axes.local_steps import LOCAL_STEPS
+from fairbank.federated_jobs.evaluating import EVALUATE
 from fairbank.ontology.signed_objects import Element
 
 # `fine-tune` and `site-batch-norm` change what is measured and sent, not how a step is made: the trainer does them.
+# `evaluate` makes no step at all.
 _MADE: Mapping[str, Callable[[Any], LocalStep]] = {
     "plain": lambda options: LocalStep(),
     "weighted-loss": Weighted,
@@ -23,6 +25,7 @@ _MADE: Mapping[str, Callable[[Any], LocalStep]] = {
     "fine-tune": lambda options: LocalStep(),
     "site-batch-norm": lambda options: LocalStep(),
     "synaptic-intelligence": Synaptic,
+    EVALUATE: lambda options: LocalStep(),
 }
 
 
