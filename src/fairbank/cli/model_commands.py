@@ -41,12 +41,21 @@ def list_models(ctx: typer.Context, format: FormatOption = Format.TABLE) -> None
 @app.command("import")
 def import_(
     ctx: typer.Context,
-    file: Annotated[Path, typer.Argument(help="A model in ONNX, or a MONAI bundle as zip.", exists=True)],
-    format: Annotated[str, typer.Option(help="onnx or monai-bundle; by the file's name by default.")] = "",
+    file: Annotated[
+        Path,
+        typer.Argument(
+            help="A model in ONNX, a MONAI bundle as zip, or weights as safetensors.", exists=True
+        ),
+    ],
+    format: Annotated[
+        str, typer.Option(help="onnx, monai-bundle or safetensors; by the file's name by default.")
+    ] = "",
 ) -> None:
-    """Bring a model to the hub, for jobs that apply it; it prints the digest that a job names.
+    """Bring a model to the hub, for jobs that apply it, train it, or start from it; it prints the digest to name.
 
     Example: fairbank model import lung-nodules.onnx
+
+    Example: fairbank model import spleen.zip
     """
     from fairbank.web.acts import bring_model
 
@@ -55,11 +64,20 @@ def import_(
 
 
 @app.command()
-def files(ctx: typer.Context, format: FormatOption = Format.TABLE) -> None:
-    """List the models that you brought for jobs, newest first.
+def files(
+    ctx: typer.Context,
+    model: Annotated[str | None, typer.Argument(help="Digest of one, to see what it holds.")] = None,
+    format: FormatOption = Format.TABLE,
+) -> None:
+    """List the models that you brought for jobs, newest first; or show one, of a bundle with all that it names.
 
     Example: fairbank model files
+
+    Example: fairbank model files sha256:0123…
     """
+    if model is not None:
+        show_fields(api(ctx).get(f"/v1/model-files/{model}", signed_in=True), format=format)
+        return
     rows = api(ctx).get("/v1/model-files", signed_in=True)["files"]
     columns = ("digest", "name", "format", "size_bytes", "created")
     show_rows(rows, columns=columns, format=format, empty="You brought no model.")
@@ -140,11 +158,19 @@ def evaluate(
     objective: Annotated[
         str | None, typer.Option(help="mean, weighted or worst-site; that of its training by default.")
     ] = None,
+    combine: Annotated[
+        str | None,
+        typer.Option(
+            help="mean or vote: measure the ensemble that the model is of, its predictions put together."
+        ),
+    ] = None,
     format: FormatOption = Format.TABLE,
 ) -> None:
-    """Have the sites measure a model on their held-out subjects; nothing is trained.
+    """Have the sites measure a model, or an ensemble, on their held-out subjects; nothing is trained.
 
     Example: fairbank model evaluate sha256:0123… --grant 01a1fdee-cff5-7f63-b5f0-d16d1d20c888
+
+    Example: fairbank model evaluate sha256:0123… --grant 01a1fdee-cff5-7f63-b5f0-d16d1d20c888 --combine vote
     """
     from fairbank.federated_jobs.errors import OptionRefused
     from fairbank.ontology.signed_objects import Objective
@@ -156,9 +182,15 @@ def evaluate(
             why=f"There are: {', '.join(Objective)}.",
             todo="Choose one of them.",
         )
+    if combine not in (None, "mean", "vote"):
+        raise OptionRefused(
+            f"Predictions cannot be put together by {combine!r}.",
+            why="There are: mean, vote.",
+            todo="Choose one of them.",
+        )
     chosen = Objective(objective) if objective is not None else None
     _, answer = evaluate_model(
-        api(ctx), model, grant=grant, datasets=dataset, quorum=quorum, objective=chosen
+        api(ctx), model, grant=grant, datasets=dataset, quorum=quorum, objective=chosen, combine=combine
     )
     show_fields({"id": answer["id"], "state": answer["state"]}, format=format)
     say(f"Watch it with: fairbank job watch {answer['id']}")

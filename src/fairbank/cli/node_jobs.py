@@ -108,6 +108,7 @@ def show(
             "publisher": found.publisher,
             **_registered(found),
             **found.container,
+            **found.bundle,
             "parameters": manifest.parameters,
             "would leave": [str(one) for one in found.leaves],
             "privacy cost": privacy_cost(manifest),

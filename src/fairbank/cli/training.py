@@ -30,7 +30,10 @@ _OPTIONS: dict[str, Any] = {
     ],
     "start_from": Annotated[
         str | None,
-        typer.Option(metavar="DIGEST", help="Model to start from; the job's seed makes one by default."),
+        typer.Option(
+            metavar="DIGEST",
+            help="Model to start from, or a bundle or weights that you brought; the job's seed makes one by default.",
+        ),
     ],
     "objective": Annotated[
         Objective | None, typer.Option(help="By what the model is judged over its sites; 'mean' by default.")

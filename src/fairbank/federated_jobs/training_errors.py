@@ -18,7 +18,9 @@ ManifestRefused
 SiteRefusal
 ├── SettingsRefused          FB-JOBS-353
 ├── PeersUnknown             FB-JOBS-361
-└── PeerModelsMissing        FB-JOBS-362
+├── PeerModelsMissing        FB-JOBS-362
+├── BundleNotTaken           FB-JOBS-373
+└── BundleNotHere            FB-JOBS-374
 SubmissionRefused
 └── StartRefused             FB-JOBS-310
 """
@@ -147,6 +149,20 @@ class PeerModelsMissing(SiteRefusal):
 
     code = "FB-JOBS-362"
     reason = Reason.PEER_MODELS_MISSING
+
+
+class BundleNotTaken(SiteRefusal):
+    """A job would train a bundle that names code, files or forms which this site does not take."""
+
+    code = "FB-JOBS-373"
+    reason = Reason.OPTION_REFUSED
+
+
+class BundleNotHere(SiteRefusal):
+    """A job would train a bundle whose file did not come to this site, so nobody could look at it."""
+
+    code = "FB-JOBS-374"
+    reason = Reason.OPTION_REFUSED
 
 
 class SealingKeyRefused(JobsError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,9 @@ from pydantic import JsonValue, ValidationError
 from fairbank.clock import iso
 from fairbank.errors import FairbankError, Kind
 from fairbank.federated_jobs.axes.words import Chosen
+from fairbank.federated_jobs.evaluating import EVALUATE
 from fairbank.federated_jobs.manifest import draft
+from fairbank.federated_jobs.training_errors import StartRefused
 from fairbank.ontology.errors import MalformedObject
 from fairbank.ontology.key_succession import Succession, opened
 from fairbank.ontology.outputs import OutputClass
@@ -131,7 +133,7 @@ def send_job(
         quorum: how many sites must deliver; all of them by default.
         training: what a training job chooses on the axes of training.
     """
-    chosen, wish = None, training or Chosen()
+    chosen, wish = None, _started(api, training or Chosen())
     if datasets is not None:
         granted: Any = visa.payload["datasets"]
         chosen = [
@@ -165,10 +167,39 @@ def bring_model(api: HubApi, file: Path, *, format: str = "") -> dict[str, Any]:
     """Bring the file of a model to the hub and return what it is called there.
 
     Args:
-        format: `onnx` or `monai-bundle`; what the file's name ends with says it by default.
+        format: `onnx`, `monai-bundle` or `safetensors`; what the file's name ends with says it by default.
     """
-    said = format or ("monai-bundle" if file.suffix.lower() == ".zip" else "onnx")
+    known = {".zip": "monai-bundle", ".safetensors": "safetensors"}
+    said = format or known.get(file.suffix.lower(), "onnx")
     return api.upload("/v1/model-files", file, name=file.name, format=said)
+
+
+def _started(api: HubApi, wish: Chosen) -> Chosen:
+    """Return a wish that names the weights which a job starts from, where it names the bundle that holds them."""
+    training = wish.training
+    if training is None or training.initial_model is None or training.local_step.name == EVALUATE:
+        return wish
+    found = start_of(api, training.initial_model)
+    return replace(wish, training=training.model_copy(update={"initial_model": found}))
+
+
+def start_of(api: HubApi, digest: str) -> str:
+    """Return the digest of the weights that a job starts from: those of a bundle that was brought, or the model itself.
+
+    Raises:
+        StartRefused: if the bundle brings no weights.
+    """
+    rows = api.get("/v1/model-files", signed_in=True)["files"]
+    if not any(row["digest"] == digest and row["format"] == "monai-bundle" for row in rows):
+        return digest
+    weights = api.get(f"/v1/model-files/{digest}", signed_in=True)["weights"]
+    if weights is None:
+        raise StartRefused(
+            "The bundle brings no weights that a training can start from.",
+            why="It holds no file of weights, several, or numbers of a type that is not read.",
+            todo="Bring one with its weights as safetensors, or start from the job's seed.",
+        )
+    return str(weights)
 
 
 def parameters_from(pairs: Sequence[str]) -> dict[str, JsonValue]:

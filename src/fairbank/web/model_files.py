@@ -13,7 +13,7 @@ from fairbank.errors import FairbankError
 from fairbank.federated_jobs.axes.words import Chosen
 from fairbank.federated_jobs.evaluating import EVALUATE
 from fairbank.federated_jobs.reports import card as card_text
-from fairbank.federated_jobs.training_errors import CardUntrusted
+from fairbank.federated_jobs.training_errors import CardUntrusted, EvaluationRefused
 from fairbank.ontology.model_cards import ModelCard
 from fairbank.ontology.signed_objects import Element, Manifest, Objective, Training
 from fairbank.signing import Sealed, file_digest
@@ -21,6 +21,9 @@ from fairbank.web import acts
 from fairbank.web.api_client import HubApi
 
 WEIGHTS = "model.safetensors"
+# As hubs call the file that describes an ensemble.
+ENSEMBLE = "ensemble"
+_FEWEST_MEMBERS = 2
 CARD, ENVELOPE, CARD_TEXT, CARD_PAGE = "card.json", "card.dsse.json", "card.md", "card.html"
 _SUFFIXES = {"application/json": ".json", "text/csv": ".csv"}
 
@@ -96,16 +99,25 @@ def evaluate_model(
     datasets: list[str] | None = None,
     quorum: int | None = None,
     objective: Objective | None = None,
+    combine: str | None = None,
 ) -> tuple[Manifest, dict[str, Any]]:
     """Send a job that measures a model at the sites of a grant and trains nothing; return manifest and answer.
 
     Code, parameters and seed are those of the model's own training, so that the same subjects are held out as far as
     the sites are the same.
+
+    Args:
+        combine: measure the whole ensemble that the model is of, its predictions put together by `mean` or `vote`.
+
+    Raises:
+        EvaluationRefused: if an ensemble is asked for and the model is of none.
     """
     card, _ = card_of(api, digest)
+    members = _ensemble_of(api, card) if combine is not None else ()
+    options: dict[str, Any] = {"members": list(members), "combine": combine} if members else {}
     training = Training(
-        local_step=Element(name=EVALUATE),
-        initial_model=digest,
+        local_step=Element(name=EVALUATE, options=options),
+        initial_model=members[0] if members else digest,
         objective=objective or (card.training.objective if card.training is not None else Objective.MEAN),
     )
     return acts.send_job(
@@ -113,13 +125,33 @@ def evaluate_model(
         acts.grant(api, grant),
         card.code.name,
         card.parameters,
-        title=f"Evaluation: {card.title}"[:200],
+        title=f"Evaluation{' of an ensemble' if members else ''}: {card.title}"[:200],
         datasets=datasets,
         rounds=1,
         quorum=quorum,
         seed=card.seed,
         training=Chosen(training=training),
     )
+
+
+def _ensemble_of(api: HubApi, card: ModelCard) -> tuple[str, ...]:
+    """Return the models of the ensemble that a model is of, in the order of their sites."""
+    described = next((one.digest for one in card.files if one.name == ENSEMBLE), None)
+    members: list[str] = []
+    if described is not None:
+        with tempfile.TemporaryDirectory() as scratch:
+            file = _fetch(api, card, described, Path(scratch) / "ensemble.json")
+            # Sites whose models are the same to the byte have one model.
+            members = list(
+                dict.fromkeys(str(one["model"]) for one in json.loads(file.read_bytes())["members"])
+            )
+    if len(members) < _FEWEST_MEMBERS:
+        raise EvaluationRefused(
+            "This model is of no ensemble of several.",
+            why="Predictions are put together of the models that a training with the plan 'ensemble' made.",
+            todo="Leave --combine out, or name one of the models of such a training.",
+        )
+    return tuple(members)
 
 
 def _fetch(api: HubApi, card: ModelCard, digest: str, to: Path) -> Path:

@@ -16,6 +16,7 @@ from fairbank.clock import parse_iso
 from fairbank.database import one_writer_at_a_time
 from fairbank.errors import FairbankError
 from fairbank.federated_jobs.errors import JobNotFound, ManifestRefused, RunsSpent, StateRefused, VisaRefused
+from fairbank.federated_jobs.evaluating import members_of
 from fairbank.federated_jobs.hub import model_files, runs
 from fairbank.federated_jobs.hub.grants import GrantLookup
 from fairbank.federated_jobs.hub.progress import end_job, ended
@@ -64,6 +65,7 @@ def submit(
         StartRefused: if it would start from a model that is none of the requester's.
         EvaluationRefused: if it would evaluate no model, or in several rounds.
         ModelFileUnknown: if it names a model that the account has not brought.
+        BundleRefused, BundleUntrainable: if a bundle that it names says too much, or too little to be trained.
         RunsSpent: if the visa allows no further run.
     """
     if requester.key_id is None:
@@ -90,6 +92,7 @@ def submit(
     tool = check_code(chain.manifest, known_tools(session, manifest.code))
     files = tool.models_in(manifest.parameters)
     model_files.check_brought(session, files, account=requester.account)
+    model_files.check_for(hub, tool, files)
     check_not_revoked(session, chain.manifest.code)
     check_start(hub, session, chain.manifest, account=requester.account)
     _check_datasets(session, chain)
@@ -106,7 +109,8 @@ def submit(
     nodes = nodes_of(manifest, hub.base_iri)
     _check_nodes(session, nodes)
     job = _store(hub, session, chain, requester=requester, nodes=nodes)
-    model_files.attach(session, job.id, files)
+    # The sites of an evaluation fetch each model of an ensemble; `check_start` has looked whose they are.
+    model_files.attach(session, job.id, (*files, *members_of(manifest)))
     return job
 
 

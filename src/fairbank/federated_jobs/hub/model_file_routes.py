@@ -29,6 +29,11 @@ def add(routes: APIRouter, hub: Hub) -> None:
         row = await run_in_threadpool(model_files.keep, hub, who, incoming, name=name, format=format)
         return JSONResponse(model_files.told(row), status_code=201)
 
+    @routes.get("/v1/model-files/{digest}")
+    def show_model_file(digest: str, who: Account = anybody) -> Response:
+        with reading(hub.engine) as session:
+            return JSONResponse({"schema": "model-file/1", **model_files.shown(hub, session, who, digest)})
+
     @routes.get("/v1/model-files")
     def list_model_files(who: Account = anybody) -> Response:
         with reading(hub.engine) as session:

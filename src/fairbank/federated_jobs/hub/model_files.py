@@ -1,7 +1,9 @@
 """Files of models that requesters bring for their jobs: taken within bounds, looked at, and handed to the jobs' sites.
 
 A job names a file by its digest. Who brought it may use it; the sites of a job that names it may fetch it. The hub
-opens no model: of ONNX it looks at the beginning, of a bundle at the names and configurations in it.
+runs no model: of ONNX it looks at the beginning, of a bundle at the names and configurations in it. Weights, by
+themselves or in a bundle, are kept in the one form that models of trainings have, so that a training can start from
+them.
 """
 
 from __future__ import annotations
@@ -15,16 +17,19 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from fairbank import audit
-from fairbank.analysis.bundle_scan import scan_bundle
+from fairbank.analysis.bundle_scan import TRAINING, scan_bundle
 from fairbank.catalogue import blobs
 from fairbank.catalogue.accounts import Account
 from fairbank.catalogue.context import Hub
 from fairbank.clock import iso
+from fairbank.federated_jobs.code import Tool
 from fairbank.federated_jobs.errors import ModelFileRefused, ModelFileUnknown
+from fairbank.federated_jobs.hub import start_weights
 from fairbank.federated_jobs.hub.changing import changing
 from fairbank.federated_jobs.hub.model_file_store import JobModelFileRow, ModelFileRow
 from fairbank.federated_jobs.hub.store import JobRow, SiteRow
-from fairbank.federated_jobs.states import ACTIVE_SITES
+from fairbank.federated_jobs.model_scan import check_models, told_of
+from fairbank.federated_jobs.states import ACTIVE_SITES, UNDECIDED_SITES
 from fairbank.signing import Digest, file_digest
 
 MEDIA_TYPE: Final = "application/octet-stream"
@@ -40,6 +45,7 @@ class ModelFormat(StrEnum):
 
     ONNX = "onnx"
     MONAI_BUNDLE = "monai-bundle"
+    SAFETENSORS = "safetensors"
 
 
 async def take(hub: Hub, pieces: AsyncIterator[bytes], *, announced: str | None) -> Path:
@@ -59,44 +65,62 @@ def keep(hub: Hub, who: Account, incoming: Path, *, name: str, format: ModelForm
         ModelFileRefused: if it is not of the format, or the account has as many as it may have.
         BundleRefused: if a bundle holds what it may not.
     """
+    weights = incoming.with_suffix(".weights")
     try:
         _check(hub, incoming, format)
-        digest, size = file_digest(incoming), incoming.stat().st_size
-        with changing(hub) as session:
-            found = session.get(ModelFileRow, (digest, who.name))
-            if found is not None:
-                return found
-            if len(listed(session, who)) >= MOST_OF_ONE_ACCOUNT:
+        if format is ModelFormat.SAFETENSORS:
+            if not start_weights.rewrite(incoming, weights):
                 raise ModelFileRefused(
-                    f"The account has brought {MOST_OF_ONE_ACCOUNT} models already.",
-                    why="That is the most that a hub keeps for one account.",
-                    todo="Use one of them, or ask the hub's operator.",
+                    "These weights cannot be read.",
+                    why="A file of weights is safetensors, with numbers of common types.",
+                    todo="Write them with safetensors.torch.save_file(network.state_dict(), FILE).",
                 )
-            found = ModelFileRow(
-                digest=digest,
-                account=who.name,
-                name=name,
-                format=format.value,
-                size_bytes=size,
-                created=hub.clock.now(),
-            )
-            session.add(found)
-            detail = {"format": format.value, "size": size}
-            audit.record(
-                session,
-                audit.HubAudit,
-                clock=hub.clock,
-                actor=who.name,
-                act="model.import",
-                target=digest,
-                detail=detail,
-            )
-            blobs.settle(hub, incoming, digest)
-            blobs.remember(hub, session, digest, media_type=MEDIA_TYPE)
-            session.flush()
-            return found
+            weights.replace(incoming)
+        has_weights = format is ModelFormat.MONAI_BUNDLE and start_weights.extract(incoming, weights)
+        row = _kept(hub, who, incoming, name=name, format=format)
+        if has_weights:
+            _kept(hub, who, weights, name=f"weights of {name}"[:200], format=ModelFormat.SAFETENSORS)
+        return row
     finally:
         incoming.unlink(missing_ok=True)
+        weights.unlink(missing_ok=True)
+
+
+def _kept(hub: Hub, who: Account, incoming: Path, *, name: str, format: ModelFormat) -> ModelFileRow:
+    digest, size = file_digest(incoming), incoming.stat().st_size
+    with changing(hub) as session:
+        found = session.get(ModelFileRow, (digest, who.name))
+        if found is not None:
+            return found
+        if len(listed(session, who)) >= MOST_OF_ONE_ACCOUNT:
+            raise ModelFileRefused(
+                f"The account has brought {MOST_OF_ONE_ACCOUNT} models already.",
+                why="That is the most that a hub keeps for one account.",
+                todo="Use one of them, or ask the hub's operator.",
+            )
+        found = ModelFileRow(
+            digest=digest,
+            account=who.name,
+            name=name,
+            format=format.value,
+            size_bytes=size,
+            created=hub.clock.now(),
+        )
+        session.add(found)
+        detail = {"format": format.value, "size": size}
+        audit.record(
+            session,
+            audit.HubAudit,
+            clock=hub.clock,
+            actor=who.name,
+            act="model.import",
+            target=digest,
+            detail=detail,
+        )
+        blobs.settle(hub, incoming, digest)
+        blobs.remember(hub, session, digest, media_type=MEDIA_TYPE)
+        session.flush()
+        return found
 
 
 def listed(session: Session, who: Account) -> list[dict[str, Any]]:
@@ -120,6 +144,33 @@ def told(row: ModelFileRow) -> dict[str, Any]:
     }
 
 
+def shown(hub: Hub, session: Session, who: Account, digest: str) -> dict[str, Any]:
+    """Return a file that an account brought; of a bundle also what it names, and the digest of its weights.
+
+    Raises:
+        ModelFileUnknown: if the account brought no such file.
+    """
+    row = session.get(ModelFileRow, (digest, who.name))
+    if row is None:
+        raise _not_brought(digest)
+    if row.format != ModelFormat.MONAI_BUNDLE.value:
+        return told(row)
+    file = blobs.path_of(hub, digest)
+    seen = told_of(file, maximum_bytes=_unpacked(hub))
+    return {
+        **told(row),
+        "targets": list(seen.targets),
+        "expressions": list(seen.expressions),
+        "weights": start_weights.digest_in(file),
+    }
+
+
+def has_brought_weights(session: Session, account: str, digest: str) -> bool:
+    """Tell whether an account brought weights that a training can start from."""
+    row = session.get(ModelFileRow, (digest, account))
+    return row is not None and row.format == ModelFormat.SAFETENSORS.value
+
+
 def check_brought(session: Session, digests: Sequence[Digest], *, account: str) -> None:
     """Refuse a job that needs a file which its account has not brought.
 
@@ -128,11 +179,7 @@ def check_brought(session: Session, digests: Sequence[Digest], *, account: str) 
     """
     for digest in digests:
         if session.get(ModelFileRow, (digest, account)) is None:
-            raise ModelFileUnknown(
-                f"You have brought no model {digest}.",
-                why="The sites fetch the model of a job from the hub, by the digest that the job names.",
-                todo="Bring it first: fairbank model import FILE.",
-            )
+            raise _not_brought(digest)
 
 
 def attach(session: Session, job: str, digests: Sequence[Digest]) -> None:
@@ -141,8 +188,8 @@ def attach(session: Session, job: str, digests: Sequence[Digest]) -> None:
 
 
 def may_read_as_node(session: Session, node: str, digest: str) -> bool:
-    """Tell whether a blob is the file of a model of a job that this node takes part in."""
-    wanted = [state.value for state in ACTIVE_SITES]
+    """Tell whether a blob is the file of a model of a job that this node takes part in, or is asked to."""
+    wanted = [state.value for state in ACTIVE_SITES | UNDECIDED_SITES]
     jobs = (
         select(JobModelFileRow.job)
         .join(JobRow, JobRow.id == JobModelFileRow.job)
@@ -157,9 +204,26 @@ def may_read_as_account(session: Session, account: str, digest: str) -> bool:
     return session.get(ModelFileRow, (digest, account)) is not None
 
 
+def check_for(hub: Hub, tool: Tool, digests: Sequence[Digest]) -> None:
+    """Refuse a job whose models say more than its tool takes, or too little to be trained.
+
+    Raises:
+        BundleRefused: naming everything in a bundle that is not allowed.
+        BundleUntrainable: if a bundle cannot be trained.
+    """
+    check_models(tool, [blobs.path_of(hub, digest) for digest in digests], maximum_bytes=_unpacked(hub))
+
+
+def _unpacked(hub: Hub) -> int:
+    return _GROWTH * hub.settings.jobs_model_file_bytes
+
+
 def _check(hub: Hub, file: Path, format: ModelFormat) -> None:
     if format is ModelFormat.MONAI_BUNDLE:
-        scan_bundle(file, maximum_bytes=_GROWTH * hub.settings.jobs_model_file_bytes)
+        # For what it will be used is not known yet; a job is looked at when it is sent.
+        scan_bundle(file, maximum_bytes=_unpacked(hub), allowed=TRAINING)
+        return
+    if format is ModelFormat.SAFETENSORS:
         return
     with file.open("rb") as opened:
         begins = opened.read(2)
@@ -169,6 +233,14 @@ def _check(hub: Hub, file: Path, format: ModelFormat) -> None:
             why="It does not begin as one does.",
             todo="Export it anew, or say of which format it is: --format monai-bundle.",
         )
+
+
+def _not_brought(digest: str) -> ModelFileUnknown:
+    return ModelFileUnknown(
+        f"You have brought no model {digest}.",
+        why="The sites fetch the model of a job from the hub, by the digest that the job names.",
+        todo="Bring it first: fairbank model import FILE.",
+    )
 
 
 def _too_large(limit: int) -> ModelFileRefused:

@@ -7,12 +7,16 @@ from sqlalchemy.orm import Session
 
 from fairbank.catalogue import blobs
 from fairbank.catalogue.context import Hub
-from fairbank.federated_jobs.evaluating import evaluates
+from fairbank.federated_jobs.evaluating import combining, evaluates, members_of
 from fairbank.federated_jobs.hub.ensembles import is_model
+from fairbank.federated_jobs.hub.model_files import has_brought_weights
 from fairbank.federated_jobs.hub.model_registry import is_kept_back, usable_by
 from fairbank.federated_jobs.hub.store import JobRow, OutputRow
 from fairbank.federated_jobs.training_errors import EvaluationRefused, StartRefused
 from fairbank.ontology.signed_objects import Manifest
+
+# Tools whose outputs are scores of classes.
+_VOTING = ("classification", "monai-bundle", "segmentation")
 
 
 def check_start(hub: Hub, session: Session, manifest: Manifest, *, account: str) -> None:
@@ -30,17 +34,27 @@ def check_start(hub: Hub, session: Session, manifest: Manifest, *, account: str)
             why="The sites measure that model and train nothing.",
             todo="Use 'fairbank model evaluate'.",
         )
-    if digest is None or (_may_use(session, account, digest) and blobs.path_of(hub, digest).exists()):
+    members = members_of(manifest)
+    if members and (
+        digest != members[0] or (combining(manifest) == "vote" and manifest.code.name not in _VOTING)
+    ):
+        raise EvaluationRefused(
+            "This ensemble cannot be evaluated so.",
+            why="An evaluation of an ensemble starts from its first model; classes are voted for, and numbers are not.",
+            todo="Use 'fairbank model evaluate' with --combine mean.",
+        )
+    wanted = {*members, *([digest] if digest is not None else [])}
+    if all(_may_use(session, account, each) and blobs.path_of(hub, each).exists() for each in wanted):
         return
     raise StartRefused(
         "The job would start from a model that you may not use.",
-        why="It is none of the models of your jobs, was not released to all, or is kept back.",
-        todo="Take a digest from 'fairbank model list'.",
+        why="It is none of your jobs' models, was not released, or is kept back, and you brought no such weights.",
+        todo="Take a digest from 'fairbank model list', or bring weights or a bundle: fairbank model import FILE.",
     )
 
 
 def _may_use(session: Session, account: str, digest: str) -> bool:
-    if usable_by(session, account, digest):
+    if usable_by(session, account, digest) or has_brought_weights(session, account, digest):
         return True
     # The model of a round that was not the last is in no registry.
     mine = (

@@ -340,7 +340,7 @@ class Agent:
         self._hub_log.refuse_if_forked()
         self._learn_hub_key(lease)
         try:
-            receive(self._node, lease, source=self._site.source)
+            receive(self._node, lease, source=self._site.source, client=self._site.client)
         except SiteRefusal as err:
             self._tell(lease.job, SiteState.REJECTED, reason=err.reason, error=err.code)
             return

@@ -30,7 +30,9 @@ from fairbank.federated_jobs.errors import (
     SiteRefusal,
 )
 from fairbank.federated_jobs.manifest import Chain, open_chain
+from fairbank.federated_jobs.node import model_files
 from fairbank.federated_jobs.node.automatic import Automatic, automatic
+from fairbank.federated_jobs.node.bundles_here import check_bundle
 from fairbank.federated_jobs.node.carried_tools import keep
 from fairbank.federated_jobs.node.cohort import (
     Cohort,
@@ -72,6 +74,7 @@ from fairbank.federated_jobs.states import SiteState
 from fairbank.ontology.signed_objects import Request, SiteApproval
 from fairbank.release import hub_keys
 from fairbank.release.errors import DecisionUntrusted
+from fairbank.release.hub_client import HubClient
 from fairbank.release.node import Node
 from fairbank.release.outbox import Outbox
 from fairbank.release.people import Signer
@@ -129,8 +132,13 @@ class Consent:
         return self.signer.name if self.signer else self.by
 
 
-def receive(node: Node, lease: Lease, *, source: CohortSource = harvest_index) -> ReviewRow:
+def receive(
+    node: Node, lease: Lease, *, source: CohortSource = harvest_index, client: HubClient | None = None
+) -> ReviewRow:
     """Judge a job that the hub brought, write it down, and approve it if a pinned rule says so.
+
+    Args:
+        client: fetches the bundle that it would train, if it would train one.
 
     A job that fails a check is written down as rejected, with its reason; nothing is raised for that.
     """
@@ -140,6 +148,8 @@ def receive(node: Node, lease: Lease, *, source: CohortSource = harvest_index) -
         )
     request, visa, manifest = lease.request.encode(), lease.visa.encode(), lease.manifest.encode()
     keep(node, lease)
+    if client is not None:
+        model_files.bring_before_review(node, client, lease)
     with writing(node.engine) as session:
         known = session.get(ReviewRow, lease.job)
         if known is not None:
@@ -160,7 +170,8 @@ def receive(node: Node, lease: Lease, *, source: CohortSource = harvest_index) -
         )
         rule = None
         try:
-            chain, _, _ = _judge(node, session, row, source)
+            chain, tool, _ = _judge(node, session, row, source)
+            check_bundle(node, chain, tool)
             row.title, row.tool = chain.manifest.title, chain.manifest.code.name
             row.requester_key = chain.visa.requester_key
             row.manifest_digest = chain.sealed_manifest.digest
@@ -169,6 +180,7 @@ def receive(node: Node, lease: Lease, *, source: CohortSource = harvest_index) -
             check_not_refused(session, node, chain)
             rule = automatic(node, session, chain) if is_countersigned(session, node, chain) else None
         except JobsError as err:
+            model_files.drop(node, lease.job)
             _refuse(row, err, at=node.clock.now())
         session.add(row)
         session.flush()
@@ -221,6 +233,7 @@ def approve(
         row = _waiting(session, job)
         chain, tool, cohort = _judge(node, session, row, source)
         check_countersigned(session, node, chain)
+        check_bundle(node, chain, tool)
         tool.check_installed()
         now, visa_ends = node.clock.now(), min(parse_iso(one.expires) for one in terms_here(node, chain))
         if now >= parse_iso(chain.manifest.plan.approval_deadline):
@@ -268,6 +281,7 @@ def reject(node: Node, job: str, *, by: str, signer: Signer | None = None) -> No
         _decide(row, SiteState.REJECTED, Reason.CURATOR_DECLINED, by=by, at=node.clock.now())
         row.ended = True
         _log(node, session, row, act=Act.JOB_REJECT, by=by, decision=decision)
+    model_files.drop(node, job)
 
 
 def withdraw(node: Node, job: str, *, by: str, signer: Signer | None = None) -> None:

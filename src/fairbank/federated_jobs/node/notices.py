@@ -23,6 +23,7 @@ from sqlalchemy import select
 from fairbank import audit
 from fairbank.clock import iso, parse_iso
 from fairbank.database import reading, writing
+from fairbank.federated_jobs.node import model_files
 from fairbank.federated_jobs.node.store import ReviewRow
 from fairbank.federated_jobs.reasons import Reason
 from fairbank.federated_jobs.states import SiteState
@@ -149,6 +150,7 @@ def _mark(node: Node, told: Mapping[str, NoticeKind]) -> None:
                 row.decided, row.decided_by = now, "the deadline"
                 # The hub knows the deadline as well, and has let the job lapse here by its own clock.
                 row.ended, row.reported = True, True
+                model_files.drop(node, row.job)
             audit.record(
                 session,
                 audit.NodeAudit,

@@ -11,6 +11,7 @@ from fairbank.database import reading
 from fairbank.federated_jobs.container_tools import Find
 from fairbank.federated_jobs.errors import CodeUnknown, NotApproved
 from fairbank.federated_jobs.manifest import Chain, datasets_at, open_chain
+from fairbank.federated_jobs.node import bundles_here
 from fairbank.federated_jobs.node.carried_tools import Told, told_of
 from fairbank.federated_jobs.node.cohort import CohortSource, harvest_index
 from fairbank.federated_jobs.node.containers_here import known_tools, terms_of
@@ -45,6 +46,7 @@ class JobReview:
         told: what came with a job about its tool; None if nothing did.
         leaves: what would leave.
         container: image, engine and limits of a container, in words; nothing of installed code.
+        bundle: digest, names and expressions of a bundle that would be trained; nothing if there is none.
     """
 
     chain: Chain
@@ -59,6 +61,7 @@ class JobReview:
     told: Told | None
     leaves: tuple[Leaving, ...]
     container: dict[str, str] = field(default_factory=dict)
+    bundle: dict[str, str | list[str]] = field(default_factory=dict)
 
 
 def review(node: Node, job: str, *, source: CohortSource = harvest_index) -> JobReview:
@@ -109,6 +112,7 @@ def review(node: Node, job: str, *, source: CohortSource = harvest_index) -> Job
         told=told_of(node, chain.manifest.code),
         leaves=leaves(chain.manifest, at_least=node.settings.release_minimum_count, find=find),
         container=_container(node, chain, find),
+        bundle=bundles_here.told(node, chain, find),
     )
 
 

@@ -17,11 +17,13 @@ from sqlalchemy.orm import Session
 
 from fairbank.analysis.errors import (
     BundleRefused,
+    BundleUntrainable,
     ModelMissing,
     ModelUnusable,
     StatisticRefused,
     StatisticWithheld,
 )
+from fairbank.analysis.networks import LARGEST_BYTES
 from fairbank.database import reading, writing
 from fairbank.errors import FairbankError, RemoteError
 from fairbank.federated_jobs.algorithms.errors import SiteJobError
@@ -37,6 +39,8 @@ from fairbank.federated_jobs.errors import (
     RoundClosed,
     SiteRefusal,
 )
+from fairbank.federated_jobs.evaluating import members_of
+from fairbank.federated_jobs.model_scan import check_models
 from fairbank.federated_jobs.node import model_files, progress, spent
 from fairbank.federated_jobs.node.approval import (
     Authorised,
@@ -323,8 +327,7 @@ def _attempt(site: Site, row: Work, given: bytes | None) -> list[Release] | None
     taken = collect(_desk(site), letter) if letter is not None else None
     model = _global_model(site, row, given) if taken is None or row.global_digest else taken.model
     task = _task(site, row, authorised, previous=previous, model=model)
-    if wanted := authorised.tool.models_in(authorised.chain.manifest.parameters):
-        task = replace(task, models=model_files.fetched(site.node, site.client, row.job, wanted))
+    task = replace(task, models=_models(site, row, authorised))
     try:
         if letter is not None and taken is not None and not letter.order.trains:
             products = [put_together(taken, task.folder)]
@@ -345,6 +348,15 @@ def _attempt(site: Site, row: Work, given: bytes | None) -> list[Release] | None
         clear(site.node, row.job)
         for product in products:
             product.path.unlink(missing_ok=True)
+
+
+def _models(site: Site, row: Work, authorised: Authorised) -> tuple[Path, ...]:
+    """Return the files of models that a job needs: those that its parameters name, and the members of an ensemble."""
+    manifest = authorised.chain.manifest
+    named = authorised.tool.models_in(authorised.tool.check_parameters(manifest.parameters))
+    files = model_files.fetched(site.node, site.client, row.job, named)
+    check_models(authorised.tool, files, maximum_bytes=LARGEST_BYTES)
+    return files + model_files.fetched(site.node, site.client, row.job, members_of(manifest))
 
 
 def _desk(site: Site) -> Desk:
@@ -558,6 +570,7 @@ _REASONS: tuple[tuple[type[FairbankError], Reason], ...] = (
     (StatisticWithheld, Reason.GATE_REFUSED),
     (StatisticRefused, Reason.OPTION_REFUSED),
     (BundleRefused, Reason.CODE_FAILED),
+    (BundleUntrainable, Reason.CODE_FAILED),
     (ModelUnusable, Reason.CODE_FAILED),
     (ModelMissing, Reason.CODE_FAILED),
     (SandboxError, Reason.SANDBOX_UNAVAILABLE),

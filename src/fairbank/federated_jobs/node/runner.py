@@ -14,8 +14,9 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Protocol
 
+from fairbank.analysis.networks import file_name
 from fairbank.federated_jobs.code import MEASUREMENTS, SUMS, UPDATE, Tool, WorkerKind
-from fairbank.federated_jobs.evaluating import evaluates, evaluation_file
+from fairbank.federated_jobs.evaluating import combining, evaluates, evaluation_file, members_of
 from fairbank.federated_jobs.node import progress
 from fairbank.federated_jobs.node.cohort import Member
 from fairbank.federated_jobs.node.progress import job_folder
@@ -397,7 +398,11 @@ class ConfinedRunner:
 
     def _evaluate(self, worker: JobWorker, task: RoundTask) -> Product:
         """Measure a model and train nothing; of fewer held-out subjects than may be told, the gate lets nothing out."""
-        found = worker.evaluate(task.global_model, timeout_s=self._wall_s(task.manifest))
+        wall_s, members = self._wall_s(task.manifest), [file_name(each) for each in members_of(task.manifest)]
+        if members:
+            found = worker.evaluate_ensemble(members, combine=combining(task.manifest), timeout_s=wall_s)
+        else:
+            found = worker.evaluate(task.global_model, timeout_s=wall_s)
         target = evaluation_file(found.metrics, found.n_heldout, into=task.folder)
         return Product(UPDATE, target, subjects=found.subjects[1] if found.subjects else None)
 

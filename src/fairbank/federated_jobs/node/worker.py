@@ -136,6 +136,7 @@ class Worker:
                 scratch=self._scratch,
                 training=message.get("training"),
                 rounds=int(message.get("rounds", 1)),
+                models=self._incoming,
             )
             return {"series": self._session.n_series}
         from fairbank.analysis.tool import require_tool, tool_parameters
@@ -192,6 +193,9 @@ class Worker:
         return _json(outcome)
 
     def _evaluate(self, message: Message) -> Message:
+        if members := message.get("members"):
+            files = [self._incoming / Path(name).name for name in members]
+            return _json(self._training.evaluate_ensemble(files, combine=str(message["combine"])))
         return _json(self._training.evaluate(self._handed_over(message["weights"])))
 
     def _checkpoints(self, message: Message) -> Message:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -46,7 +46,7 @@ from fairbank.federated_jobs.update_notes import noted_head
 MODULE = "fairbank.federated_jobs.node.worker"
 START_TIMEOUT_S = 60.0
 # Codes of what can go wrong inside a worker; with any other it would have the node believe something else.
-_OF_WORKERS = ("FB-JOBS-1", "FB-JOBS-326", "FB-JOBS-327", "FB-JOBS-328", "FB-ANA-")
+_OF_WORKERS = ("FB-JOBS-1", "FB-JOBS-326", "FB-JOBS-327", "FB-JOBS-328", "FB-JOBS-375", "FB-ANA-")
 Metrics = dict[str, float]
 
 
@@ -334,7 +334,19 @@ class JobWorker:
 
     def evaluate(self, weights: Path | None, *, timeout_s: float) -> Evaluation:
         """Return the metrics of a model (None: the initial one) on the held-out samples."""
-        answer = self._ask(Operation.EVALUATE, timeout_s=timeout_s, weights=self._hand_over(weights))
+        return self._evaluated(timeout_s=timeout_s, weights=self._hand_over(weights))
+
+    def evaluate_ensemble(self, members: Sequence[str], *, combine: str, timeout_s: float) -> Evaluation:
+        """Return the metrics of the predictions of several models, put together, on the held-out samples.
+
+        Args:
+            members: names of their files in the job's incoming folder.
+            combine: `mean` or `vote`.
+        """
+        return self._evaluated(timeout_s=timeout_s, weights=None, members=list(members), combine=combine)
+
+    def _evaluated(self, *, timeout_s: float, **fields: Any) -> Evaluation:
+        answer = self._ask(Operation.EVALUATE, timeout_s=timeout_s, **fields)
         return Evaluation(
             dict(answer["metrics"]), int(answer["n_heldout"]), subjects=_pair(answer.get("subjects"))
         )
