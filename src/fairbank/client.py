@@ -247,13 +247,18 @@ class Client:
 
         return report(self._api, job)
 
-    def evaluate_model(self, model: str, *, grant: str, datasets: Sequence[str] | None = None) -> str:
-        """Have the sites of a grant measure a model on their held-out subjects, and return the job's id."""
+    def evaluate_model(
+        self, model: str, *, grant: str, datasets: Sequence[str] | None = None, combine: str | None = None
+    ) -> str:
+        """Have the sites of a grant measure a model on their held-out subjects, and return the job's id.
+
+        Args:
+            combine: `mean` or `vote`, to measure the whole ensemble that the model is of.
+        """
         from fairbank.web.model_files import evaluate_model
 
-        _, answer = evaluate_model(
-            self._api, model, grant=grant, datasets=list(datasets) if datasets is not None else None
-        )
+        wanted = list(datasets) if datasets is not None else None
+        _, answer = evaluate_model(self._api, model, grant=grant, datasets=wanted, combine=combine)
         return str(answer["id"])
 
     def get_model(self, model: str, to: Path) -> Path:

@@ -233,49 +233,61 @@ def test_ensembles_that_cannot_be_evaluated_are_refused(start: Any) -> None:
 # -- the whole way -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.sandbox
-@pytest.mark.skipif(not Path("/usr/bin/bwrap").exists(), reason="bubblewrap is not installed")
-def test_a_bundle_trains_in_the_sandbox_and_its_models_are_measured_together(
-    start: Any, tmp_path: Path
-) -> None:
+IN_SANDBOX = pytest.mark.skipif(not Path("/usr/bin/bwrap").exists(), reason="bubblewrap is not installed")
+
+
+def trained(start: Any, folder: Path) -> tuple[Any, Manifest, str]:
+    """Train a bundle for two rounds in the sandbox of one site; return federation, manifest and job."""
     pytest.importorskip("fairbank.federated_jobs.algorithms.session", reason="needs the extra 'train'")
     from tests.federated_jobs.test_training_jobs import with_images
 
     fed = start()
     east = fed.add("east")
-    with_images(east, ["ill", "healthy"] * 8, tmp_path, seed=0)
+    with_images(east, ["ill", "healthy"] * 8, folder, seed=0)
     east.runner = ConfinedRunner(east.node)
     east.restart()
-    digest = bundles.written(tmp_path / "b.zip", bundles.classifier())
-    brought(fed, tmp_path / "b.zip")
+    digest = bundles.written(folder / "b.zip", bundles.classifier())
+    brought(fed, folder / "b.zip")
     manifest = job_with(fed, digest, rounds=2)
-    job = fed.submit(manifest)
+    return fed, manifest, sent(fed, manifest)
+
+
+def sent(fed: Any, manifest: Manifest) -> str:
+    job = str(fed.submit(manifest))
     fed.settle()
-    east.approve(job)
+    fed.sites["east"].approve(job)
     fed.settle()
     assert fed.state(job) == "completed", fed.site_state(job, "east")
+    return job
+
+
+@pytest.mark.sandbox
+@IN_SANDBOX
+def test_a_bundle_trains_for_two_rounds_in_the_sandbox_of_a_site(start: Any, tmp_path: Path) -> None:
+    fed, manifest, job = trained(start, tmp_path)
+    rounds = fed.get(f"/v1/jobs/{job}/training").json()["done"]
+    told = [site["notes"] for each in rounds for site in each["sites"]]
+    assert len(rounds) == 2 and told[1]["after_loss"] < told[0]["before_loss"]
+    assert [notes["n_train"] for notes in told] == [13, 13]
+    names = set(load(blobs.path_of(fed.hub, fed.model(job)).read_bytes()))
+    assert any(name.startswith("net.") for name in names)
+    assert tool_named("monai-bundle").models_in(manifest.parameters) == (manifest.parameters["bundle"],)
+    fed.sites["east"].runner.close()
+
+
+@pytest.mark.long
+@pytest.mark.sandbox
+@IN_SANDBOX
+def test_models_of_a_bundle_are_measured_together_in_the_sandbox_of_a_site(
+    start: Any, tmp_path: Path
+) -> None:
+    fed, manifest, job = trained(start, tmp_path)
     with reading(fed.hub.engine) as session:
         first = str(session.get_one(RoundRow, (job, 1)).result_digest)
-    last = fed.model(job)
-    names = set(load(blobs.path_of(fed.hub, last).read_bytes()))
-    assert any(name.startswith("net.") for name in names) and first != last
-
+    asked = together([fed.model(job), first], "vote")
     parameters = {**manifest.parameters}
-    measured = fed.submit(
-        fed.manifest(
-            fed.visa(),
-            "monai-bundle",
-            parameters=parameters,
-            seed=manifest.seed,
-            training=together([last, first], "vote"),
-        )
-    )
-    fed.settle()
-    east.approve(measured)
-    fed.settle()
-    assert fed.state(measured) == "completed", fed.site_state(measured, "east")
+    measured = sent(fed, fed.manifest(fed.visa(), "monai-bundle", parameters=parameters, training=asked))
     files = {row["name"]: row["digest"] for row in fed.get(f"/v1/jobs/{measured}/results").json()["files"]}
     told = json.loads(blobs.path_of(fed.hub, files["metrics"]).read_bytes())["sites"]["east"]
     assert 0.0 <= told["before_accuracy"] <= 1.0 and told["n_heldout"] >= 2
-    assert tool_named("monai-bundle").models_in(manifest.parameters) == (digest,)
-    east.runner.close()
+    fed.sites["east"].runner.close()

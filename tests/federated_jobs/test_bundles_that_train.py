@@ -50,7 +50,7 @@ def opened(
     )
 
 
-DRAW = {"structures": ["Lung"], "local_epochs": 4, "slices_per_series": 2}
+DRAW = {"structures": ["Lung"], "local_epochs": 3, "slices_per_series": 1}
 TELL = {
     "task": "classification",
     "label": "clinical_finding",
@@ -141,6 +141,31 @@ def test_weights_that_are_not_those_of_the_network_are_refused(tmp_path: Path) -
     bundles.written(bundle, bundles.classifier(), weights=serialised({"w": np.zeros(3, dtype=np.float32)}))
     with pytest.raises(ModelUnfit):
         opened(images(tmp_path / "a", ["yes", "no"] * 4), bundle, TELL)
+
+
+def test_a_worker_looks_again_whatever_hub_and_node_let_pass(tmp_path: Path) -> None:
+    bundle = tmp_path / "b.zip"
+    bundles.written(bundle, bundles.classifier(a={"_target_": "subprocess.check_output", "args": ["id"]}))
+    with pytest.raises(BundleRefused):
+        opened(images(tmp_path / "a", ["yes", "no"] * 4), bundle, TELL)
+
+
+def test_monai_reads_the_same_in_a_bundle(tmp_path: Path) -> None:
+    """A bundle that is taken stays a bundle of MONAI, whose parser comes to the same values."""
+    from monai.bundle.config_parser import ConfigParser
+
+    bundle = tmp_path / "b.zip"
+    bundles.written(bundle, bundles.segmenter())
+    recipe = recipe_in(bundle, maximum_bytes=MOST)
+    parser = ConfigParser(bundles.segmenter())
+    ours = opened(volumes(tmp_path / "a", 4), bundle, DRAW)
+    assert recipe.loss is not None
+    assert set(parser.get_parsed_content("network").state_dict()) == set(ours._algorithm.initial_weights())
+    assert parser.get_parsed_content("loss").lambda_dice == recipe.loss["lambda_dice"]
+    assert str(parser.get_parsed_content("optimizer").defaults["lr"]) == recipe.said["learning_rate"]
+    assert parser.get_parsed_content("train#inferer").roi_size == [recipe.said["patch_size"]] * 2
+    made = parser.get_parsed_content("train#preprocessing").transforms
+    assert [type(each).__name__ for each in made[-2:]] == [one["_target_"] for one in recipe.changes]
 
 
 def test_a_bundle_that_did_not_come_or_has_other_bytes_is_missing(tmp_path: Path) -> None:

@@ -13,10 +13,12 @@ from pathlib import Path
 
 from fairbank.analysis.bundle_scan import TRAINING, scan_bundle
 from fairbank.analysis.networks import LARGEST_BYTES, file_name
+from fairbank.database import reading
 from fairbank.errors import FairbankError, RemoteError
 from fairbank.federated_jobs.code import tool_of
 from fairbank.federated_jobs.model_scan import takes_bundle
 from fairbank.federated_jobs.node.progress import job_folder
+from fairbank.federated_jobs.node.store import ReviewRow
 from fairbank.federated_jobs.protocol import Lease
 from fairbank.ontology.signed_objects import Manifest
 from fairbank.release.errors import DownloadDamaged
@@ -59,13 +61,19 @@ def bring_before_review(node: Node, client: HubClient, lease: Lease) -> None:
     except FairbankError:
         # Whoever judges the job says what is wrong with it.
         return
-    if manifest.id != lease.job:
+    if manifest.id != lease.job or _is_over(node, lease.job):
         return
     for digest in wanted:
         try:
             _download(node, client, place_of(node, lease.job, digest), digest)
         except (RemoteError, DownloadDamaged):
             return
+
+
+def _is_over(node: Node, job: str) -> bool:
+    with reading(node.engine) as session:
+        row = session.get(ReviewRow, job)
+        return row is not None and row.ended
 
 
 def drop(node: Node, job: str) -> None:
