@@ -9,6 +9,7 @@ them.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
@@ -76,51 +77,58 @@ def keep(hub: Hub, who: Account, incoming: Path, *, name: str, format: ModelForm
                     todo="Write them with safetensors.torch.save_file(network.state_dict(), FILE).",
                 )
             weights.replace(incoming)
-        has_weights = format is ModelFormat.MONAI_BUNDLE and start_weights.extract(incoming, weights)
-        row = _kept(hub, who, incoming, name=name, format=format)
-        if has_weights:
-            _kept(hub, who, weights, name=f"weights of {name}"[:200], format=ModelFormat.SAFETENSORS)
-        return row
+        brought = [_Brought(incoming, file_digest(incoming), name, format)]
+        if format is ModelFormat.MONAI_BUNDLE and start_weights.extract(incoming, weights):
+            of_it = f"weights of {name}"[:200]
+            brought.append(_Brought(weights, file_digest(weights), of_it, ModelFormat.SAFETENSORS))
+        with changing(hub) as session:
+            new = [one for one in brought if session.get(ModelFileRow, (one.digest, who.name)) is None]
+            if len(listed(session, who)) + len(new) > MOST_OF_ONE_ACCOUNT:
+                raise ModelFileRefused(
+                    f"The account has brought nearly {MOST_OF_ONE_ACCOUNT} models already.",
+                    why="That is the most that a hub keeps for one account; the weights of a bundle are one of them.",
+                    todo="Use one of them, or ask the hub's operator.",
+                )
+            for one in new:
+                _keep(hub, session, who, one)
+            return session.get_one(ModelFileRow, (brought[0].digest, who.name))
     finally:
         incoming.unlink(missing_ok=True)
         weights.unlink(missing_ok=True)
 
 
-def _kept(hub: Hub, who: Account, incoming: Path, *, name: str, format: ModelFormat) -> ModelFileRow:
-    digest, size = file_digest(incoming), incoming.stat().st_size
-    with changing(hub) as session:
-        found = session.get(ModelFileRow, (digest, who.name))
-        if found is not None:
-            return found
-        if len(listed(session, who)) >= MOST_OF_ONE_ACCOUNT:
-            raise ModelFileRefused(
-                f"The account has brought {MOST_OF_ONE_ACCOUNT} models already.",
-                why="That is the most that a hub keeps for one account.",
-                todo="Use one of them, or ask the hub's operator.",
-            )
-        found = ModelFileRow(
-            digest=digest,
+@dataclass(frozen=True, slots=True)
+class _Brought:
+    file: Path
+    digest: Digest
+    name: str
+    format: ModelFormat
+
+
+def _keep(hub: Hub, session: Session, who: Account, one: _Brought) -> None:
+    size = one.file.stat().st_size
+    session.add(
+        ModelFileRow(
+            digest=one.digest,
             account=who.name,
-            name=name,
-            format=format.value,
+            name=one.name,
+            format=one.format.value,
             size_bytes=size,
             created=hub.clock.now(),
         )
-        session.add(found)
-        detail = {"format": format.value, "size": size}
-        audit.record(
-            session,
-            audit.HubAudit,
-            clock=hub.clock,
-            actor=who.name,
-            act="model.import",
-            target=digest,
-            detail=detail,
-        )
-        blobs.settle(hub, incoming, digest)
-        blobs.remember(hub, session, digest, media_type=MEDIA_TYPE)
-        session.flush()
-        return found
+    )
+    audit.record(
+        session,
+        audit.HubAudit,
+        clock=hub.clock,
+        actor=who.name,
+        act="model.import",
+        target=one.digest,
+        detail={"format": one.format.value, "size": size},
+    )
+    blobs.settle(hub, one.file, one.digest)
+    blobs.remember(hub, session, one.digest, media_type=MEDIA_TYPE)
+    session.flush()
 
 
 def listed(session: Session, who: Account) -> list[dict[str, Any]]:

@@ -54,8 +54,11 @@ def check_start(hub: Hub, session: Session, manifest: Manifest, *, account: str)
 
 
 def _may_use(session: Session, account: str, digest: str) -> bool:
-    if usable_by(session, account, digest) or has_brought_weights(session, account, digest):
+    if usable_by(session, account, digest):
         return True
+    if has_brought_weights(session, account, digest):
+        # Who has a copy of a model that is kept back does not bring it in again as their own.
+        return not is_kept_back(session, digest)
     # The model of a round that was not the last is in no registry.
     mine = (
         select(OutputRow.name)
