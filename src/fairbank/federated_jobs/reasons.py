@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 
 # How often a site's part of a job is begun anew after it has failed, at most; hub and node keep to it.
 MOST_RETRIES = 3
+_WORD = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
 
 class Reason(StrEnum):
@@ -59,3 +61,14 @@ class Reason(StrEnum):
     PEERS_UNKNOWN = "peers_unknown"
     PEER_MODELS_MISSING = "peer_models_missing"
     NODE_FAULT = "node_fault"
+    # Read where a later version says a word that this one does not know; never written first.
+    OTHER = "other"
+
+    @classmethod
+    def _missing_(cls, value: object) -> Reason | None:
+        """Return `OTHER` for a word that is not of this version's list, so that an older side reads a later one.
+
+        >>> Reason("a_word_of_tomorrow").value
+        'other'
+        """
+        return cls.OTHER if isinstance(value, str) and _WORD.fullmatch(value) else None
