@@ -14,9 +14,10 @@ from tests.federated_jobs.training_sites import images, volumes
 
 from fairbank.federated_jobs.algorithms.registry import algorithm_offers, algorithm_parameters
 from fairbank.federated_jobs.algorithms.weights import Weights, read_weights, write_weights
-from fairbank.federated_jobs.axes.local_steps import CONTROL, LOCAL_STEPS, require_fitting
+from fairbank.federated_jobs.axes.local_steps import LOCAL_STEPS, require_fitting
 from fairbank.federated_jobs.errors import OptionRefused
 from fairbank.federated_jobs.evaluating import EVALUATE
+from fairbank.federated_jobs.tensor_prefixes import CONTROL
 from fairbank.federated_jobs.training_errors import LocalStepUnfit
 from fairbank.ontology.signed_objects import Element, Training
 

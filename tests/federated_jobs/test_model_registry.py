@@ -25,6 +25,8 @@ from fairbank.ontology.signed_objects import Element, Objective, Training
 from fairbank.signing import SigningKey
 from fairbank.web.model_files import card_of, fetch_model
 
+LABELLED = {"label": "clinical_finding", "classes": ["healthy", "ill"]}
+
 
 class OverHttp:
     """The requester's connection to a federation of a test."""
@@ -69,6 +71,48 @@ def as_administrator(fed: Any) -> None:
             session, fed.hub, name="root", password="correct horse battery", roles=[accounts.Role.ADMIN]
         )
         fed.token = accounts.issue_token(session, fed.hub, name="root", hours=1).token
+
+
+def exchanging(site: Any) -> list[dict[str, list[float]]]:
+    """Have a site send control variates beside its weights; return what it starts its rounds from."""
+    started: list[dict[str, list[float]]] = []
+
+    def run(task: Any) -> list[Product]:
+        task.folder.mkdir(parents=True, exist_ok=True)
+        zeros = {name: np.zeros(4, dtype=np.float32) for name in ("w", "control.w")}
+        base = load_file(task.global_model) if task.global_model else zeros
+        started.append({name: values.tolist() for name, values in base.items()})
+        raw, target = task.folder / "raw", task.folder / "update.safetensors"
+        save_file({"w": base["w"] + np.float32(1), "control.w": base["control.w"] + np.float32(2)}, raw)
+        annotate(raw, {"n_train": 3}, to=target)
+        return [Product(UPDATE, target)]
+
+    site.runner.run = run
+    return started
+
+
+def test_a_registered_model_holds_its_own_tensors_and_rounds_go_on_with_the_others(start, tmp_path):
+    fed = start("east", "west")
+    started, _ = (exchanging(site) for site in fed.sites.values())
+    job = fed.run(
+        "classification",
+        rounds=3,
+        parameters={**LABELLED, "optimizer": "sgd", "momentum": "0"},
+        training=Training(local_step=Element(name="scaffold")),
+    )
+    assert fed.state(job) == "completed"
+    assert [one["control.w"][0] for one in started] == [0, 2, 4]
+
+    digest = fed.model(job)
+    files = fetch_model(OverHttp(fed), digest, tmp_path / "model").files
+    weights = load_file(next(file for file in files if file.name == "model.safetensors"))
+    assert {name: values.tolist() for name, values in weights.items()} == {"w": [3.0] * 4}
+    card = card_of(OverHttp(fed), digest)[0]
+    assert card.model == digest and [one.digest for one in card.files if one.name == "model"] == [digest]
+    # What travels from round to round is handed to no requester.
+    with reading(fed.hub.engine) as session:
+        carried = session.get_one(RoundRow, (job, 3)).result_digest
+    assert carried != digest and fed.get(f"/v1/blobs/{carried}").status_code == 404
 
 
 # -- the card ------------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
@@ -199,6 +199,25 @@ class TensorWriter:
 
     def __exit__(self, *_: object) -> None:
         self.drop()
+
+
+def copy_tensors(source: Path, into: Path, rename: Callable[[str], str | None]) -> str:
+    """Copy the tensors of a file into a new one piece by piece, and return its digest.
+
+    Args:
+        rename: returns what a tensor is called there; None leaves it out.
+
+    Raises:
+        UpdateUnfit: if the source is no sound safetensors file.
+    """
+    with TensorFile(source) as opened:
+        names = {tensor.name: name for tensor in opened.form if (name := rename(tensor.name)) is not None}
+        form = [TensorShape(names[t.name], t.dtype, t.shape) for t in opened.form if t.name in names]
+        with TensorWriter(into, form) as writer:
+            for old, new in names.items():
+                for start, stop in pieces(opened.named[old].size):
+                    writer.write(new, start, opened.piece(old, start, stop))
+            return writer.finish()[0]
 
 
 def difference(found: Sequence[TensorShape], wanted: Sequence[TensorShape]) -> str:

@@ -7,11 +7,8 @@ from collections.abc import Collection
 from enum import Enum
 
 from fairbank.federated_jobs.tensor_files import TensorShape
+from fairbank.federated_jobs.tensor_prefixes import CONTROL, OPTIMIZER
 
-# What local steps exchange beside the weights: control variates (SCAFFOLD), and moments of optimizers.
-CONTROL, OPTIMIZER = "control.", "optimizer."
-# The model that an update started from, where the hub does not have it.
-BASE = "base."
 # What torch calls the running statistics of its batch normalisation.
 _STATISTICS = frozenset({"running_mean", "running_var", "num_batches_tracked"})
 _MEAN = "running_mean"

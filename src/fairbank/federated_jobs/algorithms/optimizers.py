@@ -10,7 +10,7 @@ import torch
 
 from fairbank.federated_jobs.algorithms.training_parameters import Schedule, TrainingParameters
 from fairbank.federated_jobs.algorithms.weights import Weights
-from fairbank.federated_jobs.axes.local_steps import OPTIMIZER
+from fairbank.federated_jobs.tensor_prefixes import OPTIMIZER
 
 _SLOTS = {"adam": ("exp_avg", "exp_avg_sq", "step"), "adamw": ("exp_avg", "exp_avg_sq", "step")}
 _MOMENTUM = ("momentum_buffer",)

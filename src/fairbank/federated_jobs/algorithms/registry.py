@@ -63,6 +63,7 @@ _TRAINER = (
     f"{_ROOM}.samples",
     f"{_ROOM}.trainer",
     "fairbank.federated_jobs.axes.local_steps",
+    "fairbank.federated_jobs.tensor_prefixes",
 )
 
 

@@ -51,7 +51,8 @@ from fairbank.federated_jobs.algorithms.samples import AGE, MAKER, SEX, SampleSe
 from fairbank.federated_jobs.algorithms.seeds import derive_seed
 from fairbank.federated_jobs.algorithms.training_parameters import OptimizerState, TrainingParameters
 from fairbank.federated_jobs.algorithms.weights import Weights
-from fairbank.federated_jobs.axes.local_steps import CONTROL, OPTIMIZER, FineTune
+from fairbank.federated_jobs.axes.local_steps import FineTune
+from fairbank.federated_jobs.tensor_prefixes import CONTROL, OPTIMIZER
 
 _STEP, _LOCAL, _PERSONAL = "step.", "local.", "personal."
 _BESIDE = (CONTROL, OPTIMIZER)

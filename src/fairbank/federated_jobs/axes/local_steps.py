@@ -10,12 +10,9 @@ from pydantic import Field, model_validator
 
 from fairbank.federated_jobs.axes.elements import Choice, Options
 from fairbank.federated_jobs.evaluating import EVALUATE
+from fairbank.federated_jobs.tensor_prefixes import CONTROL
 from fairbank.federated_jobs.training_errors import LocalStepUnfit
 from fairbank.ontology.signed_objects import Training
-
-# Tensors that travel beside the weights have names that begin so.
-CONTROL = "control."
-OPTIMIZER = "optimizer."
 
 
 class WeightedLoss(Options):

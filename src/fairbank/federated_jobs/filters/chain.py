@@ -47,7 +47,8 @@ from fairbank.federated_jobs.tensor_files import (
     pieces,
     unfit,
 )
-from fairbank.federated_jobs.tensor_roles import BASE, Role, is_extra, role_of
+from fairbank.federated_jobs.tensor_prefixes import BASE
+from fairbank.federated_jobs.tensor_roles import Role, is_extra, role_of
 from fairbank.ontology.signed_objects import Manifest
 
 RESERVED = (BASE, "scale.", "index.")

@@ -17,7 +17,7 @@ from fairbank.federated_jobs.hub.ensembles import is_model
 from fairbank.federated_jobs.hub.merging import MODEL, MODEL_TYPE, Closing
 from fairbank.federated_jobs.hub.model_registry import register
 from fairbank.federated_jobs.hub.progress import active, end_job, move_site, sites_of
-from fairbank.federated_jobs.hub.store import JobRow, ModelRow, RoundRow, UpdateRow
+from fairbank.federated_jobs.hub.store import JobRow, ModelRow, OutputRow, RoundRow, UpdateRow
 from fairbank.federated_jobs.hub.training_provenance import training_provenance
 from fairbank.federated_jobs.hub.withdrawals import with_day
 from fairbank.federated_jobs.plans.machine import Done, Merging, Step
@@ -81,8 +81,15 @@ def _final(
     made = select(func.min(RoundRow.round)).where(
         RoundRow.job == job.id, RoundRow.result_digest == done.model, RoundRow.round <= closing.round
     )
-    size_bytes = blobs.path_of(hub, done.model).stat().st_size
-    return Settled(MODEL, MODEL_TYPE, done.model, size_bytes), session.scalar(made) or closing.round
+    number = session.scalar(made) or closing.round
+    # Where more than a model travels from round to round, the model alone is an output of the round.
+    bare = session.scalar(
+        select(OutputRow.digest).where(
+            OutputRow.job == job.id, OutputRow.round == number, OutputRow.name == MODEL
+        )
+    )
+    digest = bare or done.model
+    return Settled(MODEL, MODEL_TYPE, digest, blobs.path_of(hub, digest).stat().st_size), number
 
 
 def _register(

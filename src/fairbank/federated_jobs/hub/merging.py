@@ -9,7 +9,7 @@ import csv
 import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,10 +27,13 @@ from fairbank.ontology.tools import OutputColumn
 if TYPE_CHECKING:
     from fairbank.analysis.merge import MergedTable
     from fairbank.analysis.statistics.question import Question
+    from fairbank.federated_jobs.aggregators.merge import Merged
     from fairbank.federated_jobs.tensor_files import Form
 
 MODEL = "model"
 METRICS = "metrics"
+# What a training hands to its next round where more than a model travels; it stays in the federation.
+CARRIED = "carried"
 # Under which name the metrics of a round hold what the aggregator says of each site's update.
 RECORD = "record"
 # What a statistic that goes on hands to its next round.
@@ -197,7 +200,7 @@ def train(closing: Closing, folder: Path) -> list[MergedFile]:
     }
     metrics.write_text(json.dumps(body, sort_keys=True))
     files = [
-        MergedFile(MODEL, MODEL_TYPE, target, merged.made.digest),
+        *_models(merged.made, folder / "bare.safetensors"),
         MergedFile(METRICS, "application/json", metrics),
     ]
     if merged.made.state is not None:
@@ -246,6 +249,18 @@ def collect(closing: Closing, folder: Path) -> list[MergedFile]:
         (folder / name).write_text(text, encoding="utf-8")
         files.append(MergedFile(name, media_type, folder / name))
     return files
+def _models(made: Merged, bare: Path) -> list[MergedFile]:
+    """Return the merged model, and beside it what the next round starts from, if that has more than the model's own."""
+    from fairbank.federated_jobs.tensor_files import copy_tensors, form_of
+    from fairbank.federated_jobs.tensor_roles import is_extra
+
+    whole = MergedFile(MODEL, MODEL_TYPE, made.file, made.digest)
+    if not any(is_extra(tensor.name) for tensor in form_of(made.file)):
+        return [whole]
+    digest = copy_tensors(made.file, bare, lambda name: None if is_extra(name) else name)
+    return [MergedFile(MODEL, MODEL_TYPE, bare, digest), replace(whole, name=CARRIED)]
+
+
 
 
 def statistic(closing: Closing, folder: Path) -> list[MergedFile]:

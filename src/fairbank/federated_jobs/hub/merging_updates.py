@@ -31,13 +31,12 @@ from fairbank.federated_jobs.reasons import Reason
 from fairbank.federated_jobs.tensor_files import (
     Form,
     TensorFile,
-    TensorShape,
-    TensorWriter,
+    copy_tensors,
     form_of,
     pieces,
     unfit,
 )
-from fairbank.federated_jobs.tensor_roles import BASE
+from fairbank.federated_jobs.tensor_prefixes import BASE
 from fairbank.federated_jobs.update_notes import N_TRAIN, notes_of
 from fairbank.zstd_frames import FrameRefused, unpack
 
@@ -274,16 +273,7 @@ def _carried_base(
 
 def _write_base(wire: Path, into: Path) -> Path:
     """Write the base that came with an update into a file of its own."""
-    with TensorFile(wire) as opened:
-        form = [tensor for tensor in opened.form if tensor.name.startswith(BASE)]
-        plain = [TensorShape(t.name.removeprefix(BASE), t.dtype, t.shape) for t in form]
-        with TensorWriter(into, plain) as writer:
-            for tensor in form:
-                for start, stop in pieces(tensor.size):
-                    writer.write(
-                        tensor.name.removeprefix(BASE), start, opened.piece(tensor.name, start, stop)
-                    )
-            writer.finish()
+    copy_tensors(wire, into, lambda name: name.removeprefix(BASE) if name.startswith(BASE) else None)
     return into
 
 

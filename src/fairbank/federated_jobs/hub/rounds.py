@@ -45,6 +45,7 @@ from fairbank.federated_jobs.hub.ensembles import keep_all
 from fairbank.federated_jobs.hub.finishing import Settled, complete, delivered_by_too_few
 from fairbank.federated_jobs.hub.merging import (
     MODEL,
+    CARRIED,
     RECORD,
     SERVER_STATE,
     STATE,
@@ -393,7 +394,7 @@ def _commit(
         return False
     now = hub.clock.now()
     by_name = {file.name: file for file in files}
-    carried = by_name.get(MODEL) or by_name.get(STATE)
+    carried = by_name.pop(CARRIED, None) or by_name.get(MODEL) or by_name.get(STATE)
     kept = by_name.pop(SERVER_STATE, None)
     sites = sites_of(session, job.id)
     current.state = RoundState.CLOSED.value

@@ -232,7 +232,7 @@ def _part(state: Weights, prefix: str) -> Weights:
 
 
 def _base_name(name: str) -> str:
-    from fairbank.federated_jobs.tensor_roles import BASE
+    from fairbank.federated_jobs.tensor_prefixes import BASE
 
     return BASE + name
 

@@ -15,7 +15,8 @@ from fairbank.federated_jobs.algorithms.local_steps.base import (
     as_weights,
 )
 from fairbank.federated_jobs.algorithms.weights import Weights
-from fairbank.federated_jobs.axes.local_steps import CONTROL, FedProx, SynapticIntelligence
+from fairbank.federated_jobs.axes.local_steps import FedProx, SynapticIntelligence
+from fairbank.federated_jobs.tensor_prefixes import CONTROL
 
 
 class Proximal(LocalStep):
