@@ -12,11 +12,10 @@ from hypothesis import strategies as st
 
 from fairbank.federated_jobs.algorithms.errors import UpdateUnfit
 from fairbank.federated_jobs.algorithms.weights import read_weights, write_weights
-from fairbank.federated_jobs.axes.elements import checked_options
-from fairbank.federated_jobs.axes.filter_rules import check_filters
 from fairbank.federated_jobs.axes.filters import FILTERS, ShareOptions
-from fairbank.federated_jobs.axes.local_steps import LOCAL_STEPS, LocalStepChoice
-from fairbank.federated_jobs.axes.validator import check_mix
+from fairbank.federated_jobs.axes.going_together import mix_with, numbers
+from fairbank.federated_jobs.axes.local_steps import LocalStepChoice
+from fairbank.federated_jobs.axes.validator import check_mix, clashes
 from fairbank.federated_jobs.filters.chain import Chain, chain_of_mix, decode_file, plain_form
 from fairbank.federated_jobs.filters.errors import FilterRefused
 from fairbank.federated_jobs.filters.lengths import norm_of
@@ -308,12 +307,11 @@ def test_filters_that_spoil_each_other_are_refused(names: list[str]) -> None:
 
 
 def test_nothing_passes_by_a_bound_on_lengths() -> None:
-    clip = FILTERS["clip-norm"]
-    pair = (clip, checked_options("filter", clip, {"bound": "1"}))
-    check_filters([pair], LOCAL_STEPS["plain"])
+    alone = mix_with(FILTERS["clip-norm"])
+    assert clashes(alone, numbers(alone)) == []
     exchanging = LocalStepChoice(name="exchanging", title="", source="", exchanges="control.")
-    with pytest.raises(PlanRefused, match="clip-norm"):
-        check_filters([pair], exchanging)
+    both = mix_with(exchanging, into=alone)
+    assert any("'clip-norm'" in what for _, what in clashes(both, numbers(both)))
 
 
 def test_a_layer_that_is_called_as_filters_call_theirs_is_refused() -> None:

@@ -35,6 +35,7 @@ CONTROL = LocalStepChoice(name="control", exchanges="control.", **_WORDS)
 AT_HOME = LocalStepChoice(name="at-home", local_layers=True, **_WORDS)
 SHARE = FilterChoice(name="some-layers", local_layers=True, stateful=True, **_WORDS)
 SPARSE = FilterChoice(name="sparse", place=30, stateful=True, sparse=True, **_WORDS)
+BOUND = FilterChoice(name="bound", place=20, protects=True, weights_only=True, **_WORDS)
 HALF = FilterChoice(name="half", place=40, **_WORDS)
 
 
@@ -87,6 +88,16 @@ BROKEN: dict[str, tuple[Mix, Callable[[Mix], Numbers]]] = {
     ),
     "filter × filter": (replace(_IN_ORDER, filters=_IN_ORDER.filters[::-1]), few),
     "filter × itself": (mixed(HALF, HALF), few),
+    "filter × filter of the same place": (mixed(HALF, replace(HALF, name="other-half")), few),
+    "filter that protects weights × local step that exchanges more": (mixed(CONTROL, BOUND), few),
+    "rounds × last round that measures": (
+        replace(mixed(), plan=(PLANS["aggregation"], AggregationOptions(measure_last=True))),
+        lambda mix: few(mix, rounds=1),
+    ),
+    "layers that stay at a site × last round that measures": (
+        replace(mixed(SHARE), plan=(PLANS["aggregation"], AggregationOptions(measure_last=True))),
+        few,
+    ),
     "rounds × plan of peers": (mixed(PEERS), lambda mix: few(mix, rounds=1)),
     "filter × plan whose updates are sealed": (mixed(PEERS, HALF), few),
 }

@@ -235,6 +235,37 @@ def _filter_twice(mix: Mix, of: Numbers) -> str | None:
 
 def _peers_never_meet(mix: Mix, of: Numbers) -> str | None:
     if mix.plan[0].sealed and of.rounds < _ROUNDS_OF_PEERS:
+def _same_place(mix: Mix, of: Numbers) -> str | None:
+    at: dict[int, str] = {}
+    for choice, _ in mix.filters:
+        if at.setdefault(choice.place, choice.name) != choice.name:
+            return f"The filters {at[choice.place]!r} and {choice.name!r} do not go together."
+    return None
+
+
+def _protection_passed_by(mix: Mix, of: Numbers) -> str | None:
+    step = mix.local_step[0]
+    passed = next((each.name for each, _ in mix.filters if each.protects and each.weights_only), None)
+    if passed is not None and step.exchanges:
+        return f"The filter {passed!r} and the local step {step.name!r} do not go together."
+    return None
+
+
+def _measured_untrained(mix: Mix, of: Numbers) -> str | None:
+    options = mix.plan[1]
+    if isinstance(options, AggregationOptions) and options.measure_last and of.rounds < _ROUNDS_AND_A_LOOK:
+        return f"The last round only measures, and the job says {of.rounds}."
+    return None
+
+
+def _measured_in_parts(mix: Mix, of: Numbers) -> str | None:
+    options = mix.plan[1]
+    if isinstance(options, AggregationOptions) and options.measure_last and mix.local_layers:
+        kept = mix.local_layers
+        return f"With {kept!r} some layers stay at each site, and the last round would measure without them."
+    return None
+
+
         return f"{mix.plan[0].name!r} needs {_ROUNDS_OF_PEERS} rounds, and the job says {of.rounds}."
     return None
 
@@ -339,6 +370,30 @@ RULES: tuple[Rule, ...] = (
     Rule("filter × itself", "Each is applied once.", "Name it once.", _filter_twice),
     Rule(
         "rounds × plan of peers",
+    Rule(
+        "filter × filter of the same place",
+        "Both say how a value is written, and one of them would work on what is no value any more.",
+        "Name one of them.",
+        _same_place,
+    ),
+    Rule(
+        "filter that protects weights × local step that exchanges more",
+        "What the step exchanges beside the weights would leave without the protection.",
+        "Choose a local step that exchanges weights only, or leave the filter out.",
+        _protection_passed_by,
+    ),
+    Rule(
+        "rounds × last round that measures",
+        "Nothing would be trained.",
+        "Raise the number of rounds, or leave measure_last out.",
+        _measured_untrained,
+    ),
+    Rule(
+        "layers that stay at a site × last round that measures",
+        "What is measured would be a model that no site has.",
+        "Leave measure_last out, or share all layers.",
+        _measured_in_parts,
+    ),
         "In the last round one site's model comes to the hub; with none before it nobody takes anything from a peer.",
         "Raise the number of rounds.",
         _peers_never_meet,

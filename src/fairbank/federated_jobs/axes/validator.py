@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from fairbank.federated_jobs.axes.aggregators import AGGREGATORS
 from fairbank.federated_jobs.axes.elements import checked_options, chosen
-from fairbank.federated_jobs.axes.filter_rules import check_filters
 from fairbank.federated_jobs.axes.filters import FILTERS
 from fairbank.federated_jobs.axes.local_steps import LOCAL_STEPS
 from fairbank.federated_jobs.axes.plans import PLANS
@@ -54,7 +53,6 @@ def check_mix(plan: Plan, training: Training | None, *, sites: int) -> Mix:
     numbers = Numbers(sites, plan.rounds, plan.quorum, aggregator_options=bool(plan.aggregator_options))
     for rule, what in clashes(mix, numbers):
         raise PlanRefused(what, why=rule.why, todo=rule.todo)
-    check_filters(mix.filters, mix.local_step[0])
     return mix
 
 
