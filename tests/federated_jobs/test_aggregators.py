@@ -436,6 +436,22 @@ def test_lengths_that_agree_closely_are_not_told_apart() -> None:
     assert deviations(np.array([1.0, 1.1, 50.0])).max() > 100
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_copod_is_the_largest_of_the_tails_of_its_definition(seed: int) -> None:
+    """Li et al. 2020, algorithm 1, written with scipy: left tails, right tails, and those that skewness chooses."""
+    from scipy import stats
+
+    chance = np.random.default_rng(seed)
+    rows = np.round(chance.gamma(2.0, 1.0, (9, 4)) * [1, -1, 1, 1], 1)
+    tails = np.empty((3, *rows.shape))
+    for column, values in enumerate(rows.T):
+        left = np.array([stats.percentileofscore(values, each, kind="weak") for each in values]) / 100
+        right = np.array([stats.percentileofscore(-values, -each, kind="weak") for each in values]) / 100
+        chosen = left if stats.skew(values) < 0 else right
+        tails[:, :, column] = -np.log([left, right, chosen])
+    np.testing.assert_allclose(copod(rows), tails.sum(axis=2).max(axis=0))
+
+
 def test_copod_finds_the_row_that_is_far_from_all() -> None:
     rows = np.random.default_rng(0).standard_normal((12, 4))
     rows[7] += 6

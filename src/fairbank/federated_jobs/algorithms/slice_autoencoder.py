@@ -119,7 +119,7 @@ class SliceAutoencoder(TrainingAlgorithm):
         return exchanged(_as_numpy(self._network.state_dict()), **{N_TRAIN: len(self._train_slices)})
 
     def evaluate(self, data: ExchangeObject, extra: dict[str, Any] | None = None) -> ExchangeObject:
-        """Return mean squared error, mean absolute error and PSNR (dB, peak 1) on the held-out slices."""
+        """Return loss, mean squared error (the same), mean absolute error and PSNR (dB, peak 1) on held-out slices."""
         self._load(weights_in(data))
         self._network.eval()
         squared = absolute = 0.0
@@ -133,7 +133,8 @@ class SliceAutoencoder(TrainingAlgorithm):
                 squared += float(error.square().sum())
                 absolute += float(error.abs().sum())
         values = self._clean.numel()
-        metrics = {"mse": squared / values, "mae": absolute / values, "psnr_db": psnr_db(squared / values)}
+        mse = squared / values
+        metrics = {"loss": mse, "mse": mse, "mae": absolute / values, "psnr_db": psnr_db(mse)}
         return measured(metrics, **{N_HELDOUT: len(self._clean)})
 
     def _step(self, clean: torch.Tensor) -> None:
