@@ -299,6 +299,59 @@ def test_a_site_refuses_a_first_round_from_another_model_than_the_manifest_names
     assert fed.site_state(job, "east") == ("failed", "manifest_invalid")
 
 
+def looking_last(site: Any, *, loss: float) -> None:
+    """Have a site measure in the job's last round what it is handed, and train in those before."""
+    train = site.runner.run
+
+    def run(task: Any) -> list[Product]:
+        if task.round < task.manifest.plan.rounds:
+            return train(task)
+        task.folder.mkdir(parents=True, exist_ok=True)
+        value = load_file(task.global_model)["w"][0]
+        file = evaluation_file({"loss": loss + float(value)}, 12, into=task.folder)
+        return [Product(UPDATE, file, subjects=3)]
+
+    site.runner.run = run
+
+
+def test_a_training_may_end_with_a_look_at_its_model_which_the_card_tells(start):
+    fed = start("east", "west")
+    for number, site in enumerate(fed.sites.values()):
+        site.runner.step = 1.0
+        looking_last(site, loss=float(number))
+    job = fed.run(rounds=3, plan_options={"measure_last": True})
+    assert fed.state(job) == "completed"
+    digest = fed.model(job)
+    card = card_of(OverHttp(fed), digest)[0]
+    # Steps of 1 and 2 were made; the third round measured what they came to.
+    assert {site.node: dict(site.merged) for site in card.sites} == {
+        "east": {"loss": "3"},
+        "west": {"loss": "4"},
+    }
+    assert all(dict(site.local) == {"loss": "0.5"} and site.counts["n_train"] == 6 for site in card.sites)
+    assert (card.objective.value, card.objective.after_round, card.rounds) == ("3.5", 2, 2)
+    assert fed.job(job)["history"][2]["model"] == fed.job(job)["history"][1]["model"] == digest
+
+
+def test_sites_that_are_late_for_the_last_look_do_not_cost_the_job_its_model(start):
+    fed = start("east", "west")
+    job = fed.submit(
+        fed.manifest(fed.visa(), rounds=2, round_deadline_s=600, plan_options={"measure_last": True})
+    )
+    fed.settle()
+    for site in fed.sites.values():
+        site.approve(job)
+    fed.close_rounds()
+    for site in fed.sites.values():
+        site.agent.step()
+    fed.close_rounds()
+    assert fed.job(job)["round"] == 2
+    fed.clock.advance(601)
+    fed.close_rounds()
+    assert fed.state(job) == "completed"
+    assert card_of(OverHttp(fed), fed.model(job))[0].objective.value is None
+
+
 def test_what_an_evaluating_site_sends_is_one_number_and_its_notes(tmp_path):
     file = evaluation_file({"dice": 0.5}, 7, into=tmp_path)
     assert {name: value.tolist() for name, value in load_file(file).items()} == {"evaluated": [1.0]}
@@ -322,14 +375,20 @@ def test_the_worker_s_numbers_leave_only_with_enough_held_out_subjects(tmp_path)
 
     asked: list[Any] = []
 
-    def evaluate(weights: Any, *, timeout_s: float) -> Evaluation:
+    def evaluate(weights: Any, *, timeout_s: float, grouped: bool) -> Evaluation:
         asked.append(weights)
         return Evaluation({"mse": 0.25}, 16, subjects=(9, 2))
 
-    runner = ConfinedRunner(SimpleNamespace())  # type: ignore[arg-type]
+    node = SimpleNamespace(settings=SimpleNamespace(release_minimum_count=3))
+    runner = ConfinedRunner(node)  # type: ignore[arg-type]
     runner._wall_s = lambda manifest: 1  # type: ignore[method-assign]
-    manifest = SimpleNamespace(training=evaluation_of("sha256:" + "0" * 64))
-    task = SimpleNamespace(manifest=manifest, global_model=tmp_path / "m", folder=tmp_path)
-    product = runner._train(SimpleNamespace(evaluate=evaluate), task)  # type: ignore[arg-type]
+    plan = SimpleNamespace(options={}, rounds=1)
+    manifest = SimpleNamespace(training=evaluation_of("sha256:" + "0" * 64), outputs=(), plan=plan)
+    task = SimpleNamespace(manifest=manifest, global_model=tmp_path / "m", folder=tmp_path, round=1)
+    (product,) = runner._train(SimpleNamespace(evaluate=evaluate), task)  # type: ignore[arg-type]
     assert product.subjects == 2 and asked == [tmp_path / "m"]
     assert notes_of(product.path) == {"n_heldout": 16.0, "before_mse": 0.25}
+    # In the last look of a training, where the model is made already, a site that may tell nothing says so.
+    manifest.training, plan.options = Training(), {"measure_last": True}
+    (product,) = runner._train(SimpleNamespace(evaluate=evaluate), task)  # type: ignore[arg-type]
+    assert product.subjects is None and notes_of(product.path) == {"n_heldout": 0.0}

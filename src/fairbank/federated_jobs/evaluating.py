@@ -1,7 +1,8 @@
 """Jobs that train nothing: each site measures a registered model on its held-out subjects and tells the numbers.
 
-Such a job is a training job of one round whose local step is `evaluate`. What leaves a site is an update with one
-number in place of all weights, so that its notes pass the same gate as those of any training.
+Such a job is a training job of one round whose local step is `evaluate`; a training may end with such a round. What
+leaves a site is an update with one number in place of all weights, so that its notes pass the same gate as those of any
+training.
 
 An ensemble is measured so too: the job names its models, the sites apply each and put the predictions together.
 """
@@ -16,6 +17,8 @@ from fairbank.ontology.signed_objects import Manifest
 from fairbank.signing import Digest
 
 EVALUATE = "evaluate"
+# The plan's option that has the last round measure and not train.
+MEASURE_LAST = "measure_last"
 # The one tensor of what an evaluating site sends, and its value.
 STAND_IN = "evaluated"
 
@@ -37,6 +40,16 @@ def combining(manifest: Manifest) -> str:
     """Return how an evaluation puts predictions together: `mean` or `vote`."""
     assert manifest.training is not None
     return str(manifest.training.local_step.options.get("combine", "mean"))
+
+
+def measures_only(manifest: Manifest, number: int) -> bool:
+    """Tell whether nothing is trained in a round of a job: it only measures a model, or this is its last look."""
+    return evaluates(manifest) or looks_last(manifest, number)
+
+
+def looks_last(manifest: Manifest, number: int) -> bool:
+    """Tell whether a round of a training is the one in which the sites measure the model that it has made."""
+    return manifest.plan.options.get(MEASURE_LAST) is True and number == manifest.plan.rounds
 
 
 def evaluation_file(metrics: Mapping[str, float], n_heldout: int, *, into: Path) -> Path:

@@ -62,10 +62,13 @@ class AggregationOptions(Judged):
     Attributes:
         site_fraction: share of the active sites that train in a round, drawn anew for each from the job's seed.
         close_at_quorum: close a round as soon as the quorum has delivered, without waiting for the others.
+        measure_last: in the last round nothing is trained: all sites measure the model that the round before has made,
+            so that its card tells how it does.
     """
 
     site_fraction: Share = "1"
     close_at_quorum: bool = False
+    measure_last: bool = False
 
 
 class SingleTransferOptions(Judged):

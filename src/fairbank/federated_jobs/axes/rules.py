@@ -22,6 +22,8 @@ from fairbank.ontology.signed_objects import Training
 USUAL_AGGREGATOR = "fedavg"
 # In the last round of peers one site's model comes in the open; in those before they take from each other.
 _ROUNDS_OF_PEERS = 2
+# One that trains, and the last one, that measures what it has made.
+_ROUNDS_AND_A_LOOK = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,8 +235,6 @@ def _filter_twice(mix: Mix, of: Numbers) -> str | None:
     return None if twice is None else f"The filter {twice!r} is named twice."
 
 
-def _peers_never_meet(mix: Mix, of: Numbers) -> str | None:
-    if mix.plan[0].sealed and of.rounds < _ROUNDS_OF_PEERS:
 def _same_place(mix: Mix, of: Numbers) -> str | None:
     at: dict[int, str] = {}
     for choice, _ in mix.filters:
@@ -266,6 +266,8 @@ def _measured_in_parts(mix: Mix, of: Numbers) -> str | None:
     return None
 
 
+def _peers_never_meet(mix: Mix, of: Numbers) -> str | None:
+    if mix.plan[0].sealed and of.rounds < _ROUNDS_OF_PEERS:
         return f"{mix.plan[0].name!r} needs {_ROUNDS_OF_PEERS} rounds, and the job says {of.rounds}."
     return None
 
@@ -369,8 +371,6 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule("filter × itself", "Each is applied once.", "Name it once.", _filter_twice),
     Rule(
-        "rounds × plan of peers",
-    Rule(
         "filter × filter of the same place",
         "Both say how a value is written, and one of them would work on what is no value any more.",
         "Name one of them.",
@@ -394,6 +394,8 @@ RULES: tuple[Rule, ...] = (
         "Leave measure_last out, or share all layers.",
         _measured_in_parts,
     ),
+    Rule(
+        "rounds × plan of peers",
         "In the last round one site's model comes to the hub; with none before it nobody takes anything from a peer.",
         "Raise the number of rounds.",
         _peers_never_meet,

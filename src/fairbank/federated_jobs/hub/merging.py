@@ -17,7 +17,7 @@ from fairbank.errors import FairbankError
 from fairbank.federated_jobs.code import MEASUREMENTS, SUMS, UPDATE
 from fairbank.federated_jobs.container_tools import contract_of_columns
 from fairbank.federated_jobs.errors import NotesUnreadable
-from fairbank.federated_jobs.evaluating import STAND_IN, evaluates
+from fairbank.federated_jobs.evaluating import STAND_IN, measures_only
 from fairbank.federated_jobs.objectives import BEFORE
 from fairbank.federated_jobs.reasons import Reason
 from fairbank.federated_jobs.update_notes import notes_of
@@ -101,7 +101,7 @@ def merge(closing: Closing, folder: Path) -> list[MergedFile]:
     Raises:
         UpdateError: if updates do not fit together.
     """
-    if evaluates(closing.manifest):
+    if measures_only(closing.manifest, closing.round):
         return evaluations(closing, folder)
     return _MERGES.get(closing.manifest.plan.aggregator, train)(closing, folder)
 
@@ -141,8 +141,10 @@ def examine(
         return Examined(_unfit_rows(closing))
     if closing.manifest.plan.aggregator == "statistic":
         return Examined(_unfit_sums(closing))
-    if evaluates(closing.manifest):
-        return Examined(_unfit_evaluations(closing))
+    if measures_only(closing.manifest, closing.round):
+        return Examined(tuple(sorted({*_unfit_evaluations(closing), *_unfit_groups(closing)})))
+    if odd := _unfit_groups(closing):
+        return Examined(odd)
     from fairbank.federated_jobs.hub.merging_updates import examine_updates
 
     reasons, form = examine_updates(closing, base, values=values, scratch=scratch)

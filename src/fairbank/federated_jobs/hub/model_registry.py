@@ -229,7 +229,8 @@ def _sites(session: Session, told: TrainingRecord, job: str) -> tuple[CardSite, 
         for site in each.sites:
             if site.arrived is not None:
                 rounds[site.node] = rounds.get(site.node, 0) + 1
-                last[site.node] = site.notes
+                # In a last look nobody trains: what its training told stands.
+                last[site.node] = last.get(site.node, {}) | site.notes
     return tuple(
         CardSite(
             node=node,

@@ -39,6 +39,7 @@ from fairbank.errors import FairbankError
 from fairbank.federated_jobs.algorithms.errors import UpdateUnfit
 from fairbank.federated_jobs.axes.plans import PLANS
 from fairbank.federated_jobs.errors import JobNotFound, OutputRefused, RoundClosed
+from fairbank.federated_jobs.evaluating import looks_last
 from fairbank.federated_jobs.hub import mailbox, measurements, usage
 from fairbank.federated_jobs.hub.changing import changing
 from fairbank.federated_jobs.hub.ensembles import keep_all
@@ -399,8 +400,9 @@ def _commit(
     sites = sites_of(session, job.id)
     current.state = RoundState.CLOSED.value
     current.closed = now
-    # Of a round that nobody delivered to nothing has changed.
-    current.result_digest = carried.digest if carried else (None if files else current.global_digest)
+    # Where nobody delivered, or all have only looked at it, the model is as it was.
+    changed = bool(files) and not looks_last(closing.manifest, closing.round)
+    current.result_digest = carried.digest if carried else (None if changed else current.global_digest)
     current.state_digest = kept.digest if kept else _state_before(session, job.id, closing.round)
     behind_by = {node: closing.staleness.get(node, 0) for node in plan.nodes}
     unused = mailbox.left_out(session, job.id, closing.round)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from fairbank.federated_jobs.errors import JobsError
-from fairbank.federated_jobs.evaluating import STAND_IN, evaluates
+from fairbank.federated_jobs.evaluating import STAND_IN, measures_only
 from fairbank.federated_jobs.node.runner import Product, RoundTask
 from fairbank.federated_jobs.reasons import Reason
 from fairbank.ontology.outputs import DOOR_OF_OUTPUT
@@ -51,7 +51,9 @@ def _form(task: RoundTask, product: Product) -> Mapping[str, TensorShape] | None
 
     Without filters the first round starts from no model that the gate could know; there names and types are judged.
     """
-    if evaluates(task.manifest):
+    if product.output != UPDATE:
+        return None
+    if measures_only(task.manifest, task.round):
         return {STAND_IN: TensorShape("F32", (1,))}
     if product.form is not None or task.global_model is None:
         return product.form

@@ -15,8 +15,15 @@ from threading import Lock
 from typing import TYPE_CHECKING, Protocol
 
 from fairbank.analysis.networks import file_name
-from fairbank.federated_jobs.code import MEASUREMENTS, SUMS, UPDATE, Tool, WorkerKind
-from fairbank.federated_jobs.evaluating import combining, evaluates, evaluation_file, members_of
+from fairbank.federated_jobs.algorithms.by_group import ByGroup
+from fairbank.federated_jobs.code import GROUP_METRICS, MEASUREMENTS, SUMS, UPDATE, Tool, WorkerKind
+from fairbank.federated_jobs.evaluating import (
+    combining,
+    evaluation_file,
+    looks_last,
+    measures_only,
+    members_of,
+)
 from fairbank.federated_jobs.node import progress
 from fairbank.federated_jobs.node.cohort import Member
 from fairbank.federated_jobs.node.progress import job_folder
@@ -361,7 +368,7 @@ class ConfinedRunner:
         from fairbank.federated_jobs.node.filtering import Training, filtered_round
 
         manifest = task.manifest
-        if evaluates(manifest):
+        if measures_only(manifest, task.round):
             return self._evaluate(worker, task)
         longest = _limit(manifest, UPDATE)
         outcomes: list[RoundOutcome] = []
@@ -398,13 +405,22 @@ class ConfinedRunner:
 
     def _evaluate(self, worker: JobWorker, task: RoundTask) -> Product:
         """Measure a model and train nothing; of fewer held-out subjects than may be told, the gate lets nothing out."""
+        from fairbank.federated_jobs.node.group_tables import wants_groups
+
         wall_s, members = self._wall_s(task.manifest), [file_name(each) for each in members_of(task.manifest)]
         if members:
             found = worker.evaluate_ensemble(members, combine=combining(task.manifest), timeout_s=wall_s)
         else:
-            found = worker.evaluate(task.global_model, timeout_s=wall_s)
-        target = evaluation_file(found.metrics, found.n_heldout, into=task.folder)
-        return Product(UPDATE, target, subjects=found.subjects[1] if found.subjects else None)
+            grouped = wants_groups(task.manifest)
+            found = worker.evaluate(task.global_model, timeout_s=wall_s, grouped=grouped)
+        metrics, n_heldout, subjects = found.metrics, found.n_heldout, found.subjects
+        heldout = subjects[1] if subjects is not None else None
+        k = self._node.settings.release_minimum_count
+        if looks_last(task.manifest, task.round) and heldout is not None and heldout < k:
+            # The model is made already: a site that may tell nothing of it says nothing, and stays in the job.
+            metrics, n_heldout, heldout = {}, 0, None
+        made = Product(UPDATE, evaluation_file(metrics, n_heldout, into=task.folder), subjects=heldout)
+        return [made, *_grouped(self._node, task, found.by_group)]
 
     def _wall_s(self, manifest: Manifest) -> int:
         from fairbank.federated_jobs.node.sandbox_resources import wall_s

@@ -14,14 +14,15 @@ from fairbank.federated_jobs.update_notes import N_HELDOUT
 from fairbank.ontology.signed_objects import Objective
 
 BEFORE, AFTER = "before_", "after_"
-_LESS_IS_BETTER = ("loss", "error", "mse", "mae", "asd", "hd95")
+# How names of metrics end of which less is better: losses, errors, and distances in millimetres.
+_LESS_IS_BETTER = ("loss", "error", "mse", "rmse", "mae", "mm")
 
 
 def less_is_better(metric: str) -> bool:
     """Tell whether a smaller value of a metric is a better one.
 
-    >>> less_is_better("after_loss"), less_is_better("dice")
-    (True, False)
+    >>> less_is_better("after_loss"), less_is_better("before_hausdorff_mm"), less_is_better("dice")
+    (True, True, False)
     """
     return metric.rpartition("_")[2] in _LESS_IS_BETTER
 

@@ -40,6 +40,9 @@ class AggregationServer:
     def _step(self, setting: Setting, number: int, base: str | None, state: PlanState) -> Step:
         options = setting.options
         assert isinstance(options, AggregationOptions)
+        if options.measure_last and number == setting.rounds:
+            # The model is made already, so the round may pass without anybody.
+            return Step(setting.sites, base, Merging.AGGREGATE, at_least=0, state=state)
         return Step(
             participants=drawn(setting, Fraction(options.site_fraction), number),
             base=base,
