@@ -241,6 +241,23 @@ class Client:
         rows = [asdict(row) for row in metric_rows(training_of(self._api, job))]
         return _frame(rows, [field.name for field in fields(MetricRow)])
 
+    def metrics_by_group(self, job: str) -> pd.DataFrame:
+        """Return what sites told last by sex, age and maker: site, kind, group, n_subjects, metric, value, low, high.
+
+        Raises:
+            RemoteError: if the job trains no model.
+        """
+        from fairbank.federated_jobs.training_record import GroupMetric
+        from fairbank.web.trainings import training_of
+
+        told = training_of(self._api, job).by_group()
+        rows = [
+            {"site": site, **each.model_dump()}
+            for site, groups in (told[0] if told else {}).items()
+            for each in groups
+        ]
+        return _frame(rows, ("site", *GroupMetric.model_fields))
+
     def training_report(self, job: str) -> str:
         """Return the report of a training as one HTML page."""
         from fairbank.web.trainings import report
@@ -248,17 +265,30 @@ class Client:
         return report(self._api, job)
 
     def evaluate_model(
-        self, model: str, *, grant: str, datasets: Sequence[str] | None = None, combine: str | None = None
+        self,
+        model: str,
+        *,
+        grant: str,
+        datasets: Sequence[str] | None = None,
+        combine: str | None = None,
+        by_group: bool = False,
     ) -> str:
         """Have the sites of a grant measure a model on their held-out subjects, and return the job's id.
 
         Args:
             combine: `mean` or `vote`, to measure the whole ensemble that the model is of.
+            by_group: also by sex, age and maker, where a site may.
         """
         from fairbank.web.model_files import evaluate_model
 
-        wanted = list(datasets) if datasets is not None else None
-        _, answer = evaluate_model(self._api, model, grant=grant, datasets=wanted, combine=combine)
+        _, answer = evaluate_model(
+            self._api,
+            model,
+            grant=grant,
+            datasets=list(datasets) if datasets is not None else None,
+            combine=combine,
+            by_group=by_group,
+        )
         return str(answer["id"])
 
     def get_model(self, model: str, to: Path) -> Path:

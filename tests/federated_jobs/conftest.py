@@ -164,10 +164,9 @@ class Site:
         settings = replace(
             Settings(),
             home=fed.folder / name,
-            release_minimum_count=2,
             jobs_long_poll_s=1,
             jobs_lease_s=60,
-            **settings_of_node,
+            **{"release_minimum_count": 2, **settings_of_node},
         )
         self.node = self._enrolled(settings)
         self.index = FakeIndex(

@@ -164,6 +164,9 @@ def evaluate(
             help="mean or vote: measure the ensemble that the model is of, its predictions put together."
         ),
     ] = None,
+    by_group: Annotated[
+        bool, typer.Option("--by-group", help="Also by sex, age and maker, where a site may.")
+    ] = False,
     format: FormatOption = Format.TABLE,
 ) -> None:
     """Have the sites measure a model, or an ensemble, on their held-out subjects; nothing is trained.
@@ -190,7 +193,14 @@ def evaluate(
         )
     chosen = Objective(objective) if objective is not None else None
     _, answer = evaluate_model(
-        api(ctx), model, grant=grant, datasets=dataset, quorum=quorum, objective=chosen, combine=combine
+        api(ctx),
+        model,
+        grant=grant,
+        datasets=dataset,
+        quorum=quorum,
+        objective=chosen,
+        combine=combine,
+        by_group=by_group,
     )
     show_fields({"id": answer["id"], "state": answer["state"]}, format=format)
     say(f"Watch it with: fairbank job watch {answer['id']}")

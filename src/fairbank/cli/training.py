@@ -38,6 +38,10 @@ _OPTIONS: dict[str, Any] = {
     "objective": Annotated[
         Objective | None, typer.Option(help="By what the model is judged over its sites; 'mean' by default.")
     ],
+    "by_group": Annotated[
+        bool | None,
+        typer.Option("--by-group", help="Also have metrics told by sex, age and maker, where a site may."),
+    ],
 }
 
 
@@ -76,6 +80,7 @@ def chosen_from(given: Mapping[str, Any]) -> Chosen | None:
         frozen=given["freeze"] or (),
         start_from=given["start_from"],
         objective=given["objective"],
+        by_group=bool(given["by_group"]),
     )
 
 

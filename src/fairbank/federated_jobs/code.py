@@ -17,7 +17,7 @@ from pydantic import BaseModel, JsonValue, ValidationError
 from fairbank.errors import MissingExtra
 from fairbank.federated_jobs.errors import CodeUnknown, OptionRefused
 from fairbank.federated_jobs.reasons import Reason
-from fairbank.ontology.outputs import STATISTIC_TYPE, OutputClass
+from fairbank.ontology.outputs import GROUP_METRICS_TYPE, STATISTIC_TYPE, OutputClass
 from fairbank.ontology.signed_objects import Code, Output
 from fairbank.ontology.tools import Container, OutputColumn
 from fairbank.signing import Digest
@@ -27,6 +27,7 @@ MIB = 1 << 20
 UPDATE = "update"
 MEASUREMENTS = "measurements"
 SUMS = "sums"
+GROUP_METRICS = "metrics-by-group"
 # Rounds that a model which is fitted over rounds may take; most take fewer, and the job ends then.
 ROUNDS_OF_A_FIT = 25
 
@@ -62,6 +63,7 @@ class Tool:
 
     Attributes:
         outputs: what a job with this tool returns; a manifest may only lower the limits.
+        on_request: what it also returns where a manifest asks for it.
         extra: the part of fairbank that has to be installed where it runs; None if none.
         annotations: the kinds of annotations, by modality, that it is handed with the images that they describe.
         example: options with which its columns are told, of a tool that cannot do without some.
@@ -77,6 +79,7 @@ class Tool:
     worker: WorkerKind
     shelf: Shelf
     outputs: tuple[Output, ...]
+    on_request: tuple[Output, ...] = ()
     extra: str | None = None
     annotations: tuple[str, ...] = ()
     example: Mapping[str, JsonValue] = field(default_factory=dict)
@@ -244,6 +247,15 @@ _TRAINING_OUTPUTS = (
     ),
 )
 
+_BY_GROUP = (
+    Output(
+        name=GROUP_METRICS,
+        output_class=OutputClass.AGGREGATE,
+        media_type=GROUP_METRICS_TYPE,
+        maximum_bytes=1 * MIB,
+    ),
+)
+
 _ANALYSIS_OUTPUTS = (
     Output(
         name=MEASUREMENTS,
@@ -266,6 +278,7 @@ _TOOLS = (
         worker=WorkerKind.TRAINING,
         shelf=_TRAININGS,
         outputs=_TRAINING_OUTPUTS,
+        on_request=_BY_GROUP,
         extra="train",
     ),
     Tool(
@@ -338,6 +351,7 @@ _TOOLS = (
         worker=WorkerKind.TRAINING,
         shelf=_TRAININGS,
         outputs=_TRAINING_OUTPUTS,
+        on_request=_BY_GROUP,
         extra="train",
     ),
     Tool(
@@ -348,6 +362,7 @@ _TOOLS = (
         worker=WorkerKind.TRAINING,
         shelf=_TRAININGS,
         outputs=_TRAINING_OUTPUTS,
+        on_request=_BY_GROUP,
         extra="train",
         annotations=("SEG", "RTSTRUCT"),
     ),

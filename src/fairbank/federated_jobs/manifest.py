@@ -16,9 +16,10 @@ from pydantic import JsonValue
 from fairbank.clock import Clock, iso, parse_iso
 from fairbank.errors import FairbankError
 from fairbank.federated_jobs.axes.local_steps import require_fitting
+from fairbank.federated_jobs.axes.plans import PlanChoice
 from fairbank.federated_jobs.axes.validator import check_mix, usual_rounds
 from fairbank.federated_jobs.checks import Check
-from fairbank.federated_jobs.code import Tool, WorkerKind, offers_of, tool_of
+from fairbank.federated_jobs.code import GROUP_METRICS, UPDATE, Tool, WorkerKind, offers_of, tool_of
 from fairbank.federated_jobs.errors import (
     BeyondVisa,
     ChainBroken,
@@ -27,6 +28,7 @@ from fairbank.federated_jobs.errors import (
     VisaRefused,
 )
 from fairbank.federated_jobs.reasons import Reason
+from fairbank.federated_jobs.training_errors import GroupMetricsRefused
 from fairbank.ontology.errors import MalformedObject
 from fairbank.ontology.signed_objects import (
     Code,
@@ -229,7 +231,7 @@ def check_code(manifest: Manifest, find: Callable[[Code], Tool] = tool_of) -> To
             todo="Leave the privacy budget out.",
         )
     tool.check_parameters(manifest.parameters)
-    known = {output.name: output for output in tool.outputs}
+    known = {output.name: output for output in (*tool.outputs, *tool.on_request)}
     for output in manifest.outputs:
         if output.name not in known or not _no_wider(output, known[output.name]):
             raise ManifestRefused(
@@ -239,7 +241,8 @@ def check_code(manifest: Manifest, find: Callable[[Code], Tool] = tool_of) -> To
             ).because(Reason.OUTPUT_NOT_ALLOWED)
     plan = manifest.plan
     if tool.worker is WorkerKind.TRAINING:
-        check_mix(plan, manifest.training, sites=site_count(manifest.datasets))
+        mix = check_mix(plan, manifest.training, sites=site_count(manifest.datasets))
+        _check_by_group(manifest, mix.plan[0])
         require_fitting(tool.name, offers_of(tool, manifest.parameters), manifest.training)
     elif (
         _PLAN_OF[tool.worker] != (plan.name, plan.aggregator)
@@ -280,6 +283,7 @@ def draft(
     plan_options: Mapping[str, JsonValue] | None = None,
     aggregator: Element | None = None,
     training: Training | None = None,
+    by_group: bool = False,
 ) -> Manifest:
     """Return the manifest of a job under a visa, with every default written out.
 
@@ -288,11 +292,19 @@ def draft(
         rounds: as many as usual for the tool, or as the plan fixes, by default.
         quorum: how many sites must deliver; all of them by default.
         plan_name, plan_options, aggregator, training: of a training job; as usual for the tool by default.
+        by_group: also ask for the metrics of each group of held-out subjects.
 
     Raises:
+        GroupMetricsRefused: if the tool has no metrics by group.
         PlanRefused: if there is no such plan.
         OptionRefused: if a parameter is unknown or out of range.
     """
+    if by_group and not tool.on_request:
+        raise GroupMetricsRefused(
+            f"The tool {tool.name!r} tells no metrics by group.",
+            why="Templates that train a network with labels or masks do.",
+            todo="Leave them out, or choose another tool.",
+        )
     visa = Visa.parse(dict(sealed_visa.payload))
     granted = tuple(VisaDataset(iri=one.iri, selector=one.selector) for one in visa.datasets)
     chosen = tuple(datasets) if datasets is not None else granted
@@ -322,12 +334,26 @@ def draft(
         datasets=chosen,
         code=tool.code(),
         parameters=tool.check_parameters(parameters),
-        outputs=tool.outputs,
+        outputs=(*tool.outputs, *tool.on_request) if by_group else tool.outputs,
         plan=plan,
         training=training,
         resources=resources or Resources(),
         seed=seed,
         created=iso(now),
+    )
+
+
+def _check_by_group(manifest: Manifest, plan: PlanChoice) -> None:
+    names = {output.name for output in manifest.outputs}
+    if GROUP_METRICS not in names:
+        return
+    brings = plan.aggregates or plan.hands_on
+    if UPDATE in names and brings and not plan.sealed and not plan.asynchronous:
+        return
+    raise GroupMetricsRefused(
+        "Metrics by group are asked for, and this job cannot bring them.",
+        why="They are of the model that a round starts from, and come with updates that the hub opens round by round.",
+        todo="Leave them out, or use the plan 'aggregation'.",
     )
 
 

@@ -17,13 +17,13 @@ _HIGHER_IS_BETTER = (
     "jaccard",
     "auroc",
     "accuracy",
-    "f1",
+    "f_one",
     "sensitivity",
     "specificity",
-    "r2",
+    "r_squared",
     "psnr_db",
 )
-_LOWER_IS_BETTER = ("hd95", "asd", "mae", "rmse", "mse", "loss")
+_LOWER_IS_BETTER = ("hausdorff_mm", "surface_mm", "mae", "rmse", "mse", "loss")
 HEADLINES = (*_HIGHER_IS_BETTER, *_LOWER_IS_BETTER)
 
 

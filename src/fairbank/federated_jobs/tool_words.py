@@ -15,7 +15,11 @@ def installed_fields(tool: Tool) -> dict[str, Any]:
         for name, option in tool.schema().get("properties", {}).items()
     }
     returned = {f"returns {one.name}": f"{one.output_class.value}, {one.media_type}" for one in tool.outputs}
-    return {"title": tool.title, "digest": tool.digest, **options, **returned}
+    asked = {
+        f"returns {one.name}, if asked": f"{one.output_class.value}, {one.media_type}"
+        for one in tool.on_request
+    }
+    return {"title": tool.title, "digest": tool.digest, **options, **returned, **asked}
 
 
 def review_fields(versions: Iterable[Mapping[str, Any]]) -> dict[str, Any]:

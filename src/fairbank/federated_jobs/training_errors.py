@@ -14,7 +14,8 @@ JobsError
 └── SealingKeyRefused        FB-JOBS-363
 ManifestRefused
 ├── PlanRefused              FB-JOBS-300
-└── LocalStepUnfit           FB-JOBS-325
+├── LocalStepUnfit           FB-JOBS-325
+└── GroupMetricsRefused      FB-JOBS-380
 SiteRefusal
 ├── SettingsRefused          FB-JOBS-353
 ├── PeersUnknown             FB-JOBS-361
@@ -51,6 +52,13 @@ class LocalStepUnfit(ManifestRefused):
     """A local step, or frozen layers, are asked of an algorithm that has not what they need."""
 
     code = "FB-JOBS-325"
+
+
+class GroupMetricsRefused(ManifestRefused):
+    """Metrics by group are asked of a tool or plan that cannot bring them."""
+
+    code = "FB-JOBS-380"
+    reason = Reason.OUTPUT_NOT_ALLOWED
 
 
 class LabelRefused(JobsError):

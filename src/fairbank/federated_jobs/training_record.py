@@ -46,6 +46,24 @@ class SiteOfTraining(Part):
     datasets: tuple[Iri, ...] = ()
 
 
+class GroupMetric(Part):
+    """One metric of the model that a round starts from, on the held-out subjects of one group of a site.
+
+    Attributes:
+        kind: `sex`, `age_band` or `manufacturer`.
+        n_subjects: as the site's gate told it.
+        low, high: 95 % interval, where there is one.
+    """
+
+    kind: ShortText
+    group: ShortText
+    n_subjects: Annotated[int, Field(ge=0)]
+    metric: ShortText
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+
 class SiteOfRound(Part):
     """One site in one round.
 
@@ -53,11 +71,13 @@ class SiteOfRound(Part):
         arrived: when its update was taken; None if none was.
         notes: the numbers that came with the update, and what the hub wrote down of it while merging.
         bytes_up, bytes_down: what the hub took and gave.
+        groups: what the site told by groups of its held-out subjects; of the newest round that has any.
     """
 
     node: Slug
     arrived: Moment | None = None
     notes: dict[ShortText, float] = {}
+    groups: Annotated[tuple[GroupMetric, ...], Field(max_length=5000)] | None = None
     digest: DigestText | None = None
     bytes_up: int = 0
     bytes_down: int = 0
@@ -165,6 +185,13 @@ class TrainingRecord(Wire):
                 continue
             found = verdict(self.objective, metric, each.values(BEFORE + metric), each.values(N_HELDOUT))
             if found is not None:
+                return found, each.round - 1
+        return None
+
+    def by_group(self) -> tuple[dict[str, tuple[GroupMetric, ...]], int] | None:
+        """Return by site what was told by group last, and after which round the model was made; None if nothing was."""
+        for each in sorted(self.done, key=lambda one: one.round, reverse=True):
+            if found := {site.node: site.groups for site in each.sites if site.groups}:
                 return found, each.round - 1
         return None
 

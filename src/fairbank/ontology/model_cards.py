@@ -56,6 +56,22 @@ class CardDataset(Part):
     origin: ShortText
 
 
+class CardGroup(Part):
+    """One metric of the last merged model that was measured, on one group of a site's held-out subjects.
+
+    Attributes:
+        low, high: 95 % interval, where there is one.
+    """
+
+    kind: ShortText
+    group: ShortText
+    n_subjects: Whole
+    metric: ShortText
+    value: Decimal
+    low: Decimal | None = None
+    high: Decimal | None = None
+
+
 class CardSite(Part):
     """What one site has brought: numbers that its gate let out, and nothing more.
 
@@ -65,6 +81,7 @@ class CardSite(Part):
         merged: metrics of the last merged model that it measured, by name.
         local: metrics of its own model after its last round.
         settings: digest of the statement of its effective settings.
+        groups: metrics by sex, age band and maker, where the job asked for them and the site's gate let them out.
     """
 
     node: Slug
@@ -73,6 +90,7 @@ class CardSite(Part):
     merged: dict[ShortText, Decimal] = {}
     local: dict[ShortText, Decimal] = {}
     settings: DigestText | None = None
+    groups: Annotated[tuple[CardGroup, ...], Field(max_length=5000)] | None = None
 
 
 class CardObjective(Part):

@@ -6,6 +6,8 @@ from enum import StrEnum
 
 # What a site tells of a federated statistic: sums over groups of subjects.
 STATISTIC_TYPE = "application/vnd.fairbank.statistic+json"
+# What a site tells of a model by groups of its held-out subjects.
+GROUP_METRICS_TYPE = "application/vnd.fairbank.metrics-by-group+json"
 
 
 class OutputClass(StrEnum):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from fairbank.ontology.outputs import DoorClass
 from fairbank.ontology.signed_objects import Output
+from fairbank.release.group_metrics import GroupMetrics
 from fairbank.release.tensors import TensorShape
 from fairbank.release.told_sums import Sums
 
@@ -61,6 +62,7 @@ class Candidate:
         encoded: the node's own filters made the update, so it may hold whole numbers where `tensors` says so.
         packed: the update is compressed; what it unpacks to is judged.
         sums: what a statistic is of; required for a statistic.
+        groups: what metrics by group are of; required for them.
         sealed: what leaves instead of the content once the gate has passed it: writes it from the file of the one into
             the new file of the other, and says what type it is; None if the content itself leaves.
         movable: nobody but the node could write the file, so it may be moved into the outbox instead of copied.
@@ -80,4 +82,5 @@ class Candidate:
     encoded: bool = False
     packed: bool = False
     sums: Sums | None = None
+    groups: GroupMetrics | None = None
     sealed: Sealer | None = None

@@ -21,7 +21,7 @@ from fairbank.ontology.attributes import is_word_of
 from fairbank.ontology.biomarkers import BIOMARKERS
 from fairbank.ontology.conditions import CONDITIONS
 from fairbank.ontology.counts import Count, CountKind
-from fairbank.ontology.outputs import DOOR_OF_OUTPUT, STATISTIC_TYPE, DoorClass
+from fairbank.ontology.outputs import DOOR_OF_OUTPUT, GROUP_METRICS_TYPE, STATISTIC_TYPE, DoorClass
 from fairbank.ontology.record import UNKNOWN, DatasetRecord
 from fairbank.ontology.vocabulary import (
     MANUFACTURERS,
@@ -30,7 +30,7 @@ from fairbank.ontology.vocabulary import (
     THICKNESS_BANDS,
     body_part,
 )
-from fairbank.release import differencing, disclosure, exclusions, tensors, told_sums
+from fairbank.release import differencing, disclosure, exclusions, group_metrics, tensors, told_sums
 from fairbank.release.candidates import Candidate, Column, ColumnKind
 from fairbank.release.control import ControlMessage, ErrorReport
 from fairbank.release.published_counts import exact_counts
@@ -295,10 +295,27 @@ def _statistic(candidate: Candidate, path: Path, policy: Policy) -> list[str]:
     return told_sums.faults(
         _json(path),
         candidate.sums,
-        TableRules(_smallest(candidate, policy), policy.dominance, policy.rounding_base),
+        _rules(candidate, policy),
         number=candidate.round,
         is_word=_is_word,
     )
+
+
+def _group_metrics(candidate: Candidate, path: Path, policy: Policy) -> list[str]:
+    """Check metrics by group, `metrics-by-group/1`, by what the node knows of the groups (`group_metrics`)."""
+    if candidate.groups is None:
+        return ["Nobody said of which subjects the metrics are."]
+    return group_metrics.faults(
+        _json(path),
+        candidate.groups,
+        _rules(candidate, policy),
+        number=candidate.round,
+        is_word=_is_word,
+    )
+
+
+def _rules(candidate: Candidate, policy: Policy) -> TableRules:
+    return TableRules(_smallest(candidate, policy), policy.dominance, policy.rounding_base)
 
 
 def _result(candidate: Candidate, path: Path, policy: Policy) -> list[str]:
@@ -373,6 +390,7 @@ def _control(candidate: Candidate, path: Path, policy: Policy) -> list[str]:
 _AGGREGATES: Final[dict[str, Callable[[Candidate, Path, Policy], list[str]]]] = {
     "application/json": _counts,
     STATISTIC_TYPE: _statistic,
+    GROUP_METRICS_TYPE: _group_metrics,
 }
 
 _CONTENT: Final[dict[DoorClass, Callable[[Candidate, Path, Policy], list[str]]]] = {

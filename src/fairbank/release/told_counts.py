@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -115,6 +115,15 @@ def tells_few(
     mine = _mask(subjects, bits)
     before = {_mask(each, bits) for each in told}
     known = before | {mask for each in published if len(each) >= k and (mask := _mask(each, bits))}
+    return follows_few(mine, known, k)
+
+
+def follows_few(mine: int, known: Collection[int], k: int) -> bool:
+    """Tell whether a set, or what follows from it and one that is known, differs by few from what is known.
+
+    Args:
+        mine, known: sets as `mask_of` makes them.
+    """
     follows = {mine}
     for other in known:
         if not mine & other:
@@ -122,6 +131,18 @@ def tells_few(
         elif mine & ~other == 0 or other & ~mine == 0:
             follows.add(mine ^ other)
     return any(0 < (one ^ other).bit_count() < k for one in follows for other in (0, *known))
+
+
+def mask_of(places: Collection[int]) -> int:
+    """Return a set of places as one whole number: hundreds of thousands of subjects are compared in microseconds.
+
+    >>> mask_of([0, 2]), mask_of([])
+    (5, 0)
+    """
+    raw = bytearray(max(places, default=-1) // 8 + 1)
+    for place in places:
+        raw[place // 8] |= 1 << place % 8
+    return int.from_bytes(raw, "little")
 
 
 def rename(session: Session, datasets: Iterable[str], subject: str, name: str) -> None:
@@ -143,11 +164,4 @@ def members_of(row: ToldCountRow) -> frozenset[str]:
 
 
 def _mask(subjects: frozenset[str], bits: dict[str, int]) -> int:
-    # Sets as whole numbers: hundreds of thousands of subjects are compared in microseconds.
-    places = [bits.setdefault(subject, len(bits)) for subject in subjects]
-    if not places:
-        return 0
-    raw = bytearray(max(places) // 8 + 1)
-    for place in places:
-        raw[place // 8] |= 1 << place % 8
-    return int.from_bytes(raw, "little")
+    return mask_of([bits.setdefault(subject, len(bits)) for subject in subjects])

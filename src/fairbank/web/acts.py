@@ -157,6 +157,7 @@ def send_job(
             plan_options=wish.plan_options,
             aggregator=wish.aggregator,
             training=wish.training,
+            by_group=wish.by_group,
         )
     except ValidationError as err:
         raise MalformedObject.from_validation("job", err.errors()) from err

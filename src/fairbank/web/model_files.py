@@ -100,6 +100,7 @@ def evaluate_model(
     quorum: int | None = None,
     objective: Objective | None = None,
     combine: str | None = None,
+    by_group: bool = False,
 ) -> tuple[Manifest, dict[str, Any]]:
     """Send a job that measures a model at the sites of a grant and trains nothing; return manifest and answer.
 
@@ -108,6 +109,7 @@ def evaluate_model(
 
     Args:
         combine: measure the whole ensemble that the model is of, its predictions put together by `mean` or `vote`.
+        by_group: also have metrics told by sex, age and maker, where a site may.
 
     Raises:
         EvaluationRefused: if an ensemble is asked for and the model is of none.
@@ -130,7 +132,7 @@ def evaluate_model(
         rounds=1,
         quorum=quorum,
         seed=card.seed,
-        training=Chosen(training=training),
+        training=Chosen(training=training, by_group=by_group),
     )
 
 

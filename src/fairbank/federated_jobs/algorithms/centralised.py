@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fairbank.analysis.staged import read_staged
+from fairbank.federated_jobs.algorithms.by_group import round_digits
 from fairbank.federated_jobs.algorithms.interface import (
     N_HELDOUT,
     N_TRAIN,
@@ -20,7 +21,7 @@ from fairbank.federated_jobs.algorithms.interface import (
 )
 from fairbank.federated_jobs.algorithms.parameters import SliceAutoencoderParameters
 from fairbank.federated_jobs.algorithms.registry import algorithm_parameters
-from fairbank.federated_jobs.algorithms.session import Metrics, be_deterministic, rounded
+from fairbank.federated_jobs.algorithms.session import Metrics, be_deterministic
 from fairbank.federated_jobs.algorithms.slice_autoencoder import SliceAutoencoder
 from fairbank.federated_jobs.algorithms.slices import pooled, read_stacks
 from fairbank.federated_jobs.algorithms.weights import Weights, read_weights
@@ -94,4 +95,4 @@ def _on_pooled(
 
 
 def _rounded(metrics: Metrics) -> Metrics:
-    return {name: rounded(value) for name, value in metrics.items()}
+    return {name: round_digits(value) for name, value in metrics.items()}

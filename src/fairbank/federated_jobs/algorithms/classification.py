@@ -23,6 +23,8 @@ EVALUATION_BATCH = 64
 class Classification(NetworkTrainer):
     """Trains a classifier by cross-entropy."""
 
+    classifies = True
+
     def samples(self, task: SiteTask) -> SiteSamples:
         """Return the images of subjects whose label is one of the classes."""
         assert isinstance(task.parameters, ClassificationParameters)

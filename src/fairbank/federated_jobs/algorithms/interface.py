@@ -18,6 +18,7 @@ from monai.fl.utils.constants import WeightType
 from monai.fl.utils.exchange_object import ExchangeObject
 
 from fairbank.analysis.staged import StagedSeries
+from fairbank.federated_jobs.algorithms.by_group import ByGroup
 from fairbank.federated_jobs.algorithms.errors import NotTogether
 from fairbank.federated_jobs.algorithms.parameters import AlgorithmParameters
 from fairbank.federated_jobs.algorithms.weights import Weights
@@ -76,6 +77,10 @@ class TrainingAlgorithm(ClientAlgo):
     def groups(self) -> Groups:
         """Return the metrics of the last evaluation by group (sex, age, maker) and word; they stay at the site."""
         return {}
+
+    def by_group(self) -> ByGroup:
+        """Return the metrics of the last evaluation by group, each subject in one of each kind, for the gate."""
+        return ByGroup()
 
     def begin_round(self, round_number: int, state: Weights) -> None:
         """Take up the state after the site's last round (empty before the first) and seed this round."""

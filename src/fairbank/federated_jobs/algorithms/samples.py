@@ -16,12 +16,12 @@ from monai.transforms.spatial.dictionary import RandFlipd, RandRotated
 
 from fairbank.analysis.errors import ItemImpossible
 from fairbank.analysis.staged import StagedSeries
+from fairbank.federated_jobs.algorithms.by_group import AGE, MAKER, SEX
 from fairbank.federated_jobs.algorithms.errors import LabelsMissing, NothingToTrainOn
 from fairbank.federated_jobs.algorithms.splits import held_out
 from fairbank.federated_jobs.algorithms.training_parameters import Augmentation
 
 IMAGE, TARGET = "image", "target"
-SEX, AGE, MAKER = "sex", "age_band", "manufacturer"
 Item = dict[str, Any]
 # Takes an item and a source of chance, and returns what is trained on, such as a patch.
 Draw = Callable[[Item, np.random.RandomState], Item]

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from fairbank.analysis.staged import read_staged
+from fairbank.federated_jobs.algorithms.by_group import ByGroup, round_digits
 from fairbank.federated_jobs.algorithms.errors import CheckpointMissing, TrainingDiverged
 from fairbank.federated_jobs.algorithms.registry import (
     algorithm_offers,
@@ -43,7 +44,6 @@ if TYPE_CHECKING:
 
     from fairbank.federated_jobs.algorithms.interface import TrainingAlgorithm
 
-METRIC_DIGITS = 6
 STATES_KEPT = 2
 _INITIAL = "initial.safetensors"
 Metrics = dict[str, float]
@@ -61,16 +61,22 @@ class InitialModel:
 
 @dataclass(frozen=True, slots=True)
 class ModelMetrics:
-    """Metrics on the held-out samples; `subjects` as in `RoundResult`."""
+    """Metrics on the held-out samples; `subjects` as in `RoundResult`, `by_group` for the gate."""
 
     metrics: Metrics
     n_heldout: int
     subjects: tuple[int, int] | None = None
+    by_group: ByGroup = field(default_factory=ByGroup)
 
 
 @dataclass(frozen=True, slots=True)
 class RoundResult:
-    """What one round left in the scratch folder, with its counts and metrics."""
+    """What one round left in the scratch folder, with its counts and metrics.
+
+    Args:
+        groups: of the model that was trained here, by group.
+        by_group: of the model that the round started from, for the gate.
+    """
 
     file: str
     digest: str
@@ -84,6 +90,7 @@ class RoundResult:
     n_steps: int = 0
     unlabelled: int = 0
     groups: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict)
+    by_group: ByGroup = field(default_factory=ByGroup)
 
 
 class TrainingSession:
@@ -145,11 +152,13 @@ class TrainingSession:
         *,
         previous: int,
         say: Callable[[float], None] = lambda part: None,
+        grouped: bool = False,
     ) -> RoundResult:
         """Run one round from a global model, None for the initial one.
 
         Args:
             previous: the last round that this site took part in, 0 for none.
+            grouped: also measure the global model by group.
             say: handed to the algorithm as `extra["say"]`; takes the part of the round that is trained, 0 to 1.
 
         Raises:
@@ -168,7 +177,7 @@ class TrainingSession:
         state = self._state_after(previous)
         # Some steps keep layers at the site, which belong to the model that is measured.
         self._algorithm.begin_round(round_number, state)
-        before = self._evaluate(base)
+        before = self._evaluate(base, grouped=grouped)
         self._algorithm.train(exchanged(base), extra={"round": round_number, "say": say})
         update = self._algorithm.get_weights()
         trained = weights_in(update)
@@ -197,11 +206,12 @@ class TrainingSession:
             n_steps=statistic(update, N_STEPS),
             unlabelled=self._algorithm.unlabelled(),
             groups=self._algorithm.groups(),
+            by_group=before.by_group,
         )
 
-    def evaluate(self, weights: Path | None) -> ModelMetrics:
-        """Return the metrics of a global model, None for the initial one."""
-        return self._evaluate(self._base(weights)[0])
+    def evaluate(self, weights: Path | None, *, grouped: bool = False) -> ModelMetrics:
+        """Return the metrics of a global model, None for the initial one; also by group if asked."""
+        return self._evaluate(self._base(weights)[0], grouped=grouped)
 
     def evaluate_ensemble(self, members: Sequence[Path], *, combine: str) -> ModelMetrics:
         """Return the metrics of the predictions of several models, put together.
@@ -236,18 +246,19 @@ class TrainingSession:
             )
         return read_weights(file)
 
-    def _evaluate(self, weights: Weights) -> ModelMetrics:
+    def _evaluate(self, weights: Weights, *, grouped: bool = False) -> ModelMetrics:
         from fairbank.federated_jobs.algorithms.interface import exchanged
 
-        return self._told(self._algorithm.evaluate(exchanged(weights)))
+        return self._told(self._algorithm.evaluate(exchanged(weights)), grouped=grouped)
 
-    def _told(self, outcome: ExchangeObject) -> ModelMetrics:
+    def _told(self, outcome: ExchangeObject, *, grouped: bool = False) -> ModelMetrics:
         from fairbank.federated_jobs.algorithms.interface import N_HELDOUT, statistic
 
         return ModelMetrics(
-            {name: rounded(value) for name, value in outcome.metrics.items()},
+            {name: round_digits(value) for name, value in outcome.metrics.items()},
             statistic(outcome, N_HELDOUT),
             self._algorithm.subjects_used(),
+            self._algorithm.by_group() if grouped else ByGroup(),
         )
 
     def _forget_old_rounds(self) -> None:
@@ -269,12 +280,3 @@ def be_deterministic() -> None:
     torch.use_deterministic_algorithms(True)
     torch.set_num_threads(1)
     torch.backends.cudnn.benchmark = False
-
-
-def rounded(value: float) -> float:
-    """Return a metric with six significant digits.
-
-    >>> rounded(0.123456789)
-    0.123457
-    """
-    return float(f"{value:.{METRIC_DIGITS - 1}e}")

@@ -17,6 +17,7 @@ import torch
 from monai.fl.utils.exchange_object import ExchangeObject
 from torch import nn
 
+from fairbank.federated_jobs.algorithms.by_group import AGE, MAKER, SEX, ByGroup, by_group
 from fairbank.federated_jobs.algorithms.ensembles import together
 from fairbank.federated_jobs.algorithms.errors import (
     AlgorithmParametersRefused,
@@ -47,7 +48,7 @@ from fairbank.federated_jobs.algorithms.optimizers import (
     slots_of,
     state_of,
 )
-from fairbank.federated_jobs.algorithms.samples import AGE, MAKER, SEX, SampleSet, SiteSamples
+from fairbank.federated_jobs.algorithms.samples import SampleSet, SiteSamples
 from fairbank.federated_jobs.algorithms.seeds import derive_seed
 from fairbank.federated_jobs.algorithms.training_parameters import OptimizerState, TrainingParameters
 from fairbank.federated_jobs.algorithms.weights import Weights
@@ -74,6 +75,8 @@ class Judged:
 class NetworkTrainer(TrainingAlgorithm):
     """Trains a network on the samples of one site; a template fills in four methods."""
 
+    # Whether the target of a sample is its class.
+    classifies = False
     _state: Weights
 
     def samples(self, task: SiteTask) -> SiteSamples:
@@ -253,6 +256,17 @@ class NetworkTrainer(TrainingAlgorithm):
                 row = {"n_subjects": float(subjects), **self._judged.of(places)}
                 found.setdefault(group, {})[word] = row
         return found
+
+    def by_group(self) -> ByGroup:
+        """Return the metrics of the last evaluation by group, each subject in one of each kind."""
+        if self._judged is None:
+            return ByGroup()
+        heldout = self._samples.heldout
+        classes = [int(heldout.target(place)) for place in range(len(heldout))] if self.classifies else []
+        samples = heldout.samples
+        return by_group(
+            [one.subject for one in samples], [one.groups for one in samples], classes, self._judged.of
+        )
 
     # -- the loop ------------------------------------------------------------------------------------------------
 

@@ -29,6 +29,7 @@ class Chosen:
     plan_options: Mapping[str, JsonValue] | None = None
     aggregator: Element | None = None
     training: Training | None = None
+    by_group: bool = False
 
 
 def chosen_in_words(
@@ -41,6 +42,7 @@ def chosen_in_words(
     frozen: Sequence[str] = (),
     start_from: str | None = None,
     objective: Objective | None = None,
+    by_group: bool = False,
 ) -> Chosen:
     """Read what a person wrote.
 
@@ -48,6 +50,7 @@ def chosen_in_words(
         plan_options: `OPTION=VALUE` each.
         aggregator, local_step, filters: `NAME` or `NAME,OPTION=VALUE,…`.
         start_from: digest of a model.
+        by_group: also ask for metrics by sex, age and maker.
 
     Raises:
         PlanRefused: if an axis has no such choice.
@@ -67,6 +70,7 @@ def chosen_in_words(
         plan_options=options_from("plan", the_plan, plan_options) if plan_options else None,
         aggregator=element_from("aggregator", AGGREGATORS, aggregator) if aggregator else None,
         training=Training.model_validate(given) if given else None,
+        by_group=by_group,
     )
 
 

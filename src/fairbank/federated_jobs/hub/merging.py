@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fairbank.errors import FairbankError
-from fairbank.federated_jobs.code import MEASUREMENTS, SUMS, UPDATE
+from fairbank.federated_jobs.code import GROUP_METRICS, MEASUREMENTS, SUMS, UPDATE
 from fairbank.federated_jobs.container_tools import contract_of_columns
 from fairbank.federated_jobs.errors import NotesUnreadable
 from fairbank.federated_jobs.evaluating import STAND_IN, measures_only
 from fairbank.federated_jobs.objectives import BEFORE
 from fairbank.federated_jobs.reasons import Reason
 from fairbank.federated_jobs.update_notes import notes_of
+from fairbank.ontology.group_metrics import COLUMNS, read_table
 from fairbank.ontology.signed_objects import Manifest
 from fairbank.ontology.tools import OutputColumn
 
@@ -36,6 +37,8 @@ METRICS = "metrics"
 CARRIED = "carried"
 # Under which name the metrics of a round hold what the aggregator says of each site's update.
 RECORD = "record"
+# Under which name they hold what sites told by groups of their held-out subjects.
+GROUPS = "groups"
 # What a statistic that goes on hands to its next round.
 STATE = "state"
 # What the aggregator of a training keeps from round to round; it stays at the hub.
@@ -168,6 +171,36 @@ def _unfit_evaluations(closing: Closing) -> tuple[str, ...]:
     return tuple(unfit)
 
 
+def _unfit_groups(closing: Closing) -> tuple[str, ...]:
+    """Return the sites whose metrics by group are no such table."""
+    unfit = []
+    for node, path in closing.outputs(GROUP_METRICS).items():
+        try:
+            _groups_in(path, closing.round)
+        except (ValueError, RecursionError):
+            unfit.append(node)
+    return tuple(unfit)
+
+
+def _groups_in(path: Path, number: int) -> list[dict[str, Any]]:
+    return read_table(path.read_bytes(), number=number)
+
+
+def _groups(closing: Closing, folder: Path) -> tuple[dict[str, Any], list[MergedFile]]:
+    """Return what sites told by group, as a part of the metrics of the round and as a table; nothing if none did."""
+    told = {node: _groups_in(path, closing.round) for node, path in closing.outputs(GROUP_METRICS).items()}
+    if not told:
+        return {}, []
+    target = folder / "groups.csv"
+    with target.open("w", encoding="utf-8", newline="") as opened:
+        writer = csv.writer(opened, lineterminator="\n")
+        writer.writerow(["site", *COLUMNS])
+        for node, rows in told.items():
+            for row in rows:
+                writer.writerow([node, *("" if row[name] is None else row[name] for name in COLUMNS)])
+    return {GROUPS: told}, [MergedFile("groups.csv", "text/csv", target)]
+
+
 def _unfit_rows(closing: Closing) -> tuple[str, ...]:
     """Return the sites whose rows are no table of the tool's contract, each looked at by itself."""
     unfit = []
@@ -200,20 +233,36 @@ def train(closing: Closing, folder: Path) -> list[MergedFile]:
         "aggregator": merged.aggregator,
         RECORD: merged.made.record,
     }
+    by_group, tables = _groups(closing, folder)
+    body |= by_group
     metrics.write_text(json.dumps(body, sort_keys=True))
     files = [
         *_models(merged.made, folder / "bare.safetensors"),
         MergedFile(METRICS, "application/json", metrics),
+        *tables,
     ]
     if merged.made.state is not None:
         files.append(MergedFile(SERVER_STATE, MODEL_TYPE, *merged.made.state))
     return files
 
 
+def _models(made: Merged, bare: Path) -> list[MergedFile]:
+    """Return the merged model, and beside it what the next round starts from, if that has more than the model's own."""
+    from fairbank.federated_jobs.tensor_files import copy_tensors, form_of
+    from fairbank.federated_jobs.tensor_roles import is_extra
+
+    whole = MergedFile(MODEL, MODEL_TYPE, made.file, made.digest)
+    if not any(is_extra(tensor.name) for tensor in form_of(made.file)):
+        return [whole]
+    digest = copy_tensors(made.file, bare, lambda name: None if is_extra(name) else name)
+    return [MergedFile(MODEL, MODEL_TYPE, bare, digest), replace(whole, name=CARRIED)]
+
+
 def evaluations(closing: Closing, folder: Path) -> list[MergedFile]:
     """Put what the sites measured of a model together: as the metrics of the round, and as a table."""
     notes = {node: notes_of(path) for node, path in closing.outputs(UPDATE).items()}
-    body = {"schema": "round-metrics/1", "round": closing.round, "sites": notes}
+    by_group, tables = _groups(closing, folder)
+    body = {"schema": "round-metrics/1", "round": closing.round, "sites": notes, **by_group}
     metrics, table = folder / "metrics.json", folder / "table.csv"
     metrics.write_text(json.dumps(body, sort_keys=True), encoding="utf-8")
     names = sorted({name for told in notes.values() for name in told})
@@ -225,6 +274,7 @@ def evaluations(closing: Closing, folder: Path) -> list[MergedFile]:
     return [
         MergedFile(METRICS, "application/json", metrics),
         MergedFile("table.csv", "text/csv", table),
+        *tables,
     ]
 
 
@@ -251,18 +301,6 @@ def collect(closing: Closing, folder: Path) -> list[MergedFile]:
         (folder / name).write_text(text, encoding="utf-8")
         files.append(MergedFile(name, media_type, folder / name))
     return files
-def _models(made: Merged, bare: Path) -> list[MergedFile]:
-    """Return the merged model, and beside it what the next round starts from, if that has more than the model's own."""
-    from fairbank.federated_jobs.tensor_files import copy_tensors, form_of
-    from fairbank.federated_jobs.tensor_roles import is_extra
-
-    whole = MergedFile(MODEL, MODEL_TYPE, made.file, made.digest)
-    if not any(is_extra(tensor.name) for tensor in form_of(made.file)):
-        return [whole]
-    digest = copy_tensors(made.file, bare, lambda name: None if is_extra(name) else name)
-    return [MergedFile(MODEL, MODEL_TYPE, bare, digest), replace(whole, name=CARRIED)]
-
-
 
 
 def statistic(closing: Closing, folder: Path) -> list[MergedFile]:

@@ -27,12 +27,13 @@ from fairbank.federated_jobs.model_limits import limits_of, protections_of
 from fairbank.federated_jobs.objectives import AFTER, BEFORE
 from fairbank.federated_jobs.tool_manifests import intended_use
 from fairbank.federated_jobs.training_errors import ModelStateRefused
-from fairbank.federated_jobs.training_record import TrainingRecord
+from fairbank.federated_jobs.training_record import GroupMetric, TrainingRecord
 from fairbank.ontology.model_cards import (
     MODEL_MOVES,
     CardCompute,
     CardDataset,
     CardFile,
+    CardGroup,
     CardObjective,
     CardSite,
     ModelCard,
@@ -225,6 +226,8 @@ def _sites(session: Session, told: TrainingRecord, job: str) -> tuple[CardSite, 
     }
     rounds: dict[str, int] = {}
     last: dict[str, dict[str, float]] = {}
+    by_group = told.by_group()
+    groups = by_group[0] if by_group is not None else {}
     for each in told.done:
         for site in each.sites:
             if site.arrived is not None:
@@ -241,8 +244,21 @@ def _sites(session: Session, told: TrainingRecord, job: str) -> tuple[CardSite, 
             merged=_decimals(notes, BEFORE),
             local=_decimals(notes, AFTER),
             settings=settings.get(node),
+            groups=tuple(_group(each) for each in groups[node]) if node in groups else None,
         )
         for node, notes in sorted(last.items())
+    )
+
+
+def _group(told: GroupMetric) -> CardGroup:
+    return CardGroup(
+        kind=told.kind,
+        group=told.group,
+        n_subjects=told.n_subjects,
+        metric=told.metric,
+        value=decimal_text(told.value),
+        low=None if told.low is None else decimal_text(told.low),
+        high=None if told.high is None else decimal_text(told.high),
     )
 
 

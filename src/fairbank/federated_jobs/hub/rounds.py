@@ -45,8 +45,8 @@ from fairbank.federated_jobs.hub.changing import changing
 from fairbank.federated_jobs.hub.ensembles import keep_all
 from fairbank.federated_jobs.hub.finishing import Settled, complete, delivered_by_too_few
 from fairbank.federated_jobs.hub.merging import (
-    MODEL,
     CARRIED,
+    MODEL,
     RECORD,
     SERVER_STATE,
     STATE,
@@ -192,9 +192,16 @@ def _ready_rounds() -> Select[tuple[str, int]]:
         row.metadata.tables[row.__tablename__] for row in (RoundRow, SiteRow, JobRow, UpdateRow)
     )
     busy: list[ColumnElement[str]] = [literal_column(f"'{state}'") for state in sorted(WORKING_SITES)]
+    # Whoever has sent one of several outputs has not delivered yet.
+    whole = sites.alias()
     delivered = (
         select(func.count(updates.c.node.distinct()))
-        .where(updates.c.job == rounds.c.job, updates.c.merged_in == rounds.c.round)
+        .join(whole, and_(whole.c.job == updates.c.job, whole.c.node == updates.c.node))
+        .where(
+            updates.c.job == rounds.c.job,
+            updates.c.merged_in == rounds.c.round,
+            whole.c.state == literal_column(f"'{SiteState.RELEASED.value}'"),
+        )
         .scalar_subquery()
     )
     enough = and_(rounds.c.enough.is_not(None), delivered >= rounds.c.enough)

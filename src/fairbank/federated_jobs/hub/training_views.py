@@ -9,6 +9,7 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from math import isfinite
 from typing import Any
@@ -22,13 +23,14 @@ from fairbank.catalogue.store import DatasetRow
 from fairbank.clock import iso
 from fairbank.federated_jobs.code import WorkerKind, tool_named
 from fairbank.federated_jobs.evaluating import evaluates
-from fairbank.federated_jobs.hub.merging import METRICS
+from fairbank.federated_jobs.hub.merging import GROUPS, METRICS, MODEL
 from fairbank.federated_jobs.hub.progress import manifest_of, sites_of
 from fairbank.federated_jobs.hub.store import JobRow, OutputRow, RoundRow, SiteRow, UpdateRow, UsageRow
 from fairbank.federated_jobs.reasons import Reason
 from fairbank.federated_jobs.states import JobState, RoundState, SiteState
 from fairbank.federated_jobs.training_errors import NotATraining
 from fairbank.federated_jobs.training_record import (
+    GroupMetric,
     Origin,
     RoundOfTraining,
     SiteOfRound,
@@ -139,19 +141,37 @@ def _rounds(hub: Hub, session: Session, job: str, first: int, notes_from: int) -
     for cost in session.scalars(select(UsageRow).where(UsageRow.job == job, UsageRow.round >= first)):
         costs[cost.round][cost.node] = cost
     files = session.execute(
-        select(OutputRow.round, OutputRow.digest).where(
-            OutputRow.job == job, OutputRow.round >= max(first, notes_from), OutputRow.name == METRICS
+        select(OutputRow.round, OutputRow.name, OutputRow.digest).where(
+            OutputRow.job == job, OutputRow.round >= first, OutputRow.name.in_((METRICS, MODEL))
         )
+    ).all()
+    models = {number: digest for number, name, digest in files if name == MODEL}
+    told = {
+        number: _told(hub, digest)
+        for number, name, digest in files
+        if name == METRICS and number >= notes_from
+    }
+    with_groups = max((number for number, each in told.items() if each.groups), default=None)
+    return tuple(
+        _round(
+            row,
+            updates[row.round],
+            costs[row.round],
+            _Told(each.notes, each.groups if row.round == with_groups else {}),
+            model=models.get(row.round, row.result_digest),
+        )
+        for row in rows
+        for each in (told.get(row.round, _Told()),)
     )
-    notes = {number: _notes(hub, digest) for number, digest in files}
-    return tuple(_round(row, updates[row.round], costs[row.round], notes.get(row.round, {})) for row in rows)
 
 
 def _round(
     row: RoundRow,
     updates: Mapping[str, UpdateRow],
     costs: Mapping[str, UsageRow],
-    notes: Mapping[str, dict[str, float]],
+    told: _Told,
+    *,
+    model: str | None,
 ) -> RoundOfTraining:
     return RoundOfTraining(
         round=row.round,
@@ -160,21 +180,20 @@ def _round(
         closed=_moment(row.closed),
         deadline=iso(row.deadline),
         base=row.global_digest,
-        result=row.result_digest,
+        result=model,
         sites=tuple(
-            _site_of_round(node, updates.get(node), costs.get(node), notes.get(node, {}))
+            _site_of_round(node, updates.get(node), costs.get(node), told)
             for node in sorted({*updates, *costs})
         ),
     )
 
 
-def _site_of_round(
-    node: str, update: UpdateRow | None, cost: UsageRow | None, notes: dict[str, float]
-) -> SiteOfRound:
+def _site_of_round(node: str, update: UpdateRow | None, cost: UsageRow | None, told: _Told) -> SiteOfRound:
     return SiteOfRound(
         node=node,
         arrived=iso(update.received) if update is not None else None,
-        notes=notes,
+        notes=told.notes.get(node, {}),
+        groups=told.groups.get(node),
         digest=update.digest if update is not None else None,
         bytes_up=cost.bytes_up if cost is not None else 0,
         bytes_down=cost.bytes_down if cost is not None else 0,
@@ -183,10 +202,23 @@ def _site_of_round(
     )
 
 
-def _notes(hub: Hub, digest: str) -> dict[str, dict[str, float]]:
-    """Return the numbers of one round by site and name; whatever else the file holds is not told."""
-    sites = json.loads(blobs.path_of(hub, digest).read_bytes()).get("sites", {})
-    return {node: _numbers(told) for node, told in sites.items() if isinstance(told, dict)}
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What the sites told in one round: numbers by site and name, and metrics by group."""
+
+    notes: Mapping[str, dict[str, float]] = field(default_factory=dict)
+    groups: Mapping[str, tuple[GroupMetric, ...]] = field(default_factory=dict)
+
+
+def _told(hub: Hub, digest: str) -> _Told:
+    """Return what the sites told in one round; whatever else the file holds is not told."""
+    kept = json.loads(blobs.path_of(hub, digest).read_bytes())
+    notes = {node: _numbers(told) for node, told in kept.get("sites", {}).items() if isinstance(told, dict)}
+    groups = {
+        node: tuple(GroupMetric.model_validate_json(json.dumps(row)) for row in rows)
+        for node, rows in kept.get(GROUPS, {}).items()
+    }
+    return _Told(notes, groups)
 
 
 def _numbers(told: dict[str, Any]) -> dict[str, float]:

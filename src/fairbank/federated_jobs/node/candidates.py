@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from fairbank.federated_jobs.code import UPDATE
 from fairbank.federated_jobs.errors import JobsError
 from fairbank.federated_jobs.evaluating import STAND_IN, measures_only
 from fairbank.federated_jobs.node.runner import Product, RoundTask
@@ -41,6 +42,7 @@ def candidate_of(task: RoundTask, product: Product, *, in_cohort: int, sums: Sum
         encoded=product.encoded,
         packed=product.packed,
         sums=sums,
+        groups=product.groups,
         # A runner's products lie in a folder of the node's own, which no job can reach.
         movable=True,
     )

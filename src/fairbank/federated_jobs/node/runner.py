@@ -32,6 +32,7 @@ from fairbank.federated_jobs.node.spent import Spent, measured, processor_second
 from fairbank.federated_jobs.update_notes import N_HELDOUT, N_STEPS, N_TRAIN, N_UNLABELLED
 from fairbank.ontology.signed_objects import Manifest
 from fairbank.release.candidates import Column, ColumnKind
+from fairbank.release.group_metrics import GroupMetrics
 from fairbank.release.node import KEY_FILE, Node
 from fairbank.release.tensors import TensorShape
 from fairbank.release.told_sums import Sums
@@ -102,6 +103,7 @@ class Product:
     columns: tuple[Column, ...] | None = None
     subjects: int | None = None
     sums: Sums | None = None
+    groups: GroupMetrics | None = None
     form: Mapping[str, TensorShape] | None = None
     encoded: bool = False
     packed: bool = False
@@ -180,7 +182,7 @@ class ConfinedRunner:
             WorkerKind.STATISTICS: self._sum_up,
         }[task.tool.worker]
         try:
-            return [step(worker, task)]
+            return step(worker, task)
         except WorkerError:
             # Whatever state it is in, the next attempt starts from files in a process of its own.
             self._end(task.manifest.id)
@@ -314,7 +316,7 @@ class ConfinedRunner:
             timeout_s=max(_PREPARATION_S, self._wall_s(manifest)),
         )
 
-    def _analyse(self, worker: JobWorker, task: RoundTask) -> Product:
+    def _analyse(self, worker: JobWorker, task: RoundTask) -> list[Product]:
         from fairbank.analysis.tool import tool_named, tool_parameters
         from fairbank.federated_jobs.node.leaving_out import leave_out
         from fairbank.federated_jobs.node.summing import rules_of
@@ -326,9 +328,9 @@ class ConfinedRunner:
             tool_parameters(manifest.code.name, manifest.parameters)
         )
         subjects = leave_out(target, task.members, contract, rules_of(self._node, manifest))
-        return Product(MEASUREMENTS, target, gate_columns(contract), subjects=subjects)
+        return [Product(MEASUREMENTS, target, gate_columns(contract), subjects=subjects)]
 
-    def _sum_up(self, worker: JobWorker, task: RoundTask) -> Product:
+    def _sum_up(self, worker: JobWorker, task: RoundTask) -> list[Product]:
         """Have the rows of the series made, once for all rounds, and sum them up here, outside the sandbox."""
         from fairbank.federated_jobs.node.summing import Asked, sum_up
 
@@ -344,7 +346,7 @@ class ConfinedRunner:
         target = task.folder / f"{SUMS}.json"
         asked = Asked(task.manifest, task.members, task.round, task.global_model)
         sums = sum_up(self._node, asked, rows, into=target)
-        return Product(SUMS, target, subjects=len(sums.everybody), sums=sums)
+        return [Product(SUMS, target, subjects=len(sums.everybody), sums=sums)]
 
     def _measure(self, worker: JobWorker, task: RoundTask, *, to: Path, most: int) -> None:
         """Have the rows of all series made into a file."""
@@ -364,8 +366,9 @@ class ConfinedRunner:
             )
         keep_overlays(self._node, manifest.id, worker.folder)
 
-    def _train(self, worker: JobWorker, task: RoundTask) -> Product:
+    def _train(self, worker: JobWorker, task: RoundTask) -> list[Product]:
         from fairbank.federated_jobs.node.filtering import Training, filtered_round
+        from fairbank.federated_jobs.node.group_tables import wants_groups
 
         manifest = task.manifest
         if measures_only(manifest, task.round):
@@ -383,6 +386,7 @@ class ConfinedRunner:
                 previous_round=task.previous_round,
                 notes=partial(_notes, k=self._node.settings.release_minimum_count),
                 on_progress=partial(progress.note, self._node, manifest.id),
+                grouped=wants_groups(manifest),
             )
             outcomes.append(outcome)
 
@@ -394,7 +398,7 @@ class ConfinedRunner:
         )
         _keep_groups(task, outcomes[-1])
         subjects = outcomes[-1].subjects
-        return Product(
+        made = Product(
             UPDATE,
             left.path,
             subjects=subjects[0] if subjects else None,
@@ -402,8 +406,9 @@ class ConfinedRunner:
             encoded=left.encoded,
             packed=left.packed,
         )
+        return [made, *_grouped(self._node, task, outcomes[-1].by_group)]
 
-    def _evaluate(self, worker: JobWorker, task: RoundTask) -> Product:
+    def _evaluate(self, worker: JobWorker, task: RoundTask) -> list[Product]:
         """Measure a model and train nothing; of fewer held-out subjects than may be told, the gate lets nothing out."""
         from fairbank.federated_jobs.node.group_tables import wants_groups
 
@@ -446,6 +451,17 @@ def gate_columns(contract: Contract) -> tuple[Column, ...]:
 
 def _limit(manifest: Manifest, name: str) -> int:
     return next(output.maximum_bytes for output in manifest.outputs if output.name == name)
+
+
+def _grouped(node: Node, task: RoundTask, found: ByGroup) -> list[Product]:
+    """Return the table of metrics by group, where the job asks for it; one without rows says that nothing is told."""
+    from fairbank.federated_jobs.node.group_tables import wants_groups, write_table
+
+    if not wants_groups(task.manifest):
+        return []
+    target = task.folder / f"{GROUP_METRICS}.json"
+    groups = write_table(node, task.manifest, found, number=task.round, into=target)
+    return [Product(GROUP_METRICS, target, groups=groups)]
 
 
 def _keep_groups(task: RoundTask, outcome: RoundOutcome) -> None:

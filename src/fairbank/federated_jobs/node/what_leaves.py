@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from fairbank.errors import FairbankError
 from fairbank.federated_jobs.axes.plans import PLANS
-from fairbank.federated_jobs.code import WorkerKind, tool_of
+from fairbank.federated_jobs.code import GROUP_METRICS, WorkerKind, tool_of
 from fairbank.federated_jobs.container_tools import Find, contract_of
+from fairbank.ontology.group_metrics import COLUMNS
 from fairbank.ontology.outputs import OutputClass
 from fairbank.ontology.signed_objects import Code, Manifest, PlanName
 from fairbank.ontology.tools import ToolManifest
@@ -90,7 +91,7 @@ def leaves(manifest: Manifest, *, at_least: int, find: Find = tool_of) -> tuple[
             one.output_class,
             one.maximum_bytes,
             max(one.minimum_count, at_least),
-            columns if one.output_class is not OutputClass.MODEL_UPDATE else None,
+            COLUMNS if one.name == GROUP_METRICS else columns,
         )
         for one in manifest.outputs
     )

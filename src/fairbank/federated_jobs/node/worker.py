@@ -189,6 +189,7 @@ class Worker:
             self._handed_over(message["weights"]),
             previous=int(message["previous"]),
             say=self._teller(message),
+            grouped=message.get("grouped") is True,
         )
         return _json(outcome)
 
@@ -196,7 +197,11 @@ class Worker:
         if members := message.get("members"):
             files = [self._incoming / Path(name).name for name in members]
             return _json(self._training.evaluate_ensemble(files, combine=str(message["combine"])))
-        return _json(self._training.evaluate(self._handed_over(message["weights"])))
+        return _json(
+            self._training.evaluate(
+                self._handed_over(message["weights"]), grouped=message.get("grouped") is True
+            )
+        )
 
     def _checkpoints(self, message: Message) -> Message:
         del message

@@ -13,6 +13,7 @@ from threading import Event, Lock
 from typing import Any
 
 from fairbank.errors import FairbankError, all_error_classes
+from fairbank.federated_jobs.algorithms.by_group import ByGroup
 from fairbank.federated_jobs.errors import NotesUnreadable
 from fairbank.federated_jobs.node.errors import (
     ProbeFailed,
@@ -84,11 +85,12 @@ class Initial:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """The metrics of a model on this site's held-out samples; `subjects` as in `RoundOutcome`."""
+    """The metrics of a model on this site's held-out samples; `subjects` and `by_group` as in `RoundOutcome`."""
 
     metrics: Metrics
     n_heldout: int
     subjects: tuple[int, int] | None = None
+    by_group: ByGroup = field(default_factory=ByGroup)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +107,7 @@ class RoundOutcome:
         n_steps: how many steps the optimizer made; 0 if the algorithm makes none.
         unlabelled: how many subjects were left out because the site knows no label of them.
         groups: held-out metrics of the local model by group and word, for the node's people.
+        by_group: those of the global model, with whose they are, for the gate; nothing unless asked for.
     """
 
     file: Path
@@ -119,6 +122,7 @@ class RoundOutcome:
     n_steps: int = 0
     unlabelled: int = 0
     groups: dict[str, dict[str, Metrics]] = field(default_factory=dict)
+    by_group: ByGroup = field(default_factory=ByGroup)
 
 
 class JobWorker:
@@ -292,6 +296,7 @@ class JobWorker:
         previous_round: int | None = None,
         notes: Callable[[RoundOutcome], Mapping[str, int | float]] | None = None,
         on_progress: Callable[[int], None] = lambda percent: None,
+        grouped: bool = False,
     ) -> RoundOutcome:
         """Train one round from the global model (None: the initial one) and fetch the update into `to`.
 
@@ -302,6 +307,7 @@ class JobWorker:
             previous_round: the last round that this site released; by default the one before, 0 for none.
             notes: the numbers that the fetched update is to carry; by default it stays as the job wrote it.
             on_progress: takes the finished part in percent, where the algorithm tells it.
+            grouped: also measure the global model by group.
 
         Raises:
             CheckpointMissing: if the round before was not run at this site.
@@ -314,6 +320,7 @@ class JobWorker:
             round=round_number,
             previous=round_number - 1 if previous_round is None else previous_round,
             weights=self._hand_over(weights),
+            grouped=grouped,
         )
         outcome = RoundOutcome(
             file=to,
@@ -328,13 +335,14 @@ class JobWorker:
             n_steps=int(answer["n_steps"]),
             unlabelled=int(answer["unlabelled"]),
             groups=dict(answer["groups"]),
+            by_group=_by_group(answer),
         )
         self._fetch(answer, to, max_bytes, notes=None if notes is None else notes(outcome))
         return outcome
 
-    def evaluate(self, weights: Path | None, *, timeout_s: float) -> Evaluation:
-        """Return the metrics of a model (None: the initial one) on the held-out samples."""
-        return self._evaluated(timeout_s=timeout_s, weights=self._hand_over(weights))
+    def evaluate(self, weights: Path | None, *, timeout_s: float, grouped: bool = False) -> Evaluation:
+        """Return the metrics of a model (None: the initial one) on the held-out samples, by group too if asked."""
+        return self._evaluated(timeout_s=timeout_s, weights=self._hand_over(weights), grouped=grouped)
 
     def evaluate_ensemble(self, members: Sequence[str], *, combine: str, timeout_s: float) -> Evaluation:
         """Return the metrics of the predictions of several models, put together, on the held-out samples.
@@ -348,7 +356,10 @@ class JobWorker:
     def _evaluated(self, *, timeout_s: float, **fields: Any) -> Evaluation:
         answer = self._ask(Operation.EVALUATE, timeout_s=timeout_s, **fields)
         return Evaluation(
-            dict(answer["metrics"]), int(answer["n_heldout"]), subjects=_pair(answer.get("subjects"))
+            dict(answer["metrics"]),
+            int(answer["n_heldout"]),
+            subjects=_pair(answer.get("subjects")),
+            by_group=_by_group(answer),
         )
 
     def checkpoints(self, *, timeout_s: float = 30.0) -> list[int]:
@@ -512,6 +523,13 @@ def read_rows(file: Path) -> list[dict[str, Any]]:
 
 def _pair(answer: list[int] | None) -> tuple[int, int] | None:
     return None if answer is None else (int(answer[0]), int(answer[1]))
+
+
+def _by_group(answer: Message) -> ByGroup:
+    try:
+        return ByGroup.from_json(answer.get("by_group", {}))
+    except (AttributeError, KeyError, TypeError, ValueError) as err:
+        raise _broken() from err
 
 
 def _require(report: ProbeReport) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-from fairbank.federated_jobs.reports.words import duration, metric_words, size
+from fairbank.federated_jobs.reports.words import duration, kind_words, metric_words, size
 from fairbank.ontology.model_cards import ModelCard
 
 _STYLE = """
@@ -72,6 +72,7 @@ def sections(card: ModelCard) -> tuple[Section, ...]:
         Section("What it is for", (card.intended_use,)),
         Section("What its numbers do not tell", card.limits),
         Section("How it does", _objective(card), *_metrics(card)),
+        *_by_group(card),
         Section(
             "What it was trained on", (), ("Dataset", "Site", "Title", "Version", "Data"), _datasets(card)
         ),
@@ -114,6 +115,30 @@ def _metrics(card: ModelCard) -> tuple[tuple[str, ...], tuple[tuple[str, ...], .
             if values:
                 rows.append((site.node, kind, *(values.get(name, "–") for name in names)))
     return head, tuple(rows)
+
+
+def _by_group(card: ModelCard) -> tuple[Section, ...]:
+    rows = tuple(
+        (
+            site.node,
+            kind_words(each.kind),
+            each.group,
+            str(each.n_subjects),
+            metric_words(each.metric),
+            each.value,
+            "–" if each.low is None else f"{each.low} to {each.high}",
+        )
+        for site in card.sites
+        for each in site.groups or ()
+    )
+    if not rows:
+        return ()
+    said = (
+        "Of the last merged model that was measured, on the held-out subjects of each site.",
+        "Groups of few subjects, and what would tell of them, are left out by each site's gate.",
+    )
+    head = ("Site", "By", "Group", "Subjects", "Metric", "Value", "95 % interval")
+    return (Section("How it does by group", said, head, rows),)
 
 
 def _datasets(card: ModelCard) -> tuple[tuple[str, ...], ...]:

@@ -6,13 +6,15 @@ Every picture says what its numbers were made from.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 
 from fairbank.charts.bars import Amount, Bar, bar_chart
 from fairbank.charts.figure import Figure, stylesheet
 from fairbank.charts.rounds import RoundCurve, round_chart, spans
 from fairbank.federated_jobs.objectives import higher_is_better, newest, worst_site
+from fairbank.federated_jobs.reports.frames import framed, label, table
+from fairbank.federated_jobs.reports.group_section import groups_section
 from fairbank.federated_jobs.reports.rows import round_rows
 from fairbank.federated_jobs.reports.words import duration, metric_words, number, origin_words, size
 from fairbank.federated_jobs.training_record import N_HELDOUT, N_TRAIN, SiteOfTraining, TrainingRecord
@@ -62,6 +64,7 @@ def page(record: TrainingRecord, settings: SettingsView | None = None) -> str:
     sections = (
         _head(record, kind),
         _section("How the model does at the sites", _curves(record)),
+        _section("By sex, age and maker", groups_section(record)),
         _section("Sites", _sites(record)),
         _section("Contribution", _contribution(record)),
         _section("Communication", _communication(record)),
@@ -104,7 +107,7 @@ def _head(record: TrainingRecord, kind: str) -> str:
         f"{kind} with {record.code.name} {record.code.version}, plan {record.plan}, "
         f"{record.aggregator.name}; {record.state.value}{reason}."
     )
-    said = f"<p>{_label(record)} {escape(origin_words(record.origin))}</p>"
+    said = f"<p>{label(record)} {escape(origin_words(record.origin))}</p>"
     judged = ""
     if standing is not None and not record.evaluation:
         judged = (
@@ -173,7 +176,7 @@ def _figure(
         name=name,
         higher_is_better=higher_is_better(metric),
     )
-    return _framed(record, picture, "After each round, on the held-out subjects of each site.")
+    return framed(record, picture, "After each round, on the held-out subjects of each site.")
 
 
 def _mean(curves: Mapping[str, Mapping[int, float]]) -> tuple[tuple[int, float], ...]:
@@ -191,9 +194,7 @@ def _evaluated(record: TrainingRecord, names: Sequence[str]) -> str:
                 rows.append([site.node, _told(site.notes.get(N_HELDOUT)), *cells])
     head = ["Site", "Held out", *(metric_words(name) for name in names)]
     caption = "The model on the held-out samples of each site."
-    return _table(
-        head, rows, caption=f"{caption} {record.origin.value} figures.", numbers=range(1, len(head))
-    )
+    return table(head, rows, caption=f"{caption} {record.origin.value} figures.", numbers=range(1, len(head)))
 
 
 def _sites(record: TrainingRecord) -> str:
@@ -213,7 +214,7 @@ def _sites(record: TrainingRecord) -> str:
     head = ["Site", "Data", "State", "Rounds", "Training", "Held out"]
     head += ["Merged model", "Own model", "Share", "Processor time"]
     caption = f"Numbers of samples and {told} as the site's gate let them out, of its last update."
-    return _table(head, rows, caption=caption, numbers=range(3, len(head)), marks=marks)
+    return table(head, rows, caption=caption, numbers=range(3, len(head)), marks=marks)
 
 
 def _site_cells(
@@ -256,7 +257,7 @@ def _contribution(record: TrainingRecord) -> str:
     picture = bar_chart(
         bars, title="Share of each site in the merged models", name="share", head=("Site", "Share")
     )
-    return _framed(record, picture, "Mean over rounds of the weight that each update had.") + _steps(record)
+    return framed(record, picture, "Mean over rounds of the weight that each update had.") + _steps(record)
 
 
 def _steps(record: TrainingRecord) -> str:
@@ -273,7 +274,7 @@ def _steps(record: TrainingRecord) -> str:
         if curves:
             lines = [RoundCurve(site, tuple(sorted(curve.items()))) for site, curve in sorted(curves.items())]
             picture = round_chart(lines, title=title, axis=name, name=f"n{name}")
-            drawn.append(_framed(record, picture, "As the hub measured it while merging."))
+            drawn.append(framed(record, picture, "As the hub measured it while merging."))
     return "".join(drawn)
 
 
@@ -290,7 +291,7 @@ def _communication(record: TrainingRecord) -> str:
     total_up, total_down = sum(up.values()), sum(down.values())
     rows.append(["All", size(total_up), size(total_down), size(total_up + total_down)])
     caption = "Updates to the hub and models to the sites, as the hub counts them; requests are not in it."
-    return _table(["Site", "To the hub", "To the site", "Both"], rows, caption=caption, numbers=range(1, 4))
+    return table(["Site", "To the hub", "To the site", "Both"], rows, caption=caption, numbers=range(1, 4))
 
 
 def _time(record: TrainingRecord) -> str:
@@ -315,7 +316,7 @@ def _time(record: TrainingRecord) -> str:
         f"{duration(waiting)} for the slowest.</p>"
     )
     shown = rows[-_ROUNDS:]
-    table = _table(
+    rounds = table(
         ["Round", "Updates", "Whole", "Until last update", "Merging", "Processor time of all sites"],
         [
             [
@@ -331,8 +332,8 @@ def _time(record: TrainingRecord) -> str:
         caption="Sites tell their processor time rounded up, so that it tells no number of images.",
         numbers=range(6),
     )
-    folded = f"<details><summary>All rounds ({len(shown)})</summary>{table}</details>"
-    return told + _framed(record, picture, "By the hub's clock.") + folded
+    folded = f"<details><summary>All rounds ({len(shown)})</summary>{rounds}</details>"
+    return told + framed(record, picture, "By the hub's clock.") + folded
 
 
 def _lost(record: TrainingRecord) -> str:
@@ -368,7 +369,7 @@ def _choices(record: TrainingRecord) -> str:
         ["Rounds, quorum", f"{record.rounds}, {record.quorum}"],
     ]
     rows += [[f"Parameter {name}", str(value)] for name, value in sorted(record.parameters.items())]
-    return _table(["Choice", "Value"], rows, caption="In the manifest that every site approved.")
+    return table(["Choice", "Value"], rows, caption="In the manifest that every site approved.")
 
 
 def _settings(view: SettingsView | None) -> str:
@@ -391,7 +392,7 @@ def _settings(view: SettingsView | None) -> str:
     caption = (
         "Signed by each site before its first update; parameters, seed and choices are compared by digest."
     )
-    return _table(head, rows, caption=caption) + silent
+    return table(head, rows, caption=caption) + silent
 
 
 def _provenance(record: TrainingRecord) -> str:
@@ -404,46 +405,10 @@ def _provenance(record: TrainingRecord) -> str:
         ["Datasets", ", ".join(iri for site in record.sites for iri in site.datasets)],
         ["Begun, ended", f"{record.started or '–'}, {record.ended or '–'}"],
     ]
-    return _table(
+    return table(
         ["What", "Which"], rows, caption="The whole chain is in the model's card and in the catalogue."
-    )
-
-
-def _label(record: TrainingRecord) -> str:
-    return f"<span class='origin'>{escape(record.origin.value)}</span>"
-
-
-def _framed(record: TrainingRecord, picture: Figure, caption: str) -> str:
-    return (
-        f"<figure><div class='wide'>{picture.svg()}</div>"
-        f"<figcaption>{_label(record)} {escape(caption)}</figcaption>{picture.details()}</figure>"
     )
 
 
 def _section(title: str, body: str) -> str:
     return f"<section><h2>{escape(title)}</h2>{body}</section>" if body else ""
-
-
-def _table(
-    head: Sequence[str],
-    rows: Iterable[Sequence[str]],
-    *,
-    caption: str,
-    numbers: Iterable[int] = (),
-    marks: Sequence[str] = (),
-) -> str:
-    right = set(numbers)
-
-    def cell(tag: str, at: int, text: str) -> str:
-        place = ' class="n"' if at in right else ""
-        return f"<{tag}{place}>{escape(text)}</{tag}>"
-
-    top = "".join(cell("th", at, text) for at, text in enumerate(head))
-    body = ""
-    for place, row in enumerate(rows):
-        mark = f' class="{marks[place]}"' if place < len(marks) and marks[place] else ""
-        body += f"<tr{mark}>{''.join(cell('td', at, text) for at, text in enumerate(row))}</tr>"
-    return (
-        f"<div class='wide'><table><caption>{escape(caption)}</caption><thead><tr>{top}</tr></thead>"
-        f"<tbody>{body}</tbody></table></div>"
-    )

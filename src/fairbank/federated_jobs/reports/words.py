@@ -66,8 +66,18 @@ def metric_words(metric: str) -> str:
         "mse": "mean squared error",
         "mae": "mean absolute error",
         "auroc": "AUROC",
-        "hd95": "HD95, mm",
-        "asd": "average surface distance, mm",
-        "f1": "F1",
+        "hausdorff_mm": "HD95, mm",
+        "surface_mm": "average surface distance, mm",
+        "f_one": "F1",
+        "r_squared": "R²",
     }
     return known.get(metric, metric.replace("_", " "))
+
+
+def kind_words(kind: str) -> str:
+    """Return for people by what subjects are grouped.
+
+    >>> kind_words("age_band"), kind_words("sex")
+    ('age', 'sex')
+    """
+    return {"age_band": "age", "manufacturer": "maker"}.get(kind, kind)
