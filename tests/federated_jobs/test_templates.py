@@ -185,12 +185,23 @@ class TestWhatIsTrained:
 
     def test_metrics_by_group_count_subjects(self, tmp_path: Path) -> None:
         folder = images(tmp_path, WORDS, facts={"age_band": "40-44"})
-        result = opened(folder, "classification", CLASSIFY).train(1, None, previous=0)
+        session = opened(folder, "classification", CLASSIFY)
+        result = session.train(1, None, previous=0, grouped=True)
         groups = result.groups
         assert sum(row["n_subjects"] for row in groups["sex"].values()) == result.n_heldout
         assert set(groups["age_band"]) == {"40-44"}
         assert groups["age_band"]["40-44"]["accuracy"] == pytest.approx(result.after["accuracy"])
         assert set(groups["manufacturer"]) == {"Siemens"}
+        # For the gate: of the model that the round started from, with whose they are, in wide bands.
+        told = result.by_group
+        assert set(told.kinds["age_band"]) == {"40-59"} and set(told.kinds["sex"]) == set(groups["sex"])
+        whole = told.kinds["age_band"]["40-59"]
+        assert len(whole.subjects) == result.n_heldout == sum(map(len, told.classes))
+        assert whole.metrics["accuracy"] == pytest.approx(result.before["accuracy"])
+        assert (
+            session.evaluate(None, grouped=True).by_group == told
+            and not session.evaluate(None).by_group.kinds
+        )
 
     def test_a_site_without_labels_says_so(self, tmp_path: Path) -> None:
         with pytest.raises(LabelsMissing, match="no usable label"):
@@ -366,9 +377,11 @@ def test_a_template_trains_in_the_sandbox_to_the_bits_that_it_has_outside(tmp_pa
             training=training,
             rounds=3,
         )
-        inside = worker.train_round(1, None, to=tmp_path / "update", max_bytes=8 * MIB, timeout_s=120)
+        inside = worker.train_round(
+            1, None, to=tmp_path / "update", max_bytes=8 * MIB, timeout_s=120, grouped=True
+        )
     outside = opened(images(tmp_path / "b", WORDS), "classification", CLASSIFY, **training)
-    expected = outside.train(1, None, previous=0)
+    expected = outside.train(1, None, previous=0, grouped=True)
     assert series == 12
     assert (inside.digest, inside.n_steps, inside.after) == (expected.digest, 9, expected.after)
-    assert inside.groups == expected.groups
+    assert inside.groups == expected.groups and inside.by_group == expected.by_group
