@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from fairbank.federated_jobs.training_errors import GroupMetricsRefused
 from fairbank.federated_jobs.training_record import TrainingRecord
 from fairbank.ontology.outputs import OutputClass
 from fairbank.ontology.signed_objects import PlanName
+from fairbank.release.errors import HubUnreachable
 from fairbank.release.store import ReleaseRow
 from fairbank.web.model_files import card_of
 from fairbank.web.trainings import report
@@ -137,6 +139,35 @@ def test_a_table_that_is_none_puts_its_site_out_and_nobody_else(fed: Any) -> Non
     Path(paths["west"]).write_text(json.dumps({"schema": "metrics-by-group/1", "round": 1, "rows": [{}]}))
     fed.settle()
     assert fed.site_state(job, "west") == ("failed", "update_refused")
+    assert fed.state(job) == "completed"
+
+
+def test_a_site_that_has_sent_half_of_a_round_does_not_count_for_its_quorum(fed: Any) -> None:
+    measuring(fed.add("north", release_minimum_count=K), 0.5)
+    options = {"close_at_quorum": True}
+    manifest = fed.manifest(
+        fed.visa(), "classification", parameters=CLASSES, quorum=2, by_group=True, plan_options=options
+    )
+    job = fed.submit(manifest)
+    fed.settle()
+    for site in fed.sites.values():
+        site.approve(job)
+    fed.close_rounds()
+    west = fed.sites["west"].agent._site.outbox
+    send = west.send
+
+    def half(release: str) -> Any:
+        if west.release(release).output == "metrics-by-group":
+            raise HubUnreachable("The line is down.")
+        return send(release)
+
+    west.send = half
+    with suppress(HubUnreachable):
+        fed.sites["west"].agent.step()
+    fed.settle("east")
+    assert fed.state(job) == "running" and fed.job(job)["history"][0]["state"] == "open"
+    west.send = send
+    fed.settle("east", "west")
     assert fed.state(job) == "completed"
 
 

@@ -32,6 +32,20 @@ def test_metrics_of_fewer_held_out_subjects_than_the_minimum_stay():
     assert _notes(OUTCOME, k=3) == {"n_train": 40}
 
 
+def test_what_tells_of_a_class_of_few_subjects_stays():
+    told = {
+        "loss": 0.4,
+        "accuracy": 0.9,
+        "auroc": 0.8,
+        "auroc_low": 0.7,
+        "sensitivity": 0.5,
+        "personal_f_one": 0.6,
+    }
+    outcome = replace(OUTCOME, before=told, after={}, subjects=(40, 8), classes=(6, 2))
+    assert set(_notes(outcome, k=3)) == {"n_train", "n_heldout", "before_loss", "before_accuracy"}
+    assert set(_notes(outcome, k=2)) == {"n_train", "n_heldout", *(f"before_{name}" for name in told)}
+
+
 def test_the_gate_counts_the_subjects_that_were_used_not_those_of_the_cohort(start, monkeypatch):
     fed = start("east")
     site = fed.sites["east"]

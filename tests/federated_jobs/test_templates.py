@@ -197,6 +197,7 @@ class TestWhatIsTrained:
         assert set(told.kinds["age_band"]) == {"40-59"} and set(told.kinds["sex"]) == set(groups["sex"])
         whole = told.kinds["age_band"]["40-59"]
         assert len(whole.subjects) == result.n_heldout == sum(map(len, told.classes))
+        assert result.classes == [len(each) for each in told.classes]
         assert whole.metrics["accuracy"] == pytest.approx(result.before["accuracy"])
         assert (
             session.evaluate(None, grouped=True).by_group == told

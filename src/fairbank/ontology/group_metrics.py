@@ -22,8 +22,19 @@ METRICS: Final = (
     "surface_mm",
 )
 LOW, HIGH = "_low", "_high"
+# How the names of metrics of a site's own model begin.
+PERSONAL: Final = "personal_"
 _PARTS: Final = {"schema", "round", "rows"}
 _LARGEST_TABLE: Final = 5_000
+
+
+def is_classwise(metric: str) -> bool:
+    """Tell whether a metric, or an end of its interval, is worked out class by class.
+
+    >>> is_classwise("auroc_low"), is_classwise("personal_f_one"), is_classwise("accuracy")
+    (True, True, False)
+    """
+    return metric.removeprefix(PERSONAL).removesuffix(LOW).removesuffix(HIGH) in CLASSWISE
 
 
 def read_table(body: bytes, *, number: int) -> list[dict[str, Any]]:

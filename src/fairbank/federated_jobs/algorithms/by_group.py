@@ -103,6 +103,16 @@ def by_group(
     return ByGroup(kinds, _of_classes(subjects, classes, place))
 
 
+def subjects_of_classes(subjects: Sequence[str], classes: Sequence[int]) -> list[int]:
+    """Return how many different subjects each class has that occurs, in the order of the classes.
+
+    >>> subjects_of_classes(["a", "a", "b", "c"], [1, 1, 0, 1])
+    [1, 2]
+    """
+    place = {subject: number for number, subject in enumerate(dict.fromkeys(subjects))}
+    return [len(each) for each in _of_classes(subjects, classes, place)]
+
+
 def round_digits(value: float) -> float:
     """Return a metric with six significant digits.
 

@@ -78,6 +78,10 @@ class TrainingAlgorithm(ClientAlgo):
         """Return the metrics of the last evaluation by group (sex, age, maker) and word; they stay at the site."""
         return {}
 
+    def heldout_classes(self) -> list[int]:
+        """Return how many held-out subjects each class has that occurs among them; nothing if none are classified."""
+        return []
+
     def by_group(self) -> ByGroup:
         """Return the metrics of the last evaluation by group, each subject in one of each kind, for the gate."""
         return ByGroup()

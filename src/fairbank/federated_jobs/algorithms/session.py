@@ -61,12 +61,13 @@ class InitialModel:
 
 @dataclass(frozen=True, slots=True)
 class ModelMetrics:
-    """Metrics on the held-out samples; `subjects` as in `RoundResult`, `by_group` for the gate."""
+    """Metrics on the held-out samples; `subjects` as in `RoundResult`, `by_group` and `classes` for the gate."""
 
     metrics: Metrics
     n_heldout: int
     subjects: tuple[int, int] | None = None
     by_group: ByGroup = field(default_factory=ByGroup)
+    classes: list[int] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,7 @@ class RoundResult:
     Args:
         groups: of the model that was trained here, by group.
         by_group: of the model that the round started from, for the gate.
+        classes: how many held-out subjects each class has that occurs; nothing if none are classified.
     """
 
     file: str
@@ -91,6 +93,7 @@ class RoundResult:
     unlabelled: int = 0
     groups: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict)
     by_group: ByGroup = field(default_factory=ByGroup)
+    classes: list[int] = field(default_factory=list)
 
 
 class TrainingSession:
@@ -207,6 +210,7 @@ class TrainingSession:
             unlabelled=self._algorithm.unlabelled(),
             groups=self._algorithm.groups(),
             by_group=before.by_group,
+            classes=before.classes,
         )
 
     def evaluate(self, weights: Path | None, *, grouped: bool = False) -> ModelMetrics:
@@ -259,6 +263,7 @@ class TrainingSession:
             statistic(outcome, N_HELDOUT),
             self._algorithm.subjects_used(),
             self._algorithm.by_group() if grouped else ByGroup(),
+            self._algorithm.heldout_classes(),
         )
 
     def _forget_old_rounds(self) -> None:

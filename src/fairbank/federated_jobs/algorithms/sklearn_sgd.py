@@ -16,6 +16,7 @@ from fairbank.analysis.dicom_frames import measure_intensities
 from fairbank.analysis.errors import ItemImpossible
 from fairbank.analysis.staged import StagedSeries
 from fairbank.federated_jobs.algorithms import metrics
+from fairbank.federated_jobs.algorithms.by_group import subjects_of_classes
 from fairbank.federated_jobs.algorithms.errors import LabelsMissing, ModelUnfit, NothingToTrainOn
 from fairbank.federated_jobs.algorithms.images import headers_of, slices_of
 from fairbank.federated_jobs.algorithms.interface import (
@@ -52,6 +53,7 @@ class SklearnSGD(TrainingAlgorithm):
         self._train = rows[~out], labels[~out]
         self._heldout = rows[out], labels[out]
         self._subjects = len(set(subjects)), len(held)
+        self._held_subjects = [subject for subject in subjects if subject in held]
         self._steps = 0
         return used
 
@@ -68,6 +70,12 @@ class SklearnSGD(TrainingAlgorithm):
     def subjects_used(self) -> tuple[int, int]:
         """Return how many different subjects gave samples, and how many of them are held out."""
         return self._subjects
+
+    def heldout_classes(self) -> list[int]:
+        """Return how many held-out subjects each class has that occurs among them; nothing of a regression."""
+        if self._given.task == "regressor":
+            return []
+        return subjects_of_classes(self._held_subjects, [int(label) for label in self._heldout[1]])
 
     def unlabelled(self) -> int:
         """Return how many subjects are left out because the site knows no usable label of them."""

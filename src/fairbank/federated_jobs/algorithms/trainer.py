@@ -17,7 +17,14 @@ import torch
 from monai.fl.utils.exchange_object import ExchangeObject
 from torch import nn
 
-from fairbank.federated_jobs.algorithms.by_group import AGE, MAKER, SEX, ByGroup, by_group
+from fairbank.federated_jobs.algorithms.by_group import (
+    AGE,
+    MAKER,
+    SEX,
+    ByGroup,
+    by_group,
+    subjects_of_classes,
+)
 from fairbank.federated_jobs.algorithms.ensembles import together
 from fairbank.federated_jobs.algorithms.errors import (
     AlgorithmParametersRefused,
@@ -261,12 +268,18 @@ class NetworkTrainer(TrainingAlgorithm):
         """Return the metrics of the last evaluation by group, each subject in one of each kind."""
         if self._judged is None:
             return ByGroup()
+        samples = self._samples.heldout.samples
+        known = [one.groups for one in samples]
+        return by_group([one.subject for one in samples], known, self._classes_held_out(), self._judged.of)
+
+    def heldout_classes(self) -> list[int]:
+        """Return how many held-out subjects each class has that occurs among them; nothing if none are classified."""
+        subjects = [one.subject for one in self._samples.heldout.samples]
+        return subjects_of_classes(subjects, self._classes_held_out())
+
+    def _classes_held_out(self) -> list[int]:
         heldout = self._samples.heldout
-        classes = [int(heldout.target(place)) for place in range(len(heldout))] if self.classifies else []
-        samples = heldout.samples
-        return by_group(
-            [one.subject for one in samples], [one.groups for one in samples], classes, self._judged.of
-        )
+        return [int(heldout.target(place)) for place in range(len(heldout))] if self.classifies else []
 
     # -- the loop ------------------------------------------------------------------------------------------------
 

@@ -30,6 +30,7 @@ from fairbank.federated_jobs.node.progress import job_folder
 from fairbank.federated_jobs.node.sandbox_staging import SeriesToStage
 from fairbank.federated_jobs.node.spent import Spent, measured, processor_seconds
 from fairbank.federated_jobs.update_notes import N_HELDOUT, N_STEPS, N_TRAIN, N_UNLABELLED
+from fairbank.ontology.group_metrics import is_classwise
 from fairbank.ontology.signed_objects import Manifest
 from fairbank.release.candidates import Column, ColumnKind
 from fairbank.release.group_metrics import GroupMetrics
@@ -418,9 +419,9 @@ class ConfinedRunner:
         else:
             grouped = wants_groups(task.manifest)
             found = worker.evaluate(task.global_model, timeout_s=wall_s, grouped=grouped)
-        metrics, n_heldout, subjects = found.metrics, found.n_heldout, found.subjects
-        heldout = subjects[1] if subjects is not None else None
         k = self._node.settings.release_minimum_count
+        metrics, n_heldout = _tellable(found.metrics, found.classes, k=k), found.n_heldout
+        heldout = found.subjects[1] if found.subjects is not None else None
         if looks_last(task.manifest, task.round) and heldout is not None and heldout < k:
             # The model is made already: a site that may tell nothing of it says nothing, and stays in the job.
             metrics, n_heldout, heldout = {}, 0, None
@@ -480,6 +481,21 @@ def _notes(outcome: RoundOutcome, *, k: int) -> dict[str, int | float]:
         counts[N_UNLABELLED] = outcome.unlabelled
     if outcome.subjects is not None and outcome.subjects[1] < k:
         return dict(counts)
-    before = {f"before_{name}": value for name, value in outcome.before.items()}
-    after = {f"after_{name}": value for name, value in outcome.after.items()}
-    return {**counts, N_HELDOUT: outcome.n_heldout, **before, **after}
+    before, after = (_tellable(each, outcome.classes, k=k) for each in (outcome.before, outcome.after))
+    return {
+        **counts,
+        N_HELDOUT: outcome.n_heldout,
+        **{f"before_{name}": value for name, value in before.items()},
+        **{f"after_{name}": value for name, value in after.items()},
+    }
+
+
+def _tellable(metrics: Mapping[str, float], classes: Sequence[int], *, k: int) -> dict[str, float]:
+    """Return metrics without those that tell of a class of fewer than k subjects; nothing is said of one without any.
+
+    Args:
+        classes: how many held-out subjects each class has that occurs.
+    """
+    if min(classes, default=k) >= k:
+        return dict(metrics)
+    return {name: value for name, value in metrics.items() if not is_classwise(name)}

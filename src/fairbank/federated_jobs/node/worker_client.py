@@ -85,12 +85,13 @@ class Initial:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """The metrics of a model on this site's held-out samples; `subjects` and `by_group` as in `RoundOutcome`."""
+    """The metrics of a model on this site's held-out samples; the others as in `RoundOutcome`."""
 
     metrics: Metrics
     n_heldout: int
     subjects: tuple[int, int] | None = None
     by_group: ByGroup = field(default_factory=ByGroup)
+    classes: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +109,7 @@ class RoundOutcome:
         unlabelled: how many subjects were left out because the site knows no label of them.
         groups: held-out metrics of the local model by group and word, for the node's people.
         by_group: those of the global model, with whose they are, for the gate; nothing unless asked for.
+        classes: how many held-out subjects each class has that occurs; nothing if none are classified.
     """
 
     file: Path
@@ -123,6 +125,7 @@ class RoundOutcome:
     unlabelled: int = 0
     groups: dict[str, dict[str, Metrics]] = field(default_factory=dict)
     by_group: ByGroup = field(default_factory=ByGroup)
+    classes: tuple[int, ...] = ()
 
 
 class JobWorker:
@@ -336,6 +339,7 @@ class JobWorker:
             unlabelled=int(answer["unlabelled"]),
             groups=dict(answer["groups"]),
             by_group=_by_group(answer),
+            classes=tuple(int(one) for one in answer["classes"]),
         )
         self._fetch(answer, to, max_bytes, notes=None if notes is None else notes(outcome))
         return outcome
@@ -360,6 +364,7 @@ class JobWorker:
             int(answer["n_heldout"]),
             subjects=_pair(answer.get("subjects")),
             by_group=_by_group(answer),
+            classes=tuple(int(one) for one in answer.get("classes", ())),
         )
 
     def checkpoints(self, *, timeout_s: float = 30.0) -> list[int]:
