@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 
 from fairbank.charts.bars import Amount, Bar, bar_chart
-from fairbank.charts.figure import Figure, stylesheet
+from fairbank.charts.figure import stylesheet
 from fairbank.charts.rounds import RoundCurve, round_chart, spans
 from fairbank.federated_jobs.objectives import higher_is_better, newest, worst_site
 from fairbank.federated_jobs.reports.frames import framed, label, table
