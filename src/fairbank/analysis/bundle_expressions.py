@@ -56,7 +56,7 @@ def fault(text: str) -> str | None:
     """Return why an expression is not taken, None if it is.
 
     >>> fault("$@lr * 2"), fault("$__import__('os')")
-    (None, "the name '__import__' is not taken")
+    (None, "the call '__import__' is not taken")
     """
     try:
         tree, _ = _parsed(text)

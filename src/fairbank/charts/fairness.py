@@ -51,6 +51,7 @@ class SiteResult:
 def gap_of(sites: Sequence[SiteResult], few: int) -> float | None:
     """Return how far the best and the worst site are apart, of those with enough cases; None of fewer than two.
 
+    >>> from fairbank.ontology.counts import Count
     >>> sites = [SiteResult("a", 0.9, Count.exact(50)), SiteResult("b", 0.8, Count.exact(40))]
     >>> round(gap_of([*sites, SiteResult("c", 0.1, Count.below(10))], few=20), 6)
     0.1

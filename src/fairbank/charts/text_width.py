@@ -45,7 +45,7 @@ def fitted(text: str, room: float, size: float, *, bold: bool = False) -> str:
     """Return text on one line, cut with an ellipsis where it is wider than its room.
 
     >>> fitted("Universitätsklinikum", 60, 13)
-    'Univers…'
+    'Univer…'
     """
     line = shown(text)
     if text_width(line, size, bold=bold) <= room:
