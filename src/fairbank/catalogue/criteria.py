@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
 from fairbank.catalogue.errors import ParameterRefused, SearchRefused
@@ -120,6 +121,15 @@ OF_DISTRIBUTIONS = (
 FACETS: tuple[OfCells | OfDataset | OfDistribution, ...] = (*OF_CELLS, *OF_DATASETS, *OF_DISTRIBUTIONS)
 
 
+class Sort(StrEnum):
+    """In which order what was found is listed: by words, by title, the most subjects first, or the newest first."""
+
+    BEST = "best"
+    TITLE = "title"
+    SUBJECTS = "subjects"
+    UPDATED = "updated"
+
+
 @dataclass(frozen=True, slots=True)
 class Criteria:
     """What is looked for: each list holds alternatives, an empty one means any.
@@ -143,6 +153,7 @@ class Criteria:
     min_sites: int = 0
     limit: int = 50
     offset: int = 0
+    sort: Sort = Sort.BEST
 
     def wanted(self, axis: str) -> tuple[str, ...]:
         """Return the values of an axis that match: those chosen, and the narrower body parts of a chosen one."""

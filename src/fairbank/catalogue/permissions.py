@@ -106,6 +106,8 @@ ROUTES: Final[tuple[tuple[str, str, Action], ...]] = (
     (_GET, r"/(requests|reviews|grants|committees)(/.*)?", Action.REQUEST_READ),
     (_GET, r"/audit", Action.AUDIT_READ),
     (_ANY, r"/account/second-factor(/picture\.svg)?", Action.SECOND_FACTOR),
+    (_GET, r"/(collections(/.*)?|compare|nodes/\{node\})", Action.PUBLIC),
+    (_GET, r"/counts", Action.JOB_READ),
     (_GET, r"/(static/\{name\}|help|style)", Action.PUBLIC),
     (_GET, r"/me", Action.SELF_READ),
     ("POST", r"/me", Action.SELF_ACT),

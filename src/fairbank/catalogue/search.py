@@ -10,16 +10,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
+import numpy as np
 from pyoxigraph import Triple
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from fairbank.catalogue import clinical, described, graph_writing, holdings
 from fairbank.catalogue.accounts import Account
-from fairbank.catalogue.criteria import AXES, Criteria
+from fairbank.catalogue.criteria import AXES, Criteria, Sort
 from fairbank.catalogue.description import edition_quads
 from fairbank.catalogue.errors import DatasetNotFound
-from fairbank.catalogue.facet_index import MEASURES
+from fairbank.catalogue.facet_index import MEASURES, FacetIndex, Places
 from fairbank.catalogue.facet_reading import read_index
 from fairbank.catalogue.facets import choose, counted
 from fairbank.catalogue.feasibility import feasibility
@@ -42,7 +43,7 @@ def search(session: Session, criteria: Criteria, who: Account | None) -> dict[st
     index, shown = read_index(session, who)
     ordered, spelling = WordSearch(session, index, shown, who).find(criteria.words)
     selection = choose(index, criteria, ordered)
-    places = selection.places()
+    places = _sorted(session, index, selection.places(), criteria.sort)
     page = places[criteria.offset : criteria.offset + min(criteria.limit, LARGEST_PAGE)].tolist()
     certain = of_cells(index, criteria) if criteria.of_cells else of_totals(index)
     answer = {
@@ -63,6 +64,27 @@ def search(session: Session, criteria: Criteria, who: Account | None) -> dict[st
     if criteria.asks_feasibility:
         answer["feasibility"] = feasibility(index, criteria, places)
     return answer
+
+
+def number_found(session: Session, criteria: Criteria, who: Account | None) -> int:
+    """Return how many datasets match, without anything about them."""
+    index, shown = read_index(session, who)
+    ordered, _ = WordSearch(session, index, shown, who).find(criteria.words)
+    return len(choose(index, criteria, ordered).places())
+
+
+def axes_of(session: Session, iris: Sequence[str]) -> dict[str, dict[str, tuple[str, ...]]]:
+    """Return the modalities and body parts of datasets, by IRI and axis, each once and sorted."""
+    columns = (StratumRow.iri, StratumRow.modality, StratumRow.body_part)
+    found: dict[str, tuple[set[str], set[str]]] = {}
+    for iri, modality, part in session.execute(select(*columns).where(StratumRow.iri.in_(iris)).distinct()):
+        modalities, parts = found.setdefault(iri, (set(), set()))
+        modalities.add(modality)
+        parts.add(part)
+    return {
+        iri: {"modality": tuple(sorted(modalities)), "body_part": tuple(sorted(parts))}
+        for iri, (modalities, parts) in found.items()
+    }
 
 
 def listing(session: Session, who: Account | None) -> list[dict[str, Any]]:
@@ -166,6 +188,25 @@ def _summaries(session: Session, iris: Sequence[str]) -> list[dict[str, Any]]:
     others = select(DescribedRow).where(DescribedRow.iri.in_([iri for iri in iris if iri not in rows]))
     without_node = {row.iri: row for row in session.scalars(others)}
     return [summary(rows[iri]) if iri in rows else described.summary(without_node[iri]) for iri in iris]
+
+
+def _sorted(session: Session, index: FacetIndex, places: Places, sort: Sort) -> Places:
+    """Return places in an order; what it says nothing about, such as withheld totals, comes last and by title."""
+    if sort is Sort.BEST:
+        return places
+    # The index is in the order of titles.
+    by_title = np.sort(places)
+    if sort is Sort.TITLE:
+        return by_title
+    if sort is Sort.SUBJECTS:
+        return by_title[np.argsort(-index.totals[by_title, 0], kind="stable")]
+    moments = dict(session.execute(select(DatasetRow.iri, DatasetRow.published)).tuples())
+    for iri, shown_since, changed in session.execute(
+        select(DescribedRow.iri, DescribedRow.shown_since, DescribedRow.changed)
+    ):
+        moments[iri] = shown_since or changed
+    newest = np.array([moments[index.keys[place][0]].timestamp() for place in by_title], np.float64)
+    return by_title[np.argsort(-newest, kind="stable")]
 
 
 def _cell(cell: StratumRow, k: int) -> dict[str, Any]:

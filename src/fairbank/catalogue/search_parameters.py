@@ -14,6 +14,7 @@ from fairbank.catalogue.criteria import (
     OF_DISTRIBUTIONS,
     Criteria,
     OfDataset,
+    Sort,
     bands_within,
     held,
 )
@@ -34,6 +35,7 @@ _ONE = {
     "min_sites": "Say whether this many nodes match.",
     "limit": f"How many datasets to list, at most {LARGEST_PAGE}.",
     "offset": "How many datasets to pass over first.",
+    "sort": "best (by the words, then by title), title, subjects (the most first) or updated (the newest first).",
 }
 _WORDS_OF_BOOL = {"true": True, "1": True, "yes": True, "on": True}
 _WORDS_OF_BOOL |= {"false": False, "0": False, "no": False, "off": False}
@@ -102,6 +104,7 @@ def _criteria(several: Mapping[str, tuple[str, ...]], one: Mapping[str, str]) ->
         min_sites=_number("min_sites", one, usual=0),
         limit=_number("limit", one, usual=_USUAL_PAGE, most=LARGEST_PAGE),
         offset=_number("offset", one, usual=0),
+        sort=_sort(one.get("sort", Sort.BEST.value)),
     )
 
 
@@ -123,6 +126,13 @@ def _truth(name: str, value: str) -> bool:
         return _WORDS_OF_BOOL[value.lower()]
     except KeyError as err:
         raise _unusable(name, value, "It is true or false.") from err
+
+
+def _sort(value: str) -> Sort:
+    try:
+        return Sort(value)
+    except ValueError as err:
+        raise _unusable("sort", value, f"It is one of {', '.join(Sort)}.") from err
 
 
 def _millimetres(name: str, value: str) -> float:

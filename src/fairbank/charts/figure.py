@@ -102,6 +102,10 @@ class Figure:
         """Return the picture and, folded, its table, for a page that has `chart.css`."""
         return f'<figure class="c-figure">{self.svg()}{self.details()}</figure>\n'
 
+    def __html__(self) -> str:
+        """Return what a template puts in: every text in it is escaped already."""
+        return self.inline()
+
     def details(self) -> str:
         """Return the table, folded, for a page that frames the picture itself."""
         table = self.table.html(self.title)

@@ -16,7 +16,14 @@ from fairbank.web.pages.page import Page
 from fairbank.web.pages.registry import pages
 
 # Path of the page -> pairs of who looks and the address.
-SAMPLES: dict[str, Callable[[Filled], list[tuple[str | None, str]]]] = {}
+SAMPLES: dict[str, Callable[[Filled], list[tuple[str | None, str]]]] = {
+    "/collections": lambda filled: [
+        ("rita", "/collections"),
+        (None, "/collections?modality=CT&c=alpha/lungs"),
+        (None, "/collections?modality=XX&q=lung"),
+    ],
+    "/collections/{node}/{dataset}": lambda filled: [(None, "/collections/alpha/lungs")],
+}
 # Who looks, where nothing else is said: the first of these who may. First somebody with something to see.
 _LOOKERS = ("rita", "carla", "cora", "anna", "ursula")
 # Pages in development are not served by the filled hub.

@@ -156,7 +156,7 @@ def _collection(hub: Hub, row: dict[str, object]) -> Collection:
     totals = row["totals"]
     counted = totals.get("subjects") if isinstance(totals, dict) else None
     return Collection(
-        address=str(row["iri"]).removeprefix(hub.base_iri),
+        address=str(row["iri"]).removeprefix(hub.base_iri).replace("/datasets/", "/collections/", 1),
         title=str(row["title"]),
         node=str(row["node"]),
         subjects=Count.model_validate(counted) if counted else None,

@@ -28,6 +28,7 @@ from fairbank.catalogue.identity.errors import FormForged
 from fairbank.catalogue.identity.model import TokenScope
 from fairbank.catalogue.parameters import is_known
 from fairbank.catalogue.permissions import Action
+from fairbank.charts.figure import Figure
 from fairbank.clock import iso
 from fairbank.errors import FairbankError, Kind
 from fairbank.web import frame, languages, onward
@@ -79,6 +80,8 @@ def nothing_here() -> FairbankError:
 
 def jsonable(value: Any) -> Any:
     """Return a context as JSON has it: moments as on the wire, closed words as their values, no one-use token."""
+    if isinstance(value, Figure):
+        return {"title": value.title, "columns": list(value.table.head), "rows": jsonable(value.table.rows)}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         named = ((field.name, getattr(value, field.name)) for field in dataclasses.fields(value))
         return {name: jsonable(each) for name, each in named if not isinstance(each, (Once, Fields))}

@@ -60,9 +60,10 @@
     }
   };
 
-  const addressOf = (form) => {
+  const addressOf = (form, button) => {
     const to = new URL(form.getAttribute('action') || location.pathname, location.href);
     const pairs = [...new FormData(form)].filter(([, value]) => typeof value === 'string' && value !== '');
+    if (button && button.name) pairs.push([button.name, button.value]);
     to.search = new URLSearchParams(pairs).toString();
     return to.pathname + to.search;
   };
@@ -76,9 +77,11 @@
   });
   document.addEventListener('submit', (event) => {
     const form = event.target;
+    // A button that leads to another page is no question for a part of this one.
     if (form.method === 'get' && form.dataset.live) {
+      if (event.submitter && event.submitter.hasAttribute('formaction')) return;
       event.preventDefault();
-      swap(form.dataset.live, addressOf(form), true);
+      swap(form.dataset.live, addressOf(form, event.submitter), true);
       return;
     }
     // A form is sent once; the hub sees to it as well.

@@ -1,0 +1,114 @@
+"""Finding collections: what the page says is what there is, however it is filtered."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tests.web.filled_hub import LUNGS, Filled
+from tests.web.pages.clicks import Clicks
+from tests.web.pages.conftest import BASE, Bed
+
+FILTERS = [
+    ("modality", "CT"),
+    ("modality", "MR"),
+    ("modality", "XX"),
+    ("body_part", "CHEST"),
+    ("manufacturer", "GE"),
+    ("node", "alpha"),
+    ("node", "beta"),
+    ("sex", "F"),
+    ("data_use", "DUO:0000006"),
+    ("access_rights", "NON_PUBLIC"),
+    ("q", "lung"),
+    ("q", "nothing has this"),
+]
+JSON = {"Accept": "application/json"}
+
+
+def of(filled: Filled, path: str, pairs: Any = (), **headers: str) -> Any:
+    return filled.client.get(f"{path}?{urlencode(list(pairs))}", headers=headers or JSON)
+
+
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True
+)
+@given(chosen=st.lists(st.sampled_from(FILTERS), max_size=4, unique_by=lambda pair: pair), size=st.integers(1, 3))
+def test_the_number_is_that_of_the_rows_of_all_pages_and_of_the_export(
+    filled: Filled, chosen: list[tuple[str, str]], size: int
+) -> None:
+    chosen = [pair for at, pair in enumerate(chosen) if pair[0] != "q" or pair[0] not in {p[0] for p in chosen[:at]}]
+    rows: list[str] = []
+    for offset in itertools.count(0, size):
+        page = of(filled, "/collections", [*chosen, ("limit", size), ("offset", offset)]).json()
+        if offset and offset >= page["count"]:
+            break
+        rows += [card["address"] for card in page["cards"]]
+        if not page["following"]:
+            break
+    export = filled.client.get(page["export"], headers=JSON).json()
+    text = of(filled, "/collections", chosen, Accept="text/html").text
+    assert page["count"] == len(rows) == len(set(rows)) == export["count"] == len(export["datasets"])
+    said = "1 collection<" if len(rows) == 1 else f"{len(rows)} collections<"
+    assert said in text
+    for at in range(len(chosen)):
+        fewer = of(filled, "/collections", chosen[:at] + chosen[at + 1 :]).json()
+        assert fewer["count"] >= page["count"]
+    if not rows:
+        assert all(chip["found"] is not None for chip in page["chips"])
+
+
+def test_what_cannot_be_used_is_left_out_and_said(filled: Filled) -> None:
+    page = of(filled, "/collections", [("modality", "CT"), ("modalty", "MR"), ("offset", "-4"), ("sort", "odd")]).json()
+    assert page["ignored"] == ["modalty", "offset", "sort"]
+    assert [chip["value"] for chip in page["chips"]] == ["CT"]
+
+
+def test_the_order_can_be_chosen(filled: Filled) -> None:
+    titles = [card["title"] for card in of(filled, "/collections", [("sort", "title")]).json()["cards"]]
+    assert titles == sorted(titles)
+    for order in ("subjects", "updated"):
+        assert of(filled, "/collections", [("sort", order)]).json()["count"] == len(titles)
+
+
+def test_ticks_are_kept_by_the_address(filled: Filled) -> None:
+    page = of(filled, "/collections", [("c", "alpha/lungs"), ("c", "beta/hearts"), ("node", "alpha")]).json()
+    assert page["elsewhere"] == ["beta/hearts"]
+    assert [card["id"] for card in page["cards"] if card["ticked"]] == ["alpha/lungs"]
+    assert "c=beta%2Fhearts" in page["cleared"]
+
+
+def test_a_collection_says_all_that_is_published_of_it(filled: Filled) -> None:
+    page = of(filled, "/collections/alpha/lungs").json()
+    assert page["iri"] == LUNGS and page["versions"][0]["version"] == 1
+    assert dict(page["totals"])["Subjects"] == {"kind": "exact", "value": 60}
+    assert page["uses"][0]["code"] == "DUO:0000006"
+    assert {figure["title"] for figure in page["figures"]} >= {"Series by modality", "Subjects by sex"}
+    assert LUNGS in page["citation"] and page["scores"]
+    for _, address in page["downloads"]:
+        assert filled.client.get(address).status_code == 200
+
+
+def test_a_collection_that_is_not_there_is_a_missing_page(filled: Filled) -> None:
+    assert of(filled, "/collections/alpha/nothing", Accept="text/html").status_code == 404
+
+
+@pytest.mark.browser
+def test_finding_and_opening_a_collection_takes_four_clicks(bed: Bed) -> None:
+    with bed.opened("rita") as tab:
+        tab.goto("/")
+        tab.locator("#q").fill("lung")
+        tab.locator("#q").press("Enter")
+        clicks = Clicks(tab)
+        for value in ("CT", "GE", "alpha"):
+            with tab.expect_response(lambda answer: "/collections?" in answer.url):
+                clicks.click(tab.locator(f'input[value="{value}"]'))
+            tab.wait_for_selector(f'input[value="{value}"]:checked')
+        clicks.click(tab.locator(".card h3 a").first)
+        tab.wait_for_url(f"{BASE}/collections/alpha/**")
+        assert clicks.number == 4
+    assert bed.complaints == []
