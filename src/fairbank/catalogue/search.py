@@ -200,7 +200,8 @@ def _sorted(session: Session, index: FacetIndex, places: Places, sort: Sort) -> 
         return by_title
     if sort is Sort.SUBJECTS:
         return by_title[np.argsort(-index.totals[by_title, 0], kind="stable")]
-    moments = dict(session.execute(select(DatasetRow.iri, DatasetRow.published)).tuples())
+    rows = session.execute(select(DatasetRow.iri, DatasetRow.published))
+    moments = {iri: published for iri, published in rows}
     for iri, shown_since, changed in session.execute(
         select(DescribedRow.iri, DescribedRow.shown_since, DescribedRow.changed)
     ):

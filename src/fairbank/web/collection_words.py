@@ -48,7 +48,12 @@ ACCESS: Final[dict[str, tuple[str, str]]] = {
     ),
 }
 _NOT_SAID: Final = (mark("Not said"), mark("The biobank has not said who may use it; ask it."))
-SEXES: Final[dict[str, str]] = {"F": mark("Female"), "M": mark("Male"), "O": mark("Other"), "unknown": mark("Not known")}
+SEXES: Final[dict[str, str]] = {
+    "F": mark("Female"),
+    "M": mark("Male"),
+    "O": mark("Other"),
+    "unknown": mark("Not known"),
+}
 SORTS: Final[dict[Sort, str]] = {
     Sort.BEST: mark("Best match"),
     Sort.TITLE: mark("Title"),

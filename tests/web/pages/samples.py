@@ -15,6 +15,8 @@ from fairbank.catalogue.permissions import allow
 from fairbank.web.pages.page import Page
 from fairbank.web.pages.registry import pages
 
+# Programs have a protocol at these addresses, which answers questions only.
+ANSWERED_BY_A_PROTOCOL = ("/sparql",)
 # Path of the page -> pairs of who looks and the address.
 SAMPLES: dict[str, Callable[[Filled], list[tuple[str | None, str]]]] = {
     "/collections": lambda filled: [
@@ -22,6 +24,15 @@ SAMPLES: dict[str, Callable[[Filled], list[tuple[str | None, str]]]] = {
         (None, "/collections?modality=CT&c=alpha/lungs"),
         (None, "/collections?modality=XX&q=lung"),
     ],
+    "/compare": lambda filled: [
+        (None, "/compare?c=alpha/lungs&c=beta/hearts&c=alpha/none"),
+        (None, "/compare"),
+    ],
+    "/counts": lambda filled: [
+        ("rita", f"/counts?id={filled.ids['question'][0]}"),
+        ("rita", "/counts?modality=CT"),
+    ],
+    "/nodes/{node}": lambda filled: [(None, "/nodes/alpha")],
     "/collections/{node}/{dataset}": lambda filled: [(None, "/collections/alpha/lungs")],
 }
 # Who looks, where nothing else is said: the first of these who may. First somebody with something to see.

@@ -35,13 +35,20 @@ def of(filled: Filled, path: str, pairs: Any = (), **headers: str) -> Any:
 
 
 @settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True
+    max_examples=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    derandomize=True,
 )
-@given(chosen=st.lists(st.sampled_from(FILTERS), max_size=4, unique_by=lambda pair: pair), size=st.integers(1, 3))
+@given(
+    chosen=st.lists(st.sampled_from(FILTERS), max_size=4, unique_by=lambda pair: pair), size=st.integers(1, 3)
+)
 def test_the_number_is_that_of_the_rows_of_all_pages_and_of_the_export(
     filled: Filled, chosen: list[tuple[str, str]], size: int
 ) -> None:
-    chosen = [pair for at, pair in enumerate(chosen) if pair[0] != "q" or pair[0] not in {p[0] for p in chosen[:at]}]
+    chosen = [
+        pair for at, pair in enumerate(chosen) if pair[0] != "q" or pair[0] not in {p[0] for p in chosen[:at]}
+    ]
     rows: list[str] = []
     for offset in itertools.count(0, size):
         page = of(filled, "/collections", [*chosen, ("limit", size), ("offset", offset)]).json()
@@ -63,7 +70,9 @@ def test_the_number_is_that_of_the_rows_of_all_pages_and_of_the_export(
 
 
 def test_what_cannot_be_used_is_left_out_and_said(filled: Filled) -> None:
-    page = of(filled, "/collections", [("modality", "CT"), ("modalty", "MR"), ("offset", "-4"), ("sort", "odd")]).json()
+    page = of(
+        filled, "/collections", [("modality", "CT"), ("modalty", "MR"), ("offset", "-4"), ("sort", "odd")]
+    ).json()
     assert page["ignored"] == ["modalty", "offset", "sort"]
     assert [chip["value"] for chip in page["chips"]] == ["CT"]
 

@@ -5,6 +5,7 @@ The hub only carries: who asks has sealed the question, and each node judges it 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -33,6 +34,7 @@ from fairbank.federated_jobs.hub.store import AnswerRow, QuestionRow
 from fairbank.federated_jobs.manifest import node_of
 from fairbank.ontology.count_questions import CountQuestion
 from fairbank.ontology.counts import Count, CountKind, CountReason
+from fairbank.ontology.selection import in_words
 from fairbank.ontology.signed_objects import Visa, narrows
 from fairbank.signing import Sealed
 
@@ -190,6 +192,27 @@ def counts(session: Session, question: str, account: str) -> Counts:
             CountAnswer(dataset=each.dataset, node=each.node, subjects=_count(each)) for each in rows
         ),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class AskedQuestion:
+    """A question of an account: when it was asked, and what of each dataset, in words."""
+
+    id: str
+    created: datetime
+    words: str
+    datasets: tuple[str, ...]
+
+
+def asked(session: Session, account: str, *, limit: int) -> list[AskedQuestion]:
+    """Return the questions of an account, the newest first."""
+    rows = select(QuestionRow).where(QuestionRow.account == account)
+    found = []
+    for row in session.scalars(rows.order_by(QuestionRow.created.desc(), QuestionRow.id.desc()).limit(limit)):
+        question, _ = CountQuestion.open(row.question, trusted=None)
+        words = " / ".join(dict.fromkeys(in_words(each.selector) for each in question.datasets))
+        found.append(AskedQuestion(row.id, row.created, words, tuple(each.iri for each in question.datasets)))
+    return found
 
 
 def _next(hub: Hub, session: Session, node: str) -> QuestionRow | None:

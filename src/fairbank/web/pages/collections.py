@@ -142,7 +142,9 @@ def show(hub: Hub, visit: Visit) -> Collections:
     end = criteria.offset + len(cards)
     steps = [max(criteria.offset - criteria.limit, 0) if criteria.offset else None]
     steps.append(end if end < found["count"] else None)
-    previous, following = ("" if at is None else address([*plain, ("offset", str(at)), *rest]) for at in steps)
+    previous, following = (
+        "" if at is None else address([*plain, ("offset", str(at)), *rest]) for at in steps
+    )
     named = tuple(pair for pair in plain if pair[0] not in words.FACETS and pair[0] not in ("q", "sort"))
     say = visit.tongue.say
     return Collections(

@@ -161,6 +161,7 @@ def _visit(hub: Hub, page: Page, request: Request, form: Fields) -> Visit:
         asked=Fields(request.query_params.multi_items()),
         form=form,
         typed=typed,
+        host=request.client.host if request.client is not None else "",
     )
     request.scope[frame.SCOPE_VISIT] = visit
     try:

@@ -70,6 +70,7 @@ class Visit:
         form: what was sent; empty where a page is looked at.
         typed: what to put back into the fields of a form: what was sent before the session was lost, else nothing.
         path: the address without scheme and host, with what is behind the `?`.
+        host: where the request came from, as far as is known.
     """
 
     who: Account | None
@@ -83,6 +84,7 @@ class Visit:
     asked: Fields = field(default_factory=Fields)
     form: Fields = field(default_factory=Fields)
     typed: Fields = field(default_factory=Fields)
+    host: str = ""
 
     @property
     def account(self) -> Account:
