@@ -35,7 +35,7 @@ def of(filled: Filled, path: str, pairs: Any = (), **headers: str) -> Any:
 
 
 @settings(
-    max_examples=25,
+    max_examples=12,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
     derandomize=True,

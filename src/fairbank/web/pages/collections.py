@@ -226,7 +226,8 @@ def _chips(
         label = words.value_word(visit.tongue, name, value)
         without = address([*rest, *((TICK, each) for each in ticks)])
         chips.append(Chip(words.facet_word(visit.tongue, name), value, label, without, left))
-    return tuple(chips)
+    # Where nothing matches, what gives most when it is dropped comes first.
+    return tuple(sorted(chips, key=lambda chip: -(chip.found or 0)))
 
 
 def _facets(

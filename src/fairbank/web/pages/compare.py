@@ -106,7 +106,7 @@ def _one(hub: Hub, session: Session, visit: Visit, name: str) -> dict[str, Any]:
 def _lines(tongue: Tongue, found: Sequence[Mapping[str, Any]]) -> tuple[Line, ...]:
     say = tongue.say
     texts: list[tuple[str, list[str | Count]]] = [
-        (say(mark("Biobank")), [str(each["publisher"] or each["node"]) for each in found]),
+        (say(mark("Biobank")), [_holder(each) for each in found]),
         (say(mark("Access")), [words.access_word(tongue, each["access_rights"])[0] for each in found]),
         (say(mark("Licence")), [each["licence"] or "" for each in found]),
         (say(mark("May be used for")), [_listed(map(words.use_word, each["data_use"])) for each in found]),
@@ -125,6 +125,10 @@ def _lines(tongue: Tongue, found: Sequence[Mapping[str, Any]]) -> tuple[Line, ..
         (say(mark("Published")), [str(each["published"])[:10] for each in found]),
     ]
     return tuple(Line(name, tuple(cells), len(set(cells)) > 1) for name, cells in texts)
+
+
+def _holder(full: Mapping[str, Any]) -> str:
+    return f"{full['publisher']} ({full['node']})" if full["publisher"] else str(full["node"])
 
 
 def _count(told: Mapping[str, Any] | None) -> str | Count:
