@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 
 from fairbank.catalogue import exports, history, records, search
 from fairbank.catalogue.context import Hub
+from fairbank.catalogue.store import DatasetRow
 from fairbank.charts.bars import Bar, bar_chart
 from fairbank.charts.figure import Figure
 from fairbank.charts.histogram import Bin, HistogramPanel, histogram
@@ -153,7 +154,19 @@ def show(hub: Hub, visit: Visit) -> Collection:
         full = search.in_full(history.newest_edition(session, row))
         versions = history.versions(session, row)
         cards = exports.quality(session, hub, row, profile=None)["profiles"]
-    tongue, name = visit.tongue, f"{row.node}/{row.dataset}"
+        return _told(hub, visit.tongue, row, full, versions=versions, cards=cards)
+
+
+def _told(
+    hub: Hub,
+    tongue: Tongue,
+    row: DatasetRow,
+    full: Mapping[str, Any],
+    *,
+    versions: Sequence[Mapping[str, Any]],
+    cards: Sequence[Mapping[str, Any]],
+) -> Collection:
+    name, iri = f"{row.node}/{row.dataset}", row.iri
     access, rule = words.access_word(tongue, row.access_rights)
     query = _query(iri)
     years = [str(year) for year in (row.acquired_from, row.acquired_to) if year is not None]

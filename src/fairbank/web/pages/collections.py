@@ -135,18 +135,32 @@ def show(hub: Hub, visit: Visit) -> Collections:
         ticks = visit.asked.every(TICK)
         axes = search.axes_of(session, [each["iri"] for each in found["datasets"]])
         chips = _chips(session, visit, pairs, ticks, nothing=not found["count"])
-    cards = tuple(_card(hub, visit.tongue, row, axes, ticks) for row in found["datasets"])
+        cards = tuple(_card(hub, visit.tongue, row, axes, ticks) for row in found["datasets"])
+    return _page(visit, criteria, found, pairs, ignored=ignored, cards=cards, chips=chips)
+
+
+def _page(
+    visit: Visit,
+    criteria: Criteria,
+    found: Mapping[str, Any],
+    pairs: Sequence[tuple[str, str]],
+    *,
+    ignored: tuple[str, ...],
+    cards: tuple[Card, ...],
+    chips: tuple[Chip, ...],
+) -> Collections:
+    ticks, say = visit.asked.every(TICK), visit.tongue.say
     here = {card.id for card in cards}
     rest = tuple((TICK, each) for each in ticks)
-    plain = tuple(pair for pair in pairs if pair[0] not in ("offset", "limit"))
+    paged = [pair for pair in pairs if pair[0] != "offset"]
+    plain = tuple(pair for pair in paged if pair[0] != "limit")
     end = criteria.offset + len(cards)
-    steps = [max(criteria.offset - criteria.limit, 0) if criteria.offset else None]
-    steps.append(end if end < found["count"] else None)
+    before = max(criteria.offset - criteria.limit, 0) if criteria.offset else None
     previous, following = (
-        "" if at is None else address([*plain, ("offset", str(at)), *rest]) for at in steps
+        "" if at is None else address([*paged, ("offset", str(at)), *rest])
+        for at in (before, end if end < found["count"] else None)
     )
     named = tuple(pair for pair in plain if pair[0] not in words.FACETS and pair[0] not in ("q", "sort"))
-    say = visit.tongue.say
     return Collections(
         query=criteria.words,
         count=found["count"],

@@ -37,7 +37,7 @@ CRITERIA: Final = ("modality", "body_part", "manufacturer", "sex", "age_band")
 _OTHERS: Final = ("id", PARAMETER, THEME_PARAMETER)
 REASONS: Final[dict[CountReason, str]] = {
     CountReason.SITE_NOT_REACHED: mark(
-        "The biobank’s node has not fetched the question yet; a node asks every minute."
+        "The biobank’s node has not fetched the question yet; usually within a minute."
     ),
     CountReason.SITE_DECIDES: mark("The biobank’s people decide about it; usually within days."),
     CountReason.SITE_DECLINED: mark("The biobank’s people said no."),
