@@ -93,6 +93,12 @@
     const form = event.target.form;
     if (form && form.dataset.live && form.method === 'get' && event.target.matches('select, [type=checkbox], [type=radio]')) form.requestSubmit();
   });
+  // A text of several lines is sent by Ctrl+Enter where it says so; Tab leaves it, as everywhere.
+  document.addEventListener('keydown', (event) => {
+    if (event.key !== 'Enter' || !(event.ctrlKey || event.metaKey) || !event.target.matches('textarea[data-runs]')) return;
+    event.preventDefault();
+    event.target.form.requestSubmit();
+  });
   window.addEventListener('popstate', () => location.reload());
   window.addEventListener('pageshow', (event) => {
     for (const form of document.querySelectorAll('form[data-sent]')) delete form.dataset.sent;
