@@ -229,18 +229,27 @@ def tick_of(hub: Hub, iri: str) -> str:
 
 
 def _chips(
-    session: Session, visit: Visit, pairs: list[tuple[str, str]], ticks: Sequence[str], *, nothing: bool
+    session: Session, visit: Visit, pairs: Sequence[tuple[str, str]], ticks: Sequence[str], *, nothing: bool
 ) -> tuple[Chip, ...]:
+    """Return a chip for each value that is set; where nothing matches, one for each facet, what gives most first.
+
+    Values of a facet are alternatives: dropping one of them never finds more, dropping the facet does.
+    """
+    kept = [pair for pair in pairs if pair[0] not in ("offset", "limit")]
+    filters = [pair for pair in kept if pair[0] not in _NO_FILTERS]
+    dropped = [[pair] for pair in filters]
+    if nothing:
+        dropped = [
+            [pair for pair in filters if pair[0] == name] for name in dict.fromkeys(x for x, _ in filters)
+        ]
     chips = []
-    for place, (name, value) in enumerate(pairs):
-        if name in _NO_FILTERS:
-            continue
-        rest = [pair for at, pair in enumerate(pairs) if at != place and pair[0] not in ("offset", "limit")]
+    for group in dropped:
+        name = group[0][0]
+        rest = [pair for pair in kept if pair not in group]
         left = search.number_found(session, read_criteria(rest), visit.who) if nothing else None
-        label = words.value_word(visit.tongue, name, value)
+        label = " / ".join(words.value_word(visit.tongue, name, value) for _, value in group)
         without = address([*rest, *((TICK, each) for each in ticks)])
-        chips.append(Chip(words.facet_word(visit.tongue, name), value, label, without, left))
-    # Where nothing matches, what gives most when it is dropped comes first.
+        chips.append(Chip(words.facet_word(visit.tongue, name), group[0][1], label, without, left))
     return tuple(sorted(chips, key=lambda chip: -(chip.found or 0)))
 
 
