@@ -10,6 +10,8 @@ from tests.web.filled_hub import Filled
 from tests.web.pages.clicks import Clicks
 from tests.web.pages.conftest import Bed
 
+from fairbank.catalogue.projector import Projector
+
 HTML = {"Accept": "text/html"}
 JSON = {"Accept": "application/json"}
 
@@ -32,17 +34,27 @@ def test_only_what_differs_is_compared_and_one_that_is_gone_is_named(filled: Fil
     assert whole["together"]["title"] == "What the collections have"
 
 
-def test_a_question_that_cannot_be_read_stays_and_is_marked_where_it_stops(filled: Filled) -> None:
-    shown = of(filled, "/sparql", ("query", "SELECT *\nWHERE { ?s ?? ?t }"), **HTML)
+@pytest.fixture(scope="module")
+def asked(filled: Filled) -> Filled:
+    """The hub with its RDF view, which the hub makes in the background."""
+    projector = Projector(filled.hub)
+    assert projector.open()
+    projector.project()
+    projector.close()
+    return filled
+
+
+def test_a_question_that_cannot_be_read_stays_and_is_marked_where_it_stops(asked: Filled) -> None:
+    shown = of(asked, "/sparql", ("query", "SELECT *\nWHERE { ?s ?? ?t }"), **HTML)
     assert shown.status_code == 200
     assert "Line 2 cannot be read from column" in shown.text
     assert "WHERE { ?s ?? ?t }" in shown.text
 
 
-def test_programs_are_answered_by_the_protocol_as_before(filled: Filled) -> None:
-    told = of(filled, "/sparql", Accept="text/turtle")
+def test_programs_are_answered_by_the_protocol_as_before(asked: Filled) -> None:
+    told = of(asked, "/sparql", Accept="text/turtle")
     assert told.headers["content-type"].startswith("text/turtle")
-    refused = of(filled, "/sparql", ("query", "nonsense"), Accept="application/sparql-results+json")
+    refused = of(asked, "/sparql", ("query", "nonsense"), Accept="application/sparql-results+json")
     assert refused.status_code == 400
 
 
