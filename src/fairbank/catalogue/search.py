@@ -201,7 +201,7 @@ def _sorted(session: Session, index: FacetIndex, places: Places, sort: Sort) -> 
     if sort is Sort.SUBJECTS:
         return by_title[np.argsort(-index.totals[by_title, 0], kind="stable")]
     rows = session.execute(select(DatasetRow.iri, DatasetRow.published))
-    moments = dict(rows.tuples().all())
+    moments = dict(rows.all())
     for iri, shown_since, changed in session.execute(
         select(DescribedRow.iri, DescribedRow.shown_since, DescribedRow.changed)
     ):
