@@ -43,6 +43,12 @@ from fairbank.ontology.signed_objects import Request
 
 # So many lines are looked up together; fewer than any database takes in one statement.
 _AT_ONCE = 500
+# Of a leg that is in one of these, a committee has said what it says.
+_DECIDED = sorted(
+    {each.value for each in LegState}
+    - {each.value for each in (LegState.DRAFT, LegState.SUBMITTED, LegState.TRIAGE, LegState.IN_REVIEW)}
+    - {LegState.WITHDRAWN.value}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +58,7 @@ class Wanted:
     Attributes:
         mine: only what waits for the caller's own vote.
         every_state: decided ones too.
+        decided: only decided ones, the one that was decided last at the top.
     """
 
     committee: str | None = None
@@ -61,6 +68,7 @@ class Wanted:
     mine: bool = False
     overdue: bool = False
     every_state: bool = False
+    decided: bool = False
     limit: int = 100
     offset: int = 0
 
@@ -76,7 +84,7 @@ def listing(session: Session, who: Account, wanted: Wanted, *, now: datetime) ->
     statement = (
         select(LegRow.id)
         .where(*_conditions(session, who, wanted, now))
-        .order_by(LegRow.due.is_(None), LegRow.due, LegRow.id)
+        .order_by(*([LegRow.since.desc()] if wanted.decided else [LegRow.due.is_(None), LegRow.due]), LegRow.id)
     )
     if not wanted.mine:
         statement = statement.limit(wanted.limit).offset(wanted.offset)
@@ -157,6 +165,7 @@ def row_of(
         "committee": committee.id if committee is not None else None,
         "committee_title": committee.title if committee is not None else None,
         "version": stages.under_review(leg),
+        "since": iso(leg.since),
         "due": iso(leg.due) if leg.due is not None else None,
         "overdue": leg.due is not None and leg.due <= now,
         "awaited_since": iso(leg.awaited_since) if leg.awaited_since is not None else None,
@@ -238,7 +247,9 @@ def _conditions(session: Session, who: Account, wanted: Wanted, now: datetime) -
         own = sorted(committees.committees_of(session, who.name, now, of_legs=False))
         conditions.append(or_(LegRow.committee.in_(own), LegRow.id.in_(session.scalars(appointed).all())))
     # What is under review was sealed.
-    conditions.append(LegRow.version > 0 if wanted.every_state else membership.is_open())
+    conditions.append(LegRow.version > 0 if wanted.every_state or wanted.decided else membership.is_open())
+    if wanted.decided:
+        conditions.append(LegRow.state.in_(_DECIDED))
     for column, value in (
         (LegRow.committee, wanted.committee),
         (LegRow.node, wanted.node),
