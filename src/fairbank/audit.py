@@ -141,6 +141,7 @@ class Wanted:
 
     Attributes:
         act: an act, `request.approve`, or all acts of a noun, `request.`.
+        actors: one of these, such as a node and its keys.
         since: not before this moment.
         until: before this moment.
     """
@@ -150,6 +151,7 @@ class Wanted:
     target: str = ""
     since: datetime | None = None
     until: datetime | None = None
+    actors: tuple[str, ...] = ()
 
 
 def record(
@@ -222,6 +224,8 @@ def entries(
         )
     if wanted.actor:
         statement = statement.where(table.actor == wanted.actor)
+    if wanted.actors:
+        statement = statement.where(table.actor.in_(wanted.actors))
     if wanted.target:
         statement = statement.where(table.target == wanted.target)
     if wanted.since is not None:

@@ -193,23 +193,8 @@ def test_versions_are_told_with_what_changed(asking: Asking) -> None:
     assert told[1]["concerned"] == [BRAINS]
 
 
-def test_html_in_what_people_write_stays_text_on_the_pages(asking: Asking) -> None:
-    nasty = '<script>alert(1)</script><img src=x onerror="alert(2)">'
-    request_id = asking.submitted(title=nasty)
-    comment(asking, request_id, asking.rita, nasty)
-    for path in ("/requests", f"/requests/{request_id}"):
-        answer = asking.get(path)
-        assert answer.status_code == 200
-        assert answer.headers["content-type"].startswith("text/html")
-        assert "<script" not in answer.text and "<img" not in answer.text
-        assert "&lt;script&gt;" in answer.text
-        assert "default-src 'none'" in answer.headers["content-security-policy"]
-        assert answer.headers["cache-control"] == "private, no-store"
-
-
 def test_pages_are_for_people_who_are_signed_in(client: TestClient) -> None:
-    for path in ("/requests", "/requests/x", "/grants"):
-        assert client.get(path).status_code == 401
+    assert client.get("/grants").status_code == 401
 
 
 def test_comments_are_audited_without_their_text(asking: Asking, hub: Hub) -> None:

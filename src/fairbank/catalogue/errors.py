@@ -62,7 +62,6 @@ FairbankError
     ├── DatasetMirrored        FB-CAT-093
     ├── CatalogNotFound        FB-CAT-110
     ├── DistributionNotFound   FB-CAT-111
-    ├── LogPageRefused         FB-CAT-178
     ├── KeySuccessionRefused   FB-REL-035
     └── NodeSuspended          FB-REL-036
 """
@@ -559,13 +558,6 @@ class DistributionNotFound(CatalogueError):
 
     code = "FB-CAT-111"
     kind = Kind.NOT_FOUND
-
-
-class LogPageRefused(CatalogueError):
-    """A page of the audit log is asked for by a day that there is not."""
-
-    code = "FB-CAT-178"
-    kind = Kind.MISUSE
 
 
 class KeySuccessionRefused(CatalogueError):

@@ -16,7 +16,6 @@ from fairbank import audit
 from fairbank.catalogue import (
     account_routes,
     accounts,
-    audit_pages,
     audit_routes,
     blobs,
     bodies,
@@ -70,7 +69,6 @@ def router(hub: Hub) -> APIRouter:
         account_routes.router(hub),
         _dataset_routes(hub),
         audit_routes.router(hub),
-        audit_pages.router(hub),
         dataset_routes.router(hub),
         governance_routes.router(hub),
         committee_routes.router(hub),

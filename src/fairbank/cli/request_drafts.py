@@ -178,6 +178,12 @@ def submit(
     statement: given.Statement = None,
     output: given.Outputs = None,
     until: given.Until = None,
+    to: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Only seal the draft, into this new file; its page takes the text."
+        ),
+    ] = None,
     format: FormatOption = Format.TABLE,
 ) -> None:
     """Seal a draft with your key and submit it; or ask at once, with options alone.
@@ -185,7 +191,7 @@ def submit(
     Example: fairbank request submit 01a1fdee-cff5-7f63-b5f0-d16d1d20c888
     """
     from fairbank.web.acts import Wish, request_access
-    from fairbank.web.request_acts import seal_draft
+    from fairbank.web.request_acts import seal_draft, seal_to_file
 
     options = (title, dataset, purpose, statement, output, until)
     if request is not None:
@@ -193,7 +199,12 @@ def submit(
             raise typer.BadParameter(
                 "a draft is submitted as it is: change it with 'fairbank request edit' first"
             )
+        if to is not None:
+            say(f"Sealed into {seal_to_file(api(ctx), request, to)}; nothing was sent.")
+            return
         answer = seal_draft(api(ctx), request)
+    elif to is not None:
+        raise typer.BadParameter("--to is about a draft: name it")
     else:
         if not (title and dataset and purpose and statement and output and until):
             raise typer.BadParameter(

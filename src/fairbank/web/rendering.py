@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from starlette.responses import HTMLResponse
 
+from fairbank.web import request_words
 from fairbank.web.frame import Frame
 from fairbank.web.languages import Tongue, texts_of
 from fairbank.web.pages.visits import Fields
@@ -83,5 +84,19 @@ def environment(code: str) -> Environment:
     made.filters.update(
         number=tongue.number, day=tongue.day, moment=tongue.moment, span=tongue.span, words=tongue.say
     )
-    made.globals.update(state_of=words_of)
+    made.globals.update(
+        state_of=words_of,
+        verdicts=request_words.VERDICTS,
+        votes=request_words.VOTES,
+        reasons=request_words.REASONS,
+        outputs=request_words.OUTPUTS,
+        kinds=request_words.KINDS,
+        evidence=request_words.EVIDENCE,
+        stages=request_words.STAGES,
+        happened=request_words.HAPPENED,
+        commands=request_words.COMMANDS,
+        places=request_words.PLACES,
+        purposes=request_words.PURPOSES,
+        classes=request_words.CLASSES,
+    )
     return made

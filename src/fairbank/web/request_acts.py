@@ -10,10 +10,18 @@ from urllib.parse import quote
 
 from fairbank.catalogue.governance import amending, drafts
 from fairbank.catalogue.governance.request_errors import NothingChanged, RequestFileUnreadable
+from fairbank.errors import FairbankError, Kind
 from fairbank.ontology.signed_objects import Request
 from fairbank.web.api_client import HubApi
 
 LARGEST_FILE_BYTES = 1_000_000
+
+
+class SealedFileRefused(FairbankError):
+    """The file into which a request is to be sealed cannot be made."""
+
+    code = "FB-WEB-038"
+    kind = Kind.REFUSED
 
 
 def read_pieces(path: Path) -> dict[str, Any]:
@@ -66,9 +74,27 @@ def seal_draft(api: HubApi, request: str) -> dict[str, Any]:
     Raises:
         DraftIncomplete: if something is missing without which there is no request.
     """
-    view = api.get(f"/v1/requests/{request}/draft", signed_in=True)
-    draft = drafts.Draft.parse(view["draft"])
-    return _submit(api, draft, request, version=1, amends=None)
+    return api.post("/v1/requests", _sealed_draft(api, request), signed_in=True)
+
+
+def seal_to_file(api: HubApi, request: str, to: Path) -> Path:
+    """Seal a draft with the requester's key into a new file, to be sent from its page.
+
+    Raises:
+        DraftIncomplete: if something is missing without which there is no request.
+        SealedFileRefused: if the file cannot be made, or is there already.
+    """
+    sealed = _sealed_draft(api, request)
+    try:
+        with to.open("xb") as file:
+            file.write(sealed)
+    except OSError as err:
+        raise SealedFileRefused(
+            f"The sealed request was not written: {to.name} cannot be made.",
+            why="It is written into a new file, so that nothing is lost.",
+            todo="Name a file that does not exist, in a folder that you may write to.",
+        ) from err
+    return to
 
 
 def amend(api: HubApi, request: str, pieces: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
@@ -132,11 +158,10 @@ def document(api: HubApi, request: str, digest: str, to: Path) -> Path:
     return api.download(digest, to, path=f"/v1/requests/{request}/documents/{quote(digest)}")
 
 
-def _submit(
-    api: HubApi, draft: drafts.Draft, request: str, *, version: int, amends: str | None
-) -> dict[str, Any]:
-    sealed = _request(api, draft, request, version=version, amends=amends).seal(api.key())
-    return api.post("/v1/requests", sealed, signed_in=True)
+def _sealed_draft(api: HubApi, request: str) -> bytes:
+    view = api.get(f"/v1/requests/{request}/draft", signed_in=True)
+    draft = drafts.Draft.parse(view["draft"])
+    return _request(api, draft, request, version=1, amends=None).seal(api.key())
 
 
 def _request(api: HubApi, draft: drafts.Draft, request: str, *, version: int, amends: str | None) -> Request:

@@ -125,3 +125,12 @@ PLACES: Final[dict[str, str]] = {
     "auditor": _("an auditor"),
     "hub": _("the hub"),
 }
+# What leaves a node, by the class in which it does.
+CLASSES: Final[dict[str, str]] = {
+    "record": _("Descriptions of collections"),
+    "count": _("Counts and statistics"),
+    "result": _("Results"),
+    "update": _("Updates of models"),
+    "control": _("Messages about jobs"),
+    "error": _("Messages about faults"),
+}

@@ -34,6 +34,14 @@ SAMPLES: dict[str, Callable[[Filled], list[tuple[str | None, str]]]] = {
     ],
     "/nodes/{node}": lambda filled: [(None, "/nodes/alpha")],
     "/collections/{node}/{dataset}": lambda filled: [(None, "/collections/alpha/lungs")],
+    "/requests/new": lambda filled: [
+        ("rita", "/requests/new?c=alpha/lungs&c=beta/hearts"),
+        ("rita", f"/requests/new?draft={_in_state(filled, None)}&step=check"),
+    ],
+    "/requests/{request_id}": lambda filled: [
+        ("rita", f"/requests/{_in_state(filled, 'waiting for conditions')}"),
+        ("dora", f"/requests/{_in_state(filled, 'in review')}"),
+    ],
 }
 # Who looks, where nothing else is said: the first of these who may. First somebody with something to see.
 _LOOKERS = ("rita", "carla", "cora", "anna", "ursula")
@@ -54,3 +62,10 @@ def samples(page: Page, filled: Filled) -> list[tuple[str | None, str]]:
 def account(name: str) -> Account:
     """Return somebody of the filled hub, as far as rules by role ask."""
     return Account(name, frozenset(PEOPLE[name]), None)
+
+
+def _in_state(filled: Filled, state: str | None) -> str:
+    """Return a request of rita's in a state of `filled_hub`; None: her draft."""
+    if state is None:
+        return filled.ids["request_id"][0]
+    return next(request for request, of in filled.parts.items() if of.get("state") == [state])

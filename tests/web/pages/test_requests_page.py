@@ -2,13 +2,34 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+from html import unescape
 from typing import Any
 
+import pytest
 from starlette.testclient import TestClient
-from tests.web.filled_hub import BASE, Filled
+from tests.web.filled_hub import BASE, LUNGS, Filled, Kept
+from tests.web.pages.clicks import Clicks
+from tests.web.pages.conftest import Bed
+
+from fairbank.catalogue.governance import drafts
+from fairbank.catalogue.identity import sessions
+from fairbank.catalogue.identity.sessions import Stage
+from fairbank.database import writing
+
+expect = pytest.importorskip("playwright.sync_api").expect
 
 HTML = {"Accept": "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8"}
 JSON = {"Accept": "application/json"}
+
+
+@pytest.fixture
+def kept(filled: Filled) -> Iterator[Filled]:
+    """The hub, put back as it was after the test."""
+    was = Kept(filled)
+    yield filled
+    was.put_back()
 
 
 def told(filled: Filled, who: str, address: str) -> Any:
@@ -28,3 +49,167 @@ def test_what_waits_for_a_vote_comes_before_one_s_own_requests(filled: Filled) -
     assert ages == sorted(ages), "the oldest comes first"
     decided = told(filled, "dora", "/requests?show=decided")["rows"]
     assert {row["states"][0][1] for row in decided} >= {"declined", "active", "revoked"}
+
+
+def client_of(filled: Filled, who: str) -> TestClient:
+    """Return a browser without a screen, in which somebody is signed in."""
+    name = sessions.cookie_name(filled.hub, secure=False)
+    with writing(filled.hub.engine) as session:
+        secret = sessions.begin(session, filled.hub, account=who, stage=Stage.COMPLETE)
+    client = TestClient(filled.app, base_url=BASE, follow_redirects=False)
+    client.headers.update({**HTML, "Sec-Fetch-Site": "same-origin"})
+    client.cookies.set(name, secret)
+    return client
+
+
+def fields_of(text: str, *, act: str, holding: str = "") -> dict[str, str]:
+    """Return the hidden fields of the form on a page that does something, and whose text holds something."""
+    for form in re.findall(r"<form\b.*?</form>", text, flags=re.S):
+        if f'value="{act}"' in form and holding in form:
+            found = dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', form))
+            return {name: unescape(value) for name, value in found.items()}
+    raise AssertionError(f"no form does {act}")
+
+
+def a_request(filled: Filled, title: str) -> tuple[str, str]:
+    """Let rita ask for the lungs; return the ids of the request and of its leg."""
+    rita = filled.people["rita"]
+    wish = {"schema": "request-draft/1", "title": title, "datasets": [LUNGS], "data_use": ["DUO:0000006"]}
+    wish |= {"statement": "Nodules.", "output_classes": ["measurements"], "until": "2027-01-01T00:00:00.000Z"}
+    made = filled.call("rita", "POST", "/v1/requests/drafts", wish)["id"]
+    filled.call("rita", "POST", "/v1/requests", sealed(filled, made))
+    (leg,) = filled.call("rita", "GET", f"/v1/requests/{made}")["legs"]
+    assert rita.key is not None
+    return made, leg["id"]
+
+
+def sealed(filled: Filled, request: str) -> bytes:
+    """Return what the program on rita's computer makes of her draft."""
+    rita = filled.people["rita"]
+    draft = drafts.Draft.parse(filled.call("rita", "GET", f"/v1/requests/{request}/draft")["draft"])
+    made = drafts.as_request(
+        draft,
+        request_id=request,
+        account="rita",
+        organisation="University",
+        key=rita.key.key_id,
+        version=1,
+        amends=None,
+        created=filled.hub.clock.now(),
+    )
+    return made.seal(rita.key)
+
+
+def test_a_request_is_written_checked_and_sent_once(kept: Filled) -> None:
+    browser = client_of(kept, "rita")
+    shown = browser.get("/requests/new?c=alpha/lungs&c=alpha/brains")
+    assert shown.status_code == 200 and shown.text.count('name="c"') == 2
+    form = fields_of(shown.text, act="save")
+    typed = {"c": [LUNGS], "title": "Nodules", "until": "no day", "act": "save"}
+    refused = browser.post("/requests/new", data={**form, **typed})
+    assert refused.status_code == 400 and 'href="#until"' in refused.text
+    assert 'value="Nodules"' in refused.text, "what was typed is still there"
+    form = fields_of(refused.text, act="save")
+    saved = browser.post("/requests/new", data={**form, **typed, "until": "2027-01-01", "act": "check"})
+    assert saved.status_code == 303, saved.text
+    again = browser.post("/requests/new", data={**form, **typed, "until": "2027-01-01", "act": "check"})
+    assert again.headers["location"] == saved.headers["location"], "the same form makes one draft"
+    lacking = browser.get(saved.headers["location"]).text
+    assert "#statement" in lacking and "fairbank request submit" not in lacking
+    draft = re.search(r"draft=([0-9a-f-]+)", saved.headers["location"]).group(1)
+    more = {"schema": "request-draft/1", "statement": "To find nodules.", "data_use": ["DUO:0000006"]}
+    kept.call("rita", "POST", f"/v1/requests/{draft}/draft", more | {"output_classes": ["measurements"]})
+    ready = browser.get(f"/requests/new?draft={draft}&step=check").text
+    form = fields_of(ready, act="send") if 'type="hidden" name="act"' in ready else _sending(ready)
+    wrong = browser.post(
+        f"/requests/new?draft={draft}&step=check", data={**form, "act": "send", "sealed": "{}"}
+    )
+    assert wrong.status_code == 400 and "FB-WEB-037" not in wrong.text
+    sent = {**form, "act": "send", "sealed": sealed(kept, draft).decode()}
+    for _ in range(2):
+        answer = browser.post(f"/requests/new?draft={draft}&step=check", data=sent)
+        assert (answer.status_code, answer.headers["location"]) == (303, f"/requests/{draft}")
+    assert "Nodules" in browser.get("/").text, "its state is on the first page"
+
+
+def _sending(text: str) -> dict[str, str]:
+    form = next(
+        each for each in re.findall(r"<form\b.*?</form>", text, flags=re.S) if 'name="sealed"' in each
+    )
+    return {
+        n: unescape(v) for n, v in re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', form)
+    }
+
+
+def test_a_vote_counts_once_and_not_on_what_has_changed(kept: Filled) -> None:
+    request, leg = a_request(kept, "Lungs once more")
+    carla, dora = client_of(kept, "carla"), client_of(kept, "dora")
+    of_carla = fields_of(carla.get(f"/requests/{request}").text, act="decide")
+    of_dora = fields_of(dora.get(f"/requests/{request}").text, act="decide")
+    vote = {"word": "approve", "reason": "fits", "until": "2026-12-31", "runs": "5", "why": "Good."}
+    assert carla.post(f"/requests/{request}", data={**of_carla, **vote}).status_code == 303
+    assert carla.post(f"/requests/{request}", data={**of_carla, **vote}).status_code == 303
+    seats = kept.call("carla", "GET", f"/v1/reviews/{leg}")["seats"]
+    assert [seat["vote"]["word"] for seat in seats if seat["vote"]] == ["approve"]
+    # Terms are proposed since dora opened her page, so she is shown them before she votes.
+    late = dora.post(f"/requests/{request}", data={**of_dora, **vote, "word": "decline", "why": "Too wide."})
+    assert late.status_code == 409
+    assert "Too wide." in late.text and "Decline" in late.text, "what she was about to send is not lost"
+    now = fields_of(late.text, act="decide")
+    assert dora.post(f"/requests/{request}", data={**now, "word": "approve"}).status_code == 303
+    assert kept.call("rita", "GET", f"/v1/requests/{request}")["legs"][0]["state"] == "active"
+
+
+def test_who_declines_says_why_and_who_does_not_belong_sees_nothing(kept: Filled) -> None:
+    request, _ = a_request(kept, "Lungs again")
+    carla = client_of(kept, "carla")
+    form = fields_of(carla.get(f"/requests/{request}").text, act="decide")
+    assert carla.post(f"/requests/{request}", data={**form, "word": "decline"}).status_code == 400
+    stranger = client_of(kept, "otto").get(f"/requests/{request}")
+    assert stranger.status_code == 404
+    assert 'value="decide"' not in client_of(kept, "rita").get(f"/requests/{request}").text
+
+
+def test_a_message_to_the_committee_is_not_for_the_requester(kept: Filled) -> None:
+    request, _ = a_request(kept, "<script>alert(1)</script>")
+    carla = client_of(kept, "carla")
+    form = fields_of(carla.get(f"/requests/{request}").text, act="comment")
+    said = {**form, "text": "Between us <b>", "audience": "committee"}
+    for _ in range(2):
+        assert carla.post(f"/requests/{request}", data=said).status_code == 303
+    shown = carla.get(f"/requests/{request}").text
+    assert shown.count("Between us &lt;b&gt;") == 1 and "<script>alert" not in shown
+    assert "Between us" not in client_of(kept, "rita").get(f"/requests/{request}").text
+
+
+@pytest.mark.browser
+def test_a_committee_decides_in_four_clicks(bed: Bed) -> None:
+    request, _ = a_request(bed.filled, "A study of lungs")
+    with bed.opened("carla") as tab:
+        tab.goto("/")
+        clicks = Clicks(tab)
+        clicks.click(tab.locator(f'a[href="/requests/{request}"]').first)
+        clicks.click(tab.get_by_label("Approve", exact=True))
+        tab.get_by_label("Reason").select_option("fits")
+        clicks.number += 1
+        clicks.click(tab.get_by_role("button", name="Send my vote"))
+        expect(tab.get_by_role("cell", name="Approve")).to_be_visible()
+        assert clicks.number <= 4
+
+
+@pytest.mark.browser
+def test_an_auditor_sees_what_left_in_a_month_who_signed_and_whether_the_chain_is_whole(bed: Bed) -> None:
+    month = bed.hub.clock.now().strftime("%Y-%m")
+    with bed.opened("ursula") as tab:
+        tab.goto("/")
+        clicks = Clicks(tab)
+        clicks.click(tab.get_by_role("link", name="Audit log").first)
+        tab.get_by_label("Biobank").select_option("alpha")
+        clicks.number += 1
+        clicks.click(tab.get_by_role("button", name="Show"))
+        clicks.click(tab.get_by_role("link", name=month).first)
+        row = tab.get_by_role("row", name=month).first
+        assert "alpha" in row.inner_text() and "ed25519:" in row.inner_text()
+        clicks.click(tab.get_by_role("link", name="Check the whole log now").first)
+        expect(tab.get_by_text("The log holds together.")).to_be_visible()
+        assert clicks.number <= 5

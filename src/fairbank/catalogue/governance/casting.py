@@ -140,6 +140,36 @@ def vote(
     return leg
 
 
+def decide(
+    hub: Hub,
+    who: Account,
+    leg_id: str,
+    *,
+    word: Word,
+    comment: str = "",
+    proposal: str | None = None,
+    terms: Terms | None = None,
+) -> LegRow:
+    """Vote on one leg in a transaction of its own; where nothing is proposed, an approval proposes these terms first.
+
+    Args:
+        proposal: the one that the voter has read, if any.
+        terms: what an approval proposes where nothing is proposed; without, what was asked for.
+
+    Raises:
+        VoteRefused, ProposalRefused, NotSeated, ConflictOfInterest: as `vote` and `propose` do.
+    """
+    with writing(hub.engine) as session:
+        leg = _locked(session, leg_id)
+        _seated(session, leg, who, hub.clock.now())
+        if word is Word.APPROVE and proposal is None and voting.proposal_of(session, leg) is None:
+            wanted = terms or voting.as_asked(session, leg)
+            proposal = _propose(session, hub, who, leg, wanted).id
+        leg = vote(session, hub, who, leg_id, word=word, comment=comment, proposal=proposal)
+    hub.notifier.notify()
+    return leg
+
+
 def _voted_on(session: Session, leg: LegRow, word: Word, proposal: str | None) -> ProposalRow | None:
     """Return the proposal that a vote is about; None where none is needed and none is there."""
     current = voting.proposal_of(session, leg)

@@ -5,6 +5,8 @@ The hub never seals a draft: that is done with the requester's key, where that k
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import select
@@ -13,6 +15,7 @@ from sqlalchemy.orm import Session
 from fairbank.catalogue.accounts import Account
 from fairbank.catalogue.context import Hub
 from fairbank.catalogue.governance import attachments, permitted
+from fairbank.catalogue.governance.data_use_match import match_of_draft
 from fairbank.catalogue.governance.drafts import UNTITLED, Draft, changed, lacking
 from fairbank.catalogue.governance.request_errors import DraftRefused
 from fairbank.catalogue.governance.store import AttachmentRow, RequestRow
@@ -23,6 +26,34 @@ from fairbank.clock import iso
 from fairbank.database import writing
 
 MOST_DRAFTS: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """A dataset that a draft names: how the purpose written so far fits its terms of use, and why.
+
+    Attributes:
+        verdict: a word of `data_use.Verdict`.
+        explanations: code, label, verdict and reason of each term.
+    """
+
+    iri: str
+    title: str
+    node: str
+    verdict: str
+    explanations: tuple[dict[str, Any], ...]
+
+
+def compared(session: Session, who: Account, draft: Draft, now: datetime) -> list[Compared]:
+    """Compare a draft with each dataset that it names and its author may see, in the draft's order."""
+    rows = session.scalars(select(DatasetRow).where(DatasetRow.iri.in_(draft.datasets), visible(who)))
+    by_iri = {row.iri: row for row in rows}
+    found = []
+    for iri in dict.fromkeys(draft.datasets):
+        if (row := by_iri.get(iri)) is not None:
+            verdict, explanations = match_of_draft(draft, who, row, now)
+            found.append(Compared(iri, row.title or iri, row.node, verdict, tuple(explanations)))
+    return found
 
 
 def create(hub: Hub, who: Account, content: Draft) -> RequestRow:

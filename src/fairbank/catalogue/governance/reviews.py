@@ -84,7 +84,9 @@ def listing(session: Session, who: Account, wanted: Wanted, *, now: datetime) ->
     statement = (
         select(LegRow.id)
         .where(*_conditions(session, who, wanted, now))
-        .order_by(*([LegRow.since.desc()] if wanted.decided else [LegRow.due.is_(None), LegRow.due]), LegRow.id)
+        .order_by(
+            *([LegRow.since.desc()] if wanted.decided else [LegRow.due.is_(None), LegRow.due]), LegRow.id
+        )
     )
     if not wanted.mine:
         statement = statement.limit(wanted.limit).offset(wanted.offset)

@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 
@@ -101,6 +102,27 @@ def look(hub: Hub) -> None:
                     target=hub.base_iri, detail={"nodes": heads},
                 )  # fmt: skip
     seal(hub)
+
+
+@dataclass(frozen=True, slots=True)
+class NodeHead:
+    """The newest head of its log that a node has stated to this hub."""
+
+    node: str
+    seq: int
+    hash: str
+    at: datetime
+
+
+def heads(session: Session) -> list[NodeHead]:
+    """Return the newest head of each node's log, as the node stated it, by the names of the nodes."""
+    newest = select(AnchorRow.node, func.max(AnchorRow.seq).label("seq")).group_by(AnchorRow.node).subquery()
+    rows = session.scalars(
+        select(AnchorRow)
+        .join(newest, (AnchorRow.node == newest.c.node) & (AnchorRow.seq == newest.c.seq))
+        .order_by(AnchorRow.node)
+    )
+    return [NodeHead(row.node, row.seq, row.hash, row.at) for row in rows]
 
 
 def anchors_of(hub: Hub, node: str) -> bytes:

@@ -14,11 +14,7 @@ from fairbank.web.languages import mark
 from fairbank.web.pages.page import Menu, Page
 
 # Pages that other modules still serve, until they stand here: address, and what the menu says.
-_ELSEWHERE: Final[tuple[tuple[str, Menu], ...]] = (
-    ("/requests", Menu(mark("Requests"), 40)),
-    ("/grants", Menu(mark("Grants"), 50)),
-    ("/audit", Menu(mark("Audit log"), 90)),
-)
+_ELSEWHERE: Final[tuple[tuple[str, Menu], ...]] = (("/grants", Menu(mark("Grants"), 50)),)
 
 
 @lru_cache(maxsize=1)

@@ -136,6 +136,4 @@ def _owners(states: tuple[tuple[str, str], ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(owner for each in states if (owner := words_of(*each).owner)))
 
 
-PAGE = Page(
-    name="requests", path="/requests", context=Requests, show=show, menu=Menu(mark("Requests"), 40)
-)
+PAGE = Page(name="requests", path="/requests", context=Requests, show=show, menu=Menu(mark("Requests"), 40))
