@@ -107,7 +107,7 @@ def test_a_request_is_written_checked_and_sent_once(kept: Filled) -> None:
     form = fields_of(shown.text, act="save")
     typed = {"c": [LUNGS], "title": "Nodules", "until": "no day", "act": "save"}
     refused = browser.post("/requests/new", data={**form, **typed})
-    assert refused.status_code == 400 and 'href="#until"' in refused.text
+    assert refused.status_code == 422 and 'href="#until"' in refused.text
     assert 'value="Nodules"' in refused.text, "what was typed is still there"
     form = fields_of(refused.text, act="save")
     saved = browser.post("/requests/new", data={**form, **typed, "until": "2027-01-01", "act": "check"})
@@ -124,7 +124,7 @@ def test_a_request_is_written_checked_and_sent_once(kept: Filled) -> None:
     wrong = browser.post(
         f"/requests/new?draft={draft}&step=check", data={**form, "act": "send", "sealed": "{}"}
     )
-    assert wrong.status_code == 400 and "FB-WEB-037" not in wrong.text
+    assert wrong.status_code == 422 and "FB-WEB-037" not in wrong.text
     sent = {**form, "act": "send", "sealed": sealed(kept, draft).decode()}
     for _ in range(2):
         answer = browser.post(f"/requests/new?draft={draft}&step=check", data=sent)
@@ -164,7 +164,7 @@ def test_who_declines_says_why_and_who_does_not_belong_sees_nothing(kept: Filled
     request, _ = a_request(kept, "Lungs again")
     carla = client_of(kept, "carla")
     form = fields_of(carla.get(f"/requests/{request}").text, act="decide")
-    assert carla.post(f"/requests/{request}", data={**form, "word": "decline"}).status_code == 400
+    assert carla.post(f"/requests/{request}", data={**form, "word": "decline"}).status_code == 422
     stranger = client_of(kept, "otto").get(f"/requests/{request}")
     assert stranger.status_code == 404
     assert 'value="decide"' not in client_of(kept, "rita").get(f"/requests/{request}").text
