@@ -106,7 +106,8 @@ ROUTES: Final[tuple[tuple[str, str, Action], ...]] = (
     (_GET, r"/(requests|reviews|grants|committees)(/.*)?", Action.REQUEST_READ),
     # What decides is asked again of `REVIEW`, by the page.
     ("POST", r"/requests(/.*)?", Action.REQUEST_ACT),
-    (_GET, r"/(audit|quality)", Action.AUDIT_READ),
+    (_GET, r"/audit", Action.AUDIT_READ),
+    (_ANY, r"/people", Action.ACCOUNT_MANAGE),
     (_ANY, r"/account/second-factor(/picture\.svg)?", Action.SECOND_FACTOR),
     (_GET, r"/(collections(/.*)?|compare|nodes/\{node\})", Action.PUBLIC),
     (_GET, r"/counts", Action.JOB_READ),

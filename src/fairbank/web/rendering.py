@@ -68,6 +68,8 @@ def environment(code: str) -> Environment:
     """Return what reads the templates for one language."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+    from fairbank.web.pages.me import ROLES
+
     # Bandit reads the call only; everything is escaped.
     made = Environment(
         loader=FileSystemLoader(TEMPLATES),
@@ -96,6 +98,7 @@ def environment(code: str) -> Environment:
         happened=request_words.HAPPENED,
         commands=request_words.COMMANDS,
         places=request_words.PLACES,
+        role_words=ROLES,
         purposes=request_words.PURPOSES,
         classes=request_words.CLASSES,
     )

@@ -34,6 +34,7 @@ SAMPLES: dict[str, Callable[[Filled], list[tuple[str | None, str]]]] = {
     ],
     "/nodes/{node}": lambda filled: [(None, "/nodes/alpha")],
     "/collections/{node}/{dataset}": lambda filled: [(None, "/collections/alpha/lungs")],
+    "/people": lambda filled: [("anna", "/people"), ("anna", "/people?name=cora")],
     "/requests/new": lambda filled: [
         ("rita", "/requests/new?c=alpha/lungs&c=beta/hearts"),
         ("rita", f"/requests/new?draft={_in_state(filled, None)}&step=check"),

@@ -48,7 +48,7 @@ def take(
 
     Raises:
         AccountRefused: if there is no such account.
-        RoleRefused: if the account does not have it.
+        RoleRefused: if the account does not have it, or is the last administrator's.
     """
     row = _row(session, account)
     scopes = set(nodes_of(session, account, role))
@@ -58,11 +58,29 @@ def take(
             why="What is not there cannot be taken.",
             todo="See 'fairbank hub role list'.",
         )
+    if role is Role.ADMIN:
+        check_not_last(session, account)
     gone = delete(RoleScopeRow).where(RoleScopeRow.account == account, RoleScopeRow.role == role.value)
     session.execute(gone.where(RoleScopeRow.node == node) if node is not None else gone)
     if node is None or scopes == {node}:
         row.roles = sorted(set(row.roles) - {role.value})
     _audit(session, hub, "role.take", account, role, node, actor)
+
+
+def check_not_last(session: Session, account: str) -> None:
+    """Refuse to leave the hub without an administrator.
+
+    Raises:
+        RoleRefused: if the account is the only one, of those that are not shut, that administers the hub.
+    """
+    rows = session.execute(select(AccountRow.name, AccountRow.roles).where(AccountRow.disabled.is_(None)))
+    admins = {name for name, held in rows if Role.ADMIN.value in held}
+    if admins == {account}:
+        raise RoleRefused(
+            f"{account!r} is the last administrator of this hub.",
+            why="Without one nobody could let anybody in again.",
+            todo="Make somebody else an administrator first.",
+        )
 
 
 def check_alone(role: Role, *, among: Collection[Role]) -> None:

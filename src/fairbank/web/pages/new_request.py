@@ -56,6 +56,17 @@ _SAID: Final[dict[str, str]] = {
 }
 
 
+# What committees mostly ask for besides.
+_USUAL: Final[dict[str, str]] = {
+    "organisation_kind": mark("Say what kind of organisation asks."),
+    "country": mark("Say in which country results are used."),
+    "project": mark("Name the project: a collection is for named ones only."),
+    "people": mark("Say who works on it."),
+    "funding": mark("Say who pays for it."),
+    "publication_plan": mark("Say how results will be published."),
+}
+
+
 class DraftUnfit(FairbankError):
     """A form of a request says something that has not its form; its page says what, field by field."""
 
@@ -283,7 +294,8 @@ def _fields(draft: Draft, typed: Fields) -> dict[str, str]:
 def _faults(wrong: list[str], lacks: list[Lack]) -> tuple[Fault, ...]:
     found = {name: Fault(name, _SAID.get(name, ""), True) for name in wrong}
     for each in lacks:
-        found.setdefault(each.field, Fault(each.field, _SAID.get(each.field, ""), each.needed))
+        sentence = _USUAL.get(each.field) or _SAID.get(each.field, "")
+        found.setdefault(each.field, Fault(each.field, sentence, each.needed))
     return tuple(sorted(found.values(), key=lambda fault: not fault.needed))
 
 

@@ -124,6 +124,7 @@ class Progress:
     minimum: str
     asked: Mapping[str, Any] | None
     purpose: str
+    until: datetime | None
     changes: tuple[str, ...]
     documents: tuple[Mapping[str, Any], ...]
     comments: tuple[Mapping[str, Any], ...]
@@ -158,6 +159,7 @@ def show(hub: Hub, visit: Visit) -> Progress:
             minimum=told["minimum"]["word"] if told["minimum"] else "",
             asked=asked,
             purpose=purpose_told(asked["purpose"])["words"] if asked else "",
+            until=parse_iso(asked["until"]) if asked else None,
             changes=tuple(changed),
             documents=tuple(told["documents"]),
             comments=tuple(_dated(each) for each in told["comments"]),

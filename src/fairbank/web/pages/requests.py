@@ -20,6 +20,7 @@ from fairbank.web.languages import mark
 from fairbank.web.pages.page import Menu, Page
 from fairbank.web.pages.visits import Visit
 from fairbank.web.state_table import words_of
+from fairbank.web.state_words import Look
 
 MINE, DECIDE, DECIDED = "mine", "decide", "decided"
 _MOST: Final = 200
@@ -133,7 +134,9 @@ def _leg(told: dict[str, Any]) -> Row:
 
 
 def _owners(states: tuple[tuple[str, str], ...]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(owner for each in states if (owner := words_of(*each).owner)))
+    # A grant in force needs nothing of anybody until it ends.
+    told = [words_of(*each) for each in states]
+    return tuple(dict.fromkeys(each.owner for each in told if each.owner and each.look is not Look.GOOD))
 
 
 PAGE = Page(name="requests", path="/requests", context=Requests, show=show, menu=Menu(mark("Requests"), 40))
