@@ -213,3 +213,24 @@ def test_an_auditor_sees_what_left_in_a_month_who_signed_and_whether_the_chain_i
         clicks.click(tab.get_by_role("link", name="Check the whole log now").first)
         expect(tab.get_by_text("The log holds together.")).to_be_visible()
         assert clicks.number <= 5
+
+
+def test_the_last_administrator_stays(kept: Filled) -> None:
+    anna = client_of(kept, "anna")
+    assert kept.people["robin"] and "robin" in anna.get("/people").text
+    form = fields_of(anna.get("/people?name=robin").text, act="take", holding='value="admin"')
+    assert anna.post("/people?name=robin", data={**form, "act": "take"}).status_code == 303
+    form = fields_of(anna.get("/people?name=anna").text, act="take", holding='value="admin"')
+    refused = anna.post("/people?name=anna", data={**form, "act": "take"})
+    assert refused.status_code == 422 and "last administrator" in refused.text
+    assert client_of(kept, "rita").get("/people").status_code == 404
+
+
+def test_the_audit_log_is_searched_checked_and_says_what_left(filled: Filled) -> None:
+    whole = told(filled, "ursula", "/audit?check=chain&node=alpha")
+    assert whole["checked"]["fault"] == "" and whole["checked"]["entries"] == whole["head_seq"]
+    assert {row["node"] for row in whole["left"]} == {"alpha"}
+    assert all(key.startswith("ed25519:") for row in whole["left"] for key in row["signers"])
+    found = told(filled, "ursula", "/audit?act=release.&since=2999-01-01")
+    assert found["entries"] == [] and found["left"] == []
+    assert told(filled, "ursula", "/audit?since=nonsense")["ignored"] == ["nonsense"]
