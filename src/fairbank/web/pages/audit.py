@@ -77,7 +77,7 @@ class Audit:
     asked: dict[str, str]
     ignored: tuple[str, ...]
     nodes: tuple[str, ...]
-    months: tuple[tuple[date, str], ...]
+    months: tuple[tuple[str, str], ...]
     entries: tuple[Entry, ...]
     following: str
     head_seq: int
@@ -157,14 +157,14 @@ def _days(asked: dict[str, str]) -> tuple[datetime | None, datetime | None, tupl
     return found["since"], until, tuple(ignored)
 
 
-def _months(now: datetime, asked: dict[str, str]) -> tuple[tuple[date, str], ...]:
+def _months(now: datetime, asked: dict[str, str]) -> tuple[tuple[str, str], ...]:
     """Return the last twelve months, each with the address that shows it and all else as it is."""
     found, first = [], now.date().replace(day=1)
     for _ in range(12):
         following = (first + timedelta(days=31)).replace(day=1)
         last = following - timedelta(days=1)
         address = _address({**asked, "since": first.isoformat(), "until": last.isoformat()})
-        found.append((first, f"{address}#left"))
+        found.append((f"{first:%Y-%m}", f"{address}#left"))
         first = (first - timedelta(days=1)).replace(day=1)
     return tuple(found)
 
