@@ -14,6 +14,7 @@ from fairbank.cli import (
     node_jobs,
     node_keys,
     node_labels,
+    node_pages,
     node_people,
     node_report,
     node_rules,
@@ -207,6 +208,7 @@ def content(
 
 node_jobs.add_to(app)
 node_labels.add_to(app)
+node_pages.add_to(app)
 node_rules.add_to(app)
 node_status.add_to(app)
 node_withdrawal.add_to(app)

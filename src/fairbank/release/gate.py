@@ -133,6 +133,11 @@ def judge(candidate: Candidate, path: Path, policy: Policy) -> Verdict:
     return Verdict((), tuple(made))
 
 
+def checks_of(door_class: DoorClass) -> tuple[str, ...]:
+    """Return the names of the checks that an output of a class has passed once it is staged, as verdicts name them."""
+    return ("size", "declared", "subjects", f"content:{door_class.value}")
+
+
 def judge_control(message: ControlMessage) -> Verdict:
     """Judge a control message by the bytes that would be sent: they must say no more than its class declares."""
     body = message.to_bytes()

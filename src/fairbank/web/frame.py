@@ -14,8 +14,9 @@ from fairbank.web.languages import LANGUAGES, PARAMETER, Tongue, chosen
 from fairbank.web.pages import registry
 from fairbank.web.pages.visits import THEME_PARAMETER, Theme, Visit, log_in_address, path_of, theme_of
 
-# Where an error page finds who looked, if that was known when the error was raised.
+# Where an error page finds who looked, if that was known when the error was raised; at a node, its whole frame.
 SCOPE_VISIT: Final = "fairbank.visit"
+SCOPE_FRAME: Final = "fairbank.frame"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,7 @@ class Frame:
         is_known: whether it is known who looks; an error page may not know.
         proof: what the form for signing out carries.
         twin: the address of the same as JSON, empty without one.
+        node: name of the node whose pages these are; empty for pages of the hub.
     """
 
     tongue: Tongue
@@ -46,6 +48,7 @@ class Frame:
     is_known: bool = True
     proof: str = ""
     twin: str = ""
+    node: str = ""
 
     @property
     def style(self) -> str:
@@ -103,6 +106,9 @@ def of_request(
     Args:
         is_known: whether `who` is; an error may have come before that.
     """
+    given = request.scope.get(SCOPE_FRAME)
+    if isinstance(given, Frame):
+        return given
     visit = request.scope.get(SCOPE_VISIT)
     if isinstance(visit, Visit):
         return of_visit(visit)

@@ -13,7 +13,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Final, Protocol
 
 from sqlalchemy import delete, select, update
 from sqlalchemy.exc import IntegrityError
@@ -24,7 +24,7 @@ from fairbank.catalogue.identity import hub_secrets
 from fairbank.database import reading, writing
 from fairbank.errors import FairbankError, Kind
 from fairbank.web.pages.page import Once
-from fairbank.web.pages.visits import Visit, to
+from fairbank.web.pages.visits import Fields, to
 from fairbank.web.store import SentFormRow
 
 FIELD: Final = "once"
@@ -47,6 +47,91 @@ class StaleForm(FairbankError):
     kind = Kind.CONFLICT
 
 
+class Named(Protocol):
+    """Who sends a form."""
+
+    @property
+    def name(self) -> str:
+        """Return the name that a token is bound to."""
+        ...
+
+
+class Sent(Protocol):
+    """What of a visit a token depends on; visits of the hub and of a node are some."""
+
+    @property
+    def account(self) -> Named:
+        """Return who sends it."""
+        ...
+
+    @property
+    def now(self) -> datetime:
+        """Return the moment."""
+        ...
+
+    @property
+    def path(self) -> str:
+        """Return the address of the page."""
+        ...
+
+    @property
+    def form(self) -> Fields:
+        """Return what was sent."""
+        ...
+
+
+class Keeper(Protocol):
+    """Proves tokens, and remembers those that were used."""
+
+    def proof(self, text: str) -> str:
+        """Return a proof of a text that nobody else can make."""
+        ...
+
+    def begin(self, name: str, who: str, *, now: datetime, ends: datetime) -> str | None:
+        """Note that a token is used; where it was used already, return where that led (empty: not known)."""
+        ...
+
+    def finish(self, name: str, address: str) -> None:
+        """Note where a token has led."""
+        ...
+
+    def forget(self, name: str) -> None:
+        """Let a token be used again."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _AtTheHub:
+    """Tokens of a hub, in its database."""
+
+    hub: Hub
+
+    def proof(self, text: str) -> str:
+        return hub_secrets.proof(self.hub, _PURPOSE, text)
+
+    def begin(self, name: str, who: str, *, now: datetime, ends: datetime) -> str | None:
+        try:
+            with writing(self.hub.engine) as session:
+                session.execute(delete(SentFormRow).where(SentFormRow.expires <= now))
+                row = SentFormRow(token_hash=name, account=who, used=now, expires=ends, address=None)
+                session.add(row)
+        except IntegrityError:
+            with reading(self.hub.engine) as session:
+                address = select(SentFormRow.address).where(SentFormRow.token_hash == name)
+                return session.scalar(address) or ""
+        return None
+
+    def finish(self, name: str, address: str) -> None:
+        with writing(self.hub.engine) as session:
+            session.execute(
+                update(SentFormRow).where(SentFormRow.token_hash == name).values(address=address)
+            )
+
+    def forget(self, name: str) -> None:
+        with writing(self.hub.engine) as session:
+            session.execute(delete(SentFormRow).where(SentFormRow.token_hash == name))
+
+
 @dataclass(frozen=True, slots=True)
 class Bound:
     """What a form decides about.
@@ -60,18 +145,20 @@ class Bound:
     version: str
 
 
-def token(hub: Hub, visit: Visit, bound: Bound) -> Once:
+def token(where: Hub | Keeper, visit: Sent, bound: Bound) -> Once:
     """Return a token for the field `once` of a form."""
     ends = int((visit.now + LIVES).timestamp())
     nonce = secrets.token_urlsafe(16)
     version = _short(bound.version)
-    return Once(f"{ends}.{nonce}.{version}.{_proof(hub, visit, bound, f'{ends}.{nonce}.{version}')}")
+    proof = _proof(_keeper(where), visit, bound, f"{ends}.{nonce}.{version}")
+    return Once(f"{ends}.{nonce}.{version}.{proof}")
 
 
-def act(hub: Hub, visit: Visit, bound: Bound, do: Callable[[], str]) -> Response:
+def act(where: Hub | Keeper, visit: Sent, bound: Bound, do: Callable[[], str]) -> Response:
     """Do what a form asks for, once, and return the answer that leads on.
 
     Args:
+        where: the hub, or what keeps the tokens of a node's pages.
         bound: what it decides about, as it is now.
         do: does it and returns the address to go to; an error that it raises leaves the form usable.
 
@@ -79,14 +166,14 @@ def act(hub: Hub, visit: Visit, bound: Bound, do: Callable[[], str]) -> Response
         TokenForged: if the token is none that this person got for this object, or has ended.
         StaleForm: if the object has changed meanwhile.
     """
-    given = visit.form.get(FIELD, "")
-    ends = _checked(hub, visit, bound, given)
+    keeper, given = _keeper(where), visit.form.get(FIELD, "")
+    ends = _checked(keeper, visit, bound, given)
     name = hub_secrets.digest(given)
-    earlier = _begun(hub, visit, name, ends)
+    earlier = keeper.begin(name, visit.account.name, now=visit.now, ends=ends)
     if earlier is not None:
         return to(earlier or visit.path)
     if given.split(".")[2] != _short(bound.version):
-        _forget(hub, name)
+        keeper.forget(name)
         raise StaleForm(
             "Somebody else has changed this meanwhile.",
             why="What you decided about is no longer what your page showed.",
@@ -95,51 +182,33 @@ def act(hub: Hub, visit: Visit, bound: Bound, do: Callable[[], str]) -> Response
     try:
         address = do()
     except BaseException:
-        _forget(hub, name)
+        keeper.forget(name)
         raise
-    with writing(hub.engine) as session:
-        session.execute(update(SentFormRow).where(SentFormRow.token_hash == name).values(address=address))
+    keeper.finish(name, address)
     return to(address)
 
 
-def _checked(hub: Hub, visit: Visit, bound: Bound, given: str) -> datetime:
+def _checked(keeper: Keeper, visit: Sent, bound: Bound, given: str) -> datetime:
     parts = given.split(".")
     if len(parts) == 4 and parts[0].isdecimal() and len(parts[0]) < 12:
-        expected = _proof(hub, visit, bound, ".".join(parts[:3]))
+        expected = _proof(keeper, visit, bound, ".".join(parts[:3]))
         ends = datetime.fromtimestamp(int(parts[0]), UTC)
         if secrets.compare_digest(expected.encode(), parts[3].encode()) and visit.now < ends:
             return ends
     raise TokenForged(
         "The form was not sent from its own page, or too long after it was shown.",
-        why="A decision counts only from a page that this hub showed to you.",
+        why="A decision counts only from a page that was shown to you here.",
         todo="Load the page again and decide there.",
     )
 
 
-def _begun(hub: Hub, visit: Visit, name: str, ends: datetime) -> str | None:
-    """Note that a token is used; where it was used already, return where that led (empty: not known)."""
-    try:
-        with writing(hub.engine) as session:
-            session.execute(delete(SentFormRow).where(SentFormRow.expires <= visit.now))
-            row = SentFormRow(
-                token_hash=name, account=visit.account.name, used=visit.now, expires=ends, address=None
-            )
-            session.add(row)
-    except IntegrityError:
-        with reading(hub.engine) as session:
-            address = select(SentFormRow.address).where(SentFormRow.token_hash == name)
-            return session.scalar(address) or ""
-    return None
+def _keeper(where: Hub | Keeper) -> Keeper:
+    return _AtTheHub(where) if isinstance(where, Hub) else where
 
 
-def _forget(hub: Hub, name: str) -> None:
-    with writing(hub.engine) as session:
-        session.execute(delete(SentFormRow).where(SentFormRow.token_hash == name))
-
-
-def _proof(hub: Hub, visit: Visit, bound: Bound, text: str) -> str:
+def _proof(keeper: Keeper, visit: Sent, bound: Bound, text: str) -> str:
     # The target comes last and may hold anything: names and numbers before it hold no line end.
-    return hub_secrets.proof(hub, _PURPOSE, f"{visit.account.name}\n{text}\n{bound.target}")
+    return keeper.proof(f"{visit.account.name}\n{text}\n{bound.target}")
 
 
 def _short(version: str) -> str:

@@ -39,21 +39,27 @@ class OwnOrigin:
         """Answer a request."""
         if scope["type"] == "http" and scope["method"] not in _SAFE:
             request = Request(scope)
-            if any(is_cookie_of(self._hub, name) for name in request.cookies) and not self._is_own(request):
+            base = urlsplit(self._hub.base_iri).netloc
+            if any(is_cookie_of(self._hub, name) for name in request.cookies) and not is_own(request, base):
                 await answer(request, _refusal())(scope, receive, send)
                 return
         await self._app(scope, receive, send)
 
-    def _is_own(self, request: Request) -> bool:
-        site = request.headers.get("sec-fetch-site")
-        if site is not None:
-            return site in _OWN
-        origin = request.headers.get("origin")
-        if origin is None:
-            # No browser that people use sends a form without either.
-            return False
-        own = {request.headers.get("host", ""), urlsplit(self._hub.base_iri).netloc}
-        return urlsplit(origin).netloc in own - {""}
+
+def is_own(request: Request, base: str = "") -> bool:
+    """Tell whether a browser says that a request comes from one of the pages of the server that it is sent to.
+
+    Args:
+        base: host and port under which the server is known, beside those that it was asked at.
+    """
+    site = request.headers.get("sec-fetch-site")
+    if site is not None:
+        return site in _OWN
+    origin = request.headers.get("origin")
+    if origin is None:
+        # No browser that people use sends a form without either.
+        return False
+    return urlsplit(origin).netloc in {request.headers.get("host", ""), base} - {""}
 
 
 def _refusal() -> FairbankError:

@@ -18,8 +18,8 @@ OF_PAGES: Final = (
     "form-action 'self'; frame-ancestors 'none'; base-uri 'none'; trusted-types part; "
     "require-trusted-types-for 'script'"
 )
-_OF_THE_REST: Final = "default-src 'none'; frame-ancestors 'none'"
-_ALWAYS: Final = {
+OF_THE_REST: Final = "default-src 'none'; frame-ancestors 'none'"
+ALWAYS: Final = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "same-origin",
@@ -29,7 +29,7 @@ _ALWAYS: Final = {
     ),
 }
 # What other sites may read (`open_reading`) says so itself.
-_OF_ANSWERS_TO_ONE: Final = {"Cross-Origin-Resource-Policy": "same-origin"}
+OF_ANSWERS_TO_ONE: Final = {"Cross-Origin-Resource-Policy": "same-origin"}
 _A_YEAR_S: Final = 31_536_000
 
 
@@ -52,11 +52,11 @@ class SecurityHeaders:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 is_page = headers.get("content-type", "").startswith("text/html")
-                headers.setdefault("Content-Security-Policy", OF_PAGES if is_page else _OF_THE_REST)
-                for name, value in _ALWAYS.items():
+                headers.setdefault("Content-Security-Policy", OF_PAGES if is_page else OF_THE_REST)
+                for name, value in ALWAYS.items():
                     headers.setdefault(name, value)
                 if is_page or of_a_session:
-                    for name, value in _OF_ANSWERS_TO_ONE.items():
+                    for name, value in OF_ANSWERS_TO_ONE.items():
                         headers.setdefault(name, value)
                 if secure:
                     headers.setdefault("Strict-Transport-Security", f"max-age={_A_YEAR_S}")

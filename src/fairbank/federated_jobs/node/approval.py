@@ -267,8 +267,8 @@ def approve(
     return approval
 
 
-def reject(node: Node, job: str, *, by: str, signer: Signer | None = None) -> None:
-    """Say no to a job that waits for a decision.
+def reject(node: Node, job: str, *, by: str, why: str = "", signer: Signer | None = None) -> None:
+    """Say no to a job that waits for a decision; why is kept in this node's audit log only.
 
     Raises:
         NotApproved: if no such job waits.
@@ -280,7 +280,7 @@ def reject(node: Node, job: str, *, by: str, signer: Signer | None = None) -> No
         decision = decide(session, node, Act.JOB_REJECT, job, _named(row), signer=signer)
         _decide(row, SiteState.REJECTED, Reason.CURATOR_DECLINED, by=by, at=node.clock.now())
         row.ended = True
-        _log(node, session, row, act=Act.JOB_REJECT, by=by, decision=decision)
+        _log(node, session, row, act=Act.JOB_REJECT, by=by, decision=decision, why=why)
     model_files.drop(node, job)
 
 
@@ -570,7 +570,14 @@ def _approval_broken(why: str, *, check: Check = Check.APPROVAL) -> SiteRefusal:
 
 
 def _log(
-    node: Node, session: Session, row: ReviewRow, *, act: str, by: str, decision: Digest | None = None
+    node: Node,
+    session: Session,
+    row: ReviewRow,
+    *,
+    act: str,
+    by: str,
+    decision: Digest | None = None,
+    why: str = "",
 ) -> None:
     detail = {"state": row.state, "reason": row.reason, "manifest": row.manifest_digest or ""}
     stopped = {"check": row.stopped_by} if row.stopped_by else {}
@@ -582,7 +589,7 @@ def _log(
         actor=by,
         act=str(act),
         target=row.job,
-        detail={**detail, **stopped, **signed},
+        detail={**detail, **stopped, **signed, **({"why": why} if why else {})},
     )
     events.append(
         session, events.NodeEvent, clock=node.clock, kind="job.decided", subject=row.job, detail=detail

@@ -32,7 +32,9 @@ def held(outbox: Outbox) -> list[Release]:
     return [release for release in outbox.pending(state=ReleaseState.HELD) if release.job is not None]
 
 
-def let_go(node: Node, outbox: Outbox, job: str, *, by: str, signer: Signer | None = None) -> list[Release]:
+def let_go(
+    node: Node, outbox: Outbox, job: str, *, by: str, why: str = "", signer: Signer | None = None
+) -> list[Release]:
     """Let the held outputs of a job leave; the agent, or `Outbox.send`, sends them.
 
     Raises:
@@ -49,7 +51,7 @@ def let_go(node: Node, outbox: Outbox, job: str, *, by: str, signer: Signer | No
         for release in waiting:
             decide(session, node, Act.OUTPUT_RELEASE, release.id, words_of(release), signer=signer)
         if enough:
-            return [outbox.approve(session, release.id, by=by) for release in waiting]
+            return [outbox.approve(session, release.id, by=by, why=why) for release in waiting]
     raise second_needed()
 
 
@@ -63,7 +65,9 @@ def four_eyes_have_seen(session: Session, node: Node, waiting: list[Release], si
     )
 
 
-def keep_back(node: Node, outbox: Outbox, job: str, *, by: str, signer: Signer | None = None) -> None:
+def keep_back(
+    node: Node, outbox: Outbox, job: str, *, by: str, why: str = "", signer: Signer | None = None
+) -> None:
     """Keep the held outputs of a job back for good; this site then drops out of the job.
 
     Raises:
@@ -75,7 +79,7 @@ def keep_back(node: Node, outbox: Outbox, job: str, *, by: str, signer: Signer |
     with writing(node.engine) as session:
         for release in waiting:
             decide(session, node, Act.OUTPUT_WITHHOLD, release.id, words_of(release), signer=signer)
-            outbox.withhold(session, release.id, by=by)
+            outbox.withhold(session, release.id, by=by, why=why)
         for work in session.scalars(select(WorkRow).where(WorkRow.job == job, WorkRow.finished.is_(None))):
             work.finished = node.clock.now()
         row = session.get_one(ReviewRow, job)

@@ -169,7 +169,7 @@ def _visit(hub: Hub, page: Page, request: Request, form: Fields) -> Visit:
     except NotAllowed as error:
         raise nothing_here() from error
     except NotLoggedIn:
-        if not _prefers_page(request):
+        if not prefers_page(request):
             raise
     return visit
 
@@ -233,10 +233,10 @@ def _answer(
     status: int = 200,
 ) -> Response:
     headers = {"Vary": VARIES, "Cache-Control": "private, no-cache"}
-    if problem is None and page.has_own_twin and not _prefers_page(request):
+    if problem is None and page.has_own_twin and not prefers_page(request):
         told = {"schema": f"page-{page.name}/1", **jsonable(context)}
         return JSONResponse(told, headers=headers)
-    if problem is not None and not _prefers_page(request):
+    if problem is not None and not prefers_page(request):
         raise problem
     around = frame.of_visit(visit, twin=request.url.path)
     wanted = request.headers.get("x-part")
@@ -252,11 +252,11 @@ def _answer(
         if is_known(request.headers.get("if-none-match"), tag):
             return Response(status_code=304, headers=headers)
     answer = HTMLResponse(text, status_code=status, headers=headers)
-    _keep_choices(request, answer)
+    keep_choices(request, answer)
     return answer
 
 
-def _keep_choices(request: Request, answer: Response) -> None:
+def keep_choices(request: Request, answer: Response) -> None:
     """Keep the language and the looks that an address asked for: they are the browser's, and nothing at the hub."""
     secure = request.url.scheme == "https"
     for name, cookie, known in (
@@ -280,7 +280,7 @@ def _sent_to_log_in(hub: Hub, request: Request, page: Page, visit: Visit) -> Res
     return to(log_in_address(visit.path))
 
 
-def _prefers_page(request: Request) -> bool:
+def prefers_page(request: Request) -> bool:
     accept = rdf_answers.accepted(request) or ""
     return HTML in accept and negotiation.choose(accept, (negotiation.JSON, HTML)) == HTML
 

@@ -1,0 +1,1 @@
+"""The pages of a node: one module each, with its `PAGE`."""
