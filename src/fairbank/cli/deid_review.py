@@ -218,21 +218,11 @@ def _held_files(
         with _opened(folder) as (place, journal):
             rows = journal.of_group(group) or [row for row in journal.held() if row.reason == group]
             return [place.root / str(row.quarantine) for row in rows], place.inner / "views"
+    from fairbank.deid.project_review import held_on_this_machine
+
     opened = node(ctx)
     files = [path for _, path in held_on_this_machine(opened, _named(project), group)]
     return files, opened.settings.home / "views"
-
-
-def held_on_this_machine(opened: Node, project: str, group: str) -> list[tuple[str, Path]]:
-    """Return neutral name and place of a group's held files that are on this machine."""
-    from fairbank.deid.identity import IDENTITY_FILE, IdentityStore
-    from fairbank.deid.project_review import held_names
-
-    names = held_names(opened.engine, project, group)
-    with closing(IdentityStore.open_or_create(opened.settings.home / IDENTITY_FILE, clock=CLOCK)) as identity:
-        found = [(name, identity.reference(project, name)) for name in names]
-    places = [(name, Path(one.reveal())) for name, one in found if one is not None]
-    return [(name, path) for name, path in places if path.is_file()]
 
 
 def _named(project: str | None) -> str:

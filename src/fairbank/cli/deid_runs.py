@@ -186,9 +186,8 @@ def report(
 
 def _waiting(opened: Node, project: str) -> Iterator[tuple[str, str, Path]]:
     """Yield a few held files of each group that a person may release: group, neutral name, and where it is."""
-    from fairbank.cli.deid_review import held_on_this_machine
     from fairbank.deid.decisions import Verdict
-    from fairbank.deid.project_review import project_groups
+    from fairbank.deid.project_review import held_on_this_machine, project_groups
     from fairbank.deid.reports.thumbnails import MOST_OF_A_GROUP
 
     for one in project_groups(opened.engine, project):

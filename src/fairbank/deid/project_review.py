@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
 
 from sqlalchemy import func, select
 from sqlalchemy.engine import Engine
@@ -12,6 +14,7 @@ from fairbank import audit
 from fairbank.clock import Clock, iso
 from fairbank.database import reading, writing
 from fairbank.deid.errors import NoSuchGroup
+from fairbank.deid.identity import IDENTITY_FILE, IdentityStore
 from fairbank.deid.running.verdicts import Decision, HeldGroup, check_allowed
 from fairbank.deid.store import DecisionRow, ItemRow, last_decisions, record_decision
 from fairbank.release.node import Node
@@ -62,6 +65,23 @@ def held_names(database: Engine, project: str, group: str) -> list[str]:
     )
     with reading(database) as session:
         return [str(name) for name in session.scalars(query.order_by(ItemRow.quarantine))]
+
+
+def held_projects(database: Engine) -> list[str]:
+    """Return the projects of which files are held."""
+    query = select(ItemRow.project).where(ItemRow.quarantine.is_not(None)).distinct()
+    with reading(database) as session:
+        return [str(name) for name in session.scalars(query.order_by(ItemRow.project))]
+
+
+def held_on_this_machine(node: Node, project: str, group: str) -> list[tuple[str, Path]]:
+    """Return neutral name and place of a group's held files that are on this machine."""
+    names = held_names(node.engine, project, group)
+    home = node.settings.home / IDENTITY_FILE
+    with closing(IdentityStore.open_or_create(home, clock=node.clock)) as identity:
+        found = [(name, identity.reference(project, name)) for name in names]
+    places = [(name, Path(one.reveal())) for name, one in found if one is not None]
+    return [(name, path) for name, path in places if path.is_file()]
 
 
 def decide_at_node(node: Node, project: str, decision: Decision, *, signer: Signer | None) -> int:

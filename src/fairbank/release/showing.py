@@ -105,11 +105,20 @@ def shown(node: Node, release: Release) -> Shown:
     except (FairbankError, ValueError):
         return Shown((), "", 0, False)
     tables = tuple(_tables(parsed, k))
-    cells = [cell for table in tables for row in table.rows for cell in row]
-    if len(cells) > MOST_CELLS:
+    if sum(len(row) for table in tables for row in table.rows) > MOST_CELLS:
         return Shown((), "", 0, False)
     text = json.dumps(parsed, indent=2, ensure_ascii=False)
-    return Shown(tables, text, sum(cell.is_near for cell in cells), True)
+    return Shown(tables, text, near_cells(tables), True)
+
+
+def record_tables(node: Node, record: DatasetRecord) -> tuple[Table, ...]:
+    """Return a record that is not sealed yet, as the tables of what the hub would see."""
+    return tuple(_tables(record.payload(), node.settings.release_minimum_count))
+
+
+def near_cells(tables: tuple[Table, ...]) -> int:
+    """Return how many cells are near the limit."""
+    return sum(cell.is_near for table in tables for row in table.rows for cell in row)
 
 
 def check_shown(node: Node, release: Release) -> None:
@@ -126,7 +135,9 @@ def check_shown(node: Node, release: Release) -> None:
         )
 
 
-def note_view(node: Node, target: str, *, by: str, act: str = VIEWED, detail: Mapping[str, Any] | None = None) -> None:
+def note_view(
+    node: Node, target: str, *, by: str, act: str = VIEWED, detail: Mapping[str, Any] | None = None
+) -> None:
     """Write into the audit log that somebody looked at something of this node."""
     with writing(node.engine) as session:
         audit.record(
@@ -142,9 +153,18 @@ def note_view(node: Node, target: str, *, by: str, act: str = VIEWED, detail: Ma
 
 def signed_by(node: Node, release: Release) -> tuple[str, ...]:
     """Return the persons who have signed that something may leave."""
-    act = Act.RECORD_APPROVE if release.job is None else Act.OUTPUT_RELEASE
+    return signers_of(node, release.id)
+
+
+def signers_of(node: Node, release: str) -> tuple[str, ...]:
+    """Return the persons who have signed that a release may leave, by its id."""
     with reading(node.engine) as session:
-        return tuple(sorted({one.person.name for one in made(session, node, act, target=release.id)}))
+        found = [
+            one
+            for act in (Act.RECORD_APPROVE, Act.OUTPUT_RELEASE)
+            for one in made(session, node, act, target=release)
+        ]
+    return tuple(sorted({one.person.name for one in found}))
 
 
 def refused_of(node: Node, job: str) -> tuple[Refused, ...]:
@@ -254,7 +274,9 @@ def _tensors(raw: bytes) -> Table | None:
             )
             for name, dtype, shape, offsets in rows
         )
-        told += tuple((Cell(str(name)), Cell("note"), Cell(str(text)), Cell("")) for name, text in notes.items())
+        told += tuple(
+            (Cell(str(name)), Cell("note"), Cell(str(text)), Cell("")) for name, text in notes.items()
+        )
     except (ValueError, KeyError, TypeError, AttributeError, IndexError):
         return None
     return Table("", ("tensor", "type", "shape", "bytes"), told) if len(told) * 4 <= MOST_CELLS else None

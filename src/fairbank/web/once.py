@@ -123,9 +123,7 @@ class _AtTheHub:
 
     def finish(self, name: str, address: str) -> None:
         with writing(self.hub.engine) as session:
-            session.execute(
-                update(SentFormRow).where(SentFormRow.token_hash == name).values(address=address)
-            )
+            session.execute(update(SentFormRow).where(SentFormRow.token_hash == name).values(address=address))
 
     def forget(self, name: str) -> None:
         with writing(self.hub.engine) as session:

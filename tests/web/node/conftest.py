@@ -68,9 +68,7 @@ class AtTheDesk:
 
 def hidden(text: str) -> dict[str, str]:
     """Return the hidden fields of the decision form of a page."""
-    form = next(
-        one for one in re.findall(r"<form.*?</form>", text, flags=re.S) if 'name="once"' in one
-    )
+    form = next(one for one in re.findall(r"<form.*?</form>", text, flags=re.S) if 'name="once"' in one)
     return dict(re.findall(r'type="hidden" name="([^"]+)" value="([^"]*)"', form))
 
 

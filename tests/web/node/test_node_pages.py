@@ -70,9 +70,7 @@ def test_the_link_works_once_and_only_when_it_is_sent(bare) -> None:
 def test_where_persons_are_named_one_of_them_sits_down(at) -> None:
     link = at.desk.link()
     for who, phrase in (("", ""), ("ada", "wrong"), ("eve", PHRASE)):
-        answer = at.client().post(
-            f"/start/{link}", data={"open-person": who, "open-passphrase": phrase}
-        )
+        answer = at.client().post(f"/start/{link}", data={"open-person": who, "open-passphrase": phrase})
         assert answer.status_code >= 400
         assert "set-cookie" not in answer.headers
     assert "ada" in at.seated("ada").get("/").text
@@ -80,9 +78,7 @@ def test_where_persons_are_named_one_of_them_sits_down(at) -> None:
 
 def test_nobody_tries_passphrases_for_long(at) -> None:
     for _ in range(8):
-        at.client().post(
-            f"/start/{at.desk.link()}", data={"open-person": "ada", "open-passphrase": "wrong"}
-        )
+        at.client().post(f"/start/{at.desk.link()}", data={"open-person": "ada", "open-passphrase": "wrong"})
     answer = at.client().post(
         f"/start/{at.desk.link()}", data={"open-person": "ada", "open-passphrase": PHRASE}
     )

@@ -87,6 +87,15 @@ def full_pictures(dataset: Dataset, boxes: Iterable[Box], *, frame: int = 0) -> 
     return Pair(_png(before), _png(after))
 
 
+def shown_picture(dataset: Dataset, frame: int = 0) -> Image.Image:
+    """Return one frame at full size as it came in: for the curator's own eyes only.
+
+    Raises:
+        NoPreview: if the frame cannot be decoded.
+    """
+    return _picture(dataset, frame)
+
+
 def full_picture(dataset: Dataset, frame: int = 0) -> bytes:
     """Return one frame at full size as it came in, as a PNG file: for the curator's eyes only.
 

@@ -20,7 +20,14 @@ from fairbank.web.node.errors import Blank
 from fairbank.web.node.page import NodePage, Visit, menu, pages
 from fairbank.web.once import StaleForm
 from fairbank.web.own_origin import ForeignForm
-from fairbank.web.pages.serving import ACT_FIELD, PROOF_FIELD, jsonable, keep_choices, nothing_here, prefers_page
+from fairbank.web.pages.serving import (
+    ACT_FIELD,
+    PROOF_FIELD,
+    jsonable,
+    keep_choices,
+    nothing_here,
+    prefers_page,
+)
 from fairbank.web.pages.visits import RESUME_FIELD, Fields, own_path, path_of, read_fields, theme_of, to
 from fairbank.web.rendering import markup, render
 
@@ -232,7 +239,9 @@ def _answer(
     if not prefers_page(request):
         if problem is not None:
             raise problem
-        return JSONResponse({"schema": f"page-{page.name}/1", **jsonable(context)}, headers={"Vary": "Accept"})
+        return JSONResponse(
+            {"schema": f"page-{page.name}/1", **jsonable(context)}, headers={"Vary": "Accept"}
+        )
     whole = around(desk, request, visit.account.name, proof=visit.account.proof, twin=request.url.path)
     text = markup(page.name, context, whole, more={"problem": problem, "typed": visit.typed})
     status = problem.kind.http_status if problem is not None else 200
@@ -248,9 +257,7 @@ def _begin(desk: Desk, request: Request, link: str, form: Fields) -> Response:
     try:
         secret = desk.begin(link, _credentials(form))
     except FairbankError as error:
-        view = Opening(
-            request.url.path, desk.has_people(), False, False, "/", form.get("open-person", "")
-        )
+        view = Opening(request.url.path, desk.has_people(), False, False, "/", form.get("open-person", ""))
         whole = around(desk, request, None)
         return render("node_opening", view, whole, status=_status(error), problem=error)
     answer = to("/")

@@ -36,7 +36,9 @@ CHECKS: Final[dict[str, str]] = {
     "size": mark("It is no larger than was agreed."),
     "declared": mark("The signed job declares it, under this name and of this kind."),
     "subjects": mark("It rests on enough subjects."),
-    "content": mark("Nothing in it looks like an identifier, a date or a path, and no small count stands alone."),
+    "content": mark(
+        "Nothing in it looks like an identifier, a date or a path, and no small count stands alone."
+    ),
 }
 
 
