@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from fairbank.deid.reports.summary import Sampling
     from fairbank.deid.running.journal import Journal
     from fairbank.deid.running.place import Place
-    from fairbank.release.node import Node
 
 app = typer.Typer(
     no_args_is_help=True, help="Look at what is held, decide by groups; look at a sample of what went out."

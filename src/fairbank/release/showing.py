@@ -130,7 +130,7 @@ def check_shown(node: Node, release: Release) -> None:
     if not shown(node, release).is_whole:
         raise TooLargeToShow(
             "This output cannot be shown whole, so it cannot be let go here.",
-            why=f"It is no table, or has more than {MOST_BYTES} bytes or {MOST_CELLS} cells: nobody looks through that.",
+            why=f"It is no table, or has more than {MOST_BYTES} bytes or {MOST_CELLS} cells.",
             todo="Keep it back, and ask who sent the job for a smaller output.",
         )
 

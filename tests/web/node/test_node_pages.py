@@ -120,9 +120,10 @@ def test_what_was_typed_outlives_the_blank_page_and_decides_nothing(at) -> None:
     assert 'value="my long reason"' in blank.text
     assert PHRASE not in blank.text
     kept = {"why": "my long reason", "act": "decide", "resume": "yes", "next": f"/jobs/{job}"}
-    again = client.post(
-        "/unlock", data={**kept, "open-person": "ada", "open-passphrase": PHRASE}, follow_redirects=True
-    )
+    opened = client.post("/unlock", data={**kept, "open-person": "ada", "open-passphrase": PHRASE})
+    # A browser sends the same fields again to where it is led.
+    assert (opened.status_code, opened.headers["location"]) == (307, f"/jobs/{job}")
+    again = client.post(f"/jobs/{job}", data=kept)
     assert "my long reason" in again.text
     with reading(at.site.node.engine) as session:
         assert session.get_one(ReviewRow, job).state == "pending_review"

@@ -1,4 +1,4 @@
-"""What waits at a site for its people, by queue: jobs, held images, outputs, withdrawals; and when the hub was last heard.
+"""What waits at a site for its people, by queue: jobs, images, outputs, withdrawals; and the hub's last word.
 
 All of it is read from the node's own database; the hub is not asked.
 """

@@ -25,7 +25,7 @@ from fairbank.release.node import Node
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One thing that a job says otherwise than the last approved one of the same tool; None where one does not say it."""
+    """One thing that a job says otherwise than the last approved one of its tool; None where one does not say it."""
 
     what: str
     before: str | None

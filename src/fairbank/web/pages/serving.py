@@ -281,6 +281,7 @@ def _sent_to_log_in(hub: Hub, request: Request, page: Page, visit: Visit) -> Res
 
 
 def prefers_page(request: Request) -> bool:
+    """Tell whether a request is for a page, and not for its JSON."""
     accept = rdf_answers.accepted(request) or ""
     return HTML in accept and negotiation.choose(accept, (negotiation.JSON, HTML)) == HTML
 

@@ -1,4 +1,4 @@
-"""Images that are held until somebody has looked at them: groups, a sheet of each, one after the other, the decision."""
+"""Images that are held until somebody has looked at them: groups, a sheet of each, one by one, the decision."""
 
 from __future__ import annotations
 

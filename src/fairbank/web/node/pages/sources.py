@@ -1,4 +1,4 @@
-"""The archives that this node reads, how their harvest stands, and exactly what the hub would see of each collection."""
+"""The archives that this node reads, how their harvest stands, and exactly what the hub would see of all that."""
 
 from __future__ import annotations
 

@@ -1,0 +1,220 @@
+"""Held images, the ledger and the sources of a node, on real files; and all its pages in a browser."""
+
+from __future__ import annotations
+
+import re
+import socket
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import uvicorn
+from PIL import Image, ImageDraw
+from sqlalchemy import select, update
+from tests.deid.conftest import as_file, ct_dataset
+from tests.web.node.conftest import PHRASE, AtTheDesk
+from tests.web.pages.browsers import BROWSER
+
+from fairbank.audit import NodeAudit
+from fairbank.database import reading, writing
+from fairbank.deid.project_review import project_groups
+from fairbank.federated_jobs.node.output_review import held
+from fairbank.harvest.datasets import Description, define_dataset
+from fairbank.harvest.index import index_store
+from fairbank.harvest.legal_basis import LegalBasis, record_basis
+from fairbank.harvest.runs import PullOrder, pull
+from fairbank.harvest.sources.opening import add_source
+from fairbank.harvest.sources.protocol import SourceKind
+from fairbank.ontology.record import CollectionKind
+from fairbank.release.people import unlock
+from fairbank.web.node.app import create_app
+
+SIGNED = {"person": "ada", "passphrase": PHRASE}
+TEXT = "MILLER"
+_ULTRASOUND = "1.2.840.10008.5.1.4.1.1.6.1"
+
+
+def ultrasound(instance: int) -> bytes:
+    """Return a picture of a device that no list knows, with a name in it."""
+    made = ct_dataset("PAT-US", 9, 9, instance)
+    made.SOPClassUID, made.Modality, made.Manufacturer = _ULTRASOUND, "US", "Nobody Knows"
+    picture = Image.new("L", (96, 64), 30)
+    ImageDraw.Draw(picture).text((20, 20), TEXT, fill=250)
+    made.Rows, made.Columns = 64, 96
+    made.BitsAllocated = made.BitsStored = 8
+    made.HighBit = 7
+    made.add_new(0x7FE00010, "OB", np.asarray(picture).tobytes())
+    return as_file(made)
+
+
+@pytest.fixture
+def images(at: AtTheDesk, tmp_path: Path) -> AtTheDesk:
+    """A node that has pulled an archive: three subjects are in its store, two files are held."""
+    node, folder = at.site.node, tmp_path / "archive"
+    (folder / "all").mkdir(parents=True)
+    for number in range(1, 4):
+        (folder / "all" / f"ct-{number}.dcm").write_bytes(as_file(ct_dataset(f"PAT-{number}", number)))
+    for number in (1, 2):
+        (folder / "all" / f"us-{number}.dcm").write_bytes(ultrasound(number))
+    add_source(node, "images", kind=SourceKind.FOLDER, location=str(folder))
+    record_basis(node, "all", LegalBasis.ANONYMOUS_DATA, note="made for a test", by="curator")
+    pull(node, PullOrder(source="images", container="all", project="all", agent="curator"))
+    about = Description("Tiny images", "Some tiny images.", CollectionKind.TEST, data_use=("DUO:0000042",))
+    define_dataset(node, "tiny", project="all", description=about)
+    index_store(node, "tiny")
+    return at
+
+
+def sheet_of(client: Any) -> str:
+    return re.findall(r'href="(/review/[0-9a-f]+)"', client.get("/review").text)[0]
+
+
+def test_held_images_are_looked_at_and_decided_by_their_kind(images: AtTheDesk) -> None:
+    client, node = images.seated(), images.site.node
+    assert sheet_of(client) in client.get("/").text
+    sheet = sheet_of(client)
+    assert client.get(sheet).text.count("/small") == 2
+    item = client.get(f"{sheet}/1").text
+    assert "PAT-US" in item
+    for view in ("small", "max", "min", "0"):
+        picture = client.get(f"{sheet}/0/{view}")
+        assert picture.headers["content-type"] == "image/jpeg"
+        assert picture.headers["cache-control"] == "no-store"
+    for missing in (f"{sheet}/2", f"{sheet}/0/7", "/review/0123456789abcdef01234567", f"{sheet}/x"):
+        assert client.get(missing).status_code == 404
+    assert images.client().get(f"{sheet}/0/max").status_code == 401
+    answer = images.send(client, sheet, decision="keep-held", why="a name is in them", **SIGNED)
+    assert answer.headers["location"] == "/review"
+    assert {one.verdict for one in project_groups(node.engine, "all")} == {"keep-held"}
+    with reading(node.engine) as session:
+        views = session.scalars(select(NodeAudit.actor).where(NodeAudit.act == "image.view")).all()
+    assert len(views) == 5
+    assert set(views) == {"ada"}
+
+
+def test_a_decision_about_images_needs_a_reason_and_what_was_shown(images: AtTheDesk) -> None:
+    client = images.seated()
+    sheet = sheet_of(client)
+    assert images.send(client, sheet, decision="keep-held", **SIGNED).status_code == 422
+    assert images.send(client, sheet, decision="sell", why="no", **SIGNED).status_code == 422
+
+
+def test_what_the_hub_would_see_is_shown_before_it_is_published(images: AtTheDesk) -> None:
+    client = images.seated()
+    assert "/sources/tiny" in client.get("/sources").text
+    page = client.get("/sources/tiny")
+    assert "Some tiny images." in page.text
+    assert "near the limit" in page.text
+    assert "PAT-1" not in page.text
+    answer = images.send(client, "/sources/tiny", decision="publish", **SIGNED)
+    assert answer.headers["location"].startswith("/outbox/")
+    output = client.get(answer.headers["location"]).text
+    assert "Some tiny images." in output
+    assert "Nothing of this collection has left before" in output
+    done = images.send(client, answer.headers["location"], decision="release", **SIGNED)
+    assert done.status_code == 303
+    held_again = images.send(client, "/sources/tiny", decision="hold", why="not yet", **SIGNED)
+    assert held_again.headers["location"] == "/sources/tiny"
+
+
+def test_the_ledger_says_who_signed_and_shows_a_broken_log(images: AtTheDesk) -> None:
+    client, node = images.seated(), images.site.node
+    address = images.send(client, "/sources/tiny", decision="publish", **SIGNED).headers["location"]
+    images.send(client, address, decision="release", **SIGNED)
+    text = client.get("/ledger").text
+    assert "record-tiny" in text
+    assert "<td>ada</td>" in text
+    assert "log is whole" in text
+    with writing(node.engine) as session:
+        session.execute(update(NodeAudit).where(NodeAudit.seq == 2).values(actor="eve"))
+    assert "log is whole" not in client.get("/ledger").text
+
+
+# -- in a browser --------------------------------------------------------------------------------------------------
+
+
+def served(at: AtTheDesk) -> tuple[int, Any]:
+    listening = socket.socket()
+    listening.bind(("127.0.0.1", 0))
+    port = int(listening.getsockname()[1])
+    config = uvicorn.Config(create_app(at.desk, port=port), log_level="critical", lifespan="off")
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+    thread.start()
+
+    def stop() -> None:
+        server.should_exit = True
+        thread.join(timeout=10)
+        listening.close()
+
+    return port, stop
+
+
+@pytest.mark.browser
+def test_all_pages_in_a_browser(images: AtTheDesk, tmp_path: Path) -> None:
+    import os
+
+    from axe_playwright_python.sync_playwright import Axe
+    from playwright.sync_api import sync_playwright
+
+    pictures = Path(os.environ.get("FAIRBANK_PICTURES", tmp_path))
+    first = images.waiting_job()
+    images.held_job(unlock(images.site.node, "ada", PHRASE))
+    (release,) = held(images.site.outbox)
+    sheet = sheet_of(images.seated())
+    port, stop = served(images)
+    faults: list[str] = []
+    try:
+        with sync_playwright() as driver:
+            browser = driver.chromium.launch(executable_path=BROWSER)
+            context = browser.new_context(
+                base_url=f"http://127.0.0.1:{port}", viewport={"width": 1280, "height": 900}
+            )
+            tab = context.new_page()
+            tab.on("console", lambda said: faults.append(f"{tab.url} {said.text}"))
+            tab.goto(f"/start/{images.desk.link()}")
+            tab.fill("#open-person", "ada")
+            tab.fill("#open-passphrase", PHRASE)
+            tab.click("main button")
+            addresses = ("/", f"/jobs/{first}", "/outbox", f"/outbox/{release.id}", "/review", sheet)
+            for address in (*addresses, f"{sheet}/0", "/ledger", "/sources", "/sources/tiny"):
+                name = "node-" + (address.split("/")[1] or "front") + str(address.count("/"))
+                assert tab.goto(address).status == 200, address
+                found = Axe().run(
+                    tab, options={"runOnly": ["wcag2a", "wcag2aa", "wcag22aa", "best-practice"]}
+                )
+                faults += [f"{address} {one['id']}" for one in found.response["violations"]]
+                tab.screenshot(path=pictures / f"{name}-light.png", full_page=True)
+                tab.emulate_media(color_scheme="dark")
+                tab.screenshot(path=pictures / f"{name}-dark.png", full_page=True)
+                tab.emulate_media(color_scheme="light")
+                tab.set_viewport_size({"width": 320, "height": 800})
+                wide = tab.evaluate("document.documentElement.scrollWidth")
+                faults += [f"{address} is {wide} wide"] if wide > 320 else []
+                tab.set_viewport_size({"width": 1280, "height": 900})
+            # A job is decided in six clicks from the first page, an output in three.
+            clicks = 0
+            tab.goto("/")
+            for what in (f'a[href="/outbox/{release.id}"]', '[value="release"]', "main form .main-act"):
+                if what.endswith(".main-act"):
+                    tab.fill("#passphrase", PHRASE)
+                tab.click(what)
+                clicks += 1
+            assert clicks == 3
+            tab.wait_for_url(f"**/outbox/{release.id}")
+            tab.goto("/")
+            six = (f'a[href="/jobs/{first}"]', *(f'[name="statement"][value="{n}"]' for n in (1, 2, 3)))
+            for what in (*six, '[value="approve"]', "main form .main-act"):
+                if what.endswith(".main-act"):
+                    tab.fill("#passphrase", PHRASE)
+                tab.click(what)
+                clicks += 1
+            assert clicks == 9
+            tab.wait_for_url(f"**/jobs/{first}")
+            browser.close()
+    finally:
+        stop()
+    assert faults == []
+    assert held(images.site.outbox) == []
