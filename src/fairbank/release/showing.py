@@ -153,18 +153,17 @@ def note_view(
 
 def signed_by(node: Node, release: Release) -> tuple[str, ...]:
     """Return the persons who have signed that something may leave."""
-    return signers_of(node, release.id)
+    return signers(node).get(release.id, ())
 
 
-def signers_of(node: Node, release: str) -> tuple[str, ...]:
-    """Return the persons who have signed that a release may leave, by its id."""
+def signers(node: Node) -> dict[str, tuple[str, ...]]:
+    """Return who has signed that something may leave, by the release's id."""
+    found: dict[str, set[str]] = {}
     with reading(node.engine) as session:
-        found = [
-            one
-            for act in (Act.RECORD_APPROVE, Act.OUTPUT_RELEASE)
-            for one in made(session, node, act, target=release)
-        ]
-    return tuple(sorted({one.person.name for one in found}))
+        for act in (Act.RECORD_APPROVE, Act.OUTPUT_RELEASE):
+            for one in made(session, node, act):
+                found.setdefault(one.decision.target, set()).add(one.person.name)
+    return {release: tuple(sorted(names)) for release, names in found.items()}
 
 
 def refused_of(node: Node, job: str) -> tuple[Refused, ...]:

@@ -18,7 +18,7 @@ def signer(desk: Desk, visit: Visit) -> tuple[str, Signer | None]:
     """Return who decides, and the person with the key open; None where nobody is named at the node.
 
     Raises:
-        PersonNeeded, PersonLocked, NoSuchPerson, PersonRetired, TooManyTries: as `Desk.signer` does.
+        PersonNeeded, PersonLocked, TooManyTries: as `Desk.signer` does.
     """
     found = desk.signer(visit.form)
     return (found.name if found else visit.account.name), found

@@ -20,7 +20,7 @@ from typing import Final
 from fairbank.clock import Clock
 from fairbank.database import reading
 from fairbank.federated_jobs.node.cohort import CohortSource, harvest_index
-from fairbank.release.errors import PersonLocked, PersonNeeded
+from fairbank.release.errors import NoSuchPerson, PersonLocked, PersonNeeded, PersonRetired
 from fairbank.release.node import Node
 from fairbank.release.people import Signer, people, unlock
 from fairbank.web.node.errors import LinkSpent, TooManyTries
@@ -200,7 +200,7 @@ class Desk:
         Raises:
             PersonNeeded: if persons are named here and the form names none.
             TooManyTries: if the passphrase was wrong too often.
-            NoSuchPerson, PersonRetired, PersonLocked: as `people.unlock` does.
+            PersonLocked: if nobody of that name may decide here, or the passphrase is wrong.
         """
         if not self.has_people():
             return None
@@ -214,9 +214,13 @@ class Desk:
         self._check_tries()
         try:
             return unlock(self.node, name, form.get(PHRASE_FIELD, ""))
-        except PersonLocked:
+        except (PersonLocked, NoSuchPerson, PersonRetired) as error:
             self._wrong.append(self.clock.now())
-            raise
+            raise PersonLocked(
+                "The name or the passphrase is wrong.",
+                why="The passphrase does not open the key of a person of that name who decides here.",
+                todo="Try again; if it is lost, let another person retire this one and add a new one.",
+            ) from error
 
     def _check_tries(self) -> None:
         now = self.clock.now()

@@ -259,7 +259,7 @@ def _begin(desk: Desk, request: Request, link: str, form: Fields) -> Response:
     except FairbankError as error:
         view = Opening(request.url.path, desk.has_people(), False, False, "/", form.get("open-person", ""))
         whole = around(desk, request, None)
-        return render("node_opening", view, whole, status=_status(error), problem=error)
+        return render("node_opening", view, whole, status=error.kind.http_status, problem=error)
     answer = to("/")
     answer.set_cookie(desk.cookie, secret, path="/", secure=True, httponly=True, samesite="strict")
     return answer
@@ -275,10 +275,6 @@ def _go_on(desk: Desk, request: Request, form: Fields) -> Response:
         # The form goes back to its own page, which shows what was typed and does nothing yet.
         return Response(status_code=307, headers={"Location": onward})
     return to(onward)
-
-
-def _status(error: FairbankError) -> int:
-    return 403 if error.kind is Kind.NOT_FOUND else error.kind.http_status
 
 
 def _credentials(form: Fields) -> Fields:

@@ -84,9 +84,10 @@ def show(desk: Desk, visit: Visit) -> Book:
             for one in ledger.entries(session, limit=_MOST)
             if all_ or one.door_class is not DoorClass.CONTROL
         ]
+    signers = showing.signers(node)
     return Book(
         node.name,
-        tuple(_left(desk, one) for one in entries),
+        tuple(_left(one, signers.get(one.release or "", ())) for one in entries),
         _MOST,
         tuple(Traffic(CLASSES[DoorClass(kind)], one.bodies, one.size_bytes) for kind, one in traffic.items()),
         all_,
@@ -96,10 +97,7 @@ def show(desk: Desk, visit: Visit) -> Book:
     )
 
 
-def _left(desk: Desk, one: Entry) -> Left:
-    signers: tuple[str, ...] = ()
-    if one.release is not None:
-        signers = showing.signers_of(desk.node, one.release)
+def _left(one: Entry, signers: tuple[str, ...]) -> Left:
     return Left(
         one.seq,
         CLASSES[one.door_class],
