@@ -92,7 +92,8 @@ def weigh(node: Node, job: str, *, source: CohortSource = harvest_index) -> Weig
                 why="A job comes when its requester names a dataset of this site.",
                 todo="List the jobs that came: fairbank node jobs list.",
             )
-        cohort, data, refusal = "", (), None
+        cohort, refusal = "", None
+        data: tuple[DataHere, ...] = ()
         try:
             chain, _ = checked(node, session, row)
             cohort, data = _drawn(node, session, chain, source)

@@ -185,7 +185,8 @@ def item(desk: Desk, visit: Visit) -> Item:
     there, number = _files(desk, group), _whole(visit.given["number"])
     name, path = _of(there, number)
     _note(desk, visit, group, {"item": name})
-    problem, count, header = "", 0, ()
+    problem, count = "", 0
+    header: tuple[tuple[str, str, str], ...] = ()
     try:
         count, header = sheets.header(path)
     except NoPreview as error:
@@ -198,15 +199,21 @@ def picture(desk: Desk, visit: Visit) -> Response:
     """Return one picture: the small one, the brightest or darkest of all frames, or one frame."""
     group, view = _group(desk, visit), visit.given["view"]
     name, path = _of(_files(desk, group), _whole(visit.given["number"]))
-    if view == "small":
-        made = sheets.small(path)
-    elif view in ("max", "min"):
-        made = sheets.over_all(path, brightest=view == "max")
-    else:
-        made = sheets.frame(path, _whole(view))
+    try:
+        made = _drawn(path, view)
+    except NoPreview as error:
+        raise nothing_here() from error
     if view != "small":
         _note(desk, visit, group, {"item": name, "view": view})
     return Response(made, media_type="image/jpeg")
+
+
+def _drawn(path: Path, view: str) -> bytes:
+    if view == "small":
+        return sheets.small(path)
+    if view in ("max", "min"):
+        return sheets.over_all(path, brightest=view == "max")
+    return sheets.frame(path, _whole(view))
 
 
 def _groups(desk: Desk) -> list[Group]:

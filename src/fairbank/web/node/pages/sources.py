@@ -118,7 +118,8 @@ def show(desk: Desk, visit: Visit) -> Preview:
     """Put the preview together: the record as it would be sealed."""
     collection = _collection(desk, visit)
     waits = _waiting(desk, collection)
-    found, problem, tables = None, None, ()
+    found, problem = None, None
+    tables: tuple[Table, ...] = ()
     try:
         found = preview(desk.node, collection.slug)
         tables = showing.record_tables(desk.node, found.record)
