@@ -51,17 +51,20 @@ def ultrasound(instance: int) -> bytes:
 
 
 @pytest.fixture
-def images(at: AtTheDesk, tmp_path: Path) -> AtTheDesk:
-    """A node that has pulled an archive: three subjects are in its store, two files are held."""
+def images(at: AtTheDesk, tmp_path: Path, fairbank: Any) -> AtTheDesk:
+    """A node that has pulled an archive of three subjects; two files of a folder beside it are held."""
     node, folder = at.site.node, tmp_path / "archive"
     (folder / "all").mkdir(parents=True)
     for number in range(1, 4):
         (folder / "all" / f"ct-{number}.dcm").write_bytes(as_file(ct_dataset(f"PAT-{number}", number)))
+    scans = tmp_path / "scans"
+    scans.mkdir()
     for number in (1, 2):
-        (folder / "all" / f"us-{number}.dcm").write_bytes(ultrasound(number))
+        (scans / f"us-{number}.dcm").write_bytes(ultrasound(number))
     add_source(node, "images", kind=SourceKind.FOLDER, location=str(folder))
     record_basis(node, "all", LegalBasis.ANONYMOUS_DATA, note="made for a test", by="curator")
     pull(node, PullOrder(source="images", container="all", project="all", agent="curator"))
+    fairbank("deid", "run", scans, "--project", "all", "--workers", "1", home=node.settings.home)
     about = Description("Tiny images", "Some tiny images.", CollectionKind.TEST, data_use=("DUO:0000042",))
     define_dataset(node, "tiny", project="all", description=about)
     index_store(node, "tiny")

@@ -13,6 +13,7 @@ from fairbank.federated_jobs.node.site_status import site_status
 from fairbank.web.languages import mark
 from fairbank.web.node.desk import Desk
 from fairbank.web.node.page import NodePage, Visit
+from fairbank.web.node.pages.review import words_of_reason
 from fairbank.web.pages.page import Menu
 
 # An agent asks the hub for work all the time.
@@ -80,7 +81,7 @@ def show(desk: Desk, visit: Visit) -> Front:
         is_silent=node.enrolment is not None and (word is None or visit.now - word > SILENT_AFTER),
         now=visit.now,
         paused=status.paused,
-        waiting=_waiting(desk, queues.queues(node)),
+        waiting=_waiting(desk, visit, queues.queues(node)),
         needs=tuple(Need(one.code, one.what, one.why, one.todo) for one in needed(node)),
         jobs_going_on=status.jobs_going_on,
         jobs_paused=status.jobs_paused,
@@ -89,10 +90,15 @@ def show(desk: Desk, visit: Visit) -> Front:
     )
 
 
-def _waiting(desk: Desk, found: Queues) -> tuple[Waiting, ...]:
+def _waiting(desk: Desk, visit: Visit, found: Queues) -> tuple[Waiting, ...]:
     jobs = [Line(f"/jobs/{one.job}", one.title, one.tool, one.received, one.deadline) for one in found.jobs]
     files = [
-        Line(f"/review/{desk.opaque(one.project, one.group)}", one.group, one.project, one.since)
+        Line(
+            f"/review/{desk.opaque(one.project, one.group)}",
+            visit.tongue.say(words_of_reason(one.reason)),
+            f"{one.project} · {one.group}",
+            one.since,
+        )
         for one in found.groups
     ]
     outputs = [Line(f"/outbox/{one.release}", one.name, one.job or "", one.staged) for one in found.outputs]

@@ -52,6 +52,7 @@ REASONS: Final[dict[Reason, str]] = {
     Reason.PIXELS_REVIEW: mark("Text may be in the picture"),
     Reason.PIXELS_UNVERIFIED: mark("This kind of device is not known"),
 }
+OTHERWISE: Final = mark("Cannot be cleaned as it is")
 VERDICTS: Final[dict[Verdict, str]] = {
     Verdict.RELEASE: mark("Release: they show nothing identifying"),
     Verdict.KEEP_HELD: mark("Keep them held"),
@@ -208,6 +209,12 @@ def picture(desk: Desk, visit: Visit) -> Response:
     return Response(made, media_type="image/jpeg")
 
 
+def words_of_reason(reason: str) -> str:
+    """Return why a file is held, in English words; what a look cannot settle has one text for all."""
+    known = {one.value: text for one, text in REASONS.items()}
+    return known.get(reason, OTHERWISE)
+
+
 def _drawn(path: Path, view: str) -> bytes:
     if view == "small":
         return sheets.small(path)
@@ -218,7 +225,7 @@ def _drawn(path: Path, view: str) -> bytes:
 
 def _groups(desk: Desk) -> list[Group]:
     return [
-        Group(desk.opaque(project, one.group), project, REASONS.get(Reason(one.reason), one.reason), one)
+        Group(desk.opaque(project, one.group), project, words_of_reason(one.reason), one)
         for project in held_projects(desk.node.engine)
         for one in project_groups(desk.node.engine, project)
     ]
