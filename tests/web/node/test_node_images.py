@@ -79,7 +79,7 @@ def test_held_images_are_looked_at_and_decided_by_their_kind(images: AtTheDesk) 
     client, node = images.seated(), images.site.node
     assert sheet_of(client) in client.get("/").text
     sheet = sheet_of(client)
-    assert client.get(sheet).text.count("/small") == 2
+    assert client.get(sheet).text.count('/small"') == 2
     item = client.get(f"{sheet}/1").text
     assert "PAT-US" in item
     for view in ("small", "max", "min", "0"):
