@@ -115,7 +115,7 @@ def test_finding_and_opening_a_collection_takes_four_clicks(bed: Bed) -> None:
         tab.locator("#q").fill("lung")
         tab.locator("#q").press("Enter")
         clicks = Clicks(tab)
-        for value in ("CT", "GE", "alpha"):
+        for value in ("CT", "CHEST", "alpha"):
             with tab.expect_response(lambda answer: "/collections?" in answer.url):
                 clicks.click(tab.locator(f'input[value="{value}"]'))
             tab.wait_for_selector(f'input[value="{value}"]:checked')
