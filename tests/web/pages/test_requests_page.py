@@ -30,6 +30,17 @@ def kept(filled: Filled) -> Iterator[Filled]:
     was = Kept(filled)
     yield filled
     was.put_back()
+    was.close()
+
+
+@pytest.fixture
+def kept_bed(bed: Bed) -> Iterator[Bed]:
+    """The hub with a browser, put back as it was after the test; who signed in meanwhile is not any more."""
+    was = Kept(bed.filled)
+    yield bed
+    was.put_back()
+    was.close()
+    bed._secrets.clear()
 
 
 def told(filled: Filled, who: str, address: str) -> Any:
@@ -183,9 +194,9 @@ def test_a_message_to_the_committee_is_not_for_the_requester(kept: Filled) -> No
 
 
 @pytest.mark.browser
-def test_what_was_chosen_is_asked_for_in_two_clicks_more(bed: Bed) -> None:
+def test_what_was_chosen_is_asked_for_in_two_clicks_more(kept_bed: Bed) -> None:
     """Ticking three collections and "Ask for access" are four on their own page."""
-    with bed.opened("rita") as tab:
+    with kept_bed.opened("rita") as tab:
         tab.goto("/requests/new?c=alpha/lungs&c=alpha/brains&c=beta/hearts")
         clicks = Clicks(tab)
         tab.get_by_label("Title").fill("Three collections")
@@ -197,7 +208,7 @@ def test_what_was_chosen_is_asked_for_in_two_clicks_more(bed: Bed) -> None:
         clicks.click(tab.get_by_role("button", name="Check and read everything"))
         draft = re.search(r"draft=([0-9a-f-]+)", tab.url)
         assert draft is not None, tab.url
-        tab.get_by_label("The signed request").fill(sealed(bed.filled, draft[1]).decode())
+        tab.get_by_label("The signed request").fill(sealed(kept_bed.filled, draft[1]).decode())
         clicks.click(tab.get_by_role("button", name="Send the request"))
         assert tab.url.endswith(f"/requests/{draft[1]}")
         assert clicks.number <= 2
@@ -206,9 +217,9 @@ def test_what_was_chosen_is_asked_for_in_two_clicks_more(bed: Bed) -> None:
 
 
 @pytest.mark.browser
-def test_a_committee_decides_in_four_clicks(bed: Bed) -> None:
-    request, _ = a_request(bed.filled, "A study of lungs")
-    with bed.opened("carla") as tab:
+def test_a_committee_decides_in_four_clicks(kept_bed: Bed) -> None:
+    request, _ = a_request(kept_bed.filled, "A study of lungs")
+    with kept_bed.opened("carla") as tab:
         tab.goto("/")
         clicks = Clicks(tab)
         clicks.click(tab.locator(f'a[href="/requests/{request}"]').first)
