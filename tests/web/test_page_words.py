@@ -22,7 +22,18 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 OTHERS = sorted(set(LANGUAGES) - {SOURCE})
 TEMPLATE_FILES = sorted(TEMPLATES.glob("*.html"))
 # What is the same in every language.
-NAMES = {"fairbank", "fairbank node enrol --token-file token.txt", "· fairbank"}
+NAMES = {
+    "fairbank",
+    "fairbank audit export",
+    "fairbank hub account",
+    "fairbank login",
+    "fairbank node enrol --token-file token.txt",
+    "fairbank request attach vote.pdf --kind ethics-approval",
+    "fairbank request submit",
+    "fairbank request submit --to request.json",
+    "request.approve",
+    "· fairbank",
+}
 SHOWN = ("aria-label", "alt", "title", "placeholder", "data-say")
 _PLACEHOLDER = re.compile(r"%\((\w+)\)s")
 # Every machine of states, by its name in the table.
