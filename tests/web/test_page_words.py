@@ -25,7 +25,7 @@ TEMPLATE_FILES = sorted(TEMPLATES.glob("*.html"))
 NAMES = {
     "fairbank",
     "fairbank audit export",
-    "fairbank hub account",
+    "fairbank hub accounts",
     "fairbank login",
     "fairbank node enrol --token-file token.txt",
     "fairbank request attach vote.pdf --kind ethics-approval",
