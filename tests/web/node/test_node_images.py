@@ -82,6 +82,10 @@ def test_held_images_are_looked_at_and_decided_by_their_kind(images: AtTheDesk) 
     assert client.get(sheet).text.count('/small"') == 2
     item = client.get(f"{sheet}/1").text
     assert "PAT-US" in item
+    assert ('data-keys="off"' in item, 'data-keys="on"' in client.get(f"{sheet}/1?keys=on").text) == (
+        True,
+        True,
+    )
     for view in ("small", "max", "min", "0"):
         picture = client.get(f"{sheet}/0/{view}")
         assert picture.headers["content-type"] == "image/jpeg"
@@ -94,8 +98,8 @@ def test_held_images_are_looked_at_and_decided_by_their_kind(images: AtTheDesk) 
     assert {one.verdict for one in project_groups(node.engine, "all")} == {"keep-held"}
     with reading(node.engine) as session:
         views = session.scalars(select(NodeAudit.actor).where(NodeAudit.act == "image.view")).all()
-    # Two sheets, one file, three pictures at full size.
-    assert len(views) == 6
+    # Two sheets, one file twice, three pictures at full size.
+    assert len(views) == 7
     assert set(views) == {"ada"}
 
 

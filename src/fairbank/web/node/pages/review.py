@@ -117,6 +117,7 @@ class Item:
         number: from 0; `count` files of the group can be shown.
         frames: how many there are; 0 where there is no picture, or it cannot be read.
         header: tag, name and value.
+        keys: whether the reader has switched single keys on.
     """
 
     group: Group
@@ -127,6 +128,7 @@ class Item:
     frame: int
     problem: str
     header: tuple[tuple[str, str, str], ...]
+    keys: bool
 
 
 def list_(desk: Desk, visit: Visit) -> Queue:
@@ -193,7 +195,9 @@ def item(desk: Desk, visit: Visit) -> Item:
     except NoPreview as error:
         problem = error.why
     frame = min(_whole(visit.asked.get("frame", "0")), max(0, count - 1))
-    return Item(group, number, len(there), name, count, frame, problem, header)
+    return Item(
+        group, number, len(there), name, count, frame, problem, header, visit.asked.get("keys") == "on"
+    )
 
 
 def picture(desk: Desk, visit: Visit) -> Response:
