@@ -5,7 +5,7 @@ It needs all sites' slices in one place, so it runs only where they may be toget
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from fairbank.federated_jobs.algorithms.interface import (
     N_HELDOUT,
     N_TRAIN,
     SiteTask,
+    TrainingAlgorithm,
     exchanged,
     statistic,
     weights_in,
@@ -59,19 +60,48 @@ def centralised(
         rounds: number of the job's rounds; each stands for `local_epochs` passes.
     """
     algorithm = _on_pooled(parameters, series_by_site, job_seed)
-    weights = algorithm.initial_weights()
-    state: Weights = {}
-    start = algorithm.evaluate(exchanged(weights))
-    measured = [_rounded(start.metrics)]
-    n_train = 0
-    for number in range(1, rounds + 1):
+    start = algorithm.evaluate(exchanged(algorithm.initial_weights()))
+    measured, n_train = [_rounded(start.metrics)], 0
+    for done in trained_alone(algorithm, rounds=rounds):
+        measured.append(done.metrics)
+        n_train = done.n_train
+    return CentralisedOutcome(tuple(measured), n_train, statistic(start, N_HELDOUT))
+
+
+@dataclass(frozen=True, slots=True)
+class RoundAlone:
+    """One round of an algorithm by itself.
+
+    Args:
+        weights, state: what the next round starts from.
+        metrics: on the held-out samples after it.
+    """
+
+    round: int
+    weights: Weights
+    state: Weights
+    metrics: Metrics
+    n_train: int
+
+
+def trained_alone(
+    algorithm: TrainingAlgorithm, *, rounds: int, after: RoundAlone | None = None
+) -> Iterator[RoundAlone]:
+    """Train an algorithm that has begun, round after round, as one site without others would; yield each round.
+
+    Args:
+        rounds: the number of the last round.
+        after: the round to go on from; by default it starts with the initial weights.
+    """
+    weights = after.weights if after else algorithm.initial_weights()
+    state: Weights = after.state if after else {}
+    for number in range(after.round + 1 if after else 1, rounds + 1):
         algorithm.begin_round(number, state)
         algorithm.train(exchanged(weights))
         local = algorithm.get_weights()
-        weights, n_train = weights_in(local), statistic(local, N_TRAIN)
-        state = algorithm.site_state()
-        measured.append(_rounded(algorithm.evaluate(exchanged(weights)).metrics))
-    return CentralisedOutcome(tuple(measured), n_train, statistic(start, N_HELDOUT))
+        weights, state = weights_in(local), algorithm.site_state()
+        metrics = _rounded(algorithm.evaluate(exchanged(weights)).metrics)
+        yield RoundAlone(number, weights, state, metrics, statistic(local, N_TRAIN))
 
 
 def evaluate_pooled(

@@ -13,8 +13,10 @@ def held_out(keys: Collection[str], percent: int) -> set[str]:
 
     Args:
         keys: pseudonyms of subjects.
-        percent: the share to hold out; at least one is, and at least one is left.
+        percent: the share to hold out; at least one is, and at least one is left. 0 holds none out.
     """
+    if percent == 0:
+        return set()
     count = min(len(keys) - 1, max(1, round(len(keys) * percent / 100)))
     ranked = sorted(enumerate(sorted(keys)), key=lambda one: hashlib.sha256(str(one[0]).encode()).digest())
     return {key for _, key in ranked[:count]}

@@ -132,7 +132,7 @@ class TrainingParameters(AlgorithmParameters):
         weight_decay: of every optimizer; `adamw` takes it apart from the gradient.
         clip_norm: largest norm of a step's gradient.
         mixed_precision: half precision where a GPU computes; nothing on a CPU.
-        held_out_percent: share of the subjects that is kept for the metrics.
+        held_out_percent: share of the subjects that is kept for the metrics; 0 keeps none, and no metric is told.
         window: grey values that become 0 and 1; by default percentiles 1 and 99 of each image.
         max_cached_images: how many prepared images stay in memory; the others are read anew each time.
     """
@@ -150,7 +150,7 @@ class TrainingParameters(AlgorithmParameters):
     optimizer_state: OptimizerState = OptimizerState.RESET
     clip_norm: Annotated[Decimal, Field(gt=0, le=1_000_000)] | None = None
     mixed_precision: bool = False
-    held_out_percent: Annotated[int, Field(ge=5, le=50)] = 20
+    held_out_percent: Annotated[int, Field(ge=0, le=50)] = 20
     window: Annotated[Window | None, BeforeValidator(window_from)] = None
     augmentation: Annotated[Augmentation, BeforeValidator(_augmentation)] = Augmentation()
     max_cached_images: Annotated[int, Field(ge=0, le=10_000_000)] = 100_000
