@@ -1,4 +1,4 @@
-"""A small federation for measuring: one hub with TLS, three nodes with tiny images, one researcher, real processes."""
+"""A small federation for measuring: one hub with TLS, three nodes with images, one researcher, real processes."""
 
 from __future__ import annotations
 
@@ -23,9 +23,13 @@ from fairbank.catalogue.context import init_hub, open_hub
 from fairbank.catalogue.governance import membership
 from fairbank.clock import SystemClock, iso
 from fairbank.database import writing
+from fairbank.deid.policies import PixelTrust
 from fairbank.demo.processes import Processes, free_port
 from fairbank.federated_jobs.code import tool_named
 from fairbank.federated_jobs.node.rules import Rule, add_rule
+from fairbank.harvest.clinical.importing import import_variables
+from fairbank.harvest.clinical.mapping import read_mapping
+from fairbank.harvest.clinical.opening import open_rows
 from fairbank.harvest.consent import LegalBasis
 from fairbank.harvest.datasets import Description, define_dataset
 from fairbank.harvest.index import index_store
@@ -53,11 +57,21 @@ WAIT_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
+class Interval:
+    """One site trained one round; seconds of the monotonic clock."""
+
+    round: int
+    begun: float
+    ended: float
+
+
+@dataclass(frozen=True, slots=True)
 class Site:
-    """One node and what its process notes."""
+    """One node, what its process notes, and how many seconds its images took to come in."""
 
     node: Node
     notes: Path
+    import_s: float = 0.0
 
     def observed(self) -> list[dict[str, Any]]:
         """Return all that the node's process has noted so far."""
@@ -65,16 +79,53 @@ class Site:
             [json.loads(line) for line in self.notes.read_text().splitlines()] if self.notes.exists() else []
         )
 
+    def trained(self, since: int) -> list[Interval]:
+        """Return when it trained, by what was noted after so many lines."""
+        noted = self.observed()[since:]
+        return [Interval(one["train"], one["begun"], one["ended"]) for one in noted if "train" in one]
+
+    def wire_bytes(self) -> int:
+        """Return how many bytes its connections have carried."""
+        # The newest line of a connection says what it has carried in all.
+        newest = {one["port"]: one["sent"] + one["received"] for one in self.observed() if "port" in one}
+        return sum(newest.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """What the sites of a federation have, and what a rule lets run on it.
+
+    Attributes:
+        write: writes a site's DICOM files below a folder; where it leaves `labels.csv` and `mapping.toml` beside that
+            folder, they become clinical variables.
+        trust: what is believed of their pixels.
+    """
+
+    dataset: str
+    tool: str
+    write: Callable[[Path, str], None]
+    trust: PixelTrust = PixelTrust.STRICT
+
 
 class Federation:
     """Sets everything up to the point where a granted job can be submitted and is approved by rule.
 
     Args:
         idle_workers: whether nodes keep workers ready for jobs that are yet to come.
+        holding: what the sites have; twelve tiny images each by default.
+        told: is called with a line when a site has its images.
     """
 
-    def __init__(self, home: Path, processes: Processes, *, idle_workers: str = "no") -> None:
-        self.home = home
+    def __init__(
+        self,
+        home: Path,
+        processes: Processes,
+        *,
+        idle_workers: str = "no",
+        holding: Holding | None = None,
+        told: Callable[[str], None] = lambda line: None,
+    ) -> None:
+        self.home, self.holding, self._told = home, holding or tiny(), told
         self.clock = SystemClock()
         self.sites: list[Site] = []
         self._processes, self._idle_workers = processes, idle_workers
@@ -96,9 +147,9 @@ class Federation:
                 site.node,
                 Rule(
                     requester_key=researcher.key().key_id,
-                    dataset=DATASET,
+                    dataset=self.holding.dataset,
                     expires=self.clock.now() + timedelta(days=1),
-                    code_digest=tool_named("noop").digest,
+                    code_digest=tool_named(self.holding.tool).digest,
                 ),
                 by="curator",
             )
@@ -142,19 +193,40 @@ class Federation:
         node = init_node(settings, self.clock, name=name)
         enrol(node, hub_url=self._url, token=self._tokens[name])
         node = open_node(settings, self.clock)
-        images = self.home / "images" / name
-        make_images(images / "all", patients_of=name)
+        images, dataset = self.home / "images" / name, self.holding.dataset
+        self.holding.write(images / "all", name)
+        begun = time.monotonic()
         add_source(node, "images", kind=SourceKind.FOLDER, location=str(images))
         record_basis(node, "all", LegalBasis.ANONYMOUS_DATA, note="made for the bench", by="bench")
-        pull(node, PullOrder(source="images", container="all", project="all", agent="bench"))
-        about = Description(DATASET, "Twelve tiny images.", CollectionKind.TEST, data_use=("DUO:0000042",))
-        define_dataset(node, DATASET, project="all", description=about)
-        index_store(node, DATASET)
-        release = publish(node, DATASET).release
+        report = pull(
+            node,
+            PullOrder(
+                source="images", container="all", project="all", agent="bench", trust=self.holding.trust
+            ),
+        )
+        if set(report.items) != {"ok"}:
+            raise RuntimeError(f"not all images came in: {report.items}, {report.results[:3]}")
+        about = Description(dataset, "Images for measuring.", CollectionKind.TEST, data_use=("DUO:0000042",))
+        define_dataset(node, dataset, project="all", description=about)
+        self._import_labels(node, images)
+        index_store(node, dataset)
+        import_s = time.monotonic() - begun
+        self._told(f"{name}: {report.items} in {import_s:.0f} s")
+        release = publish(node, dataset).release
         assert release is not None
         decide(node, release, Decision.APPROVE, by="bench", why="made-up images")
         Outbox(node, HubClient.of(node)).send(release.id)
-        self.sites.append(Site(node, self.home / f"{name}.notes"))
+        self.sites.append(Site(node, self.home / f"{name}.notes", import_s))
+
+    def _import_labels(self, node: Node, folder: Path) -> None:
+        labels = folder / "labels.csv"
+        if not labels.exists():
+            return
+        mapping = read_mapping((folder / "mapping.toml").read_text())
+        rows = open_rows(node, "all", mapping, file=labels, beside=folder)
+        found = import_variables(node, "all", mapping, rows)
+        if found.left_out:
+            raise RuntimeError(f"labels were left out: {found.counts()}")
 
     def _start_agent(self, site: Site) -> None:
         arguments = [str(site.notes), "--home", str(site.node.settings.home), "node", "run"]
@@ -183,7 +255,7 @@ class Federation:
     def _granted(self, researcher: HubApi, member: HubApi) -> Sealed:
         wish = Wish(
             title="What a round costs",
-            datasets=[f"{self._url}/datasets/{name}/{DATASET}" for name in SITES],
+            datasets=[f"{self._url}/datasets/{name}/{self.holding.dataset}" for name in SITES],
             data_use=["DUO:0000006"],
             statement="Measure the framework.",
             output_classes=["model-update"],
@@ -216,6 +288,11 @@ class Federation:
         import ssl
 
         return ssl.create_default_context(cafile=str(self.home / "authority.pem"))
+
+
+def tiny() -> Holding:
+    """Return what is held where images do not matter, and `noop` runs."""
+    return Holding(DATASET, "noop", lambda folder, site: make_images(folder, patients_of=site))
 
 
 def make_images(folder: Path, *, patients_of: str) -> None:

@@ -18,7 +18,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage, generate_uid
+from pydicom.uid import (
+    ExplicitVRLittleEndian,
+    MultiFrameGrayscaleByteSecondaryCaptureImageStorage,
+    SecondaryCaptureImageStorage,
+    generate_uid,
+)
 
 Images = NDArray[np.uint8]
 VARIABLE = "digit"
@@ -43,12 +48,51 @@ def write_labelled(images: Images, labels: Sequence[str], into: Path, *, first: 
     return len(labels)
 
 
+def write_bundled(
+    images: Images,
+    labels: Sequence[str],
+    into: Path,
+    *,
+    first: int = 0,
+    most: int = 100,
+    about: str = "Digit",
+) -> int:
+    """Write images, (n, rows, columns) uint8, as one multi-frame file for up to `most` of them of one label.
+
+    Each file is a subject of its own. The files lie in `into`; the table of labels and its mapping lie beside it.
+
+    Returns:
+        How many files there are.
+    """
+    into.mkdir(parents=True, exist_ok=True)
+    words, number = np.array(labels), first
+    with (into.parent / "labels.csv").open("w", newline="") as stream:
+        table = csv.writer(stream)
+        table.writerow(["patient", VARIABLE])
+        for word in sorted(set(labels)):
+            places = np.flatnonzero(words == word)
+            for start in range(0, len(places), most):
+                frames = images[places[start : start + most]]
+                subject = f"S{number:06d}"
+                capture(frames, subject).save_as(into / f"{number:06d}.dcm", enforce_file_format=True)
+                table.writerow([subject, word])
+                number += 1
+    (into.parent / "mapping.toml").write_text(mapping(sorted(set(labels)), about=about))
+    return number - first
+
+
 def capture(image: Images, subject: str) -> Dataset:
-    """Return one image, (rows, columns) uint8, as a secondary capture; equal subjects have equal UIDs."""
+    """Return one image, (rows, columns) uint8, as a secondary capture, or several, (n, rows, columns), as one of many
+    frames; equal subjects have equal UIDs.
+    """
     found = Dataset()
     found.file_meta = FileMetaDataset()
     found.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    found.file_meta.MediaStorageSOPClassUID = found.SOPClassUID = SecondaryCaptureImageStorage
+    found.SOPClassUID = SecondaryCaptureImageStorage
+    if image.ndim == 3:
+        found.SOPClassUID = MultiFrameGrayscaleByteSecondaryCaptureImageStorage
+        found.NumberOfFrames = len(image)
+    found.file_meta.MediaStorageSOPClassUID = found.SOPClassUID
     uid = {kind: generate_uid(entropy_srcs=[_SEED, subject, kind]) for kind in ("study", "series", "image")}
     found.file_meta.MediaStorageSOPInstanceUID = found.SOPInstanceUID = uid["image"]
     found.StudyInstanceUID, found.SeriesInstanceUID = uid["study"], uid["series"]
@@ -56,7 +100,7 @@ def capture(image: Images, subject: str) -> Dataset:
     found.Modality, found.ConversionType, found.InstanceNumber = "OT", "WSD", 1
     found.BurnedInAnnotation = "NO"
     found.StudyDate, found.StudyTime = "20200101", "120000"
-    found.Rows, found.Columns = image.shape
+    found.Rows, found.Columns = image.shape[-2:]
     found.SamplesPerPixel, found.PhotometricInterpretation, found.PixelRepresentation = 1, "MONOCHROME2", 0
     found.BitsAllocated, found.BitsStored, found.HighBit = 8, 8, 7
     pixels = image.tobytes()
@@ -64,13 +108,13 @@ def capture(image: Images, subject: str) -> Dataset:
     return found
 
 
-def mapping(words: Sequence[str]) -> str:
+def mapping(words: Sequence[str], *, about: str = "Digit") -> str:
     """Return the mapping file of the table: each word is a code of its own; no terminology knows such a variable."""
     values = ", ".join(f'"{word}" = "{word}"' for word in words)
     return (
         'source = "published-labels"\n\n[subject]\ncolumn = "patient"\n\n'
         f"[variables.{VARIABLE}]\n"
-        f'column = "{VARIABLE}"\nlabel = "Digit that the image shows"\ncode = "LOINC:8251-1"\n'
+        f'column = "{VARIABLE}"\nlabel = "{about} that the image shows"\ncode = "LOINC:8251-1"\n'
         f'kind = "coded"\nvalues = {{ {values} }}\n'
     )
 

@@ -20,18 +20,9 @@ from fairbank.demo.processes import Processes
 from fairbank.signing import Sealed
 from fairbank.web.acts import send_job
 from fairbank.web.api_client import HubApi
-from parts.federation import SITES, Federation, Site
+from parts.federation import SITES, Federation, Interval
 
 LOOK_EVERY_S = 0.3
-
-
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """One site trained one round; seconds of the monotonic clock."""
-
-    round: int
-    begun: float
-    ended: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +87,7 @@ class Running:
             RuntimeError: if the job does not complete, or fewer bytes were seen than the models have.
         """
         sites = self.federation.sites
-        before, seen = sum(_bytes_of(site) for site in sites), [len(site.observed()) for site in sites]
+        before, seen = sum(site.wire_bytes() for site in sites), [len(site.observed()) for site in sites]
         submitted = time.monotonic()
         _, sent = send_job(
             self.researcher, self.visa, "noop", {"weights": weights}, title="noop", rounds=rounds
@@ -104,12 +95,12 @@ class Running:
         names = ("hub", *(f"node-{name}" for name in SITES))
         cpu_s = _follow(self.researcher, sent["id"], [self.processes.pid(name) for name in names])
         wall_s = time.monotonic() - submitted
-        wire = sum(_bytes_of(site) for site in sites) - before
+        wire = sum(site.wire_bytes() for site in sites) - before
         # The first round has no download: every site makes the same first model from the job's seed.
         payload = (2 * rounds - 1) * len(sites) * 4 * weights
         if wire < payload:
             raise RuntimeError(f"{wire} bytes were seen on the wire, fewer than the {payload} of the models")
-        intervals = [each for site, old in zip(sites, seen, strict=True) for each in _trained(site, old)]
+        intervals = [each for site, old in zip(sites, seen, strict=True) for each in site.trained(old)]
         peak = _peak_bytes(self.processes.pid("hub"))
         return Trained(submitted, wall_s, wire, payload, tuple(intervals), rounds, tuple(cpu_s), peak)
 
@@ -147,17 +138,6 @@ def _processor_s(pid: int) -> float:
     # Fields 14 and 15 of proc_pid_stat(5), ticks of user and system time; field 2, a name, ends with the last ')'.
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def _trained(site: Site, old: int) -> list[Interval]:
-    noted = site.observed()[old:]
-    return [Interval(one["train"], one["begun"], one["ended"]) for one in noted if "train" in one]
-
-
-def _bytes_of(site: Site) -> int:
-    # The newest line of a connection says what it has carried in all.
-    newest = {one["port"]: one["sent"] + one["received"] for one in site.observed() if "port" in one}
-    return sum(newest.values())
 
 
 def _peak_bytes(pid: int) -> int:
