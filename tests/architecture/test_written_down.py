@@ -72,6 +72,21 @@ def test_a_generated_page_is_what_the_code_says(page: str) -> None:
     assert written == getattr(tool, f"{page}_page")(), "run: make docs"
 
 
+def test_the_page_of_training_results_is_made_from_the_results() -> None:
+    spec = importlib.util.spec_from_file_location(
+        "page", REPOSITORY / "tools" / "build_training_results_page.py"
+    )
+    assert spec and spec.loader
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    results = tool.read_results()
+    written = tool.TARGET.read_text(encoding="utf-8")
+    drawn = {file.name: file.read_text(encoding="utf-8") for file in tool.PICTURES.glob("*.svg")}
+    assert written == tool.results_page(results, written), "run: make docs"
+    assert drawn == tool.pictures(results), "run: make docs"
+    assert all(f"({tool.PICTURES.name}/{name})" in written for name in drawn)
+
+
 @pytest.mark.parametrize("page", sorted((DOCS / "decisions").glob("*.md")), ids=lambda page: page.stem)
 def test_a_decision_has_a_number_of_its_own_and_a_title(page: Path) -> None:
     number = page.name[:4]

@@ -290,6 +290,7 @@ class TestWhatIsTrained:
     [
         ("classification", {"classes": ["yes", "yes"]}, "same word"),
         ("classification", {"network": "mnist-cnn", "image_size": 32}, "28"),
+        ("classification", {"network": "densenet121", "image_size": 48}, "64"),
         ("classification", {"network": "lenet", "dimensions": 3}, "slices"),
         (
             "classification",
@@ -316,7 +317,7 @@ def test_parameters_that_cannot_be_are_refused(name: str, values: dict[str, Any]
     [
         ({"network": "mnist-cnn", "classes": [str(digit) for digit in range(10)]}, 1_199_882),
         ({"network": "resnet18", "image_size": 32}, 11_171_266),
-        pytest.param({"network": "densenet121", "image_size": 32}, 6_949_634, marks=pytest.mark.long),
+        pytest.param({"network": "densenet121", "image_size": 64}, 6_949_634, marks=pytest.mark.long),
     ],
     ids=["mnist-cnn", "resnet18", "densenet121"],
 )
