@@ -63,6 +63,7 @@ docs: $(DEV_STAMP) ## build the documentation into site/, without network
 	@$(BIN)/python tools/build_settings_page.py && $(BIN)/python tools/build_cli_page.py
 	@$(BIN)/python tools/build_profiles_page.py && $(BIN)/python tools/build_permissions_page.py
 	@$(BIN)/python tools/build_ontology_page.py && $(BIN)/python tools/build_training_page.py
+	@$(BIN)/python tools/build_training_results_page.py
 	@$(BIN)/python -m mkdocs build --strict --quiet
 	@echo "docs: site/index.html"
 

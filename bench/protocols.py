@@ -56,15 +56,16 @@ def _plans(results: Results, only: list[str]) -> None:
     from parts.protocol_data import data_folder, pneumonia
     from parts.protocol_plans import PARAMETERS, PASSES, SEEDS, SPLITS, Trial, run_trial
 
-    for split in SPLITS:
+    for table, (split, rate) in SPLITS.items():
         for seed in SEEDS:
-            name = f"plans-{split}-{seed}"
-            if not results.missing(name) or (only and split not in only):
+            name = f"plans-{table}-{seed}"
+            if not results.missing(name) or (only and table not in only):
                 continue
             train, test = pneumonia(data_folder())
-            found = run_trial(Trial.of(train, test, split=split, seed=seed), told=teller(name))
-            what = {"split": split, "seed": seed, "passes": PASSES, "parameters": PARAMETERS}
-            results.keep(name, {**what, **found})
+            parameters = {**PARAMETERS, "learning_rate": rate}
+            trial = Trial.of(train, test, split=split, seed=seed, parameters=parameters)
+            what = {"split": split, "seed": seed, "passes": PASSES, "parameters": parameters}
+            results.keep(name, {**what, **run_trial(trial, told=teller(name))})
 
 
 def _waiting(results: Results) -> None:

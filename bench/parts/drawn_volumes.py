@@ -38,11 +38,12 @@ class Drawn:
 
 def read_nifti(image: Path, labels: Path) -> Drawn:
     """Return a volume whose axes lie along those of the body, and all that is drawn on it as one structure."""
-    import nibabel
+    from nibabel.funcs import as_closest_canonical
+    from nibabel.loadsave import load
 
     arrays, spacing = [], (1.0, 1.0, 1.0)
     for file in (image, labels):
-        stored = nibabel.as_closest_canonical(nibabel.load(file))
+        stored: Any = as_closest_canonical(load(file))  # type: ignore[no-untyped-call]  # has no types
         # From (right, front, head) to (head, back, left), as DICOM counts.
         arrays.append(np.asarray(stored.dataobj, np.float64)[::-1, ::-1, :].transpose(2, 1, 0))
         x, y, z = (float(value) for value in stored.header.get_zooms()[:3])
@@ -120,7 +121,7 @@ def _segmentation(one: Drawn, references: list[tuple[str, str]]) -> Dataset:
     return found
 
 
-def _empty(one: Drawn, kind: Any, name: str, *, series: str, modality: str) -> Dataset:
+def _empty(one: Drawn, kind: str, name: str, *, series: str, modality: str) -> Dataset:
     found = Dataset()
     found.file_meta = FileMetaDataset()
     found.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian

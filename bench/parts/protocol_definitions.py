@@ -12,7 +12,7 @@ from parts.protocol_data import Labelled, Split, data_folder, dirichlet, mnist, 
 from parts.protocol_published import Protocol, Variant
 from parts.protocol_training import WINDOW
 
-MNIST_PASSES, PNEUMONIA_PASSES = 14, 5
+MNIST_PASSES, PNEUMONIA_PASSES = 14, 3
 SPLIT_SEED = 1
 
 

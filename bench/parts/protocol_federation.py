@@ -7,11 +7,12 @@ handing on, the claim and the download lie in it.
 
 from __future__ import annotations
 
+import shutil
 import statistics
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
@@ -44,34 +45,42 @@ class JobWish:
 
 
 @dataclass(frozen=True, slots=True)
+class Gap:
+    """How long nobody trained before a round.
+
+    Attributes:
+        starts: whether a site trained for the first time, so that its worker had to start and to read all images.
+    """
+
+    round: int
+    seconds: float
+    starts: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Through:
     """What a training through a federation gave.
 
     Attributes:
         models: the model after each round, by its number.
-        notes: the last numbers that each site told.
-        gaps_s: between one round's end of training and the next one's begin.
+        gaps: between one round's end of training and the next one's begin.
         import_s: seconds each site took for its images.
     """
 
     models: Mapping[int, Path]
-    notes: Mapping[int, Mapping[str, Mapping[str, float]]]
-    gaps_s: tuple[float, ...]
+    gaps: tuple[Gap, ...]
     training_s: tuple[float, ...]
     wall_s: float
     wire_bytes: int
     import_s: Mapping[str, float]
 
     def costs(self) -> dict[str, Any]:
-        """Return seconds and bytes as the results keep them."""
-        gaps = sorted(self.gaps_s)
+        """Return seconds and bytes as the results keep them; there are at least two rounds."""
         return {
             "wall_s": round(self.wall_s, 1),
             "training_s_per_visit": round(statistics.mean(self.training_s), 2),
             "visits": len(self.training_s),
-            "orchestration_s_median": round(statistics.median(gaps), 3),
-            "orchestration_s_mean": round(statistics.mean(gaps), 3),
-            "orchestration_s_most": round(gaps[-1], 3),
+            **between(self.gaps),
             "wire_mb": round(self.wire_bytes / 1e6, 1),
             "import_s": {site: round(value, 1) for site, value in sorted(self.import_s.items())},
         }
@@ -86,17 +95,27 @@ class Started:
     visa: Sealed
     tool: str
 
-    def train(self, wish: JobWish, into: Path, *, told: Told, until: float = inf) -> Through:
+    def train(
+        self,
+        wish: JobWish,
+        into: Path,
+        *,
+        told: Told,
+        seen: Callable[[Through], None] = lambda so_far: None,
+        until: float = inf,
+    ) -> Through:
         """Have one job trained; its models are fetched into a folder.
 
         Args:
+            seen: is handed what there is so far whenever another round has begun.
             until: second of the monotonic clock from which on it is waited for no longer; what there is then counts.
 
         Raises:
             RuntimeError: if it ends otherwise than completed.
         """
         sites = self.federation.sites
-        seen = [len(site.observed()) for site in sites]
+        shutil.rmtree(into, ignore_errors=True)
+        old = [len(site.observed()) for site in sites]
         carried = sum(site.wire_bytes() for site in sites)
         begun = time.monotonic()
         _, sent = send_job(
@@ -110,21 +129,22 @@ class Started:
             training=Chosen(plan=wish.plan, plan_options=wish.plan_options),
         )
         job = sent["id"]
-        self._follow(job, told, until)
-        wall_s = time.monotonic() - begun
-        wire = sum(site.wire_bytes() for site in sites) - carried
-        trained = [each for site, old in zip(sites, seen, strict=True) for each in site.trained(old)]
-        return Through(
-            self._models(job, into),
-            self._notes(job),
-            tuple(gaps_of(trained)),
-            tuple(one.ended - one.begun for one in trained),
-            wall_s,
-            wire,
-            {site.node.name: site.import_s for site in sites},
-        )
 
-    def _follow(self, job: str, told: Told, until: float) -> None:
+        def so_far() -> Through:
+            trained = {site.node.name: site.trained(since) for site, since in zip(sites, old, strict=True)}
+            return Through(
+                self._models(job, into),
+                tuple(gaps_of(trained)),
+                tuple(one.ended - one.begun for each in trained.values() for one in each),
+                time.monotonic() - begun,
+                sum(site.wire_bytes() for site in sites) - carried,
+                {site.node.name: site.import_s for site in sites},
+            )
+
+        self._follow(job, told, until, lambda: seen(so_far()))
+        return so_far()
+
+    def _follow(self, job: str, told: Told, until: float, seen: Callable[[], None]) -> None:
         at = 0
         while time.monotonic() < until:
             view = self.researcher.get(f"/v1/jobs/{job}", signed_in=True)
@@ -135,25 +155,19 @@ class Started:
             if view["round"] != at:
                 at = view["round"]
                 told(f"round {at} of {view['rounds']}")
+                seen()
             time.sleep(LOOK_EVERY_S)
 
     def _models(self, job: str, into: Path) -> dict[int, Path]:
         into.mkdir(parents=True, exist_ok=True)
         files = self.researcher.get(f"/v1/jobs/{job}/results", signed_in=True)["files"]
-        return {
-            file["round"]: self.researcher.download(
-                file["digest"], into / f"model-{file['round']}.safetensors"
-            )
-            for file in files
-            if file["name"] == "model"
-        }
-
-    def _notes(self, job: str) -> dict[int, dict[str, dict[str, float]]]:
-        record = self.researcher.get(f"/v1/jobs/{job}/training", signed_in=True)
-        return {
-            one["round"]: {site["node"]: site.get("notes", {}) for site in one["sites"]}
-            for one in record["done"]
-        }
+        found = {}
+        for file in files:
+            if file["name"] == "model":
+                found[file["round"]] = into / f"model-{file['round']}.safetensors"
+                if not found[file["round"]].exists():
+                    self.researcher.download(file["digest"], found[file["round"]])
+        return found
 
 
 @contextmanager
@@ -168,17 +182,38 @@ def started(holding: Holding, *, told: Told) -> Iterator[Started]:
         yield Started(federation, researcher, visa, holding.tool)
 
 
-def gaps_of(trained: list[Interval]) -> list[float]:
+def gaps_of(trained: Mapping[str, Sequence[Interval]]) -> list[Gap]:
     """Return for each round but the first how long nobody trained before it.
 
-    >>> gaps_of([Interval(1, 0.0, 5.0), Interval(1, 0.0, 6.0), Interval(2, 6.5, 9.0)])
-    [0.5]
+    Args:
+        trained: when each site trained.
+
+    >>> gaps_of({"a": [Interval(1, 0.0, 5.0), Interval(3, 10.0, 12.0)], "b": [Interval(2, 6.5, 9.0)]})
+    [Gap(round=2, seconds=1.5, starts=True), Gap(round=3, seconds=1.0, starts=False)]
     """
     rounds: dict[int, list[Interval]] = defaultdict(list)
-    for each in trained:
-        rounds[each.round].append(each)
+    first = set()
+    for intervals in trained.values():
+        first |= {min((one.round for one in intervals), default=0)}
+        for each in intervals:
+            rounds[each.round].append(each)
     numbers = sorted(rounds)
     return [
-        min(one.begun for one in rounds[after]) - max(one.ended for one in rounds[before])
+        Gap(
+            after,
+            min(one.begun for one in rounds[after]) - max(one.ended for one in rounds[before]),
+            after in first,
+        )
         for before, after in pairwise(numbers)
     ]
+
+
+def between(gaps: Sequence[Gap]) -> dict[str, Any]:
+    """Return the seconds between trainings as the results keep them: those with a start apart."""
+    warm = sorted(one.seconds for one in gaps if not one.starts) or [one.seconds for one in gaps]
+    return {
+        "orchestration_s_median": round(statistics.median(warm), 3),
+        "orchestration_s_mean": round(statistics.mean(warm), 3),
+        "orchestration_s_most": round(warm[-1], 3),
+        "starts_s": [round(one.seconds, 1) for one in gaps if one.starts],
+    }

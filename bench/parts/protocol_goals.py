@@ -68,8 +68,10 @@ def judged(results: Mapping[str, dict[str, Any]]) -> list[Judged]:
                 found.append(Judged(run, "share", ours / alone, LEAST_SHARE[protocol]))
             elif alone is not None:
                 found.append(Judged(run, "points_below", 100 * (alone - ours), POINTS_BELOW))
-            seconds = float(result["costs"]["orchestration_s_mean"])
-            found.append(Judged(run, "orchestration_s", seconds, ORCHESTRATION_S))
+            # The goal for seconds is that of the thesis's first protocol, whose model has 5 MB.
+            if protocol == "mnist":
+                seconds = float(result["costs"]["orchestration_s_mean"])
+                found.append(Judged(run, "orchestration_s", seconds, ORCHESTRATION_S))
     return found
 
 

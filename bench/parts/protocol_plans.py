@@ -33,7 +33,12 @@ from parts.protocol_training import POOLED, WINDOW, FromArrays, Told, as_samples
 
 PASSES = 6
 SEEDS = ("1", "2", "3")
-SPLITS = ("iid", "dirichlet")
+# A split, and the learning rate.
+SPLITS = {
+    "iid": ("iid", "0.02"),
+    "dirichlet": ("dirichlet", "0.02"),
+    "dirichlet-slow": ("dirichlet", "0.005"),
+}
 HELD_OUT_SHARE = 5
 PARAMETERS: dict[str, Any] = {
     "label": "clinical_digit",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from math import inf
@@ -10,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from fairbank.deid.policies import PixelTrust
-from fairbank.federated_jobs.code import tool_named
+from fairbank.federated_jobs.algorithms.session import Metrics
 from fairbank.ontology.signed_objects import PlanName
 from parts.federation import Holding
 from parts.labelled_images import write_bundled
 from parts.protocol_data import Labelled, Split, pooled
 from parts.protocol_federation import JobWish, Through, started
 from parts.protocol_results import Result, Results, teller
-from parts.protocol_training import POOLED, alone, classifier, measured
+from parts.protocol_training import POOLED, Alone, alone, classifier, in_short, measured
 
 SEED = "1"
 FIRST_SUBJECT = 100_000
@@ -91,21 +90,23 @@ def _in_one_place(
     told = teller(run)
     whole = pooled(protocol.split(train, "stratified"))
     algorithm = classifier(whole, test, protocol.parameters, site=POOLED, seed=SEED, rounds=protocol.passes)
-    begun = time.monotonic()
-    done = alone(algorithm, rounds=protocol.passes, kept=results.work_of(run), told=told, until=until)
-    results.keep(
-        run,
-        {
-            **_what(protocol, protocol.variants[name]),
-            "passes": len(done.curve),
-            "passes_asked": protocol.passes,
-            "n_train": done.n_train,
-            "n_test": len(test),
-            "curve": [{"pass": number, **one} for number, one in enumerate(done.curve, 1)],
-            "final": done.curve[-1],
-            "costs": {"cpu_s": done.cpu_s, "wall_s_of_this_call": round(time.monotonic() - begun, 1)},
-        },
-    )
+
+    def keep(done: Alone) -> None:
+        results.keep(
+            run,
+            {
+                **_what(protocol, protocol.variants[name]),
+                "passes": len(done.curve),
+                "n_train": done.n_train,
+                "n_test": len(test),
+                "curve": [{"pass": number, **one} for number, one in enumerate(done.curve, 1)],
+                "final": done.curve[-1],
+                "costs": {"cpu_s": done.cpu_s},
+            },
+        )
+
+    work = results.work_of(run)
+    keep(alone(algorithm, rounds=protocol.passes, kept=work, told=told, seen=keep, until=until))
 
 
 def _through_a_federation(
@@ -136,39 +137,50 @@ def _through_a_federation(
                 plan_options=variant.options,
             )
             run = f"{protocol.name}-{name}"
-            through = federation.train(wish, results.work_of(run), told=teller(run), until=until)
-            results.keep(run, _judged(protocol, variant, through, parts, test))
+            judge = _Judge(protocol, name, parts, test, results)
+            work = results.work_of(run)
+            judge(federation.train(wish, work, told=teller(run), seen=judge, until=until))
 
 
-def _judged(protocol: Protocol, variant: Variant, through: Through, parts: Split, test: Labelled) -> Result:
-    """Measure the model after each pass on the test images, as the run in one place is measured."""
-    checked = tool_named("classification").check_parameters(protocol.parameters)
-    judge = classifier(
-        next(iter(parts.values())), test, checked, site=POOLED, seed=SEED, rounds=protocol.passes
-    )
-    curve = [
-        {"pass": number // variant.rounds_a_pass, **measured(judge, file)}
-        for number, file in sorted(through.models.items())
-        if number % variant.rounds_a_pass == 0
-    ]
-    return {
-        **_what(protocol, variant),
-        "passes": len(curve),
-        "passes_asked": protocol.passes,
-        "rounds": max(through.models),
-        "sites": {site: part.counts() for site, part in sorted(parts.items())},
-        "n_train": sum(len(part) for part in parts.values()),
-        "n_test": len(test),
-        "bundle": protocol.bundle,
-        "curve": curve,
-        "final": {name: value for name, value in curve[-1].items() if name != "pass"},
-        "costs": through.costs(),
-    }
+class _Judge:
+    """Measures the model after each pass on the test images, as the run in one place is measured, and keeps that."""
+
+    def __init__(self, protocol: Protocol, name: str, parts: Split, test: Labelled, results: Results) -> None:
+        self._protocol, self._run, self._results = protocol, f"{protocol.name}-{name}", results
+        self._variant, self._parts, self._n_test = protocol.variants[name], parts, len(test)
+        first = next(iter(parts.values()))
+        self._algorithm = classifier(
+            first, test, protocol.parameters, site=POOLED, seed=SEED, rounds=protocol.passes
+        )
+        self._curve: dict[int, Metrics] = {}
+
+    def __call__(self, through: Through) -> None:
+        passes, rest = divmod(max(through.models, default=0), self._variant.rounds_a_pass)
+        if rest or not passes or passes in self._curve or not through.gaps:
+            return
+        self._curve[passes] = measured(self._algorithm, through.models[passes * self._variant.rounds_a_pass])
+        teller(self._run)(f"after pass {passes}: {in_short(self._curve[passes])}")
+        self._results.keep(
+            self._run,
+            {
+                **_what(self._protocol, self._variant),
+                "passes": passes,
+                "rounds": max(through.models),
+                "sites": {site: part.counts() for site, part in sorted(self._parts.items())},
+                "n_train": sum(len(part) for part in self._parts.values()),
+                "n_test": self._n_test,
+                "bundle": self._protocol.bundle,
+                "curve": [{"pass": number, **one} for number, one in sorted(self._curve.items())],
+                "final": self._curve[passes],
+                "costs": through.costs(),
+            },
+        )
 
 
 def _what(protocol: Protocol, variant: Variant) -> Result:
     return {
         "protocol": protocol.name,
+        "passes_asked": protocol.passes,
         "seed": SEED,
         "parameters": dict(protocol.parameters),
         "split": variant.split,

@@ -41,8 +41,8 @@ class Results:
         return {file.stem: json.loads(file.read_text()) for file in sorted(self.folder.glob("*.json"))}
 
     def missing(self, *names: str) -> list[str]:
-        """Return which of some runs are not finished."""
-        return [name for name in names if self._again or self.of(name) is None]
+        """Return which of some runs are not finished: there is no result of them, or one of fewer passes than asked."""
+        return [name for name in names if self._again or not _finished(self.of(name))]
 
     def keep(self, name: str, result: Result) -> Result:
         """Write a result down, whole or not at all."""
@@ -60,12 +60,17 @@ class Results:
         return folder
 
 
+def _finished(result: Result | None) -> bool:
+    return result is not None and result.get("passes", 0) >= result.get("passes_asked", 0)
+
+
 def environment() -> Result:
     """Return what a run ran on and with."""
     return {
         "day": datetime.now(UTC).date().isoformat(),
         "processors": os.cpu_count(),
         "processor": _processor(),
+        "load": [round(value, 1) for value in os.getloadavg()],
         "python": platform.python_version(),
         "commit": _commit(),
         "packages": {name: version(name) for name in _PACKAGES},

@@ -89,11 +89,20 @@ class Alone:
     n_train: int
 
 
-def alone(algorithm: TrainingAlgorithm, *, rounds: int, kept: Path, told: Told, until: float = inf) -> Alone:
+def alone(
+    algorithm: TrainingAlgorithm,
+    *,
+    rounds: int,
+    kept: Path,
+    told: Told,
+    seen: Callable[[Alone], None] = lambda so_far: None,
+    until: float = inf,
+) -> Alone:
     """Train in one place, and go on from the last round that is kept in a folder.
 
     Args:
         kept: the folder; each round leaves its model, its state and its metrics there.
+        seen: is handed what there is so far after each round.
         until: second of the monotonic clock from which on no round is begun; what there is then counts.
     """
     kept.mkdir(parents=True, exist_ok=True)
@@ -114,6 +123,7 @@ def alone(algorithm: TrainingAlgorithm, *, rounds: int, kept: Path, told: Told, 
         (kept / "last").write_text(str(done.round))
         curve.append(done.metrics)
         told(f"round {done.round} of {rounds}: {in_short(done.metrics)}, {cpu_s:.0f} s of processor time")
+        seen(Alone(tuple(curve), round(cpu_s, 1), n_train))
         if time.monotonic() >= until:
             break
     return Alone(tuple(curve), round(cpu_s, 1), n_train)

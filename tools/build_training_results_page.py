@@ -1,0 +1,305 @@
+"""Fill docs/explanation/training-results.md, and draw its curves, from the results that bench/protocols.py left.
+
+    .venv/bin/python tools/build_training_results_page.py
+
+What stands between `<!-- table: NAME -->` and `<!-- end -->` is generated; all else is written by hand. The pictures
+lie in the folder of the page's name. A test compares page and pictures with what this would write.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import statistics
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from fairbank.charts.lines import Line, line_chart
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "bench"))
+from parts.protocol_goals import METRICS, Judged, judged, usual  # noqa: E402
+
+RESULTS = ROOT / "bench" / "results"
+TARGET = ROOT / "docs" / "explanation" / "training-results.md"
+PICTURES = TARGET.with_suffix("")
+_REGION = re.compile(r"(<!-- table: ([a-z-]+) -->\n).*?(<!-- end -->)", re.S)
+_IN_PLACE = "in one place"
+_TITLE = {"accuracy": "Accuracy", "auroc": "AUROC", "dice": "Mean Dice"}
+_ORDER = ("local-only", "pooled", "ensemble", "SWT", "CWT", "IIL", "CIIL", "FedAvg", "P2P")
+_SPLIT = {
+    "iid": "Equal shares of both classes",
+    "dirichlet": "Shares drawn from a Dirichlet distribution (0.5)",
+    "dirichlet-slow": "The same shares drawn, a quarter of the learning rate",
+}
+Results = Mapping[str, dict[str, Any]]
+
+
+def read_results(folder: Path = RESULTS) -> dict[str, dict[str, Any]]:
+    """Return all results by the names of their runs."""
+    return {file.stem: json.loads(file.read_text(encoding="utf-8")) for file in sorted(folder.glob("*.json"))}
+
+
+def results_page(results: Results, text: str) -> str:
+    """Return the Markdown of the page with its tables filled in."""
+    return _REGION.sub(lambda found: found[1] + _region(found[2], results) + found[3], text)
+
+
+def pictures(results: Results) -> dict[str, str]:
+    """Return the curves as SVG by the names of their files."""
+    found = {}
+    for protocol, metric in METRICS.items():
+        lines = [
+            Line(_run_name(run), tuple((one["pass"], _shown(one[metric], metric)) for one in result["curve"]))
+            for run, result in _runs(results, protocol)
+        ]
+        if lines:
+            unit = " in percent" if metric == "accuracy" else ""
+            found[f"{protocol}.svg"] = line_chart(
+                lines,
+                title=f"{protocol}: {_TITLE[metric]} on the test after each pass",
+                axis=f"{_TITLE[metric]}{unit}",
+                across="passes over all training images",
+                name=protocol,
+            )
+    if "waiting" in results:
+        lines = [
+            Line(name, tuple((at, value) for at, value in mode["curve"]))
+            for name, mode in results["waiting"]["modes"].items()
+        ]
+        found["waiting.svg"] = line_chart(
+            lines,
+            title="One site ten times slower: AUROC on the test over time",
+            axis="AUROC",
+            across="time, in mean rounds of a site",
+            name="waiting",
+        )
+    return found
+
+
+def _region(name: str, results: Results) -> str:
+    if name in METRICS:
+        return _protocol(results, name)
+    if name.startswith("plans-"):
+        return _plans(results, name.removeprefix("plans-"))
+    if name.startswith("gains-"):
+        return _gains(results, name.removeprefix("gains-"))
+    return {"waiting": _waiting, "costs": _costs, "environment": _environment, "goals": _goals}[name](results)
+
+
+def _runs(results: Results, protocol: str) -> list[tuple[str, dict[str, Any]]]:
+    """Return the runs of a protocol, that in one place first."""
+    found = [(run, result) for run, result in results.items() if result.get("protocol") == protocol]
+    return sorted(found, key=lambda one: (bool(one[1]["plan"]), one[0]))
+
+
+def _run_name(run: str) -> str:
+    protocol, _, variant = run.partition("-")
+    assert protocol in METRICS
+    return {"centralised": _IN_PLACE, "fedavg": "FedAvg", "fedavg-dirichlet": "FedAvg, unlike sites"}.get(
+        variant, variant
+    )
+
+
+def _protocol(results: Results, protocol: str) -> str:
+    metric = METRICS[protocol]
+    rows = []
+    for run, result in _runs(results, protocol):
+        value = result["final"][metric]
+        alone = usual(results, protocol, result["passes"]) if result["plan"] else None
+        against = "–"
+        if alone is not None:
+            points, share = 100 * (value - alone), 100 * value / alone
+            against = f"{points:+.2f} points" if metric == "accuracy" else f"{share:.2f} %"
+        images = result.get("n_train", "–")
+        rows.append(
+            (
+                _run_name(run),
+                result["plan"] or "–",
+                _passes(result),
+                f"{images:,}" if isinstance(images, int) else images,
+                f"{result['n_test']:,}",
+                f"{100 * value:.2f} %" if metric == "accuracy" else f"{value:.4f}",
+                against,
+            )
+        )
+    head = ("run", "plan", "passes", "trained on", "tested on", _TITLE[metric], "against in one place")
+    return _table(head, rows) if rows else "Not run yet.\n"
+
+
+def _passes(result: dict[str, Any]) -> str:
+    done, asked = result["passes"], result.get("passes_asked", result["passes"])
+    return str(done) if done == asked else f"{done} of {asked}"
+
+
+def _costs(results: Results) -> str:
+    rows = []
+    for protocol in METRICS:
+        for run, result in _runs(results, protocol):
+            costs = result["costs"]
+            if not result["plan"]:
+                rows.append(
+                    (f"{protocol}, {_run_name(run)}", f"{costs['cpu_s']:,.0f} (processor)", *["–"] * 7)
+                )
+                continue
+            rows.append(
+                (
+                    f"{protocol}, {_run_name(run)}",
+                    f"{costs['wall_s']:,.0f}",
+                    costs["visits"],
+                    f"{costs['training_s_per_visit']:.1f}",
+                    f"{costs['orchestration_s_mean']:.2f}",
+                    f"{costs['orchestration_s_median']:.2f}",
+                    f"{costs['orchestration_s_most']:.2f}",
+                    ", ".join(f"{value:.0f}" for value in costs.get("starts_s", [])) or "–",
+                    f"{costs['wire_mb']:,.0f}",
+                )
+            )
+    head = (
+        "run",
+        "seconds in all",
+        "visits",
+        "training, s a visit",
+        "between trainings, s (mean)",
+        "(median)",
+        "(longest)",
+        "with a start",
+        "MB on the wire",
+    )
+    return _table(head, rows) if rows else "Not run yet.\n"
+
+
+def _trials(results: Results, split: str) -> list[dict[str, Any]]:
+    return [result for run, result in results.items() if re.fullmatch(rf"plans-{split}-\d+", run)]
+
+
+def _plans(results: Results, split: str) -> str:
+    trials = _trials(results, split)
+    if not trials:
+        return "Not run yet.\n"
+    rows = []
+    for name in _ORDER:
+        of_plan = [trial["rows"][name] for trial in trials]
+        biases = [row["bias_to_last"] for row in of_plan if "bias_to_last" in row]
+        gains = [value for row in of_plan for value in row.get("gain", {}).values()]
+        rows.append(
+            (
+                name,
+                _mean_sd([row["auroc"] for row in of_plan]),
+                f"{statistics.mean(gains):+.3f}" if gains else "–",
+                f"{statistics.mean(biases):+.3f}" if biases else "–",
+                f"{statistics.mean(row['bytes'] for row in of_plan) / 1e6:.1f}",
+                f"{statistics.mean(row['cpu_s'] for row in of_plan):.1f}",
+            )
+        )
+    head = (
+        "plan",
+        "AUROC on the test",
+        "mean gain of a site",
+        "bias to the last site",
+        "MB sent",
+        "processor s",
+    )
+    return f"{_SPLIT[split]}, {len(trials)} seeds:\n\n" + _table(head, rows)
+
+
+def _gains(results: Results, split: str) -> str:
+    trials = _trials(results, split)
+    if not trials:
+        return "Not run yet.\n"
+    sites = sorted(trials[0]["sites"])
+    rows = [
+        (
+            name,
+            *(
+                _mean_sd([trial["rows"][name]["gain"][site] for trial in trials], signed=True)
+                for site in sites
+            ),
+        )
+        for name in _ORDER
+        if "gain" in trials[0]["rows"][name]
+    ]
+    return _table(("plan", *sites), rows)
+
+
+def _waiting(results: Results) -> str:
+    if "waiting" not in results:
+        return "Not run yet.\n"
+    found = results["waiting"]
+    rows = [
+        (
+            name,
+            "yes" if mode["reached"] else "no",
+            f"{mode['time']:.1f}",
+            mode["versions"],
+            ", ".join(f"{site} {count}" for site, count in sorted(mode["passes"].items())),
+            mode["too_old"],
+            f"{mode['auroc']:.4f}",
+        )
+        for name, mode in found["modes"].items()
+    ]
+    head = ("plan", "target reached", "time", "versions", "passes", "too old", "AUROC at the end")
+    return f"The target is an AUROC of {found['target']:.4f}.\n\n" + _table(head, rows)
+
+
+def _environment(results: Results) -> str:
+    seen: dict[str, list[str]] = {}
+    for run, result in results.items():
+        about = result["environment"]
+        packages = ", ".join(f"{name} {number}" for name, number in sorted(about["packages"].items()))
+        line = (
+            f"{about['processors']} processors ({about['processor']}), Python {about['python']}, {packages}"
+        )
+        seen.setdefault(f"{about['day']}: {line}", []).append(run)
+    return "".join(f"- {line}. Runs: {', '.join(runs)}.\n" for line, runs in sorted(seen.items()))
+
+
+def _goals(results: Results) -> str:
+    rows = [
+        (
+            f"{one.run.partition('-')[0]}, {_run_name(one.run)}",
+            *_goal_in_words(one),
+            "yes" if one.met else "**no**",
+        )
+        for one in judged(results)
+    ]
+    return _table(("run", "goal", "measured", "met"), rows) if rows else "Not run yet.\n"
+
+
+def _goal_in_words(one: Judged) -> tuple[str, str]:
+    match one.figure:
+        case "points_below":
+            return f"at most {one.bound:g} points below the run in one place", f"{one.value:+.2f}"
+        case "share":
+            return f"at least {100 * one.bound:g} % of the run in one place", f"{100 * one.value:.2f} %"
+    return f"at most {one.bound:g} s between two trainings (mean)", f"{one.value:.2f} s"
+
+
+def _shown(value: float, metric: str) -> float:
+    return 100 * value if metric == "accuracy" else value
+
+
+def _mean_sd(values: Sequence[float], *, signed: bool = False) -> str:
+    mean = statistics.mean(values)
+    first = f"{mean:+.3f}" if signed else f"{mean:.3f}"
+    return f"{first} ± {statistics.stdev(values):.3f}" if len(values) > 1 else first
+
+
+def _table(head: Sequence[object], rows: Iterable[Sequence[object]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "".join(f"| {' | '.join(str(cell) for cell in line)} |\n" for line in lines)
+
+
+def main() -> None:
+    """Write the page and its pictures."""
+    results = read_results()
+    TARGET.write_text(results_page(results, TARGET.read_text(encoding="utf-8")), encoding="utf-8")
+    PICTURES.mkdir(exist_ok=True)
+    for name, drawn in pictures(results).items():
+        (PICTURES / name).write_text(drawn, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
