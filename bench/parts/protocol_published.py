@@ -155,11 +155,16 @@ class _Judge:
         self._curve: dict[int, Metrics] = {}
 
     def __call__(self, through: Through) -> None:
-        passes, rest = divmod(max(through.models, default=0), self._variant.rounds_a_pass)
-        if rest or not passes or passes in self._curve or not through.gaps:
+        step, passes = (
+            self._variant.rounds_a_pass,
+            max(through.models, default=0) // self._variant.rounds_a_pass,
+        )
+        new = [number for number in range(1, passes + 1) if number not in self._curve]
+        if not new or not through.gaps:
             return
-        self._curve[passes] = measured(self._algorithm, through.models[passes * self._variant.rounds_a_pass])
-        teller(self._run)(f"after pass {passes}: {in_short(self._curve[passes])}")
+        for number in new:
+            self._curve[number] = measured(self._algorithm, through.models[number * step])
+            teller(self._run)(f"after pass {number}: {in_short(self._curve[number])}")
         self._results.keep(
             self._run,
             {
