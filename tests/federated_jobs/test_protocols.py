@@ -144,3 +144,24 @@ def test_what_is_finished_is_not_missing_and_goals_are_judged(data: Any, tmp_pat
         "mnist-sequential.orchestration_s": True,
     }
     assert json.loads((tmp_path / "results" / "mnist-sequential.json").read_text())["environment"]["packages"]
+
+
+def test_a_site_that_holds_nobody_out_trains_on_all_and_tells_no_metric(tmp_path: Path) -> None:
+    from tests.federated_jobs.training_sites import QUICK, images
+
+    from fairbank.federated_jobs.algorithms.registry import algorithm_digest
+    from fairbank.federated_jobs.algorithms.session import TrainingSession
+
+    job = images(tmp_path, ["yes", "no"] * 4)
+    session = TrainingSession.open(
+        name="classification",
+        digest=algorithm_digest("classification"),
+        parameters={**QUICK, "label": "clinical_finding", "classes": ["no", "yes"], "held_out_percent": 0},
+        job_seed="1",
+        site="east",
+        inputs=job.inputs,
+        scratch=job.scratch,
+    )
+    told = session.train(1, None, previous=0)
+    assert (told.n_train, told.n_heldout, told.subjects) == (8, 0, (8, 0))
+    assert told.before == told.after == {}
