@@ -9,6 +9,7 @@ lie in the folder of the page's name. A test compares page and pictures with wha
 from __future__ import annotations
 
 import json
+import math
 import re
 import statistics
 import sys
@@ -16,7 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from fairbank.charts.lines import Line, line_chart
+from fairbank.charts.rounds import RoundCurve, round_chart
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "bench"))
@@ -52,31 +53,40 @@ def pictures(results: Results) -> dict[str, str]:
     found = {}
     for protocol, metric in METRICS.items():
         lines = [
-            Line(_run_name(run), tuple((one["pass"], _shown(one[metric], metric)) for one in result["curve"]))
+            RoundCurve(
+                _run_name(run), tuple((one["pass"], _shown(one[metric], metric)) for one in result["curve"])
+            )
             for run, result in _runs(results, protocol)
         ]
         if lines:
             unit = " in percent" if metric == "accuracy" else ""
-            found[f"{protocol}.svg"] = line_chart(
+            found[f"{protocol}.svg"] = round_chart(
                 lines,
                 title=f"{protocol}: {_TITLE[metric]} on the test after each pass",
                 axis=f"{_TITLE[metric]}{unit}",
                 across="passes over all training images",
                 name=protocol,
-            )
+                higher_is_better=True,
+            ).alone()
     if "waiting" in results:
         lines = [
-            Line(name, tuple((at, value) for at, value in mode["curve"]))
-            for name, mode in results["waiting"]["modes"].items()
+            RoundCurve(name, _standing(mode["curve"])) for name, mode in results["waiting"]["modes"].items()
         ]
-        found["waiting.svg"] = line_chart(
+        found["waiting.svg"] = round_chart(
             lines,
             title="One site ten times slower: AUROC on the test over time",
             axis="AUROC",
             across="time, in mean rounds of a site",
             name="waiting",
-        )
+            higher_is_better=True,
+        ).alone()
     return found
+
+
+def _standing(curve: Sequence[tuple[float, float]]) -> tuple[tuple[int, float], ...]:
+    """Return at each whole round what the newest model of a curve (time, value) had reached by then."""
+    first, last = math.ceil(curve[0][0]), math.floor(curve[-1][0])
+    return tuple((at, [value for time, value in curve if time <= at][-1]) for at in range(first, last + 1))
 
 
 def _region(name: str, results: Results) -> str:

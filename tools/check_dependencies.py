@@ -34,6 +34,7 @@ _FITTING = re.compile(
 _UNFIT = re.compile(r"\bagpl|affero|(?<!l)gpl(?!.*lesser)|(?<!lesser )general public license", re.I)
 # Looked at by hand: what their files say where their metadata says nothing, or too much.
 LOOKED_AT = {
+    "axe-playwright-python": "MIT; it brings axe-core, MPL-2.0; only tests run it",
     "dcm2niix": "BSD-2-Clause and public domain, each file naming its own; a program that only tests run",
     "owlrl": "the W3C software notice and licence, which allows use, change and distribution",
 }

@@ -196,7 +196,9 @@ def _node_routes(hub: Hub) -> APIRouter:
 
     @routes.get("/v1/nodes")
     @routes.get("/nodes", include_in_schema=False)
-    def listing() -> dict[str, Any]:
+    def listing(response: Response) -> dict[str, Any]:
+        # At one of the two a browser gets a page.
+        response.headers["Vary"] = "Accept"
         with reading(hub.engine) as session:
             found = [
                 {

@@ -167,6 +167,8 @@ def _visit(hub: Hub, page: Page, request: Request, form: Fields) -> Visit:
     try:
         permissions.check(who, action)
     except NotAllowed as error:
+        # Its frame is that of an address where nothing is.
+        del request.scope[frame.SCOPE_VISIT]
         raise nothing_here() from error
     except NotLoggedIn:
         if not prefers_page(request):
