@@ -179,6 +179,7 @@ ACTS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("look at one grant", (C,), "node grants show"),
     ("agree to a grant", (C,), "node grants countersign"),
     ("refuse a grant at the site", (C,), "node grants refuse"),
+    ("decide about jobs, outputs and held images in a browser", (C,), "node pages"),
     ("see the jobs that were brought", (C,), "node jobs list"),
     ("look at one job before deciding", (C,), "node jobs show"),
     ("approve a job with the site's key", (C,), "node jobs approve"),

@@ -113,7 +113,7 @@ def check(answer: Any) -> None:
         return
     said = answer.text
     if answer.headers["content-type"].startswith("text/html"):
-        assert "<h1>" in said
+        assert "<h1" in said
     else:
         assert answer.headers["content-type"] == "application/problem+json"
         problem = answer.json()
@@ -297,6 +297,8 @@ def test_what_no_record_should_hold_is_shown_and_harms_nothing(
             check(answer)
             if answer.headers.get("content-type") == "application/rdf+xml":
                 parse_xml(answer.content)
+    # As a program, which has no cookie of a log-in form.
+    client.cookies.clear()
     everything = {"query": "SELECT * { ?s ?p ?o }"}
     rows = client.post("/sparql", data=everything).json()["results"]["bindings"]
     assert nasty in {row["o"]["value"] for row in rows}

@@ -69,7 +69,6 @@ def test_a_draft_is_on_no_public_route_and_what_is_published_is(
     told = public_texts(hub, web, committee, projector)
     for place in (
         "text/turtle /expanded",
-        "text/html /",
         "application/json /datasets",
         f"application/json /search?q={CANARY}",
     ):

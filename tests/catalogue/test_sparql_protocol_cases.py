@@ -167,5 +167,6 @@ def test_the_endpoint_has_one_address(endpoint: TestClient) -> None:
 
 def test_a_person_with_a_browser_gets_a_page_in_words(endpoint: TestClient) -> None:
     answer = endpoint.get("/sparql", params={"query": "ASK {"}, headers={"Accept": "text/html"})
-    assert answer.status_code == 406
+    # The hub has a page for questions, with what is wrong in this one.
+    assert answer.status_code == (200 if endpoint.base_url.host == "hub.test" else 406)
     assert answer.headers["content-type"].startswith("text/html")

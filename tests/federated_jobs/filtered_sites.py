@@ -13,6 +13,8 @@ from fairbank.federated_jobs.algorithms.weights import Weights, digest_of_file, 
 from fairbank.federated_jobs.axes.validator import check_mix
 from fairbank.federated_jobs.code import UPDATE, tool_named
 from fairbank.federated_jobs.hub.merging import (
+    CARRIED,
+    MODEL,
     SERVER_STATE,
     Arrived,
     Closing,
@@ -175,7 +177,9 @@ class Federation:
         place = self.folder / f"round-{closing.round}"
         place.mkdir()
         self.merged = merge(replace(closing, form=found.form), place)
-        self.model = self.merged[0].path
+        named = {file.name: file for file in self.merged}
+        # As the hub: the next round starts from what is carried, where that is more than the model.
+        self.model = (named.get(CARRIED) or named[MODEL]).path
         self.state = next((file.path for file in self.merged if file.name == SERVER_STATE), None)
         return found
 

@@ -213,7 +213,7 @@ def test_a_second_factor_is_set_up_and_asked_for(hub: Hub, browser: Browser) -> 
     refused = browser.send("/account/second-factor", code="000000x")
     assert refused.status_code == 422 and 'role="alert"' in refused.text
     codes = browser.send("/account/second-factor", code=totp.at(int(clock.now().timestamp())))
-    assert codes.status_code == 200 and codes.text.count("<li>") == 10
+    assert codes.status_code == 200 and codes.text.count("<li><code>") == 10
     clock.advance(60)
     second = Browser(hub)
     assert second.log_in().headers["location"] == "/login/code"

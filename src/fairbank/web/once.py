@@ -13,7 +13,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
 
 from sqlalchemy import delete, select, update
 from sqlalchemy.exc import IntegrityError
@@ -80,6 +80,7 @@ class Sent(Protocol):
         ...
 
 
+@runtime_checkable
 class Keeper(Protocol):
     """Proves tokens, and remembers those that were used."""
 
@@ -201,7 +202,8 @@ def _checked(keeper: Keeper, visit: Sent, bound: Bound, given: str) -> datetime:
 
 
 def _keeper(where: Hub | Keeper) -> Keeper:
-    return _AtTheHub(where) if isinstance(where, Hub) else where
+    # A node's keeper begins tokens itself; a hub has a database for that.
+    return where if isinstance(where, Keeper) else _AtTheHub(where)
 
 
 def _proof(keeper: Keeper, visit: Sent, bound: Bound, text: str) -> str:

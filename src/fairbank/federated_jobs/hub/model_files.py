@@ -22,6 +22,7 @@ from fairbank.analysis.bundle_scan import TRAINING, scan_bundle
 from fairbank.catalogue import blobs
 from fairbank.catalogue.accounts import Account
 from fairbank.catalogue.context import Hub
+from fairbank.catalogue.errors import BlobNotFound
 from fairbank.clock import iso
 from fairbank.federated_jobs.code import Tool
 from fairbank.federated_jobs.errors import ModelFileRefused, ModelFileUnknown
@@ -156,11 +157,15 @@ def shown(hub: Hub, session: Session, who: Account, digest: str) -> dict[str, An
     """Return a file that an account brought; of a bundle also what it names, and the digest of its weights.
 
     Raises:
-        ModelFileUnknown: if the account brought no such file.
+        BlobNotFound: if the account brought no such file.
     """
     row = session.get(ModelFileRow, (digest, who.name))
     if row is None:
-        raise _not_brought(digest)
+        raise BlobNotFound(
+            "You have brought no model of this digest.",
+            why="An account sees the files that it brought itself.",
+            todo="See them with: fairbank model files.",
+        )
     if row.format != ModelFormat.MONAI_BUNDLE.value:
         return told(row)
     file = blobs.path_of(hub, digest)
