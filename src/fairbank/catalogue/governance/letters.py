@@ -177,7 +177,7 @@ def as_html(made: Letter) -> str:
     if made.votes:
         parts += [markup.heading("Decided by"), markup.items(_in_words(votes) for votes in made.votes)]
     parts += [markup.heading("How to object"), markup.paragraph(made.objection), markup.paragraph(made.hub)]
-    return framed(f"{made.title}: {made.decided}", parts)
+    return framed(f"{made.title}: {made.decided}", parts, alone=True)
 
 
 def as_payload(made: Letter) -> dict[str, object]:

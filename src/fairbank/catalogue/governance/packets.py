@@ -55,7 +55,7 @@ def as_html(made: dict[str, Any]) -> str:
     )
     for number, entry in enumerate(entries, start=1):
         parts += _entry(number, entry)
-    return framed(title, parts)
+    return framed(title, parts, alone=True)
 
 
 def _about(made: dict[str, Any]) -> dict[str, str]:
