@@ -183,7 +183,8 @@ def test_the_tools_are_listed_with_their_digests_and_options(fed):
         "radiomics",
         "segmentation-inference",
     }
-    trainings = {"classification", "regression", "segmentation", "sklearn-sgd", "slice-autoencoder", "noop"}
+    templates = {"classification", "regression", "segmentation"}
+    trainings = templates | {"monai-bundle", "sklearn-sgd", "slice-autoencoder", "noop"}
     assert set(tools) == analyses | trainings | {"statistics"}
     assert tools["noop"]["digest"].startswith("sha256:")
     assert "weights" in tools["noop"]["parameters"]["properties"]
