@@ -86,7 +86,7 @@ def _open_files() -> int:
 
 _DATABASES = ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
 # What has a twin on SQLite is tried on PostgreSQL once in so many tests, always the same ones; all by `make test-long`.
-_ONE_IN = 4
+_ONE_IN = 8
 
 
 def _waits_for_a_long_run(item: pytest.Item) -> bool:

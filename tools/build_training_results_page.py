@@ -20,7 +20,8 @@ from typing import Any
 from fairbank.charts.rounds import RoundCurve, round_chart
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "bench"))
+# Last: a module of bench/ has the name of a library.
+sys.path.append(str(ROOT / "bench"))
 from parts.protocol_goals import METRICS, Judged, judged, usual  # noqa: E402
 
 RESULTS = ROOT / "bench" / "results"

@@ -16,12 +16,13 @@ from typing import Any
 import numpy as np
 import torch
 
+from fairbank.federated_jobs.algorithms.by_group import round_digits
 from fairbank.federated_jobs.algorithms.centralised import RoundAlone, trained_alone
 from fairbank.federated_jobs.algorithms.classification import Classification
 from fairbank.federated_jobs.algorithms.interface import SiteTask, TrainingAlgorithm, exchanged
 from fairbank.federated_jobs.algorithms.registry import algorithm_parameters
 from fairbank.federated_jobs.algorithms.samples import Sample, SampleSet, SiteSamples
-from fairbank.federated_jobs.algorithms.session import Metrics, be_deterministic, rounded
+from fairbank.federated_jobs.algorithms.session import Metrics, be_deterministic
 from fairbank.federated_jobs.algorithms.slices import resampled
 from fairbank.federated_jobs.algorithms.training_parameters import ClassificationParameters
 from fairbank.federated_jobs.algorithms.weights import Weights, read_weights, write_weights
@@ -139,7 +140,7 @@ def measured(algorithm: TrainingAlgorithm, model: Path | Weights) -> Metrics:
     """Return the metrics of a model on the samples that an algorithm holds out."""
     weights = read_weights(model) if isinstance(model, Path) else model
     found = algorithm.evaluate(exchanged(weights)).metrics or {}
-    return {name: rounded(value) for name, value in found.items()}
+    return {name: round_digits(value) for name, value in found.items()}
 
 
 def _last_kept(folder: Path) -> RoundAlone | None:

@@ -278,7 +278,7 @@ ACTS = st.lists(
 
 
 @given_settings(
-    max_examples=60,
+    max_examples=40,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

@@ -59,9 +59,10 @@ def test_the_description_is_negotiated(client: TestClient, media_type: str) -> N
     assert described(answer) == described(client.get("/sparql"))
 
 
-def test_a_browser_gets_a_description_too(client: TestClient) -> None:
+def test_a_browser_gets_the_page_and_who_takes_anything_a_description(client: TestClient) -> None:
     accept = "text/html,application/xhtml+xml,*/*;q=0.8"
-    assert client.get("/sparql", headers={"Accept": accept}).headers["content-type"].startswith("text/turtle")
+    assert client.get("/sparql", headers={"Accept": accept}).headers["content-type"].startswith("text/html")
+    assert client.get("/sparql", headers={"Accept": "*/*"}).headers["content-type"].startswith("text/turtle")
 
 
 def test_no_description_in_rows(client: TestClient) -> None:

@@ -81,6 +81,7 @@ def first(steady: list[CorpusFile], tmp_path_factory: pytest.TempPathFactory) ->
     return run_folder(steady, write_in(steady, folder / "in"), folder / "out", profile=RESEARCH)
 
 
+@pytest.mark.long
 def test_two_processes_write_the_bytes_of_one(
     first: FolderRun, steady: list[CorpusFile], tmp_path: Path
 ) -> None:
@@ -91,6 +92,7 @@ def test_two_processes_write_the_bytes_of_one(
     assert second.outputs == first.outputs
 
 
+@pytest.mark.long
 def test_running_again_changes_nothing(first: FolderRun, steady: list[CorpusFile]) -> None:
     before = first.outputs
     again = run_folder(steady, first.out.parent / "in", first.out, profile=RESEARCH)

@@ -219,6 +219,7 @@ def test_a_node_killed_while_it_sends_round_two_comes_to_the_same_model(training
     assert training.end(job) == expected
 
 
+@pytest.mark.long
 def test_a_hub_killed_in_round_two_comes_to_the_same_model(training: Training) -> None:
     expected = training.undisturbed("7")
     job = training.start("7")

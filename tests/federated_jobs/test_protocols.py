@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ BENCH = Path(__file__).resolve().parent.parent.parent / "bench"
 @pytest.fixture
 def data(monkeypatch: pytest.MonkeyPatch) -> Any:
     """The module of the data sets, with enough for tiny splits."""
-    monkeypatch.syspath_prepend(str(BENCH))
+    # Last: a module of bench/ has the name of a library.
+    monkeypatch.setattr(sys, "path", [*sys.path, str(BENCH)])
     from parts import protocol_data
 
     monkeypatch.setattr(protocol_data, "LEAST_IMAGES", 20)

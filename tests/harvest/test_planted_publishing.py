@@ -27,6 +27,7 @@ _TELLING = 10
 _TELLING_WORD = 6
 
 
+@pytest.mark.long
 def test_nothing_planted_reaches_index_outbox_or_log(
     node: Node, tmp_path: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:

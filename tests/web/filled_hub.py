@@ -243,7 +243,7 @@ def _people(filled: Filled) -> None:
         filled.people["robin"].token = tokens.make(session, hub, account="robin", wish=wish)[1]
     for name in ("rita", "carla"):
         # Addresses are written to and never shown, not even to herself.
-        address = filled.say(f"mail address of {name}", ())
+        address = filled.say(f"mail address of {name}", (name,))
         filled.call(
             name, "PUT", "/v1/notices/address", {"schema": "address/1", "email": f"{address}@mail.test"}
         )
@@ -383,9 +383,11 @@ def _job(filled: Filled) -> None:
         id=hub.clock.new_id(),
         requester_key=rita.key.key_id,
         requester_account="rita",
-        # The node is told this, and no account.
+        # The node is told this, and of accounts only who asked.
         datasets=(
-            VisaDataset(iri=LUNGS, selector=Selector(manufacturer=(filled.say("what is counted", ()),))),
+            VisaDataset(
+                iri=LUNGS, selector=Selector(manufacturer=(filled.say("what is counted", ("rita",)),))
+            ),
         ),
         created=iso(hub.clock.now()),
     )

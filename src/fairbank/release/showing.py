@@ -28,6 +28,7 @@ from fairbank.signing import open_sealed
 MOST_BYTES: Final = 4 << 20
 MOST_CELLS: Final = 20_000
 VIEWED: Final = "output.view"
+IMAGE_VIEWED: Final = "image.view"
 _HEADER_BYTES: Final = 8
 _MOST_HEADER: Final = 4 << 20
 _MEDIA_OF_TENSORS: Final = "safetensors"
@@ -135,10 +136,17 @@ def check_shown(node: Node, release: Release) -> None:
         )
 
 
-def note_view(
-    node: Node, target: str, *, by: str, act: str = VIEWED, detail: Mapping[str, Any] | None = None
-) -> None:
-    """Write into the audit log that somebody looked at something of this node."""
+def note_view(node: Node, target: str, *, by: str, detail: Mapping[str, Any] | None = None) -> None:
+    """Write into the audit log that somebody looked at an output of this node."""
+    _note(node, target, by=by, act=VIEWED, detail=detail)
+
+
+def note_image_view(node: Node, target: str, *, by: str, detail: Mapping[str, Any] | None = None) -> None:
+    """Write into the audit log that somebody looked at images of a project."""
+    _note(node, target, by=by, act=IMAGE_VIEWED, detail=detail)
+
+
+def _note(node: Node, target: str, *, by: str, act: str, detail: Mapping[str, Any] | None) -> None:
     with writing(node.engine) as session:
         audit.record(
             session,

@@ -110,6 +110,7 @@ def test_a_defaced_file_says_so_and_keeps_its_geometry(series, name):
     assert not list(paths[0].parent.glob("*.part"))
 
 
+@pytest.mark.long
 def test_every_echo_loses_the_same_voxels(series):
     scan, how = SCANS["mr-two-echoes"]
     paths = series(scan, **how)
@@ -149,6 +150,7 @@ def test_in_situ_leaves_the_pixels_and_claims_nothing(series):
         assert [item.CodeValue for item in now.DeidentificationMethodCodeSequence] == ["113100"]
 
 
+@pytest.mark.long
 def test_defacing_again_changes_nothing(series):
     paths = series(SCANS["mr-sagittal"][0])
     treat_series(paths, method=DEFACE, decisions=NO_DECISIONS)

@@ -35,7 +35,6 @@ from fairbank.web.pages.page import Menu, Once
 from fairbank.web.pages.serving import nothing_here
 
 SHEET: Final = 40
-VIEWED: Final = "image.view"
 # The riskiest first: what identifies for certain, then what may, then what nobody could judge.
 _RISK: Final = (
     Reason.SEEN_IDENTIFYING, Reason.IDENTIFIER_IN_PIXELS, Reason.TEXT_REMAINS, Reason.BURNED_IN, Reason.FACE,
@@ -260,7 +259,7 @@ def _bound(desk: Desk, group: Group) -> Bound:
 
 def _note(desk: Desk, visit: Visit, group: Group, detail: dict[str, object]) -> None:
     told = {"group": group.held.group, **detail}
-    showing.note_view(desk.node, group.project, by=visit.account.name, act=VIEWED, detail=told)
+    showing.note_image_view(desk.node, group.project, by=visit.account.name, detail=told)
 
 
 def _risk(held: HeldGroup) -> int:
