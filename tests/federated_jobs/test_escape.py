@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -87,9 +88,16 @@ def hostile(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
 
 
 @pytest.fixture
-def fed(start: Any, tmp_path: Path) -> Iterator[Any]:
+def on_disk() -> Iterator[str]:
+    """A folder on a disk: the kernel counts files that are in memory as memory of the job that writes them."""
+    with tempfile.TemporaryDirectory(dir="/var/tmp", prefix="fairbank-escape-") as folder:
+        yield folder
+
+
+@pytest.fixture
+def fed(on_disk: str, start: Any, tmp_path: Path) -> Iterator[Any]:
     """One site whose images have identifiers planted in their headers, and a small disk."""
-    fed = start("east")
+    fed = start("east", folder=on_disk)
     site = fed.sites["east"]
     settings = replace(
         site.node.settings,
