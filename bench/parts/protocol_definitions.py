@@ -35,6 +35,8 @@ MNIST = Protocol(
         "image_size": 28,
         "images_per_series": 100,
         "window": WINDOW,
+        # As PyTorch's example has them.
+        "standardise": {"mean": "0.1307", "sd": "0.3081"},
         "batch_size": 64,
         "learning_rate": "0.01",
         "held_out_percent": 0,

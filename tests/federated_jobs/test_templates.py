@@ -302,6 +302,7 @@ class TestWhatIsTrained:
         ("segmentation", {"patch_size": 30}, "multiple"),
         ("segmentation", {"channels": [8]}, "channels"),
         ("segmentation", {"window": {"low": "5", "high": "1"}}, "window"),
+        ("classification", {"standardise": {"mean": "0.5", "sd": "0"}}, "standardise"),
         ("sklearn-sgd", {"loss": "squared_error"}, "classifier"),
         ("regression", {"classes": ["a", "b"]}, "classes"),
     ],
@@ -352,6 +353,25 @@ def test_the_gate_lets_the_names_of_all_networks_pass(
         algorithm.begin(SiteTask(algorithm_parameters(name, parameters), (), "1", "a"))
     write_weights(algorithm.initial_weights(), tmp_path / "update")
     assert problems(tmp_path / "update", None) == []
+
+
+@pytest.mark.parametrize(("name", "read"), [("regression", "labelled_images"), ("segmentation", "masks")])
+def test_grey_values_are_standardised_where_a_job_says_how(tmp_path: Path, name: str, read: str) -> None:
+    from fairbank.analysis.staged import read_staged
+
+    staged = numbered_images(tmp_path, [60.0]) if name == "regression" else volumes(tmp_path, 1)
+    series = read_staged(staged.inputs)[0]
+    module = importlib.import_module(f"fairbank.federated_jobs.algorithms.{read}")
+    more = [lambda one: samples_module.torch.zeros(1)] if name == "regression" else []
+
+    def grey(**asked: Any) -> Any:
+        own = REGRESS if name == "regression" else SEGMENT
+        return module.read_series(series, algorithm_parameters(name, {**own, **asked}), *more)[0].image
+
+    as_it_is = grey()
+    changed = grey(standardise={"mean": "0.25", "sd": "0.5"})
+    assert samples_module.torch.allclose(changed * 0.5 + 0.25, as_it_is, atol=1e-6)
+    assert 0 <= float(as_it_is.min()) < float(as_it_is.max()) <= 1 and changed.dtype == as_it_is.dtype
 
 
 def test_lists_and_objects_can_be_given_as_one_text() -> None:

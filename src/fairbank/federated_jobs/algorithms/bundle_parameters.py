@@ -13,9 +13,11 @@ from fairbank.federated_jobs.algorithms.training_parameters import (
     Millimetres,
     OptimizerState,
     Schedule,
+    Standard,
     Window,
     Word,
     listed,
+    standard_from,
     window_from,
 )
 
@@ -31,7 +33,7 @@ class BundleParameters(AlgorithmParameters):
         dimensions: 2 takes slices, 3 volumes; by default as many as the network's `spatial_dims`.
         image_size, images_per_series: as in `classification`.
         patch_size, patches_per_image, slices_per_series, window_overlap: as in `segmentation`.
-        spacing_mm, window: as in both.
+        spacing_mm, window, standardise: as in both.
         optimizer, learning_rate, momentum, weight_decay: in place of those of the bundle.
     """
 
@@ -49,6 +51,7 @@ class BundleParameters(AlgorithmParameters):
     window_overlap: Annotated[Decimal, Field(ge=0, lt=1)] | None = None
     spacing_mm: Millimetres | None = None
     window: Annotated[Window | None, BeforeValidator(window_from)] = None
+    standardise: Annotated[Standard | None, BeforeValidator(standard_from)] = None
     batch_size: Annotated[int, Field(ge=1, le=1024)] = 2
     local_epochs: Annotated[int, Field(ge=1, le=100)] = 1
     local_steps: Annotated[int, Field(ge=1, le=100_000)] | None = None

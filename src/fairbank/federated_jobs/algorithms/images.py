@@ -14,7 +14,7 @@ from fairbank.analysis.errors import ItemImpossible
 from fairbank.analysis.staged import StagedSeries
 from fairbank.analysis.volumes import Grid, stack_of, to_lps, volume_of
 from fairbank.federated_jobs.algorithms.slices import NOT_PICTURES, evenly, normalised, resampled
-from fairbank.federated_jobs.algorithms.training_parameters import Window
+from fairbank.federated_jobs.algorithms.training_parameters import Standard, Window
 from fairbank.ontology.vocabulary import normalise_manufacturer
 
 Image = NDArray[np.float32]
@@ -100,6 +100,14 @@ def cut_or_filled(image: Image, size: int) -> Image:
         source.append(slice((length - taken) // 2, (length - taken) // 2 + taken))
         target.append(slice((size - taken) // 2, (size - taken) // 2 + taken))
     found[tuple(target)] = image[tuple(source)]
+    return found
+
+
+def standardised(image: Image, standard: Standard | None) -> Image:
+    """Return grey values of 0..1 as (value - mean) / sd; as they are if none is given."""
+    if standard is None:
+        return image
+    found: Image = ((image - float(standard.mean)) / float(standard.sd)).astype(np.float32)
     return found
 
 

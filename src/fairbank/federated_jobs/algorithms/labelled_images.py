@@ -18,6 +18,7 @@ from fairbank.federated_jobs.algorithms.images import (
     on_cubes,
     read_volume,
     slices_of,
+    standardised,
     to_size,
 )
 from fairbank.federated_jobs.algorithms.samples import (
@@ -91,7 +92,8 @@ def read_series(one: StagedSeries, parameters: ImageParameters, target: Target) 
     if not images:
         raise ItemImpossible("only_padding")
     groups = groups_of(one, maker(headers))
-    return [Sample(one.subject, torch.from_numpy(image)[None], learnt, (), groups) for image in images]
+    tensors = (torch.from_numpy(standardised(image, parameters.standardise))[None] for image in images)
+    return [Sample(one.subject, tensor, learnt, (), groups) for tensor in tensors]
 
 
 def _volume(read: ReadVolume, parameters: ImageParameters) -> Image:

@@ -13,7 +13,7 @@ from fairbank.analysis.errors import ItemImpossible
 from fairbank.analysis.regions import READERS, drawn_regions
 from fairbank.analysis.staged import StagedSeries
 from fairbank.analysis.volumes import to_lps
-from fairbank.federated_jobs.algorithms.images import headers_of, maker, on_cubes, read_volume
+from fairbank.federated_jobs.algorithms.images import headers_of, maker, on_cubes, read_volume, standardised
 from fairbank.federated_jobs.algorithms.samples import (
     IMAGE,
     TARGET,
@@ -98,10 +98,10 @@ def read_series(one: StagedSeries, parameters: SegmentationParameters) -> list[S
         raise ItemImpossible("empty_region")
     groups = groups_of(one, maker(headers))
     if parameters.dimensions == 3:
-        return [_sample(one.subject, image, mask, spacing, groups, parameters.patch_size)]
+        return [_sample(one.subject, image, mask, spacing, groups, parameters)]
     drawn_on = np.flatnonzero(mask.any(axis=(1, 2))).tolist()
     return [
-        _sample(one.subject, image[place], mask[place], spacing[1:], groups, parameters.patch_size)
+        _sample(one.subject, image[place], mask[place], spacing[1:], groups, parameters)
         for place in evenly(drawn_on, parameters.slices_per_series)
     ]
 
@@ -126,12 +126,12 @@ def _sample(
     mask: Labels,
     spacing_mm: Sequence[float],
     groups: dict[str, str],
-    least: int,
+    parameters: SegmentationParameters,
 ) -> Sample:
-    filling = [(0, max(0, least - length)) for length in image.shape]
+    filling = [(0, max(0, parameters.patch_size - length)) for length in image.shape]
     return Sample(
         subject,
-        torch.from_numpy(np.pad(image, filling))[None],
+        torch.from_numpy(standardised(np.pad(image, filling), parameters.standardise))[None],
         torch.from_numpy(np.pad(mask, filling))[None],
         tuple(spacing_mm),
         groups,

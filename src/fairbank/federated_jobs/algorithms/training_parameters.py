@@ -80,13 +80,25 @@ class Window(BaseModel):
         return self
 
 
+class Standard(BaseModel):
+    """What is taken off grey values, which span 0 to 1, and what they are divided by; the same at every site.
+
+    Source: https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.Normalize.html
+    """
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+    mean: Annotated[Decimal, Field(ge=-100, le=100)]
+    sd: Annotated[Decimal, Field(gt=0, le=100)]
+
+
 class Augmentation(BaseModel):
     """Seeded random changes of training images; none by default.
 
     Args:
         flip: chance to flip each axis.
         rotate_degrees: largest angle in the plane of a slice.
-        noise_sd: standard deviation of added noise; grey values span 0 to 1.
+        noise_sd: standard deviation of added noise; grey values span 0 to 1, if they are not standardised.
         scale_intensity: largest relative change of grey values.
     """
 
@@ -106,6 +118,11 @@ class Augmentation(BaseModel):
 def window_from(given: object) -> object:
     """Take a window that is given as one text of JSON."""
     return given if given is None else Window.model_validate_json(_text(given))
+
+
+def standard_from(given: object) -> object:
+    """Take a mean and a spread that are given as one text of JSON."""
+    return given if given is None else Standard.model_validate_json(_text(given))
 
 
 def _augmentation(given: object) -> object:
@@ -134,6 +151,7 @@ class TrainingParameters(AlgorithmParameters):
         mixed_precision: half precision where a GPU computes; nothing on a CPU.
         held_out_percent: share of the subjects that is kept for the metrics; 0 keeps none, and no metric is told.
         window: grey values that become 0 and 1; by default percentiles 1 and 99 of each image.
+        standardise: `mean` and `sd` of those grey values: what is trained on is (value - mean) / sd. By default 0 to 1.
         max_cached_images: how many prepared images stay in memory; the others are read anew each time.
     """
 
@@ -152,6 +170,7 @@ class TrainingParameters(AlgorithmParameters):
     mixed_precision: bool = False
     held_out_percent: Annotated[int, Field(ge=0, le=50)] = 20
     window: Annotated[Window | None, BeforeValidator(window_from)] = None
+    standardise: Annotated[Standard | None, BeforeValidator(standard_from)] = None
     augmentation: Annotated[Augmentation, BeforeValidator(_augmentation)] = Augmentation()
     max_cached_images: Annotated[int, Field(ge=0, le=10_000_000)] = 100_000
 
