@@ -25,6 +25,7 @@ sys.path.append(str(ROOT / "bench"))
 from parts.protocol_goals import METRICS, Judged, judged, usual  # noqa: E402
 
 RESULTS = ROOT / "bench" / "results"
+PEERS = ROOT / "bench" / "peers" / "results.json"
 TARGET = ROOT / "docs" / "explanation" / "training-results.md"
 PICTURES = TARGET.with_suffix("")
 _REGION = re.compile(r"(<!-- table: ([a-z-]+) -->\n).*?(<!-- end -->)", re.S)
@@ -97,6 +98,8 @@ def _region(name: str, results: Results) -> str:
         return _plans(results, name.removeprefix("plans-"))
     if name.startswith("gains-"):
         return _gains(results, name.removeprefix("gains-"))
+    if name == "peers":
+        return _peers(json.loads(PEERS.read_text(encoding="utf-8")))
     return {"waiting": _waiting, "costs": _costs, "environment": _environment, "goals": _goals}[name](results)
 
 
@@ -290,6 +293,16 @@ def _goal_in_words(one: Judged) -> tuple[str, str]:
 
 def _shown(value: float, metric: str) -> float:
     return 100 * value if metric == "accuracy" else value
+
+
+def _peers(told: Sequence[Mapping[str, Any]]) -> str:
+    """Return what each peer and fairbank cost with the same model, by the text that each printed."""
+    head = ("system", "what ran", "nobody trains, s a round", "trainings", "load of the machine", "on")
+    rows = [
+        (one["peer"], one["ran"], f"{one['gap_s_per_round']:.2f}", one["trainings"], one["load"], one["on"])
+        for one in told
+    ]
+    return _table(head, rows)
 
 
 def _mean_sd(values: Sequence[float], *, signed: bool = False) -> str:
