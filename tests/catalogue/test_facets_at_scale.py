@@ -332,7 +332,7 @@ def write(session: Session, number: int, one: Standing) -> None:
             published=now,
         )
         session.add(row)
-    fill(row, one.record, digest=f"sha256:{one.record.version}")
+    fill(row, one.record, digest=f"sha256:{number}-{one.record.version}")
     row.visibility = (Visibility.HIDDEN if one.hidden else Visibility.PUBLIC).value
     row.withdrawn = now if one.withdrawn else None
     session.flush()

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from itertools import chain
 from typing import Any, NamedTuple
 
@@ -97,6 +98,7 @@ class Entry:
         row_subjects: the number of subjects of each row, or `WITHHELD`.
         totals: (3,) by `MEASURES`, or `WITHHELD`.
         totals_below: (3,) whether the total is said to be below k.
+        published: when this version was published, in seconds since 1970.
     """
 
     node: str
@@ -109,6 +111,7 @@ class Entry:
     row_subjects: Numbers
     totals: Numbers
     totals_below: Flags
+    published: float
 
 
 def entry(
@@ -118,6 +121,7 @@ def entry(
     totals: dict[str, Any],
     cells: Sequence[Cell],
     distributions: Sequence[Listed],
+    published: datetime,
 ) -> Entry:
     """Return one dataset as arrays.
 
@@ -152,6 +156,7 @@ def entry(
         row_subjects=_numbers(row.subjects for row in distributions),
         totals=_numbers(count.get("value") for count in counts),
         totals_below=np.array(["k" in count for count in counts], np.bool_),
+        published=published.timestamp(),
     )
 
 
@@ -167,6 +172,7 @@ class FacetIndex:
         cell_dataset: the dataset of each cell.
         cell_pair, cell_label: by axis, the pair and the label of each cell.
         wide_cell, wide_pair: the cells again, with each body part that theirs is or is part of.
+        published: (n_datasets,) when each was published, in seconds since 1970.
     """
 
     labels: Labels
@@ -187,6 +193,7 @@ class FacetIndex:
     row_subjects: Numbers
     totals: Numbers
     totals_below: Flags
+    published: NDArray[np.float64]
 
     def having(self, facet: str, values: Iterable[str]) -> Flags:
         """Return which datasets have one of some values."""
@@ -271,6 +278,7 @@ def put_together(labels: Labels, entries: dict[Key, Entry]) -> FacetIndex:
         row_subjects=_joined([one.row_subjects for one in each], np.int64),
         totals=_joined([one.totals for one in each], np.int64).reshape(-1, len(MEASURES)),
         totals_below=_joined([one.totals_below for one in each], np.bool_).reshape(-1, len(MEASURES)),
+        published=np.array([one.published for one in each], np.float64),
     )
 
 

@@ -1,8 +1,10 @@
 """The index of facets, read from SQL and kept in the process for as long as it says what SQL says.
 
-Each question first asks SQL which versions of which datasets there are and which of them the caller may see. What one
-version says never changes, so what is kept of it is right for as long as SQL names that version; what is not kept is
-read in the same transaction. Nothing has to be told to a process when something is published, hidden or withdrawn.
+Each question first asks SQL for its state: one text that names each version of each dataset and says whether it is
+hidden. What one version says never changes, so while the state is the same what is kept is right; where it differs, the
+versions are listed, and those that are not kept are read, in the same transaction. Nothing has to be told to a process
+when something is published, hidden or withdrawn. Which hidden datasets a caller sees all the same is asked each time:
+committees and roles change by themselves.
 """
 
 from __future__ import annotations
@@ -10,12 +12,13 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from threading import Lock
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
-from sqlalchemy import JSON, ColumnElement, bindparam, func, select
+from sqlalchemy import JSON, ColumnElement, String, bindparam, cast, func, select
 from sqlalchemy.engine import Engine
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import Pool
@@ -35,8 +38,9 @@ from fairbank.catalogue.facet_index import (
     put_together,
     with_broader,
 )
+from fairbank.catalogue.records import Visibility
 from fairbank.catalogue.store import DatasetRow, DescribedRow, DistributionRow, StratumRow
-from fairbank.catalogue.visibility import visible
+from fairbank.catalogue.visibility import hidden_but_seen
 from fairbank.database import reading
 from fairbank.ontology.counts import CountKind
 from fairbank.ontology.profiles.fdp_described import Kind
@@ -44,10 +48,28 @@ from fairbank.ontology.profiles.fdp_described import Kind
 _BELOW = CountKind.BELOW_K.value
 # In place of the digest of a record: what people described has none, and another revision with every change.
 _DESCRIBED = "described"
+_IS_PUBLIC = DatasetRow.visibility == Visibility.PUBLIC.value
+_THERE = (
+    select(DatasetRow.iri, DatasetRow.version, DatasetRow.digest, _IS_PUBLIC)
+    .where(DatasetRow.withdrawn.is_(None))
+    .order_by(DatasetRow.title, DatasetRow.iri)
+)
 _SHOWN = (
     select(DescribedRow.iri, DescribedRow.revision)
     .where(DescribedRow.shown, DescribedRow.kind == Kind.DATASET.value)
     .order_by(DescribedRow.title, DescribedRow.iri)
+)
+
+
+# A digest is of one version of one dataset. The order in these texts may differ from one time to the next: then the
+# index is read again, and nothing is wrong.
+_STATE = select(
+    select(func.aggregate_strings(DatasetRow.digest + DatasetRow.visibility, " "))
+    .where(DatasetRow.withdrawn.is_(None))
+    .scalar_subquery(),
+    select(func.aggregate_strings(DescribedRow.iri + " " + cast(DescribedRow.revision, String), " "))
+    .where(DescribedRow.shown, DescribedRow.kind == Kind.DATASET.value)
+    .scalar_subquery(),
 )
 _KEPT: WeakKeyDictionary[Pool, _Kept] = WeakKeyDictionary()
 _KEPT_LOCK = Lock()
@@ -55,24 +77,29 @@ _KEPT_LOCK = Lock()
 
 def read_index(session: Session, who: Account | None) -> tuple[FacetIndex, Flags]:
     """Return the index of all datasets that were not withdrawn, and which of them a caller may see."""
-    there = (
-        select(DatasetRow.iri, DatasetRow.version, DatasetRow.digest, visible(who))
-        .where(DatasetRow.withdrawn.is_(None))
-        .order_by(DatasetRow.title, DatasetRow.iri)
-    )
-    rows = session.execute(there).all()
-    keys = tuple((iri, version, digest) for iri, version, digest, _ in rows)
-    # What has no counts comes after what has some, unless words say which is better.
-    of_people = tuple((iri, revision, _DESCRIBED) for iri, revision in session.execute(_SHOWN))
-    keys += of_people
-    shown = np.fromiter((*(row[3] for row in rows), *(True for _ in of_people)), np.bool_, len(keys))
-    return _kept(session).index_of(session, keys), shown
+    found = _kept(session).in_state(session, tuple(session.execute(_STATE).one()))
+    hidden = hidden_but_seen(session, who)
+    if not hidden:
+        return found.index, found.public
+    shown = found.public.copy()
+    place_of = found.index.place_of
+    shown[[place_of[iri] for iri in hidden if iri in place_of]] = True
+    return found.index, shown
 
 
 def read_ahead(engine: Engine) -> None:
     """Read the index before anybody asks for it."""
     with reading(engine) as session:
         read_index(session, None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What was read of one state, and which of the datasets everybody sees."""
+
+    state: tuple[str | None, ...]
+    index: FacetIndex
+    public: Flags
 
 
 class _Kept:
@@ -82,24 +109,43 @@ class _Kept:
         self._lock = Lock()
         self._labels = Labels()
         self._entries: dict[Key, Entry] = {}
-        self._index = put_together(self._labels, {})
+        nothing = put_together(self._labels, {})
+        self._read = _Read((None, None), nothing, np.zeros(0, np.bool_))
 
-    def index_of(self, session: Session, keys: tuple[Key, ...]) -> FacetIndex:
-        """Return the index of exactly these versions."""
-        index = self._index
-        if index.keys == keys:
-            return index
+    def in_state(self, session: Session, state: tuple[str | None, ...]) -> _Read:
+        """Return what is to be known in the state that the session sees."""
+        kept = self._read
+        if kept.state == state:
+            return kept
         with self._lock:
+            if self._read.state != state:
+                self._read = self._now(session, state)
+            return self._read
+
+    def _now(self, session: Session, state: tuple[str | None, ...]) -> _Read:
+        rows = session.execute(_THERE).all()
+        # What has no counts comes after what has some, unless words say which is better.
+        of_people = [(iri, revision, _DESCRIBED) for iri, revision in session.execute(_SHOWN)]
+        keys = (*((iri, version, digest) for iri, version, digest, _ in rows), *of_people)
+        public = np.ones(len(keys), np.bool_)
+        public[: len(rows)] = [is_public for *_, is_public in rows]
+        # Everybody gets the same one.
+        public.flags.writeable = False
+        index = self._read.index
+        if index.keys != keys:
             missing = [key for key in keys if key not in self._entries]
             self._entries |= _read(session, self._labels, missing)
             self._entries = {key: self._entries[key] for key in keys}
-            self._index = index = put_together(self._labels, self._entries)
-        return index
+            index = put_together(self._labels, self._entries)
+        return _Read(state, index, public)
 
 
 def _kept(session: Session) -> _Kept:
+    pool = session.get_bind().engine.pool
     with _KEPT_LOCK:
-        return _KEPT.setdefault(session.get_bind().engine.pool, _Kept())
+        if pool not in _KEPT:
+            _KEPT[pool] = _Kept()
+        return _KEPT[pool]
 
 
 def _read(session: Session, labels: Labels, keys: Sequence[Key]) -> dict[Key, Entry]:
@@ -113,7 +159,7 @@ def _read(session: Session, labels: Labels, keys: Sequence[Key]) -> dict[Key, En
 def _published(session: Session, labels: Labels, iris: Sequence[str]) -> dict[str, Entry]:
     cells, listed = _cells(session, iris), _distributions(session, iris)
     columns = (getattr(DatasetRow, facet.column) for facet in OF_DATASETS)
-    datasets = select(DatasetRow.iri, DatasetRow.totals, *columns).where(among(session, DatasetRow.iri, iris))
+    datasets = select(DatasetRow.iri, DatasetRow.totals, DatasetRow.published, *columns)
     return {
         iri: entry(
             labels,
@@ -121,18 +167,28 @@ def _published(session: Session, labels: Labels, iris: Sequence[str]) -> dict[st
             totals=totals,
             cells=cells[iri],
             distributions=listed[iri],
+            published=published,
         )
-        for iri, totals, *each in session.execute(datasets)
+        for iri, totals, published, *each in session.execute(
+            datasets.where(among(session, DatasetRow.iri, iris))
+        )
     }
 
 
 def _of_people(session: Session, labels: Labels, iris: Sequence[str]) -> dict[str, Entry]:
     """Return what people described without a node: it has a licence and access rights, and no counts."""
-    statement = select(DescribedRow.iri, DescribedRow.licence, DescribedRow.access_rights)
+    columns = (
+        DescribedRow.licence,
+        DescribedRow.access_rights,
+        DescribedRow.shown_since,
+        DescribedRow.changed,
+    )
+    statement = select(DescribedRow.iri, *columns).where(among(session, DescribedRow.iri, iris))
     entries = {}
-    for iri, licence, rights in session.execute(statement.where(among(session, DescribedRow.iri, iris))):
+    for iri, licence, rights, shown_since, changed in session.execute(statement):
         values = {"licence": (licence,) if licence else (), "access_rights": (rights,) if rights else ()}
-        entries[iri] = entry(labels, values=values, totals={}, cells=(), distributions=())
+        since = shown_since or changed
+        entries[iri] = entry(labels, values=values, totals={}, cells=(), distributions=(), published=since)
     return entries
 
 

@@ -7,7 +7,7 @@ certain at each of them, added up, and says that it is not de-duplicated.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -43,7 +43,7 @@ def search(session: Session, criteria: Criteria, who: Account | None) -> dict[st
     index, shown = read_index(session, who)
     ordered, spelling = WordSearch(session, index, shown, who).find(criteria.words)
     selection = choose(index, criteria, ordered)
-    places = _sorted(session, index, selection.places(), criteria.sort)
+    places = _sorted(index, selection.places(), criteria.sort)
     page = places[criteria.offset : criteria.offset + min(criteria.limit, LARGEST_PAGE)].tolist()
     certain = of_cells(index, criteria) if criteria.of_cells else of_totals(index)
     answer = {
@@ -95,10 +95,36 @@ def listing(session: Session, who: Account | None) -> list[dict[str, Any]]:
     return [*map(summary, rows), *map(described.summary, described.shown_datasets(session))]
 
 
-def newest(session: Session, who: Account | None, *, limit: int) -> list[dict[str, Any]]:
-    """Return the datasets of nodes that a caller may see and that were published last, the newest first."""
-    rows = select(DatasetRow).where(visible(who)).order_by(DatasetRow.published.desc(), DatasetRow.iri)
-    return [summary(row) for row in session.scalars(rows.limit(limit))]
+@dataclass(frozen=True, slots=True)
+class Brief:
+    """What the catalogue holds in all, of what a caller may see.
+
+    Attributes:
+        subjects: what is certain of all datasets together, as in the totals of a search.
+        newest: the datasets of nodes that were published last, the newest first.
+    """
+
+    datasets: int
+    subjects: dict[str, Any]
+    newest: tuple[dict[str, Any], ...]
+
+
+def in_brief(session: Session, who: Account | None, *, newest: int) -> Brief:
+    """Return the catalogue in a few numbers.
+
+    Args:
+        newest: how many of the newest datasets.
+    """
+    index, shown = read_index(session, who)
+    places = np.flatnonzero(shown).astype(np.int32)
+    # Those that people described without a node come last.
+    of_nodes = np.array([place for place in places.tolist() if index.nodes[place]], np.int32)
+    last = _newest(index, of_nodes)[:newest].tolist()
+    return Brief(
+        datasets=len(places),
+        subjects=of_totals(index).totals(places)["subjects"],
+        newest=tuple(_summaries(session, [index.keys[each][0] for each in last])),
+    )
 
 
 def find(session: Session, iri: str, who: Account | None) -> DatasetRow:
@@ -190,7 +216,7 @@ def _summaries(session: Session, iris: Sequence[str]) -> list[dict[str, Any]]:
     return [summary(rows[iri]) if iri in rows else described.summary(without_node[iri]) for iri in iris]
 
 
-def _sorted(session: Session, index: FacetIndex, places: Places, sort: Sort) -> Places:
+def _sorted(index: FacetIndex, places: Places, sort: Sort) -> Places:
     """Return places in an order; what it says nothing about, such as withheld totals, comes last and by title."""
     if sort is Sort.BEST:
         return places
@@ -200,14 +226,12 @@ def _sorted(session: Session, index: FacetIndex, places: Places, sort: Sort) -> 
         return by_title
     if sort is Sort.SUBJECTS:
         return by_title[np.argsort(-index.totals[by_title, 0], kind="stable")]
-    rows = session.execute(select(DatasetRow.iri, DatasetRow.published))
-    moments = dict(rows.all())
-    for iri, shown_since, changed in session.execute(
-        select(DescribedRow.iri, DescribedRow.shown_since, DescribedRow.changed)
-    ):
-        moments[iri] = shown_since or changed
-    newest = np.array([moments[index.keys[place][0]].timestamp() for place in by_title], np.float64)
-    return by_title[np.argsort(-newest, kind="stable")]
+    return _newest(index, by_title)
+
+
+def _newest(index: FacetIndex, places: Places) -> Places:
+    """Return places in the order of publication, the newest first; those of one moment stay in their order."""
+    return places[np.argsort(-index.published[places], kind="stable")]
 
 
 def _cell(cell: StratumRow, k: int) -> dict[str, Any]:

@@ -103,7 +103,7 @@ def ranked(session: Session, words: str) -> list[str]:
             "WHERE to_tsvector('english', search_text) @@ to_tsquery('english', :query) "
             "ORDER BY ts_rank(to_tsvector('english', search_text), to_tsquery('english', :query)) DESC, iri"
         )
-    return [row.iri for row in session.execute(text(statement), {"query": query})]
+    return list(session.execute(text(statement), {"query": query}).scalars())
 
 
 def texts_near(session: Session, word: str, shown: ColumnElement[bool]) -> Sequence[str]:

@@ -6,6 +6,7 @@ committee that decides about them, or stand in for such a one.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import Enum, auto
 from typing import Any
 
@@ -71,6 +72,14 @@ def unhidden(who: Account | None) -> ColumnElement[bool]:
     sight = _sight(who)
     name = literal(who.name if who is not None else "")
     return _unhidden(sight, name, DatasetRow.visibility, DatasetRow.node, DatasetRow.dataset, DatasetRow.iri)
+
+
+def hidden_but_seen(session: Session, who: Account | None) -> Sequence[str]:
+    """Return the IRIs of the hidden datasets that a caller sees all the same."""
+    if _sight(who) is _Sight.NOTHING:
+        return ()
+    hidden = DatasetRow.visibility != Visibility.PUBLIC.value
+    return session.scalars(select(DatasetRow.iri).where(hidden, visible(who))).all()
 
 
 def visible_graphs(session: Session, base_iri: str, who: Account | None) -> list[str]:

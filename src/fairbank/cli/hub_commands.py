@@ -55,11 +55,10 @@ def run(ctx: typer.Context) -> None:
 
     Example: fairbank --set hub_port=8470 hub run
     """
-    import socket
-
     import uvicorn
 
     from fairbank.web.hub_app import create_app
+    from fairbank.web.hub_server import HubServer
 
     opened = hub(ctx)
     given = opened.settings
@@ -77,13 +76,7 @@ def run(ctx: typer.Context) -> None:
         proxy_headers=False,
     )
 
-    class HubServer(uvicorn.Server):
-        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-            # Nodes wait at the hub for work: they are answered before the server closes.
-            opened.notifier.close()
-            await super().shutdown(sockets)
-
-    HubServer(config).run(sockets=[listener])
+    HubServer(config, notifier=opened.notifier).run(sockets=[listener])
 
 
 @app.command()

@@ -12,7 +12,6 @@ from fairbank import __version__
 from fairbank.catalogue import nodes, search
 from fairbank.catalogue.accounts import Account
 from fairbank.catalogue.context import Hub
-from fairbank.catalogue.criteria import Criteria
 from fairbank.catalogue.governance import listing, reviews
 from fairbank.clock import parse_iso
 from fairbank.database import reading
@@ -92,27 +91,26 @@ class Home:
 def show(hub: Hub, visit: Visit) -> Home:
     """Put the page together; what waits is shown to who is signed in."""
     with reading(hub.engine) as session:
-        newest = tuple(_collection(hub, row) for row in search.newest(session, visit.who, limit=_NEW))
-        numbers, silent = _numbers(session, visit, newest)
+        found = search.in_brief(session, visit.who, newest=_NEW)
+        newest = tuple(_collection(hub, row) for row in found.newest)
+        numbers, silent = _numbers(session, visit, found, newest)
         waiting = _waiting(session, visit.who, visit.now) if visit.who is not None else ((), ())
     return Home("fairbank", __version__, hub.base_iri, numbers, silent, *waiting, newest)
 
 
 def _numbers(
-    session: Session, visit: Visit, newest: tuple[Collection, ...]
+    session: Session, visit: Visit, found: search.Brief, newest: tuple[Collection, ...]
 ) -> tuple[Numbers, tuple[Silent, ...]]:
-    found = search.search(session, Criteria(limit=0), visit.who)
     there = [node for node in nodes.listing(session) if node.suspended is None]
     silent = tuple(
         Silent(node.title or node.name, node.last_seen)
         for node in there
         if visit.now - node.last_seen > SILENT_AFTER
     )
-    subjects = found["totals"]["subjects"]
     numbers = Numbers(
-        collections=found["count"],
-        subjects_at_least=subjects["at_least"],
-        subjects_suppressed=subjects["suppressed_cells"],
+        collections=found.datasets,
+        subjects_at_least=found.subjects["at_least"],
+        subjects_suppressed=found.subjects["suppressed_cells"],
         nodes=len(there),
         nodes_answering=len(there) - len(silent),
         last_published=newest[0].published if newest else None,
