@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from pyoxigraph import Triple
 from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, defer
 
 from fairbank.catalogue import clinical, described, graph_writing, holdings
 from fairbank.catalogue.accounts import Account
@@ -36,6 +36,11 @@ from fairbank.ontology.profiles import namespaces
 
 LARGEST_PAGE = 500
 _BELOW = CountKind.BELOW_K.value
+# Long, and read by nobody who lists datasets.
+_NOT_IN_SUMMARIES = tuple(
+    defer(getattr(DatasetRow, name))
+    for name in ("description", "keywords", "quality", "holdings", "variables", "search_text")
+)
 
 
 def search(session: Session, criteria: Criteria, who: Account | None) -> dict[str, Any]:
@@ -210,7 +215,10 @@ def _shown(count: dict[str, Any]) -> str:
 
 
 def _summaries(session: Session, iris: Sequence[str]) -> list[dict[str, Any]]:
-    rows = {row.iri: row for row in session.scalars(select(DatasetRow).where(DatasetRow.iri.in_(iris)))}
+    found = select(DatasetRow).where(DatasetRow.iri.in_(iris)).options(*_NOT_IN_SUMMARIES)
+    rows = {row.iri: row for row in session.scalars(found)}
+    if len(rows) == len(iris):
+        return [summary(rows[iri]) for iri in iris]
     others = select(DescribedRow).where(DescribedRow.iri.in_([iri for iri in iris if iri not in rows]))
     without_node = {row.iri: row for row in session.scalars(others)}
     return [summary(rows[iri]) if iri in rows else described.summary(without_node[iri]) for iri in iris]

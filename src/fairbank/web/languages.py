@@ -74,15 +74,11 @@ class Tongue:
         >>> Tongue("de").number(1234567)
         '1.234.567'
         """
-        from babel.numbers import format_decimal
-
-        return str(format_decimal(value, locale=self.locale))
+        return _number(value, self.locale)
 
     def day(self, moment: date | datetime) -> str:
         """Return a day, in UTC."""
-        from babel.dates import format_date
-
-        return str(format_date(moment, format="long", locale=self.locale))
+        return _day(moment.date() if isinstance(moment, datetime) else moment, self.locale)
 
     def moment(self, moment: datetime) -> str:
         """Return a moment to the minute, in UTC."""
@@ -103,6 +99,21 @@ class Tongue:
         return str(
             format_timedelta(length, locale=self.locale, threshold=1.0 if length < timedelta(1) else 2)
         )
+
+
+# A list says the same few numbers and days again and again, and Babel reads a pattern for each.
+@lru_cache(maxsize=4_096)
+def _number(value: float, locale: str) -> str:
+    from babel.numbers import format_decimal
+
+    return str(format_decimal(value, locale=locale))
+
+
+@lru_cache(maxsize=1_024)
+def _day(day: date, locale: str) -> str:
+    from babel.dates import format_date
+
+    return str(format_date(day, format="long", locale=locale))
 
 
 @lru_cache(maxsize=8)
