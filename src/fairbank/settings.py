@@ -82,6 +82,11 @@ class Settings:
         "whether the hub serves what only its developers need, such as the page of styles",
         words=("no", "yes"),
     )
+    hub_page_keys: str = _setting(
+        "yes",
+        "whether people may have the hub keep a signing key for its pages, opened by their passphrase each time",
+        words=("no", "yes"),
+    )
     accounts_totp_required: str = _setting(
         "no",
         "whether administrators, curators and committee members must have a second factor",

@@ -189,19 +189,31 @@ class SigningKey:
                 why="A private key that others can read proves nothing.",
                 todo=f"Run chmod 600 on {path.name}, and replace the key if others had access.",
             )
+        return cls.from_pem(path.read_bytes(), named=f"The key file {path.name}", passphrase=passphrase)
+
+    @classmethod
+    def from_pem(cls, content: bytes, *, named: str, passphrase: str | None = None) -> SigningKey:
+        """Read a PKCS#8 PEM key.
+
+        Args:
+            named: what an error calls it, such as `The key file hub.pem`.
+
+        Raises:
+            KeyFileError: if it is locked, or not an Ed25519 key.
+        """
         try:
             private = serialization.load_pem_private_key(
-                path.read_bytes(), password=passphrase.encode() if passphrase else None
+                content, password=passphrase.encode() if passphrase else None
             )
         except (ValueError, TypeError) as err:
             raise KeyFileError(
-                f"The key file {path.name} cannot be opened.",
+                f"{named} cannot be opened.",
                 why="It is not a PEM private key, or its passphrase is missing or wrong.",
                 todo="Check the passphrase, or restore the file from its backup.",
             ) from err
         if not isinstance(private, Ed25519PrivateKey):
             raise KeyFileError(
-                f"The key file {path.name} holds another kind of key.",
+                f"{named} holds another kind of key.",
                 why="fairbank signs with Ed25519 only.",
                 todo="Make a new key with the set-up command.",
             )
@@ -213,12 +225,7 @@ class SigningKey:
         Raises:
             KeyFileError: if the file exists.
         """
-        encryption: serialization.KeySerializationEncryption = serialization.NoEncryption()
-        if passphrase:
-            encryption = serialization.BestAvailableEncryption(passphrase.encode())
-        pem = self._private.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption
-        )
+        pem = self.to_pem(passphrase=passphrase)
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         try:
             write_new(path, pem)
@@ -228,6 +235,15 @@ class SigningKey:
                 why="A key is never overwritten: what it signed could no longer be verified.",
                 todo="Keep using it, or move it away first.",
             ) from err
+
+    def to_pem(self, *, passphrase: str | None = None) -> bytes:
+        """Return the key as PKCS#8 PEM, under a passphrase if one is given."""
+        encryption: serialization.KeySerializationEncryption = serialization.NoEncryption()
+        if passphrase:
+            encryption = serialization.BestAvailableEncryption(passphrase.encode())
+        return self._private.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption
+        )
 
     @property
     def public(self) -> PublicKey:

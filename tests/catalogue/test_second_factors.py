@@ -14,7 +14,7 @@ from starlette.testclient import TestClient
 from fairbank.catalogue.accounts import Role
 from fairbank.catalogue.context import Hub
 from fairbank.catalogue.errors import TooManyLogins
-from fairbank.catalogue.identity import second_factors
+from fairbank.catalogue.identity import second_factors, tries
 from fairbank.catalogue.identity.errors import SecondFactorRefused
 from fairbank.catalogue.identity.store import RecoveryCodeRow, SecondFactorRow
 from fairbank.clock import FixedClock
@@ -110,12 +110,12 @@ def test_a_recovery_code_works_once(hub: Hub, recovery_codes: list[str]) -> None
 
 @pytest.mark.usefixtures("recovery_codes")
 def test_guessing_codes_is_slowed_down_from_everywhere(hub: Hub, clock: FixedClock, secret: str) -> None:
-    for _ in range(second_factors.WRONG_CODES):
+    for _ in range(tries.WRONG):
         with pytest.raises(SecondFactorRefused):
             second_factors.check(hub, "anna", "not a code")
     with pytest.raises(TooManyLogins):
         second_factors.check(hub, "anna", code_at(secret, clock))
-    clock.advance(second_factors.WRONG_CODES_WINDOW_S + 1)
+    clock.advance(tries.WINDOW_S + 1)
     second_factors.check(hub, "anna", code_at(secret, clock))
 
 

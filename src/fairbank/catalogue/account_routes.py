@@ -60,7 +60,9 @@ def _log_ins(hub: Hub) -> APIRouter:
 
     @routes.get("/v1/whoami")
     def whoami(who: Account = anybody) -> dict[str, Any]:
-        return account_in_full(who)
+        with reading(hub.engine) as session:
+            kept_by = accounts.key_kept_by(session, who.name)
+        return {**account_in_full(who), "key_kept_by": kept_by.value if kept_by is not None else None}
 
     return routes
 

@@ -31,11 +31,12 @@ from fairbank.catalogue.identity.model import OF_NODES, TokenScope
 from fairbank.catalogue.identity.model import Account as Account
 from fairbank.catalogue.identity.model import Role as Role
 from fairbank.catalogue.identity.sessions import Stage
+from fairbank.catalogue.identity.store import PageKeyRow
 from fairbank.catalogue.meters import note_proven
 from fairbank.catalogue.store import AccountRow, TokenRow
 from fairbank.clock import parse_iso
 from fairbank.database import reading, writing
-from fairbank.ontology.signed_objects import SignedObject
+from fairbank.ontology.signed_objects import KeyKeeper, SignedObject
 from fairbank.ontology.wire import Iri, KeyText, Moment, ShortText, Slug, Wire
 from fairbank.signing import KeyId
 
@@ -348,33 +349,47 @@ def check_form(*, is_proven: bool) -> None:
 def register_key(hub: Hub, who: Account, envelope: bytes) -> KeyId:
     """Register the key that an account will sign with, replacing an earlier one.
 
+    A key that the hub kept for the account goes with that: an account signs with one key.
+
     Raises:
         BadEnvelope: if the proof's signature does not verify.
         KeyProofRefused: if the proof is for another account, key or hub, too old, or the key is in use.
     """
+    with writing(hub.engine) as session:
+        return take_key(session, hub, who.name, envelope)
+
+
+def take_key(session: Session, hub: Hub, name: str, envelope: bytes) -> KeyId:
+    """Register a key as `register_key` does, in a transaction of the caller's; a key of the hub's pages stays.
+
+    Raises:
+        BadEnvelope, KeyProofRefused: as there.
+    """
     proof, sealed = AccountKey.open(envelope, trusted=None)
     if sealed.signer != proof.key:
         raise _key_refused("it is not signed with the key it names")
-    if proof.account != who.name or proof.hub != hub.base_iri:
+    if proof.account != name or proof.hub != hub.base_iri:
         raise _key_refused("it names another account or hub")
     now = hub.clock.now()
     if abs((now - parse_iso(proof.created)).total_seconds()) > KEY_PROOF_WINDOW_S:
         raise _key_refused("it was made too long ago, or one of the two clocks is wrong")
-    with writing(hub.engine) as session:
-        owner = session.scalar(select(AccountRow.name).where(AccountRow.key_id == proof.key))
-        if owner not in (None, who.name):
-            raise _key_refused("another account uses this key")
-        row = logins.find(session, who.name)
-        row.key_id = proof.key
-        audit.record(
-            session,
-            audit.HubAudit,
-            clock=hub.clock,
-            actor=who.name,
-            act="account.key",
-            target=who.name,
-            detail={"key": proof.key},
-        )
+    owner = session.scalar(select(AccountRow.name).where(AccountRow.key_id == proof.key))
+    if owner not in (None, name):
+        raise _key_refused("another account uses this key")
+    row = logins.find(session, name)
+    row.key_id = proof.key
+    others = delete(PageKeyRow).where(PageKeyRow.account == name, PageKeyRow.key_id != proof.key)
+    session.execute(others)
+    kept_by = key_kept_by(session, name)
+    audit.record(
+        session,
+        audit.HubAudit,
+        clock=hub.clock,
+        actor=name,
+        act="account.key",
+        target=name,
+        detail={"key": proof.key, "kept_by": kept_by.value if kept_by is not None else "nobody"},
+    )
     return KeyId(proof.key)
 
 
@@ -382,6 +397,15 @@ def key_of(session: Session, name: str) -> KeyId | None:
     """Return the key that an account registered, if any."""
     row = session.get(AccountRow, name)
     return KeyId(row.key_id) if row is not None and row.key_id and row.disabled is None else None
+
+
+def key_kept_by(session: Session, name: str) -> KeyKeeper | None:
+    """Return who keeps the key that an account signs with; None where it has none."""
+    row = session.get(AccountRow, name)
+    if row is None or not row.key_id:
+        return None
+    kept = session.get(PageKeyRow, name)
+    return KeyKeeper.HUB if kept is not None and kept.key_id == row.key_id else KeyKeeper.PERSON
 
 
 def _by_api_token(hub: Hub, token: str) -> Account | None:

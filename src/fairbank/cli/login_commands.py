@@ -26,6 +26,12 @@ def login(
     oidc: Annotated[bool, typer.Option("--oidc", help="Log in at your institution, in a browser.")] = False,
     password_file: Annotated[Path | None, typer.Option(help="File of mode 0600 with the password.")] = None,
     code: Annotated[str | None, typer.Option(help="Code of your second factor; asked for if needed.")] = None,
+    replace_key: Annotated[
+        bool,
+        typer.Option(
+            "--replace-key", help="Let this computer's key take the place of one that the hub keeps."
+        ),
+    ] = False,
     format: FormatOption = Format.TABLE,
 ) -> None:
     """Log in to the hub, keep the token, and register your signing key.
@@ -44,8 +50,8 @@ def login(
             "The hub asks for a second factor of your account: set it up with 'fairbank account second-factor'."
         )
         return
-    key_id = client.register_key()
     say(f"Logged in to {client.base_url}.")
+    key_id = _registered(client, replace=replace_key)
     show_fields(
         {
             "account": answer["account"],
@@ -55,6 +61,16 @@ def login(
         },
         format=format,
     )
+
+
+def _registered(client: HubApi, *, replace: bool) -> str:
+    from fairbank.web.api_client import KeyAtTheHub
+
+    try:
+        return client.register_key(replace=replace)
+    except KeyAtTheHub as err:
+        say(str(err))
+        return str(client.whoami()["key"])
 
 
 def _by_password(client: HubApi, name: str, password: str, code: str | None) -> dict[str, Any]:

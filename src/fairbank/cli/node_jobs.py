@@ -87,6 +87,7 @@ def show(
         return
     from fairbank.federated_jobs.node.reviewing import review
     from fairbank.federated_jobs.node.what_leaves import privacy_cost, warnings
+    from fairbank.ontology.signed_objects import KeyKeeper
 
     found = review(node(ctx), job)
     manifest, visa, request = found.chain.manifest, found.chain.visa, found.chain.request
@@ -95,6 +96,7 @@ def show(
             "title": manifest.title,
             "requester": f"{request.requester_account}, {request.organisation}",
             "requester key": manifest.requester_key,
+            "requester key kept by": (request.key_kept_by or KeyKeeper.PERSON).value,
             "purpose": ", ".join(visa.purpose.data_use),
             "statement": visa.purpose.statement,
             "requester key known here": "yes" if found.known_requester else "no",

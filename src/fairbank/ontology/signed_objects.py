@@ -118,10 +118,20 @@ class Person(Part):
     account: Slug | None = None
 
 
+class KeyKeeper(StrEnum):
+    """Who keeps the private half of a requester's key."""
+
+    PERSON = "person"
+    HUB = "hub"
+
+
 class Request(SignedObject):
     """A researcher asks for named datasets, a purpose and output classes; sealed with the requester's key.
 
     Attributes:
+        key_kept_by: `hub` where a page of the hub sealed it, with a key that the hub keeps under the requester's
+            passphrase: whoever runs the hub could have. Left out where she keeps it herself; a node of a version before
+            refuses a request that says it.
         version: 1, and one more each time that it is submitted again or amended under the same id.
         amends: digest of the version that this one replaces.
         minimum_datasets: with fewer granted the project cannot be done.
@@ -133,6 +143,7 @@ class Request(SignedObject):
     id: Id
     requester_key: KeyText
     requester_account: ShortText
+    key_kept_by: KeyKeeper | None = None
     organisation: ShortText
     title: ShortText
     version: Annotated[int, Field(ge=1, le=1000)] = 1

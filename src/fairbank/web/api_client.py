@@ -47,6 +47,13 @@ class WrongBytes(FairbankError):
     kind = Kind.FAILED
 
 
+class KeyAtTheHub(FairbankError):
+    """The hub keeps the key that the account signs with, so that of this computer does not count."""
+
+    code = "FB-WEB-055"
+    kind = Kind.CONFLICT
+
+
 @dataclass(frozen=True, slots=True)
 class SparqlAnswer:
     """The bytes of an answer and their media type."""
@@ -129,12 +136,25 @@ class HubApi:
         answer: dict[str, Any] = self.get("/v1/whoami", signed_in=True)
         return answer
 
-    def register_key(self) -> str:
-        """Tell the hub the requester's public key, with a proof that it is held here; return its id."""
+    def register_key(self, *, replace: bool = False) -> str:
+        """Tell the hub the requester's public key, with a proof that it is held here; return its id.
+
+        Args:
+            replace: also where the hub keeps a key for the account; that one is destroyed then.
+
+        Raises:
+            KeyAtTheHub: if the hub keeps one, and `replace` was not said.
+        """
         from fairbank.catalogue.accounts import AccountKey
         from fairbank.clock import iso
 
         who, key = self.whoami(), self.key()
+        if who.get("key_kept_by") == "hub" and not replace:
+            raise KeyAtTheHub(
+                "The key of this computer was not registered: the hub keeps a key for your account.",
+                why="An account signs with one key, and grants that you hold were given for that one.",
+                todo="Sign on the hub's pages, or put this computer's key in its place: fairbank login --replace-key.",
+            )
         if who.get("key") != key.key_id:
             hub = str(self.get("/v1/hub")["base_iri"])
             proof = AccountKey(

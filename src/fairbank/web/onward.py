@@ -22,6 +22,7 @@ _PREFIX: Final = "kept."
 # Neither secrets nor what belongs to the session that ended.
 _NEVER: Final = frozenset(
     {forms.PROOF_FIELD, "once", "password", "old", "new", "again", "code", RESUME_FIELD}
+    | {"passphrase", "passphrase-again", "passphrase-new"}
 )
 
 

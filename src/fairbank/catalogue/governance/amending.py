@@ -124,6 +124,7 @@ _Judge = Callable[[tuple[str, ...], tuple[str, ...]], bool]
 _FIELDS: tuple[tuple[str, _Lines, _Judge], ...] = (
     ("title", lambda it: (it.title,), _never),
     ("requester_key", lambda it: (it.requester_key,), _never),
+    ("key_kept_by", lambda it: _said(it.key_kept_by.value if it.key_kept_by else None), _never),
     ("minimum_datasets", lambda it: (str(it.minimum_datasets),), _never),
     ("output_classes", lambda it: tuple(sorted({each.value for each in it.output_classes})), _more),
     ("until", lambda it: (it.until,), _later),

@@ -19,6 +19,7 @@ from fairbank.ontology.outputs import OutputClass
 from fairbank.ontology.signed_objects import (
     Evidence,
     EvidenceKind,
+    KeyKeeper,
     OrganisationKind,
     Person,
     Purpose,
@@ -103,12 +104,14 @@ def as_request(
     version: int,
     amends: str | None,
     created: datetime,
+    kept_by_hub: bool = False,
 ) -> Request:
     """Return the request that a draft becomes, ready to be sealed.
 
     Args:
         organisation: that of the account, where the draft names none.
         amends: digest of the version before, None for the first.
+        kept_by_hub: whether the key is one that the hub keeps.
 
     Raises:
         DraftIncomplete: if something is missing without which there is no request.
@@ -127,6 +130,7 @@ def as_request(
             id=request_id,
             requester_key=key,
             requester_account=account,
+            key_kept_by=KeyKeeper.HUB if kept_by_hub else None,
             organisation=draft.organisation or organisation,
             title=draft.title or UNTITLED,
             version=version,

@@ -13,12 +13,17 @@ CatalogueError
 ├── OidcRefused           FB-CAT-174
 ├── OidcUnreachable       FB-CAT-175
 ├── TooManyRequests       FB-CAT-176
-└── TokenNotFound         FB-CAT-177
+├── TokenNotFound         FB-CAT-177
+├── NoPageKey             FB-CAT-179
+├── PassphraseWrong       FB-CAT-180
+├── TooManyPassphrases    FB-CAT-181 (a TooManyLogins)
+├── PageKeyRefused        FB-CAT-182
+└── PageKeyDamaged        FB-CAT-183
 """
 
 from __future__ import annotations
 
-from fairbank.catalogue.errors import CatalogueError
+from fairbank.catalogue.errors import CatalogueError, TooManyLogins
 from fairbank.errors import Kind
 
 
@@ -112,3 +117,38 @@ class TokenNotFound(CatalogueError):
 
     code = "FB-CAT-177"
     kind = Kind.NOT_FOUND
+
+
+class NoPageKey(CatalogueError):
+    """The hub keeps no key with which this account could sign on a page."""
+
+    code = "FB-CAT-179"
+    kind = Kind.CONFLICT
+
+
+class PassphraseWrong(CatalogueError):
+    """The passphrase does not open the key that the hub keeps."""
+
+    code = "FB-CAT-180"
+    kind = Kind.FORBIDDEN
+
+
+class TooManyPassphrases(TooManyLogins):
+    """There were too many wrong passphrases for a key that the hub keeps."""
+
+    code = "FB-CAT-181"
+    retry_after_s = 3_600
+
+
+class PageKeyRefused(CatalogueError):
+    """A key for the pages is not made: there is one, the account has one of its own, or the passphrase is unfit."""
+
+    code = "FB-CAT-182"
+    kind = Kind.REFUSED
+
+
+class PageKeyDamaged(CatalogueError):
+    """A key that the hub keeps cannot be read, whatever the passphrase."""
+
+    code = "FB-CAT-183"
+    kind = Kind.FAILED

@@ -7,6 +7,7 @@ import threading
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerifyMismatchError
+from argon2.low_level import Type, hash_secret_raw
 from argon2.profiles import RFC_9106_LOW_MEMORY
 
 from fairbank.catalogue.errors import AccountRefused
@@ -27,17 +28,47 @@ def hashed(password: str, *, name: str) -> str:
     Raises:
         AccountRefused: if it is too short, holds the account's name, or is made of very few characters.
     """
-    if len(password) < SHORTEST_PASSWORD:
+    check(password, name=name)
+    return _hash(password)
+
+
+def check(secret: str, *, name: str, called: str = "password") -> None:
+    """Refuse a password, or a passphrase, that is too weak.
+
+    Args:
+        called: `password` or `passphrase`.
+
+    Raises:
+        AccountRefused: if it is too short, holds the account's name, or is made of very few characters.
+    """
+    if len(secret) < SHORTEST_PASSWORD:
         raise AccountRefused(
-            "The password is too short.",
-            why=f"A password has at least {SHORTEST_PASSWORD} characters.",
+            f"The {called} is too short.",
+            why=f"A {called} has at least {SHORTEST_PASSWORD} characters.",
             todo="Choose a longer one; a few random words do well.",
         )
-    if name.lower() in password.lower() and len(password) - len(name) < SHORTEST_PASSWORD:
-        raise _weak("it holds the account's name")
-    if len(set(password)) < _FEWEST_CHARACTERS:
-        raise _weak("it repeats very few characters")
-    return _hash(password)
+    if name.lower() in secret.lower() and len(secret) - len(name) < SHORTEST_PASSWORD:
+        raise _weak(called, "it holds the account's name")
+    if len(set(secret)) < _FEWEST_CHARACTERS:
+        raise _weak(called, "it repeats very few characters")
+
+
+def stretched(secret: str, *, salt: bytes) -> bytes:
+    """Return 32 bytes made of a passphrase, which take as long to try as a password does (argon2id, RFC 9106).
+
+    Args:
+        salt: 16 random bytes.
+    """
+    with _HASHING:
+        return hash_secret_raw(
+            secret.encode(),
+            salt,
+            time_cost=RFC_9106_LOW_MEMORY.time_cost,
+            memory_cost=RFC_9106_LOW_MEMORY.memory_cost,
+            parallelism=RFC_9106_LOW_MEMORY.parallelism,
+            hash_len=32,
+            type=Type.ID,
+        )
 
 
 def matches(stored: str | None, password: str) -> bool:
@@ -64,9 +95,9 @@ def _hash(password: str) -> str:
         return str(_HASHER.hash(password))
 
 
-def _weak(reason: str) -> AccountRefused:
+def _weak(called: str, reason: str) -> AccountRefused:
     return AccountRefused(
-        f"The password is too easy to guess: {reason}.",
+        f"The {called} is too easy to guess: {reason}.",
         why="Whoever guesses passwords tries these first.",
         todo="Choose another one; a few random words do well.",
     )

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from fairbank import audit
 from fairbank.catalogue.context import Hub
 from fairbank.catalogue.errors import TooManyLogins
-from fairbank.catalogue.identity import hub_secrets
+from fairbank.catalogue.identity import hub_secrets, tries
 from fairbank.catalogue.identity.errors import SecondFactorRefused
 from fairbank.catalogue.identity.model import Role
 from fairbank.catalogue.identity.store import RecoveryCodeRow, SecondFactorRow
@@ -27,9 +27,6 @@ if TYPE_CHECKING:
 STEP_S: Final = 30
 _STEPS: Final = (0, -1, 1)
 RECOVERY_CODES: Final = 10
-# Whoever tries codes knows the password already, so strangers cannot lock anybody out with these.
-WRONG_CODES: Final = 10
-WRONG_CODES_WINDOW_S: Final = 3_600
 _MARK: Final = "#code"
 MUST_HAVE: Final = frozenset({Role.ADMIN, Role.COMMITTEE, Role.CURATOR})
 
@@ -118,7 +115,7 @@ def confirm(hub: Hub, name: str, code: str) -> list[str]:
         codes = [_recovery_code() for _ in range(RECOVERY_CODES)]
         session.execute(delete(RecoveryCodeRow).where(RecoveryCodeRow.account == name))
         session.add_all(RecoveryCodeRow(account=name, code_hash=_recovery_hash(each)) for each in codes)
-        _forget_tries(session, name)
+        tries.forget(session, name, _MARK)
         audit.record(
             session, audit.HubAudit, clock=hub.clock, actor=name, act="account.second-factor", target=name
         )
@@ -152,7 +149,7 @@ def check(hub: Hub, name: str, code: str) -> None:
             raise _refused("The account has no second factor.")
         if not _take_code(hub, row, code) and not _take_recovery_code(session, hub, name, code):
             raise _refused("It is wrong, too old, or was used before; each works once.")
-        _forget_tries(session, name)
+        tries.forget(session, name, _MARK)
 
 
 def remove(session: Session, hub: Hub, name: str, *, actor: str) -> None:
@@ -205,29 +202,18 @@ def _take_recovery_code(session: Session, hub: Hub, name: str, code: str) -> boo
 
 
 def _count_try(hub: Hub, name: str) -> None:
-    """Note a try before it is checked, so that many at once are no way around the limit."""
-    now = hub.clock.now()
-    with writing(hub.engine) as session:
-        since = now - timedelta(seconds=WRONG_CODES_WINDOW_S)
-        recent = select(func.count()).select_from(LoginFailureRow)
-        recent = recent.where(LoginFailureRow.account == name + _MARK, LoginFailureRow.at >= since)
-        if (session.scalar(recent) or 0) >= WRONG_CODES:
-            raise TooManyLogins(
-                "There were too many wrong codes for this account.",
-                why=f"After {WRONG_CODES} wrong ones in an hour, codes wait, so that guessing is useless.",
-                todo="Wait an hour; if it was not you, change your password then.",
-            )
-        session.add(LoginFailureRow(account=name + _MARK, origin="", at=now))
-
-
-def _forget_tries(session: Session, name: str) -> None:
-    session.execute(delete(LoginFailureRow).where(LoginFailureRow.account == name + _MARK))
+    refused = TooManyLogins(
+        "There were too many wrong codes for this account.",
+        why=f"After {tries.WRONG} wrong ones in an hour, codes wait, so that guessing is useless.",
+        todo="Wait an hour; if it was not you, change your password then.",
+    )
+    tries.count(hub, name, _MARK, refused=refused)
 
 
 def forget_old(session: Session, now: datetime) -> None:
     """Forget wrong passwords and codes that count no longer."""
     session.execute(
-        delete(LoginFailureRow).where(LoginFailureRow.at < now - timedelta(seconds=WRONG_CODES_WINDOW_S))
+        delete(LoginFailureRow).where(LoginFailureRow.at < now - timedelta(seconds=tries.WINDOW_S))
     )
 
 

@@ -75,6 +75,18 @@ class RecoveryCodeRow(HubBase):
     used: Mapped[datetime | None]
 
 
+class PageKeyRow(HubBase):
+    """A signing key that the hub keeps for its pages: under a passphrase of its owner, and under the hub's own key."""
+
+    __tablename__ = "catalogue_page_keys"
+
+    account: Mapped[str] = mapped_column(ForeignKey(_ACCOUNT), primary_key=True)
+    key_id: Mapped[str]
+    sealed: Mapped[bytes] = mapped_column(LargeBinary)
+    created: Mapped[datetime]
+    last_used: Mapped[datetime | None]
+
+
 class ResetCodeRow(HubBase):
     """A code with which somebody sets a new password, once."""
 

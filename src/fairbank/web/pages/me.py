@@ -12,18 +12,22 @@ from fairbank.catalogue.accounts import Role
 from fairbank.catalogue.context import Hub
 from fairbank.catalogue.governance import addresses
 from fairbank.catalogue.governance.addresses import Address
-from fairbank.catalogue.identity import second_factors, sessions, tokens
+from fairbank.catalogue.identity import page_keys, second_factors, sessions, tokens
 from fairbank.catalogue.identity.model import OF_TOKENS, TokenScope
+from fairbank.catalogue.identity.page_keys import PageKey
 from fairbank.catalogue.identity.sessions import OpenSession
 from fairbank.catalogue.identity.tokens import ApiToken, NewToken
 from fairbank.database import reading, writing
 from fairbank.errors import FairbankError, Kind
-from fairbank.web import languages
+from fairbank.web import languages, once
 from fairbank.web.languages import LANGUAGES, mark
-from fairbank.web.pages.page import Page
-from fairbank.web.pages.visits import THEME_COOKIE, Theme, Visit, to
+from fairbank.web.once import Bound
+from fairbank.web.page_signing import FIELD
+from fairbank.web.pages.page import Once, Page
+from fairbank.web.pages.visits import THEME_COOKIE, Theme, Visit, own_path, to
 
 _A_YEAR_S: Final = 31_536_000
+_KEY_PLACE: Final = "/me#page-key"
 # What each role may do here, in words.
 ROLES: Final[dict[Role, str]] = {
     Role.RESEARCHER: mark("Researcher: asks for access and sends jobs"),
@@ -51,13 +55,23 @@ class FieldRefused(FairbankError):
 
 @dataclass(frozen=True, slots=True)
 class Me:
-    """`me.html`; `made` is a token that was just made, which is shown this once."""
+    """`me.html`.
+
+    Attributes:
+        page_key: the key that the hub keeps for its pages.
+        keys_offered: whether it would keep one.
+        back: the page to go on to once there is a key.
+        made: a token that was just made, which is shown this once.
+    """
 
     name: str
     organisation: str
     roles: tuple[str, ...]
     nodes: tuple[str, ...]
     has_key: bool
+    page_key: PageKey | None
+    keys_offered: bool
+    back: str
     second_factor: bool
     email: str
     sessions: tuple[OpenSession, ...]
@@ -67,6 +81,7 @@ class Me:
     language: str
     languages: tuple[tuple[str, str], ...]
     theme: Theme
+    once_key: Once
     made: str = ""
 
 
@@ -80,6 +95,9 @@ def show(hub: Hub, visit: Visit) -> Me:
             roles=tuple(say(ROLES[role]) for role in sorted(who.roles)),
             nodes=tuple(sorted(who.scopes)),
             has_key=who.key_id is not None,
+            page_key=page_keys.find(session, hub, who.name),
+            keys_offered=page_keys.are_offered(hub),
+            back=own_path(visit.asked.get("back") or visit.typed.get("back"), otherwise=_KEY_PLACE),
             second_factor=second_factors.has_one(session, who.name),
             email=addresses.email_of(session, who.name) or "",
             sessions=tuple(sessions.of_account(session, hub, who.name, secret=visit.secret)),
@@ -89,6 +107,7 @@ def show(hub: Hub, visit: Visit) -> Me:
             language=visit.tongue.code,
             languages=tuple(LANGUAGES.items()),
             theme=visit.theme,
+            once_key=once.token(hub, visit, _of_key(visit)),
         )
 
 
@@ -149,6 +168,48 @@ def choose(hub: Hub, visit: Visit) -> Response:
     return answer
 
 
+def make_key(hub: Hub, visit: Visit) -> Response:
+    """Make a key that the hub keeps for its pages, and go on to the page that needs it."""
+    passphrase = _said_twice(visit, FIELD)
+
+    def do() -> str:
+        page_keys.make(hub, visit.account, passphrase, replace=visit.form.get("replace") == "yes")
+        return own_path(visit.form.get("back"), otherwise=_KEY_PLACE)
+
+    return once.act(hub, visit, _of_key(visit), do)
+
+
+def change_key_passphrase(hub: Hub, visit: Visit) -> Response:
+    """Put the key of the pages under another passphrase."""
+    new = _said_twice(visit, f"{FIELD}-new")
+
+    def do() -> str:
+        page_keys.change_passphrase(hub, visit.account.name, old=visit.form.get(FIELD, ""), new=new)
+        return _KEY_PLACE
+
+    return once.act(hub, visit, _of_key(visit), do)
+
+
+def forget_key(hub: Hub, visit: Visit) -> Response:
+    """Destroy the key that the hub keeps."""
+
+    def do() -> str:
+        page_keys.forget(hub, visit.account.name)
+        return _KEY_PLACE
+
+    return once.act(hub, visit, _of_key(visit), do)
+
+
+def _said_twice(visit: Visit, field: str) -> str:
+    if visit.form.get(field, "") != visit.form.get(f"{FIELD}-again", ""):
+        raise _refused("The passphrase was typed in two ways.")
+    return visit.form.get(field, "")
+
+
+def _of_key(visit: Visit) -> Bound:
+    return Bound("page key", visit.account.key_id or "")
+
+
 def _refused(what: str) -> FairbankError:
     return FieldRefused(what, why="Nothing was changed.", todo="Correct it and send it again.")
 
@@ -164,5 +225,8 @@ PAGE = Page(
         "end-session": end_session,
         "mail": set_mail,
         "choose": choose,
+        "make-key": make_key,
+        "change-key": change_key_passphrase,
+        "forget-key": forget_key,
     },
 )

@@ -246,6 +246,8 @@ def _answer(
     text = markup(page.name, context, around, part=part, more={"problem": problem, "typed": visit.typed})
     if part is not None:
         headers["X-Part"] = part
+    if problem is not None and (pause_s := getattr(problem, "retry_after_s", None)):
+        headers["Retry-After"] = str(pause_s)
     headers["Link"] = f'<{request.url.path}>; rel="alternate"; type="application/json"'
     if request.method in ("GET", "HEAD") and problem is None:
         # One-use tokens differ each time and say nothing: a page with older ones is as good.

@@ -16,6 +16,7 @@ from fairbank.federated_jobs.node.reviewing import JobReview, review
 from fairbank.federated_jobs.node.weighing import Weighed, weigh
 from fairbank.federated_jobs.node.what_leaves import Leaving, privacy_cost, warnings
 from fairbank.federated_jobs.states import SiteState
+from fairbank.ontology.signed_objects import KeyKeeper
 from fairbank.release.node import Node
 from fairbank.web import once
 from fairbank.web.languages import mark
@@ -48,6 +49,7 @@ class Asked:
     organisation: str
     key: str
     is_key_known: bool
+    is_key_at_hub: bool
     uses: tuple[str, ...]
     statement: str
     conditions: tuple[str, ...]
@@ -157,6 +159,7 @@ def _asked(node: Node, found: JobReview) -> Asked:
         organisation=request.organisation,
         key=manifest.requester_key,
         is_key_known=found.known_requester,
+        is_key_at_hub=request.key_kept_by is KeyKeeper.HUB,
         uses=visa.purpose.data_use,
         statement=visa.purpose.statement,
         conditions=tuple(sorted({words for one in found.terms for words in one.terms.conditions})),
