@@ -194,29 +194,6 @@ def test_a_message_to_the_committee_is_not_for_the_requester(kept: Filled) -> No
 
 
 @pytest.mark.browser
-def test_what_was_chosen_is_asked_for_in_two_clicks_more(kept_bed: Bed) -> None:
-    """Ticking three collections and "Ask for access" are four on their own page."""
-    with kept_bed.opened("rita") as tab:
-        tab.goto("/requests/new?c=alpha/lungs&c=alpha/brains&c=beta/hearts")
-        clicks = Clicks(tab)
-        tab.get_by_label("Title").fill("Three collections")
-        tab.get_by_label("The purpose in words").fill("To find nodules.")
-        tab.get_by_label("Until when").fill("2026-12-31")
-        # Which purpose and what may come back is chosen with the space bar: it is filling in, as typing is.
-        for box in ("Health, medical", "Counts and statistics"):
-            tab.get_by_label(box).press("Space")
-        clicks.click(tab.get_by_role("button", name="Check and read everything"))
-        draft = re.search(r"draft=([0-9a-f-]+)", tab.url)
-        assert draft is not None, tab.url
-        tab.get_by_label("The signed request").fill(sealed(kept_bed.filled, draft[1]).decode())
-        clicks.click(tab.get_by_role("button", name="Send the request"))
-        assert tab.url.endswith(f"/requests/{draft[1]}")
-        assert clicks.number <= 2
-        tab.goto("/")
-        expect(tab.get_by_role("link", name="Three collections").first).to_be_visible()
-
-
-@pytest.mark.browser
 def test_a_committee_decides_in_four_clicks(kept_bed: Bed) -> None:
     request, _ = a_request(kept_bed.filled, "A study of lungs")
     with kept_bed.opened("carla") as tab:

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from html import unescape
+from typing import Any
 
 import pytest
-from tests.web.filled_hub import Filled, Kept
-from tests.web.pages.test_requests_page import client_of, fields_of
+from tests.web.filled_hub import LUNGS, Filled, Kept
+from tests.web.pages.clicks import Clicks
+from tests.web.pages.conftest import Bed
+from tests.web.pages.test_requests_page import client_of, fields_of, told
 
 from fairbank.catalogue import accounts
 from fairbank.catalogue.identity import page_keys
 from fairbank.database import reading
+
+expect = pytest.importorskip("playwright.sync_api").expect
 
 PASSPHRASE = "nine quiet herons"
 
@@ -22,6 +29,16 @@ def kept(filled: Filled) -> Iterator[Filled]:
     yield filled
     was.put_back()
     was.close()
+
+
+@pytest.fixture
+def kept_bed(bed: Bed) -> Iterator[Bed]:
+    """The hub with a browser, put back as it was after the test."""
+    was = Kept(bed.filled)
+    yield bed
+    was.put_back()
+    was.close()
+    bed._secrets.clear()
 
 
 def with_key(filled: Filled, who: str) -> None:
@@ -60,3 +77,72 @@ def test_a_passphrase_travels_through_no_log_in(kept: Filled) -> None:
     asked = rita.post("/me", data={**form, "passphrase": PASSPHRASE, "passphrase-again": PASSPHRASE})
     assert asked.status_code == 401 and "kept.act" in asked.text
     assert PASSPHRASE not in asked.text
+
+
+def form_with(text: str, holding: str) -> dict[str, str]:
+    """Return the hidden fields of the form on a page that holds something."""
+    form = next(each for each in re.findall(r"<form\b.*?</form>", text, flags=re.S) if holding in each)
+    found = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', form)
+    return {name: unescape(value) for name, value in found}
+
+
+def a_draft(filled: Filled, **more: Any) -> str:
+    wish = {"schema": "request-draft/1", "title": "Nodules", "datasets": [LUNGS], "data_use": ["DUO:0000006"]}
+    wish |= {"statement": "Nodules.", "output_classes": ["measurements"], "until": "2027-01-01T00:00:00.000Z"}
+    return str(filled.call("rita", "POST", "/v1/requests/drafts", wish | more)["id"])
+
+
+def test_a_request_that_a_page_signs_is_sent_once_and_says_who_keeps_the_key(kept: Filled) -> None:
+    with_key(kept, "rita")
+    draft = a_draft(kept)
+    rita, address = client_of(kept, "rita"), f"/requests/new?draft={draft}&step=check"
+    shown = rita.get(address).text
+    assert "fairbank request submit" not in shown and "What happens next" in shown
+    form = form_with(shown, 'value="send"') | {"act": "send"}
+    wrong = rita.post(address, data={**form, "passphrase": "not this one"})
+    assert wrong.status_code == 403 and "does not open" in wrong.text and "not this one" not in wrong.text
+    for _ in range(2):
+        sent = rita.post(address, data={**form, "passphrase": PASSPHRASE})
+        assert (sent.status_code, sent.headers["location"]) == (303, f"/requests/{draft}")
+    seen = told(kept, "rita", f"/requests/{draft}")
+    assert (seen["version"], seen["asked"]["key_kept_by"]) == (1, "hub")
+    assert (
+        "whoever runs the hub could have signed this"
+        in client_of(kept, "carla").get(f"/requests/{draft}").text
+    )
+
+
+def test_without_a_key_at_the_hub_the_page_shows_both_ways(filled: Filled) -> None:
+    draft = filled.ids["request_id"][0]
+    more = {
+        "data_use": ["DUO:0000006"],
+        "output_classes": ["measurements"],
+        "until": "2027-01-01T00:00:00.000Z",
+    }
+    filled.call("rita", "POST", f"/v1/requests/{draft}/draft", {"schema": "request-draft/1", **more})
+    shown = client_of(filled, "rita").get(f"/requests/new?draft={draft}&step=check").text
+    assert "fairbank request submit" in shown and 'name="sealed"' in shown and "#page-key" in shown
+
+
+@pytest.mark.browser
+def test_asking_for_three_collections_takes_six_clicks(kept_bed: Bed) -> None:
+    with_key(kept_bed.filled, "rita")
+    with kept_bed.opened("rita") as tab:
+        tab.goto("/collections")
+        clicks = Clicks(tab)
+        for name in ("alpha/lungs", "alpha/brains", "beta/hearts"):
+            clicks.click(tab.locator(f'input[name="c"][value="{name}"]'))
+        clicks.click(tab.get_by_role("button", name="Ask for access"))
+        tab.get_by_label("Title").fill("Three collections")
+        tab.get_by_label("The purpose in words").fill("To find nodules.")
+        tab.get_by_label("Until when").fill("2026-12-31")
+        # Which purpose and what may come back is chosen with the space bar: it is filling in, as typing is.
+        for box in ("Health, medical", "Counts and statistics"):
+            tab.get_by_label(box).press("Space")
+        clicks.click(tab.get_by_role("button", name="Check and read everything"))
+        tab.get_by_label("Passphrase of your key").fill(PASSPHRASE)
+        clicks.click(tab.get_by_role("button", name="Send the request"))
+        expect(tab.get_by_role("heading", name="What happens next")).to_be_visible()
+        assert clicks.number == 6
+        tab.goto("/")
+        expect(tab.get_by_role("link", name="Three collections").first).to_be_visible()

@@ -1,6 +1,6 @@
 """Drafts as the hub keeps them: begun, edited piece by piece, thrown away. Only their author ever sees them.
 
-The hub never seals a draft: that is done with the requester's key, where that key is.
+A draft is sealed with the requester's key, where that key is: with the hub only if she has it keep one (`page_keys`).
 """
 
 from __future__ import annotations
@@ -16,14 +16,15 @@ from fairbank.catalogue.accounts import Account
 from fairbank.catalogue.context import Hub
 from fairbank.catalogue.governance import attachments, permitted
 from fairbank.catalogue.governance.data_use_match import match_of_draft
-from fairbank.catalogue.governance.drafts import UNTITLED, Draft, changed, lacking
+from fairbank.catalogue.governance.drafts import UNTITLED, Draft, as_request, changed, lacking
 from fairbank.catalogue.governance.request_errors import DraftRefused
 from fairbank.catalogue.governance.store import AttachmentRow, RequestRow
 from fairbank.catalogue.governance.workflow import RequestState
 from fairbank.catalogue.store import DatasetRow
 from fairbank.catalogue.visibility import visible
 from fairbank.clock import iso
-from fairbank.database import writing
+from fairbank.database import reading, writing
+from fairbank.signing import SigningKey
 
 MOST_DRAFTS: Final = 100
 
@@ -107,6 +108,30 @@ def edit(hub: Hub, who: Account, request_id: str, pieces: dict[str, Any]) -> Req
         row.changed = hub.clock.now()
         permitted.note(session, hub, row, who, "edit", fields=sorted(pieces))
     return row
+
+
+def sealed(hub: Hub, who: Account, request_id: str, key: SigningKey) -> bytes:
+    """Return the request that a draft becomes, sealed with the key that the hub keeps for its author.
+
+    Raises:
+        RequestNotFound: if there is no such request, or it is somebody else's.
+        WrongState: if it is no draft any more.
+        DraftIncomplete: if something is missing without which there is no request.
+    """
+    with reading(hub.engine) as session:
+        content = changed(permitted.request_for(session, who, request_id, "edit").draft, {})
+    request = as_request(
+        content,
+        request_id=request_id,
+        account=who.name,
+        organisation=who.organisation,
+        key=key.key_id,
+        version=1,
+        amends=None,
+        created=hub.clock.now(),
+        kept_by_hub=True,
+    )
+    return request.seal(key)
 
 
 def discard(hub: Hub, who: Account, request_id: str) -> RequestRow:

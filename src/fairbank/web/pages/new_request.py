@@ -1,7 +1,7 @@
 """Asking for access: what is asked, for which collections, kept as a draft; then all of it to read, and sending it.
 
-The hub never seals a request: that is done with the requester's key, on her computer. So what is sent from here is
-what `fairbank request submit ID --to FILE` has sealed; without `--to` that command sends it itself.
+A request is sealed with the requester's key. Where she has the hub keep one, her passphrase opens it here for this one
+request; else what is sent is what `fairbank request submit ID --to FILE` has sealed on her computer.
 """
 
 from __future__ import annotations
@@ -24,9 +24,10 @@ from fairbank.clock import iso
 from fairbank.database import reading
 from fairbank.errors import FairbankError, Kind
 from fairbank.ontology.signed_objects import Request
-from fairbank.web import once
+from fairbank.web import once, page_signing
 from fairbank.web.languages import mark
 from fairbank.web.once import Bound
+from fairbank.web.page_signing import Signing
 from fairbank.web.pages.page import Once, Page
 from fairbank.web.pages.visits import Fields, Visit, to
 from fairbank.web.request_words import OUTPUTS, PURPOSES
@@ -105,7 +106,7 @@ class NewRequest:
     documents: tuple[Mapping[str, str], ...]
     faults: tuple[Fault, ...]
     organisation: str
-    has_key: bool
+    signing: Signing
     kept: datetime | None
     once: Once
     once_sent: Once
@@ -138,7 +139,7 @@ def show(hub: Hub, visit: Visit) -> NewRequest:
             documents=tuple(documents),
             faults=_faults(wrong, lacks if checked else []),
             organisation=draft.organisation or visit.account.organisation,
-            has_key=visit.account.key_id is not None,
+            signing=page_signing.may_sign(hub, session, visit),
             kept=changed,
             once=once.token(hub, visit, _bound(request, changed)),
             once_sent=once.token(hub, visit, Bound(f"send {request}", iso(changed) if changed else "")),
@@ -170,25 +171,32 @@ def keep(hub: Hub, visit: Visit) -> Response:
 
 
 def send(hub: Hub, visit: Visit) -> Response:
-    """Send what the requester has sealed with her key; the same sent twice is one request."""
+    """Send what the requester seals here, or has sealed on her computer; the same sent twice is one request."""
     request = visit.form.get("draft", "")
-    envelope = visit.form.get("sealed", "").strip().encode()
     with reading(hub.engine) as session:
         row = permitted.request_seen(session, visit.account, request)[0]
         if row.version:
             return to(f"/requests/{request}")
         changed = row.changed
+
+    def do() -> str:
+        envelope = _sealed(hub, visit, request)
+        return f"/requests/{requests.submit(hub, visit.account, envelope).id}"
+
+    return once.act(hub, visit, Bound(f"send {request}", iso(changed)), do)
+
+
+def _sealed(hub: Hub, visit: Visit, request: str) -> bytes:
+    if page_signing.FIELD in visit.form:
+        return drafting.sealed(hub, visit.account, request, page_signing.opened(hub, visit))
+    envelope = visit.form.get("sealed", "").strip().encode()
     if _id_of(envelope) != request:
         raise NothingSealed(
             "Nothing was sent: this is not the sealed form of this request.",
             why="A committee decides on what its requester has signed, and the hub signs for nobody.",
             todo=f"Seal it with 'fairbank request submit {request} --to request.json' and put the file's text here.",
         )
-
-    def do() -> str:
-        return f"/requests/{requests.submit(hub, visit.account, envelope).id}"
-
-    return once.act(hub, visit, Bound(f"send {request}", iso(changed)), do)
+    return envelope
 
 
 def discard(hub: Hub, visit: Visit) -> Response:
