@@ -24,7 +24,7 @@ from fairbank.catalogue import accounts, facet_reading
 from fairbank.catalogue.accounts import Role
 from fairbank.catalogue.context import Hub, init_hub
 from fairbank.catalogue.governance.store import NoticeRow
-from fairbank.catalogue.identity import roles, tokens
+from fairbank.catalogue.identity import page_keys, roles, tokens
 from fairbank.catalogue.identity.model import TokenScope
 from fairbank.clock import FixedClock, iso
 from fairbank.database import writing
@@ -45,6 +45,7 @@ A_PDF = b"%PDF-1.7\n"
 OVERSEERS = frozenset({"anna", "ursula", "robin"})
 # The committees of the two nodes, and their curators.
 OF_ALPHA, OF_BETA = frozenset({"carla", "dora", "colin"}), frozenset({"kurt"})
+LENAS_PASSPHRASE = "nine quiet herons"
 CURATORS = {"alpha": "cora", "beta": "carl"}
 PEOPLE: dict[str, tuple[Role, ...]] = {
     "rita": (Role.RESEARCHER,),
@@ -241,6 +242,9 @@ def _people(filled: Filled) -> None:
             roles.give(session, hub, account=name, role=Role.CURATOR, node=node, actor="operator")
         wish = tokens.NewToken(name="reads", scopes=(TokenScope.READ,), days=300)
         filled.people["robin"].token = tokens.make(session, hub, account="robin", wish=wish)[1]
+        lena = accounts.find(session, "lena")
+    # The one whose key the hub keeps.
+    page_keys.make(hub, lena, LENAS_PASSPHRASE, replace=True)
     for name in ("rita", "carla"):
         # Addresses are written to and never shown, not even to herself.
         address = filled.say(f"mail address of {name}", (name,))

@@ -111,6 +111,7 @@ ROUTES: Final[tuple[tuple[str, str, Action], ...]] = (
     (_ANY, r"/account/second-factor(/picture\.svg)?", Action.SECOND_FACTOR),
     (_GET, r"/(collections(/.*)?|compare|nodes/\{node\})", Action.PUBLIC),
     (_GET, r"/counts", Action.JOB_READ),
+    ("POST", r"/counts", Action.JOB_SUBMIT),
     (_GET, r"/(static/\{name\}|help|style)", Action.PUBLIC),
     (_GET, r"/me", Action.SELF_READ),
     ("POST", r"/me", Action.SELF_ACT),

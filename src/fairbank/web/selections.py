@@ -27,7 +27,7 @@ from fairbank.web.api_client import HubApi
 _LISTS = {"modality": "modality", "body_part": "body_part", "manufacturer": "manufacturer", "kernel": "kernel",
           "contrast": "contrast", "sex": "sex", "age_band": "age_band"}  # fmt: skip
 # What a search asks of the catalogue and not of the images.
-_OF_THE_CATALOGUE = frozenset(
+OF_THE_CATALOGUE = frozenset(
     {"q", "exact", "node", "licence", "data_use", "collection_kind", "access_rights", "condition"}
     | {"min_subjects", "min_sites"}
 )
@@ -169,7 +169,7 @@ def searched(question: Mapping[str, Any]) -> tuple[Selector, list[str]]:
     """
     asked: dict[str, Any] = {}
     left_out: list[str] = []
-    said = {name: value for name, value in question.items() if value and name not in _OF_THE_CATALOGUE}
+    said = {name: value for name, value in question.items() if value and name not in OF_THE_CATALOGUE}
     for pair in said.pop("holds", []):
         attribute, _, value = str(pair).partition("=")
         name = attribute.replace("-", "_")

@@ -31,7 +31,9 @@ SAMPLES: dict[str, Callable[[Filled], list[tuple[str | None, str]]]] = {
     "/counts": lambda filled: [
         ("rita", f"/counts?id={filled.ids['question'][0]}"),
         ("rita", "/counts?modality=CT"),
+        ("lena", "/counts?modality=CT&node=alpha"),
     ],
+    "/me": lambda filled: [("rita", "/me?back=/counts"), ("lena", "/me")],
     "/nodes/{node}": lambda filled: [(None, "/nodes/alpha")],
     "/collections/{node}/{dataset}": lambda filled: [(None, "/collections/alpha/lungs")],
     "/people": lambda filled: [("anna", "/people"), ("anna", "/people?name=cora")],

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from html import unescape
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from tests.web.filled_hub import LUNGS, Filled, Kept
@@ -16,6 +17,7 @@ from tests.web.pages.test_requests_page import client_of, fields_of, told
 from fairbank.catalogue import accounts
 from fairbank.catalogue.identity import page_keys
 from fairbank.database import reading
+from fairbank.federated_jobs.count_protocol import CountReport, CountWord
 
 expect = pytest.importorskip("playwright.sync_api").expect
 
@@ -146,3 +148,46 @@ def test_asking_for_three_collections_takes_six_clicks(kept_bed: Bed) -> None:
         assert clicks.number == 6
         tab.goto("/")
         expect(tab.get_by_role("link", name="Three collections").first).to_be_visible()
+
+
+def test_a_question_is_asked_once_from_its_page_of_those_collections_that_were_chosen(kept: Filled) -> None:
+    with_key(kept, "rita")
+    rita, address = client_of(kept, "rita"), "/counts?modality=CT&node=alpha&c=alpha/lungs&sort=title"
+    shown = rita.get(address).text
+    assert "fairbank search" not in shown and "1 collection is asked." in shown and "Biobank" in shown
+    form = form_with(shown, 'value="ask"')
+    assert rita.post(address, data={**form, "passphrase": "not this one"}).status_code == 403
+    asked = [rita.post(address, data={**form, "passphrase": PASSPHRASE}) for _ in range(2)]
+    assert [each.status_code for each in asked] == [303, 303]
+    assert asked[0].headers["location"] == asked[1].headers["location"], "the same form asks once"
+    page = told(kept, "rita", asked[0].headers["location"])
+    assert [each["collection"] for each in page["shown"]["answers"]] == ["alpha/lungs"]
+    nobody = form_with(rita.get("/counts?modality=CT").text, 'value="ask"')
+    refused = rita.post("/counts?modality=XX", data={**nobody, "passphrase": PASSPHRASE})
+    assert refused.status_code == 422 and "was not asked" in refused.text
+    assert client_of(kept, "ursula").post(address, data=form).status_code in (403, 404)
+
+
+@pytest.mark.browser
+def test_asking_for_live_counts_by_three_criteria_takes_six_clicks(kept_bed: Bed) -> None:
+    filled = kept_bed.filled
+    with_key(filled, "rita")
+    with kept_bed.opened("rita") as tab:
+        tab.goto("/")
+        clicks = Clicks(tab)
+        clicks.click(tab.get_by_role("link", name="Live counts").first)
+        for name in ("modality", "body_part", "sex"):
+            clicks.click(tab.locator(f'input[name="{name}"]').first)
+        clicks.click("#put")
+        tab.get_by_label("Passphrase of your key").fill(PASSPHRASE)
+        clicks.click(tab.get_by_role("button", name="Ask the biobanks"))
+        assert clicks.number == 6
+        table = tab.get_by_role("region", name="Answers of the biobanks")
+        expect(table.get_by_text("no answer yet").first).to_be_visible()
+        (question,) = parse_qs(urlsplit(tab.url).query)["id"]
+        first = told(filled, "rita", f"/counts?id={question}")["shown"]["answers"][0]
+        report = CountReport(place=0, word=CountWord.BELOW_K, k=10)
+        path = f"/v1/counts/{question}/sites/{first['node']}"
+        assert filled.nodes[first["node"]].send("POST", path, report.to_bytes()).status_code == 200
+        # The page asks every second while a question is fresh.
+        expect(table.get_by_text("fewer than 10")).to_be_visible(timeout=4000)

@@ -18,7 +18,7 @@ from fairbank.catalogue.notifier import Concern
 from fairbank.database import reading, writing
 from fairbank.federated_jobs.count_protocol import Asked, CountCall, CountClaim, CountReport, Counts
 from fairbank.federated_jobs.errors import CountNotFound
-from fairbank.federated_jobs.hub import counts
+from fairbank.federated_jobs.hub import asking, counts
 from fairbank.federated_jobs.hub.grants import GrantLookup
 from fairbank.federated_jobs.protocol import LONGEST_WAIT_S
 from fairbank.ontology.wire import Wire
@@ -31,10 +31,7 @@ def add(routes: APIRouter, hub: Hub, grants: GrantLookup) -> None:
 
     @routes.post("/v1/counts", status_code=201)
     def ask_for_counts(who: Account = researcher, body: bytes = body_of) -> Response:
-        with writing(hub.engine) as session:
-            asked = Asked(id=counts.ask(hub, session, body, who=who, grants=grants))
-        hub.notifier.notify(work=False, questions=True)
-        return _json(asked, status=201)
+        return _json(Asked(id=asking.take(hub, who, body, grants=grants)), status=201)
 
     @routes.get("/v1/counts/{question}")
     async def show_counts(

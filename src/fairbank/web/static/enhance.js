@@ -105,7 +105,7 @@
     if (event.persisted) location.reload();
   });
 
-  // A part with data-poll="5" is asked again every 5 s, until it has no data-poll any more or says data-done.
+  // A part with data-poll="5" is asked again every 5 s, until it says data-done; data-pace in it says another pace.
   for (const box of document.querySelectorAll('[data-poll][id]')) {
     let tag = '';
     let failed = 0;
@@ -117,6 +117,8 @@
         const got = await part(location.pathname + location.search, box.id, tag ? { 'If-None-Match': tag } : {});
         failed = 0;
         if (got) { tag = got.tag || ''; put(box, got.text); }
+        const pace = box.querySelector('[data-pace]');
+        if (pace) box.dataset.poll = pace.dataset.pace;
       } catch (error) { failed += 1; }
       again();
     };
