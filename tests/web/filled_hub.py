@@ -18,6 +18,7 @@ from typing import Any
 from starlette.testclient import TestClient
 from tests.catalogue.conftest import BASE, Person, TestNode, make_record
 from tests.catalogue.granting import a_request
+from tests.web.filled_jobs import fill_jobs
 
 from fairbank import audit_checkpoints
 from fairbank.catalogue import accounts, facet_reading
@@ -86,6 +87,9 @@ class Filled:
     parts: dict[str, dict[str, list[str]]] = field(default_factory=dict)
     envelopes: dict[str, list[bytes]] = field(default_factory=dict)
     written: list[Written] = field(default_factory=list)
+    # Jobs and models that `filled_jobs` adds, by its names for them.
+    jobs: dict[str, str] = field(default_factory=dict)
+    models: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.client = TestClient(self.app, base_url=BASE)
@@ -215,6 +219,7 @@ def fill(home: Path) -> Filled:
     _of_another(filled)
     _job(filled)
     _notices(filled)
+    fill_jobs(filled, (LUNGS, HEARTS))
     return filled
 
 
