@@ -367,7 +367,7 @@ def _job(filled: Filled) -> None:
     granted = next(request for request, of in filled.parts.items() if of.get("state") == ["granted"])
     (grant, *_) = filled.call("rita", "GET", f"/v1/requests/{granted}")["grants"]
     _, sealed = Visa.open(json.dumps(grant["envelope"]).encode(), trusted=None)
-    title = filled.say("title of a job", {"rita"})
+    title = filled.say("title of a job", {"rita"} | OVERSEERS)
     manifest = draft(sealed, tool_named("noop"), {}, clock=hub.clock, title=title)
     job = filled.note("job_id", filled.call("rita", "POST", "/v1/jobs", manifest.seal(rita.key))["id"])
     later = draft(sealed, tool_named("noop"), {}, clock=hub.clock, title="Once more")

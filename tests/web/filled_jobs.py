@@ -128,7 +128,13 @@ def _analysed(filled: Filled, sealed: Sealed) -> None:
 def _trained(filled: Filled, sealed: Sealed, name: str, rate: str, *, days_ago: int) -> str:
     choices = {**_CHOICES, "learning_rate": rate}
     of = _submitted(
-        filled, name, sealed, "classification", choices, title="Sex from lungs and hearts", rounds=ROUNDS
+        filled,
+        name,
+        sealed,
+        "classification",
+        choices,
+        title=f"Sex from lungs and hearts, {rate}",
+        rounds=ROUNDS,
     )
     with writing(filled.hub.engine) as session:
         job = _approved(filled, session, of, NODES)

@@ -82,11 +82,11 @@ class Tongue:
 
     def moment(self, moment: datetime) -> str:
         """Return a moment to the minute, in UTC."""
-        from babel.dates import UTC, format_datetime
+        from babel.dates import UTC, format_date
 
-        return (
-            f"{format_datetime(moment, format='medium', tzinfo=UTC, locale=self.locale)[:-3].rstrip(':')} UTC"
-        )
+        there = moment.astimezone(UTC)
+        # Of 24 hours in every language, so that no letter beside them can be overlooked.
+        return f"{format_date(there, format='medium', locale=self.locale)}, {there:%H:%M} UTC"
 
     def span(self, length: timedelta) -> str:
         """Return how long something lasts, in its largest unit.

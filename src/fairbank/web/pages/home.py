@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 from sqlalchemy.orm import Session
@@ -21,11 +21,10 @@ from fairbank.ontology.counts import Count
 from fairbank.web.languages import mark
 from fairbank.web.pages.page import GRAPHS, Menu, Page
 from fairbank.web.pages.visits import Visit
+from fairbank.web.silence import SILENT_AFTER
 from fairbank.web.state_table import REQUESTER, words_of
 from fairbank.web.state_words import Look
 
-# A node asks the hub for work all the time; one that was not heard of for so long is called silent.
-SILENT_AFTER: Final = timedelta(hours=1)
 _NEW: Final = 6
 _MOST: Final = 20
 

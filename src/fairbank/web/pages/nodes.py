@@ -11,9 +11,9 @@ from fairbank.catalogue.negotiation import JSON
 from fairbank.catalogue.nodes import NodeEntry
 from fairbank.database import reading
 from fairbank.web.languages import mark
-from fairbank.web.pages.home import SILENT_AFTER
 from fairbank.web.pages.page import Menu, Page
 from fairbank.web.pages.visits import Visit
+from fairbank.web.silence import SILENT_AFTER
 
 
 @dataclass(frozen=True, slots=True)
