@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Final
 
 from fairbank.federated_jobs.hub.job_lines import SiteLine
+from fairbank.federated_jobs.hub.job_record import Happened
 from fairbank.federated_jobs.reasons import Reason
 from fairbank.web.languages import mark as _
 from fairbank.web.state_table import words_of
@@ -63,6 +64,23 @@ REASONS: Final[dict[Reason, str]] = {
     Reason.PEER_MODELS_MISSING: _("The models of other biobanks did not come."),
     Reason.NODE_FAULT: _("Something went wrong at the biobank’s node."),
     Reason.OTHER: _("A reason that this hub does not know."),
+}
+
+HAPPENED: Final[dict[Happened, str]] = {
+    Happened.SUBMITTED: _("Sent by its requester"),
+    Happened.SETTINGS: _("Settings of the training told"),
+    Happened.ROUND_OPENED: _("Round begun"),
+    Happened.ARRIVED: _("Output arrived"),
+    Happened.ROUND_CLOSED: _("Round closed"),
+    Happened.PRIORITY: _("Priority changed"),
+    Happened.PAUSED: _("Paused with its permit"),
+    Happened.RESUMED: _("Resumed with its permit"),
+    Happened.GRANT_LOST: _("Stopped here: the permit has ended"),
+    Happened.RETRIED: _("Tried again"),
+    Happened.COMPLETED: _("Completed"),
+    Happened.FAILED: _("Failed"),
+    Happened.CANCELLED: _("Stopped"),
+    Happened.WITHDRAWN: _("Told that a subject of it was withdrawn"),
 }
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from starlette.responses import HTMLResponse
 
-from fairbank.web import request_words
+from fairbank.web import job_words, request_words
 from fairbank.web.frame import Frame
 from fairbank.web.languages import Tongue, texts_of
 from fairbank.web.pages.visits import Fields
@@ -101,5 +101,6 @@ def environment(code: str) -> Environment:
         role_words=ROLES,
         purposes=request_words.PURPOSES,
         classes=request_words.CLASSES,
+        job_happened=job_words.HAPPENED,
     )
     return made

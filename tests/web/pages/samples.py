@@ -36,6 +36,11 @@ SAMPLES: dict[str, Callable[[Filled], list[tuple[str | None, str]]]] = {
     "/me": lambda filled: [("rita", "/me?back=/counts"), ("lena", "/me")],
     "/nodes/{node}": lambda filled: [(None, "/nodes/alpha")],
     "/collections/{node}/{dataset}": lambda filled: [(None, "/collections/alpha/lungs")],
+    "/jobs/{job_id}": lambda filled: [
+        ("rita", f"/jobs/{filled.jobs['training']}"),
+        ("rita", f"/jobs/{filled.jobs['analysed']}"),
+        ("ursula", f"/jobs/{filled.jobs['asked']}"),
+    ],
     "/people": lambda filled: [("anna", "/people"), ("anna", "/people?name=cora")],
     "/requests/new": lambda filled: [
         ("rita", "/requests/new?c=alpha/lungs&c=beta/hearts"),

@@ -2,14 +2,50 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+from html import unescape
 from typing import Any
 
-from tests.web.filled_hub import Filled
+import pytest
+from starlette.testclient import TestClient
+from tests.web.filled_hub import BASE, Filled, Kept
 
+from fairbank.catalogue.identity import sessions
+from fairbank.catalogue.identity.sessions import Stage
+from fairbank.database import writing
 from fairbank.federated_jobs.reasons import Reason
 from fairbank.web.job_words import REASONS
 
 JSON = {"Accept": "application/json"}
+
+
+@pytest.fixture
+def kept(filled: Filled) -> Iterator[Filled]:
+    """The hub, put back as it was after the test."""
+    was = Kept(filled)
+    yield filled
+    was.put_back()
+    was.close()
+
+
+def browser(filled: Filled, who: str) -> TestClient:
+    """Return a client of somebody who is signed in."""
+    with writing(filled.hub.engine) as session:
+        secret = sessions.begin(session, filled.hub, account=who, stage=Stage.COMPLETE)
+    client = TestClient(filled.app, base_url=BASE, follow_redirects=False)
+    client.headers.update({"Accept": "text/html", "Sec-Fetch-Site": "same-origin"})
+    client.cookies.set(sessions.cookie_name(filled.hub, secure=False), secret)
+    return client
+
+
+def form_of(text: str, act: str) -> dict[str, str]:
+    """Return what the form on a page that does something sends if nothing is typed."""
+    for form in re.findall(r"<form\b.*?</form>", text, flags=re.S):
+        if f'value="{act}"' in form:
+            found = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', form)
+            return {**{name: unescape(value) for name, value in found}, "act": act}
+    raise AssertionError(f"no form does {act}")
 
 
 def seen(filled: Filled, who: str, address: str) -> Any:
@@ -54,3 +90,60 @@ def test_jobs_of_others_are_shown_to_whoever_looks_after_all_and_to_nobody_else(
 def test_every_reason_has_words() -> None:
     assert set(REASONS) == set(Reason)
     assert all(text.endswith(".") for reason, text in REASONS.items() if reason is not Reason.NONE)
+
+
+# -- one job -----------------------------------------------------------------------------------------------------------
+
+
+def test_each_biobank_and_each_round_say_what_they_came_to(filled: Filled) -> None:
+    job = seen(filled, "rita", f"/jobs/{filled.jobs['training']}")
+    alpha, beta = job["sites"]
+    assert alpha["steps"] == ["done"] * 5 and beta["steps"] == ["done", "done", "here", "", ""]
+    assert [[cell["what"] for cell in one["cells"]] for one in job["history"]] == [
+        ["sent", "sent"],
+        ["sent", "late"],
+        ["sent", "asked"],
+    ]
+    assert [site["node"] for site in job["lost"]] == ["beta"] and job["quorum"]["without"] == 1
+    assert len(job["figures"]) == 4 and job["timing"]["round_by"]
+
+
+def test_what_is_kept_back_says_why(filled: Filled) -> None:
+    job = seen(filled, "rita", f"/jobs/{filled.jobs['analysed']}")
+    states = {(one["node"], one["state"][1]): one["reason"] for one in job["outputs"]}
+    assert set(states) == {("alpha", "sent"), ("beta", "withheld")}
+    assert states["beta", "withheld"] == REASONS[Reason.OUTPUT_WITHHELD]
+    assert {file["name"] for file in job["files"]} >= {"table.csv"}
+    happened = [line["what"] for line in job["log"]]
+    assert happened[0] == "completed" and happened[-1] == "submitted"
+
+
+def test_a_job_waits_for_its_first_round_until_all_have_decided(filled: Filled) -> None:
+    job = seen(filled, "rita", f"/jobs/{filled.jobs['asked']}")
+    assert job["timing"]["decided_by"] and [step["name"] for step in job["track"] if step["here"]] == [
+        "decided"
+    ]
+
+
+def test_what_came_of_a_job_is_for_its_requester(filled: Filled) -> None:
+    address = f"/jobs/{filled.jobs['trained again']}"
+    hers, overseen = seen(filled, "rita", address), seen(filled, "ursula", address)
+    assert hers["files"] and hers["figures"] and hers["withdrawn"]
+    assert not overseen["files"] and not overseen["figures"] and not overseen["can_stop"]
+    for who in ("otto", "carla", "cora"):
+        answer = filled.client.get(address, headers={**filled.people[who].headers, **JSON})
+        assert answer.status_code == 404
+
+
+def test_a_job_is_stopped_once_and_by_its_requester_only(kept: Filled) -> None:
+    address = f"/jobs/{kept.jobs['asked']}"
+    hers, others = browser(kept, "rita"), browser(kept, "anna")
+    form = form_of(hers.get(address).text, "stop")
+    page = others.get(address).text
+    assert 'value="stop"' not in page
+    proof = re.search(r'name="csrf" value="([^"]*)"', page)
+    assert proof is not None
+    assert others.post(address, data={**form, "csrf": proof[1]}).status_code == 403
+    for _ in range(2):
+        assert hers.post(address, data=form).status_code == 303
+    assert seen(kept, "rita", address)["state"] == "cancelled"

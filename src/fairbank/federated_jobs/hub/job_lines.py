@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -123,6 +123,11 @@ def lines(session: Session, wanted: Wanted) -> Lines:
     )
 
 
+def site_lines(sites: Iterable[SiteRow]) -> tuple[SiteLine, ...]:
+    """Return sites of a job in lines."""
+    return tuple(SiteLine(site.node, SiteState(site.state), site.since) for site in sites)
+
+
 def _narrowed(query: Select[Any], wanted: Wanted) -> Select[Any]:
     if wanted.account is not None:
         query = query.where(JobRow.account == wanted.account)
@@ -140,5 +145,5 @@ def _line(job: JobRow, sites: Sequence[SiteRow]) -> JobLine:
         reason=Reason(job.reason),
         news=max(moment for moment in moments if moment is not None),
         done=sum(site.state == SiteState.RELEASED.value for site in sites),
-        sites=tuple(SiteLine(site.node, SiteState(site.state), site.since) for site in sites),
+        sites=site_lines(sites),
     )

@@ -95,8 +95,7 @@ def retry(
     if revived and session.get_one(RoundRow, (job.id, job.round)).state == RoundState.CLOSED.value:
         raise _refused("The plan of this job has come to its end.")
     sites = sites_of(session, job_id)
-    chosen = [site for site in sites if node in (None, site.node) and _may(site, role)]
-    able = [site for site in chosen if _can(session, job, site)]
+    able = _able(session, job, sites, role, node)
     if not able:
         raise _refused("At no site of this job there is a failure that may be tried again.")
     if revived and len(active(sites)) + len(able) < job.quorum:
@@ -122,6 +121,17 @@ def retry(
         detail={"round": job.round, "nodes": [site.node for site in able]},
     )
     return job, [site.node for site in able]
+
+
+def retryable(hub: Hub, session: Session, job: JobRow, *, who: Account) -> tuple[str, ...]:
+    """Return the nodes at which somebody may have a job tried again now; `retry` looks at its grants besides."""
+    if job.account != who.name and not who.has(Role.ADMIN):
+        return ()
+    role = Who.REQUESTER if job.account == who.name else Who.ADMINISTRATOR
+    over = JobState(job.state) is JobState.FAILED and job.reason != Reason.QUORUM_NOT_MET.value
+    if JobState(job.state) not in _JOBS or over or job.round == 0 or job.expires <= hub.clock.now():
+        return ()
+    return tuple(site.node for site in _able(session, job, sites_of(session, job.id), role, None))
 
 
 def may_pass(hub: Hub, session: Session, job: JobRow, site: SiteRow, reason: Reason) -> bool:
@@ -161,6 +171,11 @@ def begin_anew(
     current = session.get(RoundRow, (job.id, job.round))
     if current is not None and not takes(step_of(session, job, current), site.node):
         rest(hub, job, site)
+
+
+def _able(session: Session, job: JobRow, sites: list[SiteRow], role: Who, node: str | None) -> list[SiteRow]:
+    chosen = [site for site in sites if node in (None, site.node) and _may(site, role)]
+    return [site for site in chosen if _can(session, job, site)]
 
 
 def _may(site: SiteRow, role: Who) -> bool:
