@@ -43,6 +43,8 @@ class Action(StrEnum):
     NODE_MANAGE = "node.manage"
     DATASET_MANAGE = "dataset.manage"
     DESCRIBE = "dataset.describe"
+    # Narrowed to the nodes that a curator looks after, by `catalogue.curation`.
+    QUALITY_READ = "dataset.quality"
     ACCOUNT_MANAGE = "account.manage"
     AUDIT_READ = "audit.read"
 
@@ -87,6 +89,7 @@ RULES: Final[dict[Action, Rule]] = {
     Action.NODE_MANAGE: Rule(frozenset({_A}), TokenScope.ADMIN),
     Action.DATASET_MANAGE: Rule(frozenset({_A}), TokenScope.ADMIN, at_node=frozenset({_C})),
     Action.DESCRIBE: Rule(frozenset({_A}), TokenScope.DESCRIBE),
+    Action.QUALITY_READ: Rule(frozenset({_C, _A}), TokenScope.READ),
     Action.ACCOUNT_MANAGE: Rule(frozenset({_A}), TokenScope.ADMIN),
     Action.AUDIT_READ: Rule(frozenset({_A, _U}), TokenScope.READ),
 }
@@ -115,6 +118,7 @@ ROUTES: Final[tuple[tuple[str, str, Action], ...]] = (
     (_ANY, r"/jobs/new", Action.JOB_SUBMIT),
     (_GET, r"/jobs(/\{job_id\})?", Action.JOB_READ),
     ("POST", r"/jobs/\{job_id\}", Action.JOB_CANCEL),
+    (_GET, r"/quality", Action.QUALITY_READ),
     (_GET, r"/(static/\{name\}|help|style)", Action.PUBLIC),
     (_GET, r"/me", Action.SELF_READ),
     ("POST", r"/me", Action.SELF_ACT),

@@ -42,6 +42,11 @@ SAMPLES: dict[str, Callable[[Filled], list[tuple[str | None, str]]]] = {
         ("ursula", f"/jobs/{filled.jobs['asked']}"),
     ],
     "/people": lambda filled: [("anna", "/people"), ("anna", "/people?name=cora")],
+    "/quality": lambda filled: [
+        ("cora", "/quality"),
+        ("anna", "/quality?c=alpha/lungs"),
+        ("anna", "/quality"),
+    ],
     "/requests/new": lambda filled: [
         ("rita", "/requests/new?c=alpha/lungs&c=beta/hearts"),
         ("rita", f"/requests/new?draft={_in_state(filled, None)}&step=check"),

@@ -1,0 +1,87 @@
+"""The page of quality: what curators see of their own nodes' collections, and what was mended this week."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import select
+from tests.catalogue.conftest import BASE, make_record
+from tests.web.filled_hub import LUNGS, Filled, Kept
+from tests.web.pages.conftest import HTML
+
+from fairbank.catalogue.store import DatasetRow, VersionRow
+from fairbank.database import writing
+from fairbank.ontology.stewardship import Stewardship
+
+JSON = {"Accept": "application/json"}
+
+
+def seen(filled: Filled, who: str, address: str = "/quality") -> Any:
+    answer = filled.client.get(address, headers={**filled.people[who].headers, **JSON})
+    assert answer.status_code == 200, answer.text
+    told: Any = answer.json()
+    return told
+
+
+def test_a_curator_sees_the_collections_of_her_nodes_and_an_administrator_all(filled: Filled) -> None:
+    names = {
+        who: {each["id"] for each in seen(filled, who)["collections"]} for who in ("cora", "carl", "anna")
+    }
+    assert names == {
+        "cora": {"alpha/brains", "alpha/lungs"},
+        "carl": {"beta/hearts"},
+        "anna": {"alpha/brains", "alpha/lungs", "beta/hearts"},
+    }
+    assert [each["id"] for each in seen(filled, "anna", "/quality?c=beta/hearts")["collections"]] == [
+        "beta/hearts"
+    ]
+
+
+def test_nobody_else_sees_the_page(filled: Filled) -> None:
+    for who in ("rita", "carla", "ursula"):
+        assert (
+            filled.client.get("/quality", headers={**filled.people[who].headers, "Accept": HTML}).status_code
+            == 404
+        )
+
+
+def test_required_fields_come_before_recommended_ones_and_say_who_asks(filled: Filled) -> None:
+    fields = seen(filled, "cora")["fields"]
+    required = [each["required"] for each in fields]
+    assert required == sorted(required, reverse=True) and {True, False} == set(required)
+    (spatial,) = (each for each in fields if each["name"] == "spatial")
+    assert (spatial["required"], spatial["by_curator"]) == (False, True)
+    assert "DCAT-AP 3.0.1" in spatial["profiles"] and [each["id"] for each in spatial["places"]] == [
+        "alpha/brains",
+        "alpha/lungs",
+    ]
+    # What is read from the images no curator types.
+    assert any(not each["by_curator"] and "XNAT" in each["mend"] for each in fields)
+
+
+def test_what_a_new_record_says_is_mended_and_one_that_cannot_be_read_is_named(filled: Filled) -> None:
+    kept = Kept(filled)
+    try:
+        with writing(filled.hub.engine) as session:
+            for row in session.scalars(select(VersionRow).where(VersionRow.iri == LUNGS)):
+                row.received -= timedelta(days=8)
+        said = Stewardship(spatial=("http://publications.europa.eu/resource/authority/country/DEU",))
+        sealed = make_record("alpha", "lungs", version=2, stewardship=said).seal(filled.nodes["alpha"].key)
+        answer = filled.nodes["alpha"].release(sealed, door_class="record", output="record-lungs")
+        assert answer.status_code == 200, answer.text
+        told = {each["id"]: each["mended"] for each in seen(filled, "cora")["collections"]}
+        assert told == {"alpha/brains": [], "alpha/lungs": ["spatial"]}
+        with writing(filled.hub.engine) as session:
+            broken = session.get_one(VersionRow, (f"{BASE}/datasets/beta/hearts", 1))
+            broken.envelope = broken.envelope.replace(b'"payload"', b'"payloaf"')
+            dataset = session.get_one(DatasetRow, broken.iri)
+            dataset.digest = "sha256:" + "7" * 64
+        told = seen(filled, "anna")
+        assert [each["id"] for each in told["broken"]] == ["beta/hearts"] and "FB-" in told["broken"][0][
+            "fault"
+        ]
+        assert {each["id"] for each in told["collections"]} == {"alpha/brains", "alpha/lungs"}
+    finally:
+        kept.put_back()
+        kept.close()
