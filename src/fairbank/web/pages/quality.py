@@ -109,7 +109,7 @@ class Quality:
 
     now: datetime
     only: str
-    command: str
+    commands: tuple[str, ...]
     collections: tuple[Collection, ...]
     fields: tuple[Field, ...]
     broken: tuple[Broken, ...]
@@ -128,7 +128,10 @@ def show(hub: Hub, visit: Visit) -> Quality:
     return Quality(
         now=visit.now,
         only=only if judged else "",
-        command=f"fairbank dataset describe {judged[0].dataset if judged else 'NAME'} --from description.toml",
+        commands=(
+            "fairbank dataset describe --template > description.toml",
+            f"fairbank dataset describe {judged[0].dataset if judged else 'NAME'} --from description.toml",
+        ),
         collections=tuple(sorted(map(_collection, whole), key=lambda x: (-x.required, -x.recommended, x.id))),
         fields=_fields(whole),
         broken=tuple(Broken(each.id, each.version, each.fault) for each in judged if each.fault),
