@@ -118,6 +118,8 @@ ROUTES: Final[tuple[tuple[str, str, Action], ...]] = (
     (_ANY, r"/jobs/new", Action.JOB_SUBMIT),
     (_GET, r"/jobs(/\{job_id\})?", Action.JOB_READ),
     ("POST", r"/jobs/\{job_id\}", Action.JOB_CANCEL),
+    (_GET, r"/models(/\{digest\})?|/runs/compare", Action.JOB_READ),
+    ("POST", r"/models/\{digest\}", Action.JOB_CANCEL),
     (_GET, r"/quality", Action.QUALITY_READ),
     (_GET, r"/(static/\{name\}|help|style)", Action.PUBLIC),
     (_GET, r"/me", Action.SELF_READ),

@@ -369,7 +369,7 @@ STATES: Final[dict[str, dict[str, StateWords]]] = {
             _("Registered"),
             _("It was made by a job, and is its owner’s alone."),
             REQUESTER,
-            _("Its owner looks at its card and releases it, or not."),
+            _("Its owner looks at its card, and uses it or withdraws it."),
             _SELF,
         ),
         "quarantined": _W(

@@ -42,6 +42,12 @@ SAMPLES: dict[str, Callable[[Filled], list[tuple[str | None, str]]]] = {
         ("ursula", f"/jobs/{filled.jobs['asked']}"),
     ],
     "/people": lambda filled: [("anna", "/people"), ("anna", "/people?name=cora")],
+    "/models": lambda filled: [("rita", "/models"), ("otto", "/models"), ("ursula", "/models?show=all")],
+    "/models/{digest}": lambda filled: [
+        ("rita", f"/models/{filled.models['trained again']}"),
+        ("rita", f"/models/{filled.models['trained']}"),
+        ("ursula", f"/models/{filled.ids['digest'][-1]}"),
+    ],
     "/quality": lambda filled: [
         ("cora", "/quality"),
         ("anna", "/quality?c=alpha/lungs"),

@@ -83,9 +83,9 @@ def sections(card: ModelCard) -> tuple[Section, ...]:
             ("Protection", "On", "What that means"),
             tuple((each.name, "yes" if each.on else "no", each.meaning) for each in card.protections),
         ),
-        Section("How it was trained", (), ("Choice", "Value"), _choices(card)),
-        Section("What it cost", _cost(card)),
-        Section("Where it comes from", (), ("What", "Which"), _chain(card)),
+        Section("How it was trained", (), ("Choice", "Value"), choices(card)),
+        Section("What it cost", cost(card)),
+        Section("Where it comes from", (), ("What", "Which"), chain(card)),
         Section(
             "Files",
             (),
@@ -166,7 +166,8 @@ def _sites(card: ModelCard) -> tuple[tuple[str, ...], ...]:
     )
 
 
-def _choices(card: ModelCard) -> tuple[tuple[str, ...], ...]:
+def choices(card: ModelCard) -> tuple[tuple[str, ...], ...]:
+    """Return how a model was trained, as pairs of choice and value."""
     training = card.training
     rows = [
         ("Tool", f"{card.code.name} {card.code.version}"),
@@ -188,7 +189,8 @@ def _with_options(name: str, options: object) -> str:
     return f"{name} {json.dumps(options, sort_keys=True)}" if options else name
 
 
-def _cost(card: ModelCard) -> tuple[str, ...]:
+def cost(card: ModelCard) -> tuple[str, ...]:
+    """Return what a training has cost, in sentences."""
     spent = card.compute
     return (
         f"At most {duration(spent.cpu_s)} of processor time and {duration(spent.gpu_s)} of GPU time at the sites, as "
@@ -198,7 +200,8 @@ def _cost(card: ModelCard) -> tuple[str, ...]:
     )
 
 
-def _chain(card: ModelCard) -> tuple[tuple[str, ...], ...]:
+def chain(card: ModelCard) -> tuple[tuple[str, ...], ...]:
+    """Return where a model comes from, as pairs of what and which."""
     return (
         ("Model", card.model),
         ("Line, version", f"{card.line}, {card.version}"),

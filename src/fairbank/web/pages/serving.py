@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import datetime
+from datetime import date, datetime
 from enum import Enum
 from typing import Any, Final
 
@@ -93,6 +93,8 @@ def jsonable(value: Any) -> Any:
         return [jsonable(each) for each in value]
     if isinstance(value, datetime):
         return iso(value)
+    if isinstance(value, date):
+        return value.isoformat()
     return value.value if isinstance(value, Enum) else value
 
 
