@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tests.web.filled_hub import PEOPLE, Filled
+from tests.web.filled_hub import CURATORS, PEOPLE, Filled
 
-from fairbank.catalogue.accounts import Account
+from fairbank.catalogue.accounts import Account, Role
 from fairbank.catalogue.permissions import allow
 from fairbank.web.pages.page import Page
 from fairbank.web.pages.registry import pages
@@ -80,7 +80,8 @@ def samples(page: Page, filled: Filled) -> list[tuple[str | None, str]]:
 
 def account(name: str) -> Account:
     """Return somebody of the filled hub, as far as rules by role ask."""
-    return Account(name, frozenset(PEOPLE[name]), None)
+    roles = frozenset(PEOPLE[name]) | ({Role.CURATOR} if name in CURATORS.values() else frozenset())
+    return Account(name, roles, None)
 
 
 def _in_state(filled: Filled, state: str | None) -> str:

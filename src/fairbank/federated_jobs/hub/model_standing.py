@@ -33,7 +33,7 @@ _HASHES_KEPT: Final = 10_000
 _hashes: dict[tuple[str, int, int], str] = {}
 
 
-class FileState(StrEnum):
+class FileCheck(StrEnum):
     """Whether a file is the one that the card names."""
 
     WHOLE = "whole"
@@ -172,7 +172,7 @@ def made_from(session: Session, card: ModelCard, who: Account) -> tuple[MadeFrom
     )
 
 
-def file_state(hub: Hub, digest: str, size_bytes: int, *, large_too: bool = False) -> FileState:
+def file_state(hub: Hub, digest: str, size_bytes: int, *, large_too: bool = False) -> FileCheck:
     """Return whether a file that is kept is the one that its digest names.
 
     Args:
@@ -182,17 +182,17 @@ def file_state(hub: Hub, digest: str, size_bytes: int, *, large_too: bool = Fals
     try:
         found = path.stat()
     except FileNotFoundError:
-        return FileState.GONE
+        return FileCheck.GONE
     if found.st_size != size_bytes:
-        return FileState.DAMAGED
+        return FileCheck.DAMAGED
     key = (str(path), found.st_mtime_ns, found.st_ino)
     if key not in _hashes:
         if found.st_size > HASHED_AT_ONCE and not large_too:
-            return FileState.UNCHECKED
+            return FileCheck.UNCHECKED
         if len(_hashes) >= _HASHES_KEPT:
             _hashes.clear()
         _hashes[key] = file_digest(path)
-    return FileState.WHOLE if _hashes[key] == digest else FileState.DAMAGED
+    return FileCheck.WHOLE if _hashes[key] == digest else FileCheck.DAMAGED
 
 
 def before(session: Session, job: str, day: date) -> Before:

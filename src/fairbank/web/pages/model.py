@@ -21,7 +21,7 @@ from fairbank.errors import FairbankError, Kind
 from fairbank.federated_jobs.errors import NotYetMerged
 from fairbank.federated_jobs.hub import model_files, model_registry, model_standing, views, withdrawals
 from fairbank.federated_jobs.hub.changing import changing
-from fairbank.federated_jobs.hub.model_standing import Before, FileState, MadeFrom, Relative
+from fairbank.federated_jobs.hub.model_standing import Before, FileCheck, MadeFrom, Relative
 from fairbank.federated_jobs.objectives import headline
 from fairbank.federated_jobs.reports import card as card_text
 from fairbank.federated_jobs.reports.words import kind_words, metric_words, size
@@ -36,11 +36,11 @@ from fairbank.web.pages.page import Once, Page
 from fairbank.web.pages.visits import Visit
 
 # How a file stands on the page: what is said, and the look of its tag.
-FILES: Final[dict[FileState, tuple[str, str]]] = {
-    FileState.WHOLE: (mark("as the card says"), "good"),
-    FileState.DAMAGED: (mark("damaged: its hash is not the card’s"), "bad"),
-    FileState.GONE: (mark("no longer there"), "bad"),
-    FileState.UNCHECKED: (mark("large: hash not checked now"), "wait"),
+FILES: Final[dict[FileCheck, tuple[str, str]]] = {
+    FileCheck.WHOLE: (mark("as the card says"), "good"),
+    FileCheck.DAMAGED: (mark("damaged: its hash is not the card’s"), "bad"),
+    FileCheck.GONE: (mark("no longer there"), "bad"),
+    FileCheck.UNCHECKED: (mark("large: hash not checked now"), "wait"),
 }
 # What the buttons say, and what that means for others.
 MOVES: Final[dict[ModelState, tuple[str, str]]] = {
@@ -225,7 +225,7 @@ def _model(hub: Hub, session: Session, visit: Visit, digest: str) -> Model:
         card=_card(visit, card, model_standing.made_from(session, card, visit.account)) if card else None,
         card_fault=fault,
         files=files,
-        unchecked=any(each.state == FILES[FileState.UNCHECKED][0] for each in files),
+        unchecked=any(each.state == FILES[FileCheck.UNCHECKED][0] for each in files),
         damaged=any(each.look == "bad" for each in files),
         withdrawn=withdrawn,
         before=model_standing.before(session, job.id, withdrawn) if withdrawn is not None else None,
@@ -261,7 +261,7 @@ def _brought(hub: Hub, visit: Visit, told: Mapping[str, Any]) -> Model:
         card=None,
         card_fault="",
         files=files,
-        unchecked=any(each.state == FILES[FileState.UNCHECKED][0] for each in files),
+        unchecked=any(each.state == FILES[FileCheck.UNCHECKED][0] for each in files),
         damaged=any(each.look == "bad" for each in files),
         withdrawn=None,
         before=None,
@@ -287,7 +287,7 @@ def _files(
     for one in named:
         found = model_standing.file_state(hub, one.digest, one.size_bytes, large_too=large_too)
         text, look = FILES[found]
-        there = given and found in (FileState.WHOLE, FileState.UNCHECKED)
+        there = given and found in (FileCheck.WHOLE, FileCheck.UNCHECKED)
         name = "model.safetensors" if one.digest == model else one.name
         suffix = {"application/json": ".json", "text/csv": ".csv"}.get(one.media_type, "")
         yield File(
