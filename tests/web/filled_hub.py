@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from starlette.testclient import TestClient
 from tests.catalogue.conftest import BASE, Person, TestNode, make_record
@@ -90,6 +91,9 @@ class Filled:
     # Jobs and models that `filled_jobs` adds, by its names for them.
     jobs: dict[str, str] = field(default_factory=dict)
     models: dict[str, str] = field(default_factory=dict)
+    # What is written after the word of each text, by what it is; and what records say beside what is usual.
+    adds: Callable[[str], str] = lambda what: ""
+    describes: Callable[[], dict[str, Any]] = dict
 
     def __post_init__(self) -> None:
         self.client = TestClient(self.app, base_url=BASE)
@@ -100,7 +104,13 @@ class Filled:
         """Return a word for a text, and note who may read it."""
         word = f"only-{len(self.written):03d}-" + what.replace(" ", "-")
         self.written.append(Written(word, what, frozenset(readers)))
-        return word
+        return word + self.adds(what)
+
+    def publish(self, node: str, dataset: str) -> None:
+        """Let a node publish a collection."""
+        sealed = make_record(node, dataset, **self.describes()).seal(self.nodes[node].key)
+        answer = self.nodes[node].release(sealed, door_class="record", output=f"record-{dataset}")
+        assert answer.status_code == 200, answer.text
 
     def call(self, who: str, method: str, path: str, body: dict[str, Any] | bytes | None = None) -> Any:
         """Send what has to be accepted, and return the answer."""
@@ -197,20 +207,20 @@ class Filled:
     def document(self, who: str, request: str, readers: frozenset[str], *, kind: str = "other") -> str:
         name = self.say("name of a document", readers)
         content = A_PDF + self.say("content of a document", readers).encode() + b"\n%%EOF\n"
-        path = f"/v1/requests/{request}/documents?name={name}.pdf&kind={kind}"
+        path = f"/v1/requests/{request}/documents?name={quote(name)}.pdf&kind={kind}"
         digest: str = self.call(who, "POST", path, content)["digest"]
         self.note("digest", digest)
         self.parts.setdefault(request, {}).setdefault("digest", []).append(digest)
         return digest
 
 
-def fill(home: Path) -> Filled:
-    """Make the hub of this folder and everything in it."""
+def fill(home: Path, **wording: Any) -> Filled:
+    """Make the hub of this folder and everything in it; `wording` is `adds` and `describes` of what is filled."""
     unlimited = replace(
         Settings(home=home), limits_account_requests=0, limits_origin_requests=0, limits_node_requests=0
     )
     hub = init_hub(unlimited, FixedClock(), public_base_iri=BASE)
-    filled = Filled(hub, create_app(hub))
+    filled = Filled(hub, create_app(hub), **wording)
     _nodes(filled)
     _people(filled)
     _committees(filled)
@@ -228,9 +238,7 @@ def _nodes(filled: Filled) -> None:
         *_, name, dataset = iri.split("/")
         node = filled.nodes.get(name) or TestNode(filled.hub, filled.client, name).enrol()
         filled.nodes[name] = node
-        sealed = make_record(name, dataset).seal(node.key)
-        answer = node.release(sealed, door_class="record", output=f"record-{dataset}")
-        assert answer.status_code == 200, answer.text
+        filled.publish(name, dataset)
     filled.ids |= {"node": ["alpha", "beta"], "dataset": ["lungs", "brains", "hearts"]}
 
 
@@ -262,7 +270,11 @@ def _people(filled: Filled) -> None:
 
 def _committees(filled: Filled) -> None:
     for node, members in (("alpha", ("carla", "dora", "colin")), ("beta", ("kurt",))):
-        wish = {"schema": "committee/1", "title": f"Access to {node}", "quorum": min(2, len(members))}
+        wish = {
+            "schema": "committee/1",
+            "title": f"Access to {node}{filled.adds('committee')}",
+            "quorum": min(2, len(members)),
+        }
         made = filled.note("committee", filled.call("anna", "POST", "/v1/committees", wish)["id"])
         scope = {"schema": "committee-scope/1", "node": node}
         filled.call("anna", "POST", f"/v1/committees/{made}/scopes", scope)

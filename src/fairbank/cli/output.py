@@ -11,6 +11,8 @@ from typing import Annotated, Any
 
 import typer
 
+from fairbank import shown_text
+
 _ANY_WIDTH = 100_000
 _COUNTS = frozenset({"exact", "below-k", "not-countable", "waiting", "declined", "at-least"})
 _OF_COUNTS = frozenset({"kind", "value", "k", "why", "since", "at_least", "withheld", "unknown"})
@@ -37,7 +39,9 @@ def show_rows(
     elif format is Format.CSV:
         writer = csv.DictWriter(sys.stdout, fieldnames=list(columns), lineterminator="\n")
         writer.writeheader()
-        writer.writerows([{key: _cell(value) for key, value in row.items()} for row in listed])
+        writer.writerows(
+            [{key: shown_text.for_spreadsheet(_cell(value)) for key, value in row.items()} for row in listed]
+        )
     elif not listed:
         say(empty)
     else:
@@ -58,7 +62,7 @@ def show_fields(fields: Mapping[str, Any], *, format: Format) -> None:
 
 def say(text: str) -> None:
     """Tell the person something that is not a result (stderr)."""
-    sys.stderr.write(text + "\n")
+    sys.stderr.write(shown_text.for_terminal(text) + "\n")
 
 
 def _print_table(rows: list[dict[str, Any]], columns: Sequence[str]) -> None:
@@ -70,9 +74,10 @@ def _print_table(rows: list[dict[str, Any]], columns: Sequence[str]) -> None:
         numeric = all(isinstance(row[column], (int, float)) for row in rows)
         table.add_column(column.replace("_", " "), justify="right" if numeric else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(_cell(row[column]) for column in columns))
+        table.add_row(*(shown_text.for_terminal(_cell(row[column])) for column in columns))
     # What reads a pipe wants one row per line, however long: a folded digest cannot be searched for.
-    Console(width=None if sys.stdout.isatty() else _ANY_WIDTH).print(table)
+    # Brackets in a cell are a text, no colour; and what looks like `:name:` is no picture.
+    Console(width=None if sys.stdout.isatty() else _ANY_WIDTH, markup=False, emoji=False).print(table)
 
 
 def _cell(value: Any) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 
 from fairbank.errors import MissingExtra
 from fairbank.federated_jobs.hub.measurements import Page
+from fairbank.shown_text import for_spreadsheet
 
 # What is said of every value; then what it is, as a number or as a word.
 _OF_ROW = (
@@ -63,7 +64,7 @@ def as_csv(pages: Iterable[Page]) -> Iterator[str]:
     """Yield a CSV file, page by page."""
     yield _csv([HEADER])
     for page in pages:
-        yield _csv([line[name] for name in HEADER] for line in lines(page))
+        yield _csv([_cell(line[name]) for name in HEADER] for line in lines(page))
 
 
 def write_parquet(pages: Iterable[Page], to: Path) -> None:
@@ -80,6 +81,10 @@ def write_parquet(pages: Iterable[Page], to: Path) -> None:
 def _plain(line: dict[str, Any]) -> dict[str, Any]:
     number = line["number"]
     return {**line, "number": float(number) if number is not None else None}
+
+
+def _cell(value: Any) -> Any:
+    return for_spreadsheet(value) if isinstance(value, str) else value
 
 
 def _csv(rows: Iterable[Iterable[Any]]) -> str:

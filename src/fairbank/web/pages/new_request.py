@@ -7,6 +7,7 @@ request; else what is sent is what `fairbank request submit ID --to FILE` has se
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
@@ -36,6 +37,7 @@ SAVE, CHECK = "save", "check"
 _PEOPLE: Final = 3
 _MOST: Final = 200
 _LONGEST: Final = 200
+_PLACE: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}/[a-z0-9][a-z0-9-]{0,62}")
 # What is missing or wrong, said beside its field and in the summary above.
 _SAID: Final[dict[str, str]] = {
     "title": mark("Give it a title of at most 200 letters."),
@@ -216,12 +218,13 @@ def _kept(
 
 
 def _chosen(hub: Hub, asked: Fields) -> list[str]:
-    """Return the IRIs of the collections that an address names: whole, or as node/name."""
+    """Return the IRIs of the collections that an address names: whole, or as node/name; what names none is left out."""
     found = []
     for each in asked.every("c")[:_MOST]:
         place = each.strip().removeprefix(hub.base_iri).strip("/").removeprefix("datasets/")
-        found.append(f"{hub.base_iri}/datasets/{place}")
-    return [each for each in dict.fromkeys(found) if len(each) < 500]
+        if _PLACE.fullmatch(place):
+            found.append(f"{hub.base_iri}/datasets/{place}")
+    return list(dict.fromkeys(found))
 
 
 def _draft_of(hub: Hub, form: Fields, *, before: Draft) -> tuple[Draft, list[str]]:
