@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import re
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 from types import ModuleType
@@ -12,7 +13,12 @@ from typing import Any
 
 import pytest
 from jinja2 import nodes as tree
+from starlette.testclient import TestClient
 
+from fairbank.catalogue.context import init_hub
+from fairbank.clock import FixedClock
+from fairbank.settings import Settings
+from fairbank.web.hub_app import create_app
 from fairbank.web.languages import LANGUAGES, SOURCE, TEXTS, Tongue, messages_of, pseudo
 from fairbank.web.pages.registry import pages
 from fairbank.web.rendering import TEMPLATES, environment
@@ -165,6 +171,21 @@ def test_every_state_of_every_machine_has_its_words() -> None:
         module, _, cls = f"fairbank.{name}".rpartition(".")
         states: Any = getattr(importlib.import_module(module), cls)
         assert {state.value for state in states} == set(STATES[machine]), machine
+
+
+def test_every_state_stands_on_a_page_with_whom_it_waits_for(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path / "hub")
+    hub = init_hub(settings, FixedClock(), public_base_iri="http://hub.test")
+    text = unescape(TestClient(create_app(hub)).get("/help", headers={"Accept": "text/html"}).text)
+    for machine, states in STATES.items():
+        (section,) = re.findall(rf'<details id="{machine}">.*?</details>', text, flags=re.S)
+        rows = re.findall(r"<tr><td>.*?</tr>", section, flags=re.S)
+        assert len(rows) == len(states), machine
+        for said, row in zip(states.values(), rows, strict=True):
+            for word in (said.name, said.sentence, said.owner or "nobody", said.next, said.usual or "–"):
+                assert f">{word}<" in row, (machine, said.name)
+    hub.queries.close()
+    hub.engine.dispose()
 
 
 def test_every_machine_is_in_the_table() -> None:

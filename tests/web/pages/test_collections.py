@@ -13,6 +13,8 @@ from tests.web.filled_hub import LUNGS, Filled
 from tests.web.pages.clicks import Clicks
 from tests.web.pages.conftest import BASE, Bed
 
+expect = pytest.importorskip("playwright.sync_api").expect
+
 FILTERS = [
     ("modality", "CT"),
     ("modality", "MR"),
@@ -28,6 +30,8 @@ FILTERS = [
     ("q", "nothing has this"),
 ]
 JSON = {"Accept": "application/json"}
+# Facets of which a collection has one value.
+ONE_OF_EACH = ("node", "access_rights")
 
 
 def of(filled: Filled, path: str, pairs: Any = (), **headers: str) -> Any:
@@ -62,6 +66,20 @@ def test_the_number_is_that_of_the_rows_of_all_pages_and_of_the_export(
     assert page["count"] == len(rows) == len(set(rows)) == export["count"] == len(export["datasets"])
     said = "1 collection<" if len(rows) == 1 else f"{len(rows)} collections<"
     assert said in text
+    # What a collection has one of adds up: of values that are chosen, those; else all.
+    facets = {each["name"]: [*each["choices"], *each["more"]] for each in page["facets"]}
+    for name in ONE_OF_EACH:
+        picked = [each for each in facets[name] if each["chosen"]] or facets[name]
+        assert sum(each["collections"] for each in picked) == page["count"], name
+    # All of them in the basket are all of them: on the page, and where they are taken.
+    names = [row.removeprefix("/collections/") for row in rows]
+    ticks = [("c", name) for name in names]
+    basket = of(filled, "/collections", [*chosen, *ticks]).json()
+    assert set(basket["ticked"]) == set(names) and basket["elsewhere"] == []
+    assert basket["count"] == page["count"], "a tick is no filter"
+    if names:
+        compared = of(filled, "/compare", ticks).json()
+        assert sorted(each["address"] for each in compared["columns"]) == sorted(rows)
     # Values of a filter are alternatives, so that the whole of it is dropped.
     for name in {name for name, _ in chosen}:
         fewer = of(filled, "/collections", [pair for pair in chosen if pair[0] != name]).json()
@@ -122,4 +140,31 @@ def test_finding_and_opening_a_collection_takes_four_clicks(bed: Bed) -> None:
         clicks.click(tab.locator(".card h3 a").first)
         tab.wait_for_url(f"{BASE}/collections/alpha/**")
         assert clicks.number == 4
+    assert bed.complaints == []
+
+
+@pytest.mark.browser
+def test_the_back_button_restores_filters_and_list(bed: Bed) -> None:
+    def shown() -> tuple[list[str], list[str]]:
+        ticked = tab.locator(".facets input:checked").evaluate_all("all => all.map(one => one.value)")
+        return ticked, tab.locator(".card h3").all_inner_texts()
+
+    with bed.opened("rita") as tab:
+        tab.goto("/collections")
+        seen = []
+        for value in ("alpha", "CT"):
+            seen.append((tab.url, shown()))
+            tab.locator(f'input[value="{value}"]').click()
+            tab.wait_for_url(f"**{value}**")
+            tab.wait_for_selector(f'#found a:has-text("{value}")')
+        assert seen[0][1] != seen[1][1]
+        for url, state in reversed(seen):
+            tab.go_back()
+            tab.wait_for_url(url)
+            expect(tab.locator(".card")).to_have_count(len(state[1]))
+            expect(tab.locator(".facets input:checked")).to_have_count(len(state[0]))
+            assert shown() == state
+        tab.go_forward()
+        tab.wait_for_url(seen[1][0])
+        expect(tab.locator(".facets input:checked")).to_have_count(1)
     assert bed.complaints == []

@@ -6,6 +6,8 @@
     : { createHTML: (text) => text };
   const said = document.getElementById('said');
   let running = null;
+  // The part that was swapped last: going back over it swaps it again.
+  let pushed = null;
 
   const say = (text) => { if (said && text) { said.textContent = ''; said.textContent = text; } };
 
@@ -52,7 +54,7 @@
       const got = await part(address, id, {}, mine.signal);
       if (mine.signal.aborted) return;
       if (got) put(box, got.text);
-      if (push) history.pushState({ part: id }, '', address);
+      if (push) { history.pushState({ part: id }, '', address); pushed = id; }
     } catch (error) {
       if (error.name !== 'AbortError') location.assign(address);
     } finally {
@@ -99,7 +101,11 @@
     event.preventDefault();
     event.target.form.requestSubmit();
   });
-  window.addEventListener('popstate', () => location.reload());
+  // Not by loading it anew: browsers would put the ticks of the page that was left into the one that is come back to.
+  window.addEventListener('popstate', (event) => {
+    const id = (event.state && event.state.part) || pushed;
+    if (id) swap(id, location.pathname + location.search, false); else location.reload();
+  });
   window.addEventListener('pageshow', (event) => {
     for (const form of document.querySelectorAll('form[data-sent]')) delete form.dataset.sent;
     if (event.persisted) location.reload();
