@@ -35,6 +35,9 @@ def mark(text: str) -> str:
     return text
 
 
+_NO_TIME: Final = mark("less than a minute")
+
+
 @dataclass(frozen=True, slots=True)
 class Tongue:
     """A language, for one viewer.
@@ -89,13 +92,15 @@ class Tongue:
         return f"{format_date(there, format='medium', locale=self.locale)}, {there:%H:%M} UTC"
 
     def span(self, length: timedelta) -> str:
-        """Return how long something lasts, in its largest unit.
+        """Return how long something lasts, in its largest unit; nobody counts seconds.
 
-        >>> Tongue().span(timedelta(days=3, hours=5))
-        '3 days'
+        >>> Tongue().span(timedelta(days=3, hours=5)), Tongue().span(timedelta(seconds=3))
+        ('3 days', 'less than a minute')
         """
         from babel.dates import format_timedelta
 
+        if is_just_now(length):
+            return self.say(_NO_TIME)
         return str(
             format_timedelta(length, locale=self.locale, threshold=1.0 if length < timedelta(1) else 2)
         )
@@ -114,6 +119,15 @@ def _day(day: date, locale: str) -> str:
     from babel.dates import format_date
 
     return str(format_date(day, format="long", locale=locale))
+
+
+def is_just_now(length: timedelta) -> bool:
+    """Tell whether so little time has passed that a page says "just now".
+
+    >>> is_just_now(timedelta(seconds=59)), is_just_now(timedelta(minutes=1))
+    (True, False)
+    """
+    return length < timedelta(minutes=1)
 
 
 @lru_cache(maxsize=8)

@@ -11,7 +11,7 @@ from starlette.responses import HTMLResponse
 
 from fairbank.web import job_words, request_words
 from fairbank.web.frame import Frame
-from fairbank.web.languages import Tongue, texts_of
+from fairbank.web.languages import Tongue, is_just_now, texts_of
 from fairbank.web.pages.visits import Fields
 from fairbank.web.state_table import words_of
 
@@ -86,6 +86,7 @@ def environment(code: str) -> Environment:
     made.filters.update(
         number=tongue.number, day=tongue.day, moment=tongue.moment, span=tongue.span, words=tongue.say
     )
+    made.tests["just_now"] = is_just_now
     made.globals.update(
         state_of=words_of,
         verdicts=request_words.VERDICTS,
