@@ -40,7 +40,9 @@ FairbankError
     ├── NoSuchGroup             FB-DEID-050
     ├── NotForAPerson           FB-DEID-051
     ├── NotInAFolder            FB-DEID-052
-    └── UidsTangled             FB-DEID-053
+    ├── UidsTangled             FB-DEID-053
+    ├── NotHeldAnyMore          FB-DEID-054
+    └── NothingToBlank          FB-DEID-055
 
 A file that cannot be cleaned is no error but a result with a reason (outcomes.py): one bad file never stops the rest.
 """
@@ -328,3 +330,17 @@ class UidsTangled(DeidError):
     """Two originals became one, or one became two: the files that a run has written do not stand for what came in."""
 
     code = "FB-DEID-053"
+
+
+class NotHeldAnyMore(DeidError):
+    """A file that is decided on is not held any more."""
+
+    code = "FB-DEID-054"
+    kind = Kind.CONFLICT
+
+
+class NothingToBlank(DeidError):
+    """A file is to be blanked, and it is not said where."""
+
+    code = "FB-DEID-055"
+    kind = Kind.REFUSED

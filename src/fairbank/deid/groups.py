@@ -32,6 +32,8 @@ _MAY_BE_RELEASED = frozenset(
     {"burned-in-annotation", "pixels-unverified", "pixels-review", "face", "seen-identifying"}
 )
 
+_MAY_BE_BLANKED = (_MAY_BE_RELEASED - {"face"}) | {"text-remains", "identifier-in-pixels"}
+
 
 def group_of(dataset: Dataset, reason: Reason) -> str:
     """Return `reason|modality|manufacturer|model|rows x columns` of a file.
@@ -58,6 +60,14 @@ def may_be_released(reason: Reason) -> bool:
     (True, False)
     """
     return reason.value in _MAY_BE_RELEASED
+
+
+def may_be_blanked(reason: Reason) -> bool:
+    """Tell whether files held for this reason may go once areas that a person names are blanked.
+
+    What is found is blanked besides, and a last look must find nothing, so these are more than may be released.
+    """
+    return reason.value in _MAY_BE_BLANKED
 
 
 def may_be_discarded(reason: Reason) -> bool:

@@ -326,12 +326,12 @@ class _Run:
     def _is_done(self, row: rows.ItemRow) -> bool:
         if row.method != self._order.method.digest or row.tool != TOOL:
             return False
-        if row.verdict != self._verdict(row.grp):
+        if row.verdict != self._verdict(row.grp, row.item_key):
             return False
         return row.status == Status.OK.value and row.path is not None and self._site.store.has(row.path)
 
-    def _verdict(self, group: str | None) -> str | None:
-        decided = None if group is None else self._decisions.of(group)
+    def _verdict(self, group: str | None, item: str) -> str | None:
+        decided = None if group is None else self._decisions.for_item(item).of(group)
         return None if decided is None else decided.value
 
     def _finished(self, batch: _Batch, result: UnitResult) -> list[Outcome]:

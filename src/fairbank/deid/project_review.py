@@ -15,6 +15,7 @@ from fairbank.clock import Clock, iso
 from fairbank.database import reading, writing
 from fairbank.deid.errors import NoSuchGroup
 from fairbank.deid.identity import IDENTITY_FILE, IdentityStore
+from fairbank.deid.item_review import decided_one_by_one
 from fairbank.deid.running.verdicts import Decision, HeldGroup, check_allowed
 from fairbank.deid.store import DecisionRow, ItemRow, last_decisions, record_decision
 from fairbank.release.node import Node
@@ -34,8 +35,16 @@ def project_groups(database: Engine, project: str) -> list[HeldGroup]:
     )
     with reading(database) as session:
         decided = last_decisions(session, project)
+        single = decided_one_by_one(session, project)
         return [
-            HeldGroup(group, str(reason), files, int(size or 0), *_told(decided.get(group)))
+            HeldGroup(
+                group,
+                str(reason),
+                files,
+                int(size or 0),
+                *_told(decided.get(group)),
+                one_by_one=single.get(group, 0),
+            )
             for group, reason, files, size in session.execute(query)
         ]
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from sqlalchemy import ColumnElement, Select, delete, func, select
 from sqlalchemy.engine import Engine
 from sqlalchemy.orm import Session
 
+from fairbank import audit
 from fairbank.clock import Clock
 from fairbank.database import reading, writing
 from fairbank.deid.decisions import Verdict
@@ -22,6 +23,10 @@ from fairbank.deid.running.taking_back import WHY
 from fairbank.deid.store import DecisionRow, FactRow, ItemRow, next_quarantine_name, record_decision
 from fairbank.deid.verification.sampling import drawn, files_to_review
 from fairbank.deid.work_rows import LookRow, SampledRow, SampleRow, SeriesWorkRow
+from fairbank.release.node import Node
+from fairbank.release.people import Signer
+from fairbank.release.person_decisions import Act, decide
+from fairbank.signing import Json
 
 
 def draw_of_project(database: Engine, project: str, agent: str, clock: Clock) -> list[str]:
@@ -82,6 +87,49 @@ def sampling_of_project(database: Engine, project: str) -> Sampling | None:
         count = select(func.count()).where(SampledRow.project == project, SampledRow.sample == number)
         looks = [(one.clean, one.agent) for one in _looks(session, project, number)]
         return sampling_told(row.population, session.execute(count).scalar_one(), looks)
+
+
+def sampled_projects(database: Engine) -> list[str]:
+    """Return the projects of which a sample was drawn."""
+    with reading(database) as session:
+        return [str(name) for name in session.scalars(select(SampleRow.project).distinct())]
+
+
+def look_at_node(
+    node: Node, project: str, seen: Mapping[str, bool], *, by: str, signer: Signer | None
+) -> int:
+    """Note what a person saw in files of the last sample, signed once for all; return how many were taken back.
+
+    Args:
+        seen: paths in the store, and whether each shows nothing identifying.
+        by: who looked, where nobody is named at the node.
+
+    Raises:
+        PersonNeeded: if persons are named at the node and none signs.
+        NoSuchGroup: if a file was not drawn.
+    """
+    clean = sorted(path for path, shows_nothing in seen.items() if shows_nothing)
+    identifying = sorted(seen.keys() - set(clean))
+    words: dict[str, Json] = {"project": project, "clean": list(clean), "identifying": list(identifying)}
+    with writing(node.engine) as session:
+        signed = decide(session, node, Act.ITEMS_DECIDE, project, words, signer=signer)
+        noted = {"sample": len(seen), "identifying": len(identifying)}
+        audit.record(
+            session,
+            audit.NodeAudit,
+            clock=node.clock,
+            actor=by,
+            act=Act.ITEMS_DECIDE.value,
+            target=project,
+            detail={**noted, **({"decision": signed} if signed else {})},
+        )
+    if clean:
+        record_look_of_project(node.engine, project, clean, by, node.clock, clean=True)
+    if not identifying:
+        return 0
+    record_look_of_project(node.engine, project, identifying, by, node.clock, clean=False)
+    store = ResearchStore(node.settings.store_path)
+    return take_back_of_project(node.engine, store, project, identifying, by, node.clock)
 
 
 def take_back_of_project(

@@ -16,10 +16,11 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from fairbank.database import NodeBase
 from fairbank.deid import work_rows
 from fairbank.deid.annotations import Annotations
-from fairbank.deid.decisions import DecisionTable, Verdict
+from fairbank.deid.decisions import DecisionTable, ItemDecision, Verdict
 from fairbank.deid.faces import store as faces
 from fairbank.deid.facts import Contrast, FactSheet, HowKnown, KernelClass, RespiratoryPhase
 from fairbank.deid.outcomes import Status
+from fairbank.deid.pixels.work import Box
 from fairbank.ontology.sex_and_side import Sex
 
 _QUARANTINE_DIGITS = 6
@@ -184,7 +185,37 @@ def last_decisions(session: Session, project: str) -> dict[str, DecisionRow]:
 def decisions_of(session: Session, project: str) -> DecisionTable:
     """Return the decisions that hold now, as cleaning asks for them."""
     found = last_decisions(session, project)
-    return DecisionTable({group: Verdict(row.verdict) for group, row in found.items()})
+    items = last_item_decisions(session, project).items()
+    return DecisionTable(
+        {group: Verdict(row.verdict) for group, row in found.items()},
+        {item: item_decision(row) for item, row in items if _holds_beside(row, found.get(row.grp))},
+    )
+
+
+def last_item_decisions(session: Session, project: str) -> dict[str, work_rows.ItemDecisionRow]:
+    """Return the last decisions on single files, by item."""
+    table = work_rows.ItemDecisionRow
+    query = select(table).where(table.project == project).order_by(table.number)
+    return {row.item_key: row for row in session.scalars(query)}
+
+
+def item_decision(row: work_rows.ItemDecisionRow) -> ItemDecision:
+    """Return a decision on a single file from its row."""
+    areas = tuple(
+        Box(int(left or 0), int(top or 0), int(width or 0), int(height or 0), frame)
+        for left, top, width, height, frame in row.areas
+    )
+    return ItemDecision(row.grp, Verdict(row.verdict), areas)
+
+
+def _holds_beside(row: work_rows.ItemDecisionRow, of_group: DecisionRow | None) -> bool:
+    """Tell whether a word on one file holds beside that on its group: as a rule the later one does.
+
+    What a person kept back by itself does not go with its group; what went by itself is taken back with its group.
+    """
+    if of_group is None or row.at >= of_group.at:
+        return True
+    return row.verdict != Verdict.RELEASE.value and of_group.verdict == Verdict.RELEASE.value
 
 
 def record_facts(session: Session, project: str, sheet: FactSheet) -> None:

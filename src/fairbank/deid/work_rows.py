@@ -1,4 +1,7 @@
-"""What the node's database remembers of how files were cleaned: methods, elements, samples. No identifier."""
+"""What the node's database remembers of how files were cleaned: methods, elements, samples, words on single files.
+
+No identifier is among it.
+"""
 
 from __future__ import annotations
 
@@ -74,6 +77,25 @@ class LookRow(NodeBase):
     at: Mapped[datetime]
 
 
+class ItemDecisionRow(NodeBase):
+    """What a person decided of one held file; the last of a file holds, none is ever changed.
+
+    `areas` is what is blanked beside all that is found: [left, top, width, height, frame or null] each.
+    """
+
+    __tablename__ = "deid_item_decisions"
+
+    number: Mapped[int] = mapped_column(primary_key=True)
+    project: Mapped[str] = mapped_column(index=True)
+    item_key: Mapped[str]
+    grp: Mapped[str]
+    verdict: Mapped[str]
+    areas: Mapped[list[Any]]
+    reason: Mapped[str]
+    agent: Mapped[str]
+    at: Mapped[datetime]
+
+
 def record_method(session: Session, project: str, digest: str, told: Mapping[str, Any]) -> None:
     """Remember a method."""
     if session.get(MethodRow, (project, digest)) is None:
@@ -109,8 +131,8 @@ def forget_subject(session: Session, project: str, subject: str, items: Collecti
 
 
 def forget_items(session: Session, project: str, items: Collection[str]) -> None:
-    """Delete that items were drawn or looked at."""
-    for table in (SampledRow, LookRow):
+    """Delete that items were drawn, looked at or decided one by one."""
+    for table in (SampledRow, LookRow, ItemDecisionRow):
         session.execute(delete(table).where(table.project == project, table.item_key.in_(items)))
 
 

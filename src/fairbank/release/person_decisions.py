@@ -44,6 +44,7 @@ class Act(StrEnum):
     RECORD_HOLD = "record.hold"
     RECORD_WITHHOLD = "record.withhold"
     GROUP_DECIDE = "group.decide"
+    ITEMS_DECIDE = "items.decide"
     SUBJECT_WITHDRAW = "subject.withdraw"
     NODE_SUSPEND = "node.suspend"
     NODE_RESUME = "node.resume"

@@ -74,6 +74,18 @@ def pictures_of(frame: NDArray[np.generic], form: PixelFormat) -> list[NDArray[n
     return [whole & np.uint32(used), rest] if rest.any() else [frame]
 
 
+def detected_in(frame: NDArray[np.generic], form: PixelFormat) -> list[Box]:
+    """Return what the detector finds in one frame, in all its planes; nothing is read."""
+    found = [
+        box
+        for picture in pictures_of(frame, form)
+        for plane in planes_of(picture)
+        for box in text_boxes(plane)
+    ]
+    cut = [within(box, form.rows, form.columns) for box in found]
+    return merged(box for box in cut if box is not None)
+
+
 def _detected(frames: Frames, *, enough: bool) -> tuple[list[Box], list[NDArray[np.generic]]]:
     """Return what the detector finds, and the brightest that each pixel becomes where there is more than one frame."""
     form = frames.form
@@ -86,24 +98,13 @@ def _detected(frames: Frames, *, enough: bool) -> tuple[list[Box], list[NDArray[
             per_frame.append(per_frame[-1])
             continue
         last = frame
-        per_frame.append(_detected_in(frame, form))
+        per_frame.append(detected_in(frame, form))
         if enough and per_frame[-1]:
             return [on_frame(box, number) for box in per_frame[-1]], []
         if form.frames > 1:
             plane = planes_of(frame)[0]
             brightest = plane if brightest is None else np.maximum(brightest, plane)
     return list(_by_frame(per_frame, form)), [] if brightest is None else [brightest]
-
-
-def _detected_in(frame: NDArray[np.generic], form: PixelFormat) -> list[Box]:
-    found = [
-        box
-        for picture in pictures_of(frame, form)
-        for plane in planes_of(picture)
-        for box in text_boxes(plane)
-    ]
-    cut = [within(box, form.rows, form.columns) for box in found]
-    return merged(box for box in cut if box is not None)
 
 
 def _by_frame(per_frame: list[list[Box]], form: PixelFormat) -> Iterator[Box]:

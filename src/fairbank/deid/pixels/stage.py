@@ -6,6 +6,7 @@ Which files are looked at is decided by tags (`kinds.py`); whatever looks is imp
 from __future__ import annotations
 
 import subprocess
+from dataclasses import replace
 
 from pydicom.dataset import Dataset
 
@@ -17,9 +18,10 @@ from fairbank.deid.identifiers import Identifiers
 from fairbank.deid.method import Method
 from fairbank.deid.outcomes import Reason, Refused
 from fairbank.deid.pixels.kinds import Look, carries_text, look_at
-from fairbank.deid.pixels.work import UNTOUCHED, PixelWork
+from fairbank.deid.pixels.work import UNTOUCHED, Box, PixelWork
 
 _BURNED_IN = 0x00280301
+PERSON = "person"
 
 
 def treat(dataset: Dataset, *, method: Method, decisions: Decisions, identifiers: Identifiers) -> PixelWork:
@@ -27,7 +29,8 @@ def treat(dataset: Dataset, *, method: Method, decisions: Decisions, identifiers
 
     Text that is located is blanked. The file goes without a person having looked only if a rule or region of its own
     device told where text is, nothing was found elsewhere, and a second look finds nothing. Otherwise a curator decides
-    of its group; what Tesseract reads after blanking must not be the subject's own name or number whatever was decided.
+    of its group, or of the very file, and may name areas to blank in it; what Tesseract reads after blanking must not
+    be the subject's own name or number whatever was decided.
 
     Args:
         dataset: as it came in, not cleaned yet.
@@ -38,11 +41,13 @@ def treat(dataset: Dataset, *, method: Method, decisions: Decisions, identifiers
     Raises:
         Refused: if the file has to be held, such as until a person has looked at it.
     """
-    look = look_at(dataset, method)
+    look, areas = look_at(dataset, method), _areas(decisions)
+    if areas:
+        look = Look.FULL
     if look is Look.NOT:
         return UNTOUCHED
     try:
-        return _looked_at(dataset, look, method, decisions, identifiers)
+        return _looked_at(dataset, look, method, decisions, identifiers, areas)
     except (TextToolsMissing, ImportError, subprocess.SubprocessError) as err:
         # A spot check of a file that says nothing of text is left out; a file that must be looked at is held.
         if look is Look.SAMPLE:
@@ -51,7 +56,12 @@ def treat(dataset: Dataset, *, method: Method, decisions: Decisions, identifiers
 
 
 def _looked_at(
-    dataset: Dataset, look: Look, method: Method, decisions: Decisions, identifiers: Identifiers
+    dataset: Dataset,
+    look: Look,
+    method: Method,
+    decisions: Decisions,
+    identifiers: Identifiers,
+    areas: tuple[Box, ...],
 ) -> PixelWork:
     from fairbank.deid.pixels.blanking import blank, put_back, reads_identifier  # numpy, scipy
     from fairbank.deid.pixels.frames import frames_of
@@ -60,8 +70,10 @@ def _looked_at(
     frames = frames_of(dataset)
     site_rules = () if method.recipe is None else method.recipe.pixel_rules
     known = known_places(dataset, frames.form.rows, frames.form.columns, site_rules)
+    if areas:
+        known = replace(known, boxes=(*known.boxes, *areas), found_by=(*known.found_by, PERSON))
     review = group_of(dataset, Reason.PIXELS_REVIEW)
-    undecided = decisions.of(review) is not Verdict.RELEASE
+    undecided = not areas and decisions.of(review) is not Verdict.RELEASE
     done = blank(frames, known, light=look is not Look.FULL, tell_only=undecided)
     if undecided and done.found_more:
         # Blanking all of it would change nothing as long as nobody has decided.
@@ -70,6 +82,10 @@ def _looked_at(
         raise Refused(Reason.TEXT_REMAINS, group=group_of(dataset, Reason.TEXT_REMAINS))
     if reads_identifier(done.words, identifiers):
         raise Refused(Reason.IDENTIFIER_IN_PIXELS)
+    if areas and decisions.one is not None:
+        # The person has seen this very file, and what is blanked in it.
+        put_back(frames, dataset)
+        return PixelWork(done.boxes, done.found_by, decisions.one.group, cleaned=True, burned_in="NO")
     proven = known.is_evidence and not done.found_more
     reason = None if proven else _doubt(dataset, method, blanked=bool(done.boxes))
     group = None if reason is None else _released(dataset, reason, decisions)
@@ -77,6 +93,12 @@ def _looked_at(
         return UNTOUCHED if reason is None else PixelWork(group=group, burned_in=_as_decided(dataset))
     put_back(frames, dataset)
     return PixelWork(done.boxes, done.found_by, group, cleaned=True, burned_in="NO")
+
+
+def _areas(decisions: Decisions) -> tuple[Box, ...]:
+    """Return what a person wants to have blanked in this very file, if it may go so."""
+    one = decisions.one
+    return one.areas if one is not None and one.verdict is Verdict.RELEASE else ()
 
 
 def _doubt(dataset: Dataset, method: Method, *, blanked: bool) -> Reason | None:

@@ -260,7 +260,9 @@ class _Cleaning:
         staged = {one.output: self._stamp(one.output) for one in results if one.output is not None}
         earlier = self._earlier(found.items, set(staged)) if staged else {}
         stamps = {output: self._stamp(output) for output in earlier.values()}
-        faces, refused = self._faces(sorted([*staged, *stamps]))
+        items = {str(one.output): one.item for one in results if one.output is not None}
+        items |= {output: item for item, output in earlier.items()}
+        faces, refused = self._faces(items)
         results = [self._as_judged(one, refused, staged, faces) for one in results]
         remade = {
             item: self._made(output)
@@ -313,7 +315,7 @@ class _Cleaning:
             identity=self.identity,
             recorder=self._recorder(),
             admitted=job.admitted,
-            decisions=job.decisions,
+            decisions=job.decisions.for_item(file.item),
         )
         if isinstance(result, Held):
             return self._held(file, result)
@@ -340,7 +342,7 @@ class _Cleaning:
                 identity=self.identity,
                 recorder=self._recorder(),
                 admitted=job.admitted,
-                decisions=job.decisions,
+                decisions=job.decisions.for_item(file.item),
             )
             if isinstance(result, Held):
                 staged.unlink(missing_ok=True)
@@ -378,7 +380,7 @@ class _Cleaning:
     def _withheld(self, file: FileResult) -> FileResult | None:
         """Return what becomes of a file in whose output a person has seen something; None if it may go."""
         group = self.task.withheld.get(file.item)
-        verdict = self._verdict(group)
+        verdict = self._verdict(group, file.item)
         if group is None or verdict == Verdict.RELEASE.value:
             return None
         reason = Reason.DISCARDED if verdict == Verdict.DISCARD.value else Reason.SEEN_IDENTIFYING
@@ -391,7 +393,7 @@ class _Cleaning:
             file,
             reason=held.reason,
             group=held.group,
-            verdict=self._verdict(held.group),
+            verdict=self._verdict(held.group, file.item),
             subject_value=held.subject,
         )
 
@@ -411,7 +413,7 @@ class _Cleaning:
             file,
             output=output,
             group=cleaned.work.group,
-            verdict=self._verdict(cleaned.work.group),
+            verdict=self._verdict(cleaned.work.group, file.item),
             subject=cleaned.subject,
             study_uid=cleaned.study_uid,
             series_uid=cleaned.series_uid,
@@ -482,21 +484,21 @@ class _Cleaning:
             one.size,
             reason=reason,
             group=group,
-            verdict=self._verdict(group),
+            verdict=self._verdict(group, one.item),
             subject_value=one.subject_value,
         )
 
-    def _faces(self, outputs: list[str]) -> tuple[dict[str, FaceWork], dict[str, Refused]]:
-        """Judge the series one by one; return what was done, and which folders are held."""
+    def _faces(self, outputs: Mapping[str, str]) -> tuple[dict[str, FaceWork], dict[str, Refused]]:
+        """Judge the series of outputs, given with their items; return what was done, and which folders are held."""
         works: dict[str, FaceWork] = {}
         refused = {}
         for folder in sorted({_folder(output) for output in outputs}):
-            files = [self.task.folder / output for output in outputs if _folder(output) == folder]
+            here = sorted(output for output in outputs if _folder(output) == folder)
+            files = [self.task.folder / output for output in here]
+            decisions = self.task.job.decisions.for_series([outputs[output] for output in here])
             try:
                 with part10.quiet_pydicom():
-                    work = treat_series(
-                        files, method=self.task.job.order.method, decisions=self.task.job.decisions
-                    )
+                    work = treat_series(files, method=self.task.job.order.method, decisions=decisions)
             except Refused as err:
                 refused[folder] = err
                 shutil.rmtree(self.task.folder / folder, ignore_errors=True)
@@ -519,14 +521,14 @@ class _Cleaning:
         if held is None:
             released = faces[_series_of(_folder(one.output))].group
             if released is not None and one.group is None:
-                one = replace(one, group=released, verdict=self._verdict(released))
+                one = replace(one, group=released, verdict=self._verdict(released, one.item))
             return one if self._stamp(output) == stamps[output] else replace(one, made=self._made(output))
         group = held.group or held.reason.value
-        discarded = self._verdict(group) == Verdict.DISCARD.value and may_be_discarded(held.reason)
+        discarded = self._verdict(group, one.item) == Verdict.DISCARD.value and may_be_discarded(held.reason)
         return self._taken_back(one, Reason.DISCARDED if discarded else held.reason, group)
 
-    def _verdict(self, group: str | None) -> str | None:
-        decided = None if group is None else self.task.job.decisions.of(group)
+    def _verdict(self, group: str | None, item: str) -> str | None:
+        decided = None if group is None else self.task.job.decisions.for_item(item).of(group)
         return None if decided is None else decided.value
 
     def _made(self, output: str) -> str:

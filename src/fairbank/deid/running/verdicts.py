@@ -19,6 +19,7 @@ class HeldGroup:
     Attributes:
         verdict: what was decided last, if anything.
         why: the reason that was given with it.
+        one_by_one: on how many of the files something was decided by itself.
     """
 
     group: str
@@ -29,6 +30,12 @@ class HeldGroup:
     why: str | None = None
     agent: str | None = None
     at: str | None = None
+    one_by_one: int = 0
+
+    @property
+    def is_decided(self) -> bool:
+        """Return whether nobody has to look any more."""
+        return self.verdict is not None or self.one_by_one >= self.files
 
     @property
     def may(self) -> tuple[Verdict, ...]:

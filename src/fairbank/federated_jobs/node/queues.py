@@ -5,6 +5,7 @@ All of it is read from the node's own database; the hub is not asked.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -13,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from fairbank.clock import parse_iso
 from fairbank.database import reading
+from fairbank.deid.item_review import decided_one_by_one
 from fairbank.deid.store import ItemRow, last_decisions
 from fairbank.federated_jobs.node.store import AnchorRow, HubCheckpointRow, ReviewRow, WithdrawalNoticeRow
 from fairbank.federated_jobs.states import SiteState
@@ -127,12 +129,15 @@ def waiting_groups(session: Session) -> tuple[WaitingGroup, ...]:
         .order_by(since, ItemRow.project, name)
     )
     decided: dict[str, set[str]] = {}
+    single: dict[str, Mapping[str, int]] = {}
     found = []
     for project, group, reason, files, at in session.execute(query):
         if project not in decided:
             decided[project] = set(last_decisions(session, project))
-        if group not in decided[project]:
-            found.append(WaitingGroup(project, str(group), str(reason), files, at))
+            single[project] = decided_one_by_one(session, project)
+        left = files - single[project].get(str(group), 0)
+        if group not in decided[project] and left > 0:
+            found.append(WaitingGroup(project, str(group), str(reason), left, at))
     return tuple(found)
 
 
