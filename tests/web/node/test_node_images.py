@@ -87,13 +87,13 @@ def test_held_images_are_looked_at_and_decided_by_their_kind(images: AtTheDesk) 
         True,
     )
     for view in ("small", "max", "min", "0"):
-        picture = client.get(f"{sheet}/0/{view}")
+        picture = client.get(f"{sheet}/q-000001/{view}")
         assert picture.headers["content-type"] == "image/jpeg"
         assert picture.headers["cache-control"] == "no-store"
-    for missing in (f"{sheet}/2", f"{sheet}/0/7", "/review/0123456789abcdef01234567", f"{sheet}/x"):
+    for missing in (f"{sheet}/2", f"{sheet}/q-000001/7", "/review/0123456789abcdef01234567", f"{sheet}/x"):
         assert client.get(missing).status_code == 404
-    assert images.client().get(f"{sheet}/0/max").status_code == 401
-    answer = images.send(client, sheet, decision="keep-held", why="a name is in them", **SIGNED)
+    assert images.client().get(f"{sheet}/q-000001/max").status_code == 401
+    answer = images.send(client, sheet, act="decide", decision="keep-held", why="a name is in them", **SIGNED)
     assert answer.headers["location"] == "/review"
     assert {one.verdict for one in project_groups(node.engine, "all")} == {"keep-held"}
     with reading(node.engine) as session:
@@ -106,8 +106,8 @@ def test_held_images_are_looked_at_and_decided_by_their_kind(images: AtTheDesk) 
 def test_a_decision_about_images_needs_a_reason_and_what_was_shown(images: AtTheDesk) -> None:
     client = images.seated()
     sheet = sheet_of(client)
-    assert images.send(client, sheet, decision="keep-held", **SIGNED).status_code == 422
-    assert images.send(client, sheet, decision="sell", why="no", **SIGNED).status_code == 422
+    assert images.send(client, sheet, act="decide", decision="keep-held", **SIGNED).status_code == 422
+    assert images.send(client, sheet, act="decide", decision="sell", why="no", **SIGNED).status_code == 422
 
 
 def test_what_the_hub_would_see_is_shown_before_it_is_published(images: AtTheDesk) -> None:

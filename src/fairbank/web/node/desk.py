@@ -24,6 +24,7 @@ from fairbank.release.errors import NoSuchPerson, PersonLocked, PersonNeeded, Pe
 from fairbank.release.node import Node
 from fairbank.release.people import Signer, people, unlock
 from fairbank.web.node.errors import LinkSpent, TooManyTries
+from fairbank.web.node.marks import Marks
 from fairbank.web.pages.visits import Fields
 
 IDLE: Final = timedelta(minutes=5)
@@ -95,6 +96,7 @@ class Desk:
     source: CohortSource = harvest_index
     user: str = field(default_factory=getpass.getuser)
     forms: SentForms = field(default_factory=SentForms)
+    marks: Marks = field(default_factory=Marks)
     _links: dict[str, datetime] = field(default_factory=dict, repr=False)
     _sittings: dict[str, Sitting] = field(default_factory=dict, repr=False)
     _wrong: deque[datetime] = field(default_factory=deque)

@@ -142,5 +142,5 @@
       if (meant.matches('input, textarea, select')) meant.focus(); else meant.click();
     });
   }
-  for (const image of document.querySelectorAll('link[data-next]')) { const ahead = new Image(); ahead.src = image.href; }
+  for (const each of document.querySelectorAll('[data-next]')) { const ahead = new Image(); ahead.src = each.dataset.next; }
 })();

@@ -13,7 +13,7 @@ from fairbank.federated_jobs.node.site_status import site_status
 from fairbank.web.languages import mark
 from fairbank.web.node.desk import Desk
 from fairbank.web.node.page import NodePage, Visit
-from fairbank.web.node.pages.review import words_of_reason
+from fairbank.web.node.review_groups import words_of_reason
 from fairbank.web.pages.page import Menu
 
 # An agent asks the hub for work all the time.

@@ -1,57 +1,41 @@
-"""Images that are held until somebody has looked at them: groups, a sheet of each, one by one, the decision."""
+"""Images that somebody has to look at: what waits, a sheet of forty, and the decisions about it."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 from starlette.responses import Response
 
 from fairbank.deid.decisions import Verdict
-from fairbank.deid.errors import NoPreview
-from fairbank.deid.groups import reason_of
-from fairbank.deid.outcomes import Reason
-from fairbank.deid.pixels import sheets
-from fairbank.deid.project_review import (
-    decide_at_node,
-    held_names,
-    held_on_this_machine,
-    held_projects,
-    project_groups,
-)
-from fairbank.deid.project_samples import sampling_of_project
+from fairbank.deid.errors import NotHeldAnyMore
+from fairbank.deid.item_review import Earlier, ItemWord, Word, decide_items, earlier
+from fairbank.deid.pixels.work import Box
+from fairbank.deid.project_review import decide_at_node, held_names, held_projects
+from fairbank.deid.project_samples import look_at_node, sampled_projects, sampling_of_project
 from fairbank.deid.reports.summary import Sampling
-from fairbank.deid.running.verdicts import Decision, HeldGroup
+from fairbank.deid.running.verdicts import Decision
 from fairbank.release import showing
 from fairbank.web import once
 from fairbank.web.languages import mark
 from fairbank.web.node import deciding
 from fairbank.web.node.desk import Desk
+from fairbank.web.node.marks import Mark
 from fairbank.web.node.page import NodePage, Visit
+from fairbank.web.node.review_groups import CAUSES, Cause, Group, Shot, groups, left_of
 from fairbank.web.once import Bound
 from fairbank.web.pages.page import Menu, Once
 from fairbank.web.pages.serving import nothing_here
 
 SHEET: Final = 40
-# The riskiest first: what identifies for certain, then what may, then what nobody could judge.
-_RISK: Final = (
-    Reason.SEEN_IDENTIFYING, Reason.IDENTIFIER_IN_PIXELS, Reason.TEXT_REMAINS, Reason.BURNED_IN, Reason.FACE,
-    Reason.FACE_REMAINS, Reason.IDENTIFIER_FOUND, Reason.PIXELS_REVIEW, Reason.PIXELS_UNVERIFIED,
-)  # fmt: skip
-REASONS: Final[dict[Reason, str]] = {
-    Reason.SEEN_IDENTIFYING: mark("Somebody saw something identifying"),
-    Reason.IDENTIFIER_IN_PIXELS: mark("An identifier of a subject was read in the picture"),
-    Reason.TEXT_REMAINS: mark("Text was found that could not be removed"),
-    Reason.BURNED_IN: mark("The device says that text is burned in"),
-    Reason.FACE: mark("A face can be made out"),
-    Reason.FACE_REMAINS: mark("A face is left after it was removed"),
-    Reason.IDENTIFIER_FOUND: mark("An identifier is left in the header"),
-    Reason.PIXELS_REVIEW: mark("Text may be in the picture"),
-    Reason.PIXELS_UNVERIFIED: mark("This kind of device is not known"),
+FIELD: Final = "word-"
+WORDS: Final[dict[Word, str]] = {
+    Word.ACCEPT: mark("Accept"),
+    Word.REFUSE: mark("Refuse"),
+    Word.BLANK: mark("Blank"),
 }
-OTHERWISE: Final = mark("Cannot be cleaned as it is")
 VERDICTS: Final[dict[Verdict, str]] = {
     Verdict.RELEASE: mark("Release: they show nothing identifying"),
     Verdict.KEEP_HELD: mark("Keep them held"),
@@ -60,13 +44,12 @@ VERDICTS: Final[dict[Verdict, str]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
-    """A group of held files, with its name for addresses."""
+class Kind:
+    """Groups for one cause."""
 
-    id: str
-    project: str
+    cause: Cause
     title: str
-    held: HeldGroup
+    groups: tuple[Group, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +62,22 @@ class Sampled:
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """`node_review.html`."""
+    """`node_review.html`; `unsampled` are the projects with held files of which no sample was drawn."""
 
-    waiting: tuple[Group, ...]
+    waiting: tuple[Kind, ...]
     decided: tuple[Group, ...]
     samples: tuple[Sampled, ...]
+    unsampled: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Thumb:
+    """One file of a sheet; `word` is what was said of it and is not signed yet."""
+
+    number: int
+    name: str
+    word: Word | None
+    may: tuple[Word, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,73 +85,65 @@ class Sheet:
     """`node_sheet.html`: up to forty files of a group.
 
     Attributes:
-        names: neutral names of the files that can be shown.
-        first: number of the first one, from 0.
+        first: number of the first one, from 0; `shown` files can be looked at.
         missing: how many files are not on this machine.
-        verdicts: what may be decided, with the words for it.
+        said: of how many files of this sheet something was said.
+        verdicts: what may be decided of all of them, with the words for it.
+        earlier: what was decided before on the same kind of device.
     """
 
     group: Group
-    names: tuple[str, ...]
+    thumbs: tuple[Thumb, ...]
     first: int
     shown: int
     missing: int
+    said: int
+    words: tuple[tuple[Word, str], ...]
     verdicts: tuple[tuple[str, str], ...]
+    earlier: tuple[Earlier, ...]
     needs_person: bool
     person: str
     once: Once
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
-    """`node_item.html`: one file.
-
-    Attributes:
-        number: from 0; `count` files of the group can be shown.
-        frames: how many there are; 0 where there is no picture, or it cannot be read.
-        header: tag, name and value.
-        keys: whether the reader has switched single keys on.
-    """
-
-    group: Group
-    number: int
-    count: int
-    name: str
-    frames: int
-    frame: int
-    problem: str
-    header: tuple[tuple[str, str, str], ...]
-    keys: bool
-
-
 def list_(desk: Desk, visit: Visit) -> Queue:
     """Put the list together: the riskiest groups first."""
-    found = sorted(_groups(desk), key=lambda one: (_risk(one.held), -one.held.files, one.id))
-    samples = []
-    for project in held_projects(desk.node.engine):
-        sampling = sampling_of_project(desk.node.engine, project)
-        samples += [Sampled(project, sampling)] if sampling is not None else []
+    node, found = desk.node, groups(desk)
+    open_ = [one for one in found if one.held is None or not one.held.is_decided]
+    sampled = sampled_projects(node.engine)
+    known = [(project, sampling_of_project(node.engine, project)) for project in sampled]
     return Queue(
-        tuple(one for one in found if one.held.verdict is None),
-        tuple(one for one in found if one.held.verdict is not None),
-        tuple(samples),
+        waiting=tuple(
+            Kind(cause, title, tuple(one for one in open_ if one.cause is cause))
+            for cause, title in CAUSES.items()
+            if any(one.cause is cause for one in open_)
+        ),
+        decided=tuple(one for one in found if one.held is not None and one.held.is_decided),
+        samples=tuple(Sampled(project, one) for project, one in known if one is not None),
+        unsampled=tuple(one for one in held_projects(node.engine) if one not in sampled),
     )
 
 
 def sheet(desk: Desk, visit: Visit) -> Sheet:
     """Put a sheet together; that it was looked at is written down once for all forty."""
-    group = _group(desk, visit)
-    there = _files(desk, group)
-    first = min(_whole(visit.asked.get("from", "0")), max(0, len(there) - 1)) // SHEET * SHEET
-    names = tuple(name for name, _ in there[first : first + SHEET])
-    _note(desk, visit, group, {"files": len(names), "from": first})
+    group = group_of(desk, visit)
+    there = left_of(desk, group)
+    first = min(whole(visit.asked.get("from", "0")), max(0, len(there) - 1)) // SHEET * SHEET
+    shots = there[first : first + SHEET]
+    said = desk.marks.of(visit.account.name, group.id)
+    thumbs = tuple(_thumb(group, one, number, said) for number, one in enumerate(shots, first))
+    note(desk, visit, group, {"files": len(thumbs), "from": first})
+    held = group.held
     return Sheet(
         group=group,
-        names=names,
+        thumbs=thumbs,
         first=first,
         shown=len(there),
-        missing=group.held.files - len(there),
-        verdicts=tuple((one.value, VERDICTS[one]) for one in group.held.may),
+        missing=group.left - len(there),
+        said=sum(one.word is not None for one in thumbs),
+        words=tuple((one, WORDS[one]) for one in group.may),
+        verdicts=tuple((one.value, VERDICTS[one]) for one in held.may) if held else (),
+        earlier=tuple(earlier(desk.node.engine, group.about)),
         needs_person=desk.has_people(),
         person=visit.account.name,
         once=once.token(desk.forms, visit, _bound(desk, group)),
@@ -165,12 +151,12 @@ def sheet(desk: Desk, visit: Visit) -> Sheet:
 
 
 def decide(desk: Desk, visit: Visit) -> Response:
-    """Decide about the group as it was shown."""
-    group = _group(desk, visit)
+    """Decide about the group as it was shown, by a rule."""
+    group = group_of(desk, visit)
 
     def do() -> str:
         word = visit.form.get(deciding.DECISION, "")
-        if word not in {one.value for one in group.held.may}:
+        if group.held is None or word not in {one.value for one in group.held.may}:
             raise deciding.incomplete("Say what becomes of them.", "Nothing was chosen.")
         why = deciding.why(visit, needed=True)
         by, signer = deciding.signer(desk, visit)
@@ -181,101 +167,94 @@ def decide(desk: Desk, visit: Visit) -> Response:
     return once.act(desk.forms, visit, _bound(desk, group), do)
 
 
-def item(desk: Desk, visit: Visit) -> Item:
-    """Put the page of one file together."""
-    group = _group(desk, visit)
-    there, number = _files(desk, group), _whole(visit.given["number"])
-    name, path = _of(there, number)
-    _note(desk, visit, group, {"item": name})
-    problem, count = "", 0
-    header: tuple[tuple[str, str, str], ...] = ()
-    try:
-        count, header = sheets.header(path)
-    except NoPreview as error:
-        problem = error.why
-    frame = min(_whole(visit.asked.get("frame", "0")), max(0, count - 1))
-    return Item(
-        group, number, len(there), name, count, frame, problem, header, visit.asked.get("keys") == "on"
-    )
+def sign(desk: Desk, visit: Visit) -> Response:
+    """Sign what was said of the files of a sheet, once for all."""
+    group = group_of(desk, visit)
+    there = {one.name: one for one in left_of(desk, group)}
+    said = desk.marks.of(visit.account.name, group.id)
+    words = {
+        name.removeprefix(FIELD): value
+        for name, value in visit.form.items()
+        if name.startswith(FIELD) and value in set(Word)
+    }
+
+    def do() -> str:
+        if not words:
+            raise deciding.incomplete("Say what becomes of them.", "Nothing was said of any file.")
+        if not words.keys() <= there.keys():
+            raise NotHeldAnyMore(
+                "Not all of these files wait any more.",
+                why="Somebody has decided, or a run has changed what waits, since they were shown.",
+                todo="Look at the group again.",
+            )
+        why = deciding.why(visit, needed=False)
+        by, signer = deciding.signer(desk, visit)
+        if group.held is None:
+            seen = {there[name].key: word == Word.ACCEPT.value for name, word in words.items()}
+            look_at_node(desk.node, group.project, seen, by=by, signer=signer)
+        else:
+            told = [ItemWord(name, Word(word), _areas(said, name)) for name, word in words.items()]
+            decide_items(desk.node, group.project, group.held.group, told, why=why, by=by, signer=signer)
+        desk.marks.forget(visit.account.name, group.id, words)
+        return f"/review/{group.id}" if len(there) > len(words) else "/review"
+
+    return once.act(desk.forms, visit, _bound(desk, group), do)
 
 
-def picture(desk: Desk, visit: Visit) -> Response:
-    """Return one picture: the small one, the brightest or darkest of all frames, or one frame."""
-    group, view = _group(desk, visit), visit.given["view"]
-    name, path = _of(_files(desk, group), _whole(visit.given["number"]))
-    try:
-        made = _drawn(path, view)
-    except NoPreview as error:
-        raise nothing_here() from error
-    if view != "small":
-        _note(desk, visit, group, {"item": name, "view": view})
-    return Response(made, media_type="image/jpeg")
+def group_of(desk: Desk, visit: Visit) -> Group:
+    """Return the group that a visit asks for.
 
-
-def words_of_reason(reason: str) -> str:
-    """Return why a file is held, in English words; what a look cannot settle has one text for all."""
-    known = {one.value: text for one, text in REASONS.items()}
-    return known.get(reason, OTHERWISE)
-
-
-def _drawn(path: Path, view: str) -> bytes:
-    if view == "small":
-        return sheets.small(path)
-    if view in ("max", "min"):
-        return sheets.over_all(path, brightest=view == "max")
-    return sheets.frame(path, _whole(view))
-
-
-def _groups(desk: Desk) -> list[Group]:
-    return [
-        Group(desk.opaque(project, one.group), project, words_of_reason(one.reason), one)
-        for project in held_projects(desk.node.engine)
-        for one in project_groups(desk.node.engine, project)
-    ]
-
-
-def _group(desk: Desk, visit: Visit) -> Group:
-    for one in _groups(desk):
+    Raises:
+        NothingHere: if there is none.
+    """
+    for one in groups(desk):
         if one.id == visit.given["group"]:
             return one
     raise nothing_here()
 
 
-def _files(desk: Desk, group: Group) -> list[tuple[str, Path]]:
-    return held_on_this_machine(desk.node, group.project, group.held.group)
-
-
-def _of(there: list[tuple[str, Path]], number: int) -> tuple[str, Path]:
-    if number >= len(there):
-        raise nothing_here()
-    return there[number]
-
-
-def _bound(desk: Desk, group: Group) -> Bound:
-    names = "\n".join(held_names(desk.node.engine, group.project, group.held.group))
-    files = hashlib.sha256(names.encode()).hexdigest()
-    return Bound(f"group {group.project} {group.held.group}", f"{group.held.at} {files}")
-
-
-def _note(desk: Desk, visit: Visit, group: Group, detail: dict[str, object]) -> None:
-    told = {"group": group.held.group, **detail}
+def note(desk: Desk, visit: Visit, group: Group, detail: dict[str, object]) -> None:
+    """Write down that somebody looked at files of a group."""
+    told = {"group": group.about or group.cause.value, **detail}
     showing.note_image_view(desk.node, group.project, by=visit.account.name, detail=told)
 
 
-def _risk(held: HeldGroup) -> int:
-    reason = reason_of(held.group) or Reason(held.reason)
-    return _RISK.index(reason) if reason in _RISK else len(_RISK)
+def whole(text: str) -> int:
+    """Return a number of an address.
 
-
-def _whole(text: str) -> int:
+    Raises:
+        NothingHere: if it is none.
+    """
     if not text.isdecimal() or len(text) > 7:
         raise nothing_here()
     return int(text)
 
 
+def _thumb(group: Group, shot: Shot, number: int, said: Mapping[str, Mark]) -> Thumb:
+    mark_ = said.get(shot.name)
+    # What is to be blanked is said where the file is seen as it is.
+    may = tuple(
+        one for one in group.may if one is not Word.BLANK or (mark_ is not None and mark_.word is one)
+    )
+    return Thumb(number, shot.name, mark_.word if mark_ else None, may)
+
+
+def _areas(said: Mapping[str, Mark], name: str) -> tuple[Box, ...]:
+    mark_ = said.get(name)
+    return mark_.areas if mark_ is not None else ()
+
+
+def _bound(desk: Desk, group: Group) -> Bound:
+    if group.held is None:
+        names, at = [one.key for one in left_of(desk, group)], ""
+    else:
+        names = held_names(desk.node.engine, group.project, group.held.group)
+        at = f"{group.held.at} {group.held.one_by_one}"
+    files = hashlib.sha256("\n".join(names).encode()).hexdigest()
+    return Bound(f"group {group.project} {group.about or group.cause}", f"{at} {files}")
+
+
 PAGES = (
     NodePage("node_review", "/review", Queue, list_, menu=Menu(mark("Images"), 20)),
-    NodePage("node_sheet", "/review/{group}", Sheet, sheet, acts={"decide": decide}),
-    NodePage("node_item", "/review/{group}/{number}", Item, item),
-    NodePage("node_picture", "/review/{group}/{number}/{view}", Response, picture),
+    NodePage("node_sheet", "/review/{group}", Sheet, sheet, acts={"decide": decide, "sign": sign}),
 )
