@@ -141,6 +141,7 @@ def _texts(dataset: Dataset) -> dict[int, tuple[str, str]]:
 
 def _text(element: object) -> str:
     text = str(getattr(element, "repval", ""))
+    text = text[1:-1] if len(text) > 1 and text[0] == text[-1] == "'" else text
     return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}…"
 
 
@@ -161,4 +162,4 @@ def _change(was: tuple[str, str] | None, now: tuple[str, str] | None) -> Change:
         return Change.REMOVED
     if was[1] == now[1]:
         return Change.KEPT
-    return Change.EMPTIED if now[1] in ("", "''", "None") else Change.CHANGED
+    return Change.EMPTIED if now[1] in ("", "None") else Change.CHANGED

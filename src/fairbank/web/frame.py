@@ -38,6 +38,7 @@ class Frame:
         proof: what the form for signing out carries.
         twin: the address of the same as JSON, empty without one.
         node: name of the node whose pages these are; empty for pages of the hub.
+        idle: where a page goes that nobody uses for five minutes; empty for one that may lie open.
     """
 
     tongue: Tongue
@@ -49,6 +50,7 @@ class Frame:
     proof: str = ""
     twin: str = ""
     node: str = ""
+    idle: str = ""
 
     @property
     def style(self) -> str:

@@ -101,8 +101,10 @@ def test_without_a_session_nothing_is_shown(bare) -> None:
 def test_after_five_minutes_a_page_is_blank_until_the_passphrase_is_given(at) -> None:
     job, client = at.waiting_job(), at.seated()
     page = client.get(f"/jobs/{job}")
-    assert page.headers["refresh"].startswith("300;url=/unlock?next=%2Fjobs%2F")
+    assert 'http-equiv="refresh" content="300;url=/unlock?next=%2Fjobs%2F' in page.text
+    assert client.get("/here").headers["x-blank"] == "no"
     at.fed.clock.advance(5 * 60)
+    assert client.get("/here").headers["x-blank"] == "yes"
     assert "A job" not in client.get(f"/jobs/{job}").text
     given = {"open-person": "ada", "next": f"/jobs/{job}"}
     assert client.post("/unlock", data={**given, "open-passphrase": "wrong"}).status_code == 403

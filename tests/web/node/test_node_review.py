@@ -1,4 +1,4 @@
-"""Images one by one: what is seen of each, words on single files, one signature, and what the next run makes of them."""
+"""Images one by one: what is seen of each, words on single files, one signature, and what the next run makes of it."""
 
 from __future__ import annotations
 
@@ -150,12 +150,19 @@ def test_forty_files_with_forty_keys_and_one_signature(held: Any) -> None:
         with sync_playwright() as driver:
             browser = driver.chromium.launch(executable_path=BROWSER)
             tab = browser.new_context(base_url=f"http://127.0.0.1:{port}").new_page()
+            tab.clock.install()
             tab.on("console", lambda said: faults.append(f"{tab.url} {said.text}"))
             tab.goto(f"/start/{at.desk.link()}")
             tab.fill("#open-person", "ada")
             tab.fill("#open-passphrase", PHRASE)
             tab.click("main button")
             tab.goto(sheet)
+            tab.clock.fast_forward(250_000)
+            assert "any key" in tab.get_by_role("alert").inner_text()
+            tab.keyboard.press("Shift")
+            tab.clock.fast_forward(250_000)
+            tab.keyboard.press("Shift")
+            assert tab.get_by_role("alert").count() == 0
             clicks = Clicks(tab)
             clicks.click(tab.get_by_text("One by one, with single keys"))
             for number in range(40):

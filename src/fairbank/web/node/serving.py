@@ -15,7 +15,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from fairbank.errors import FairbankError, Kind
 from fairbank.web import frame, languages
 from fairbank.web.frame import Frame, MenuItem
-from fairbank.web.node.desk import IDLE, NAME_FIELD, SECRET_FIELDS, Desk
+from fairbank.web.node.desk import NAME_FIELD, SECRET_FIELDS, Desk
 from fairbank.web.node.errors import Blank
 from fairbank.web.node.page import NodePage, Visit, menu, pages
 from fairbank.web.once import StaleForm
@@ -32,6 +32,7 @@ from fairbank.web.pages.visits import RESUME_FIELD, Fields, own_path, path_of, r
 from fairbank.web.rendering import markup, render
 
 UNLOCK: Final = "/unlock"
+HERE: Final = "/here"
 START: Final = "/start/{link}"
 # What the form that opens a session adds to the fields that it carries along.
 _OF_UNLOCKING: Final = ("open-person", "open-passphrase", "next")
@@ -84,6 +85,14 @@ def router(desk: Desk) -> APIRouter:
         form = await read_fields(request)
         return await run_in_threadpool(_go_on, desk, request, form)
 
+    @routes.get(HERE, include_in_schema=False)
+    def here(request: Request) -> Response:
+        # Asked by a page in which somebody moves or types, so that it does not go blank under her hands.
+        found = desk.sitting(request.cookies.get(desk.cookie, ""))
+        return Response(
+            status_code=204, headers={"X-Blank": "yes" if found is None or found.is_blank else "no"}
+        )
+
     @routes.post("/logout", include_in_schema=False)
     async def leave(request: Request) -> Response:
         desk.end(request.cookies.get(desk.cookie, ""))
@@ -110,6 +119,7 @@ def around(desk: Desk, request: Request, name: str | None, *, proof: str = "", t
         proof=proof,
         twin=twin,
         node=desk.node.name,
+        idle=f"{UNLOCK}?{urlencode({'next': shown})}" if name is not None else "",
     )
 
 
@@ -246,9 +256,6 @@ def _answer(
     text = markup(page.name, context, whole, more={"problem": problem, "typed": visit.typed})
     status = problem.kind.http_status if problem is not None else 200
     answer = HTMLResponse(text, status_code=status, headers={"Vary": "Accept, Cookie"})
-    # What lies open and is not used goes out of sight by itself, with or without a script.
-    onward = urlencode({"next": visit.path})
-    answer.headers["Refresh"] = f"{int(IDLE.total_seconds())};url={UNLOCK}?{onward}"
     keep_choices(request, answer)
     return answer
 

@@ -131,6 +131,26 @@
     again();
   }
 
+  // A page of a node goes blank where nobody moves or types for some minutes; a minute before it says so, and any key stays.
+  const idle = document.querySelector('[data-idle]');
+  if (idle) {
+    let last = Date.now();
+    let told = last;
+    const stays = () => {
+      last = Date.now();
+      idle.hidden = true;
+      if (last - told < 60000) return;
+      told = last;
+      fetch('/here', { credentials: 'same-origin' }).then((answer) => { if (answer.headers.get('X-Blank') === 'yes') location.assign(idle.dataset.onward); });
+    };
+    for (const sign of ['keydown', 'pointerdown', 'pointermove', 'scroll']) document.addEventListener(sign, stays, { passive: true });
+    setInterval(() => {
+      const left = idle.dataset.idle * 1000 - (Date.now() - last);
+      if (left <= 0) location.assign(idle.dataset.onward);
+      else if (left <= 60000 && idle.hidden) { idle.textContent = idle.dataset.text; idle.hidden = false; }
+    }, 5000);
+  }
+
   // Single keys, only where a page has them and its reader switched them on (WCAG 2.1.4).
   const keys = document.querySelector('[data-keys="on"]');
   if (keys) {
