@@ -19,6 +19,7 @@ import torch
 from fairbank.federated_jobs.algorithms.by_group import round_digits
 from fairbank.federated_jobs.algorithms.centralised import RoundAlone, trained_alone
 from fairbank.federated_jobs.algorithms.classification import Classification
+from fairbank.federated_jobs.algorithms.images import standardised
 from fairbank.federated_jobs.algorithms.interface import SiteTask, TrainingAlgorithm, exchanged
 from fairbank.federated_jobs.algorithms.registry import algorithm_parameters
 from fairbank.federated_jobs.algorithms.samples import Sample, SampleSet, SiteSamples
@@ -58,9 +59,8 @@ def as_samples(some: Labelled | None, parameters: Any) -> list[Sample]:
     found = []
     for number, (image, place) in enumerate(zip(some.images, places, strict=True)):
         grey = np.clip((image.astype(np.float64) - low) / (high - low), 0.0, 1.0).astype(np.float32)
-        found.append(
-            Sample(str(number), torch.from_numpy(resampled(grey, parameters.image_size))[None], place)
-        )
+        grey = standardised(resampled(grey, parameters.image_size), parameters.standardise)
+        found.append(Sample(str(number), torch.from_numpy(grey)[None], place))
     return found
 
 
