@@ -11,7 +11,9 @@ JobsError
 ├── NoOnnx                   FB-JOBS-351
 ├── EvaluationRefused        FB-JOBS-352
 ├── ParcelRefused            FB-JOBS-360
-└── SealingKeyRefused        FB-JOBS-363
+├── SealingKeyRefused        FB-JOBS-363
+├── NoiseLedgerRefused       FB-JOBS-391
+└── NoiseLedgerBroken        FB-JOBS-392
 ManifestRefused
 ├── PlanRefused              FB-JOBS-300
 ├── LocalStepUnfit           FB-JOBS-325
@@ -21,7 +23,8 @@ SiteRefusal
 ├── PeersUnknown             FB-JOBS-361
 ├── PeerModelsMissing        FB-JOBS-362
 ├── BundleNotTaken           FB-JOBS-373
-└── BundleNotHere            FB-JOBS-374
+├── BundleNotHere            FB-JOBS-374
+└── BudgetExceeded           FB-JOBS-390
 SubmissionRefused
 └── StartRefused             FB-JOBS-310
 """
@@ -178,3 +181,24 @@ class SealingKeyRefused(JobsError):
 
     code = "FB-JOBS-363"
     kind = Kind.FORBIDDEN
+
+
+class BudgetExceeded(SiteRefusal):
+    """What a round would spend goes beyond the site's budget for a patient."""
+
+    code = "FB-JOBS-390"
+    reason = Reason.POLICY_DECLINED
+
+
+class NoiseLedgerRefused(JobsError):
+    """A line of the ledger of noisy training does not follow from the lines before."""
+
+    code = "FB-JOBS-391"
+    kind = Kind.FORBIDDEN
+
+
+class NoiseLedgerBroken(JobsError):
+    """Lines of the ledger of noisy training were changed, or are gone."""
+
+    code = "FB-JOBS-392"
+    kind = Kind.FAILED

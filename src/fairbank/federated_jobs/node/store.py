@@ -259,3 +259,41 @@ class LabelWordRow(NodeBase):
     word: Mapped[str]
     by: Mapped[str]
     since: Mapped[datetime]
+
+
+class NoiseCohortRow(NodeBase):
+    """A patient of a set of patients that noisy training worked on, by the digest of the set; it never leaves here.
+
+    It stays when a patient withdraws: what was spent on the others is not given back.
+    """
+
+    __tablename__ = "jobs_noise_cohorts"
+    __table_args__ = (Index(None, "patient"),)
+
+    cohort: Mapped[str] = mapped_column(primary_key=True)
+    patient: Mapped[str] = mapped_column(primary_key=True)
+
+
+class NoiseRow(NodeBase):
+    """A line of the ledger of noisy training: steps that are reserved, spent or given up, and the line before.
+
+    `sigma`, `rate` and `clip` are decimals, as they are hashed. Lines are never changed and never deleted.
+    """
+
+    __tablename__ = "jobs_noise"
+    __table_args__ = ({"sqlite_autoincrement": True},)
+
+    seq: Mapped[int] = mapped_column(_SEQ, primary_key=True, autoincrement=True)
+    at: Mapped[datetime]
+    act: Mapped[str]
+    job: Mapped[str] = mapped_column(index=True)
+    round: Mapped[int]
+    attempt: Mapped[int]
+    cohort: Mapped[str] = mapped_column(index=True)
+    sigma: Mapped[str]
+    rate: Mapped[str]
+    steps: Mapped[int]
+    clip: Mapped[str]
+    accountant: Mapped[str]
+    before: Mapped[str] = mapped_column(unique=True)
+    hash: Mapped[str]
