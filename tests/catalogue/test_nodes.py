@@ -14,6 +14,7 @@ from fairbank.catalogue.errors import HubExists, HubNotInitialised, InvitationRe
 from fairbank.catalogue.store import NonceRow
 from fairbank.clock import FixedClock
 from fairbank.database import reading, writing
+from fairbank.ontology.places import NodePlace
 from fairbank.settings import Settings
 from fairbank.signing import SigningKey
 
@@ -202,3 +203,14 @@ def test_unknown_keys_of_a_body_are_refused(hub: Hub, node_named: Make) -> None:
     node = node_named("alpha", enrolled=False)
     body = wish(node, token_for(hub)).to_bytes().replace(b'"node"', b'"colour":"red","node"')
     assert node.send("POST", "/v1/enrolments", body).json()["code"] == "FB-ONT-002"
+
+
+def test_countries_are_what_nodes_told_of_themselves(hub: Hub, node_named: Make) -> None:
+    for name, place in {"alpha": NodePlace(country="FR"), "beta": NodePlace(), "gamma": None}.items():
+        node_named(name)
+        if place is not None:
+            with writing(hub.engine) as session:
+                nodes.tell_place(hub, session, node=name, place=place)
+    with reading(hub.engine) as session:
+        told = nodes.countries_of(session, ["alpha", "beta", "gamma", "nobody"])
+    assert told == {"alpha": "FR", "beta": None, "gamma": None, "nobody": None}

@@ -48,7 +48,7 @@ _BY_EARLIER_KEY = (
     .join(_KEYS, _KEYS.c.node == _NODES.c.name)
     .where(_KEYS.c.key_id == bindparam("key_id"), _KEYS.c.accepted_until > bindparam("now"))
 )
-_PLACES = select(_NODES.c.name, _NODES.c.place).where(_NODES.c.name.in_(bindparam("nodes", expanding=True)))
+_COUNTRIES = select(_NODES.c.name, _NODES.c.place["country"].as_string()).where(_NODES.c.place.is_not(None))
 _REMEMBER, _FORGET = insert(_NONCES), delete(_NONCES).where(_NONCES.c.forget_after < bindparam("now"))
 
 
@@ -260,8 +260,8 @@ def tell_place(hub: Hub, session: Session, *, node: str, place: NodePlace) -> No
 
 def countries_of(session: Session, nodes: Sequence[str]) -> dict[str, str | None]:
     """Return the countries of some nodes, by name, as they told them."""
-    rows = session.connection().execute(_PLACES, {"nodes": list(nodes)})
-    return {row.name: (row.place or {}).get("country") for row in rows}
+    told: dict[str, str | None] = dict(session.connection().execute(_COUNTRIES).all())
+    return {name: told.get(name) for name in nodes}
 
 
 def key_of(session: Session, node: str) -> KeyId | None:

@@ -70,7 +70,7 @@ from fairbank.federated_jobs.protocol import (
     SubjectWithdrawnReport,
     Submitted,
 )
-from fairbank.federated_jobs.states import JobState
+from fairbank.federated_jobs.states import JobState, SiteState
 from fairbank.ontology.outputs import DoorClass
 from fairbank.ontology.wire import Wire
 
@@ -226,17 +226,24 @@ def _node_routes(routes: APIRouter, hub: Hub) -> None:
             tell_place(hub, session, node=who.name, place=message.place)
         return JSONResponse({"node": who.name})
 
+    # As with a claim, one thread admits the node and does the work.
     @routes.post("/v1/jobs/{job_id}/sites/{node}/state")
-    def report_state(
-        job_id: str, node: str, request: Request, who: NodeIdentity = node_of, body: bytes = body_of
-    ) -> Response:
+    async def report_state(job_id: str, node: str, request: Request) -> Response:
+        body = await bodies.read(request, limit_bytes=bodies.MESSAGE_BYTES)
+        state = await hub.in_turn.run(_take_report, hub, request, body)
+        hub.notifier.notify()
+        return JSONResponse({"state": state.value})
+
+
+def _take_report(hub: Hub, request: Request, body: bytes) -> SiteState:
+    job_id, node = request.path_params["job_id"], request.path_params["node"]
+    with turn(hub.engine):
+        who = admit(hub, request, body)
         _same_node(node, who)
         message = SiteStateReport.parse(body)
         twins.heed(hub, node, _boot(request))
         with changing(hub) as session:
-            state = sites.report(hub, session, job_id, node=who.name, message=message)
-        hub.notifier.notify()
-        return JSONResponse({"state": state.value})
+            return sites.report(hub, session, job_id, node=who.name, message=message)
 
 
 def _withdrawal_routes(routes: APIRouter, hub: Hub) -> None:
@@ -396,10 +403,7 @@ def _lease_for_claim(
         raise twins.explained(hub, request.path_params["node"], err) from err
     _same_node(request.path_params["node"], who)
     claim = Claim.parse(body)
-    if not claim.spent:
-        twins.heed(hub, who.name, boot)
-        return who.name, claim, _lease_if_any(hub, who.name, claim, boot)
-    # There is something to write in any case, so all of it goes into one transaction.
+    # In one transaction: most claims come after a round, when there is something to note and to hand out.
     with changing(hub, lasting=False) as session:
         if speaks := twins.speaks(session, who.name, boot):
             usage.note_spent(session, who.name, claim.spent)
