@@ -1,4 +1,4 @@
-"""The process of a hub: what is loaded when it begins is no work for the garbage collector any more."""
+"""The process of a hub: what it loads when it begins, and that the garbage collector leaves that alone."""
 
 from __future__ import annotations
 
@@ -28,6 +28,21 @@ async def main():
 
 asyncio.run(main())
 """
+
+# Large, and needed for some requests, or by nodes, only.
+LATER = (
+    "torch", "monai", "dask", "matplotlib", "pandas", "scipy", "pydicom", "PIL", "rdflib", "safetensors",
+)  # fmt: skip
+
+
+def test_a_hub_begins_without_what_few_of_its_requests_need() -> None:
+    source = (
+        f"import sys; import fairbank.web.hub_app; print([name for name in {LATER!r} if name in sys.modules])"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", source], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert ran.stdout.strip() == "[]"
 
 
 def test_a_collection_looks_at_nothing_that_was_loaded_at_the_start() -> None:

@@ -15,7 +15,6 @@ from typing import Any, Final
 from xml.parsers import expat
 
 import pyoxigraph as ox
-from rdflib import Literal, URIRef
 
 from fairbank.catalogue.errors import DocumentRefused, RdfMalformed, RdfUnsupported
 from fairbank.ontology import terms
@@ -142,6 +141,9 @@ def _is_value(text: str, datatype: str) -> bool:
     form = _FORMS.get(datatype)
     if len(text) > 100 or (form is not None and not form.fullmatch(text)):
         return False
+    # It takes a hub five megabytes, which only those need to which somebody writes RDF.
+    from rdflib import Literal, URIRef
+
     with warnings.catch_warnings():
         # The library warns of what it cannot convert; that is what is asked here.
         warnings.simplefilter("ignore")
