@@ -54,7 +54,7 @@ SAMPLES: dict[str, Callable[[Filled], list[tuple[str | None, str]]]] = {
         ("anna", "/quality"),
     ],
     "/requests/new": lambda filled: [
-        ("rita", "/requests/new?c=alpha/lungs&c=beta/hearts"),
+        ("rita", f"/requests/new?draft={_in_state(filled, None)}"),
         ("rita", f"/requests/new?draft={_in_state(filled, None)}&step=check"),
     ],
     "/requests/{request_id}": lambda filled: [

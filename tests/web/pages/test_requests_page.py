@@ -17,6 +17,7 @@ from fairbank.catalogue.governance import drafts
 from fairbank.catalogue.identity import sessions
 from fairbank.catalogue.identity.sessions import Stage
 from fairbank.database import writing
+from fairbank.web import file_forms
 
 expect = pytest.importorskip("playwright.sync_api").expect
 
@@ -245,3 +246,58 @@ def test_the_audit_log_is_searched_checked_and_says_what_left(filled: Filled) ->
     found = told(filled, "ursula", "/audit?act=release.&since=2999-01-01")
     assert found["entries"] == [] and found["left"] == []
     assert told(filled, "ursula", "/audit?since=nonsense")["ignored"] == ["nonsense"]
+
+
+def test_a_document_is_attached_with_the_text_and_taken_out_again(kept: Filled) -> None:
+    rita, incoming = client_of(kept, "rita"), kept.hub.blobs / "incoming"
+    before = set(incoming.iterdir())
+    form = fields_of(rita.get("/requests/new?c=alpha/lungs").text, act="save") | {"act": "attach", "c": LUNGS}
+    typed = {**form, "title": "Nodules", "kind": "ethics-approval"}
+    content = b"%PDF-1.7\r\n--not-the-end\r\n\x00\xff%%EOF\n"
+    unfit = rita.post("/requests/new", data=typed, files={"file": ("vote.pdf", b"\x7fELF\x02 no document")})
+    assert unfit.status_code == 415 and 'value="Nodules"' in unfit.text
+    empty = rita.post("/requests/new", data=typed, files={"file": ("vote.pdf", b"")})
+    assert empty.status_code == 422 and "no file was chosen" in empty.text
+    sent = rita.post("/requests/new", data=typed, files={"file": ("Votum für Lunge.pdf", content)})
+    assert sent.status_code == 303, sent.text
+    address = sent.headers["location"].removesuffix("#documents")
+    again = rita.post("/requests/new", data=typed, files={"file": ("Votum für Lunge.pdf", content)})
+    assert again.headers["location"] == sent.headers["location"], "the same form makes one draft"
+    shown = told(kept, "rita", address)
+    assert shown["fields"]["title"] == "Nodules"
+    ((document, evidence),) = zip(shown["documents"], shown["evidence"], strict=True)
+    assert document["name"] == "Votum für Lunge.pdf" and evidence["kind"] == "ethics-approval"
+    draft = address.partition("draft=")[2]
+    kept_as = rita.get(f"/v1/requests/{draft}/documents/{document['digest']}")
+    assert kept_as.content == content
+    form = fields_of(rita.get(address).text, act="save") | {
+        "act": "detach",
+        "c": LUNGS,
+        "title": "Nodules now",
+    }
+    assert rita.post(f"{address}&document={document['digest']}", data=form).status_code == 303
+    shown = told(kept, "rita", address)
+    assert (shown["documents"], shown["evidence"], shown["fields"]["title"]) == ([], [], "Nodules now")
+    assert set(incoming.iterdir()) == before, "nothing is left of what was sent"
+
+
+def test_a_document_of_nobody_is_not_read_and_one_that_is_too_large_not_kept(
+    kept: Filled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rita = client_of(kept, "rita")
+    form = fields_of(rita.get("/requests/new?c=alpha/lungs").text, act="save") | {"act": "attach", "c": LUNGS}
+    typed = {**form, "title": "Nodules", "kind": "other"}
+    monkeypatch.setattr(file_forms, "FORM_BYTES", 20_000)
+    small = {"file": ("vote.pdf", b"%PDF-1.7\n" + b"x" * 1_000)}
+    large = {"file": ("vote.pdf", b"%PDF-1.7\n" + b"x" * 30_000)}
+    nobody = client_of(kept, "rita")
+    nobody.cookies.clear()
+    lost = nobody.post("/requests/new", data=typed, files=small)
+    assert lost.status_code == 401 and "Nodules" in lost.text
+    assert nobody.post("/requests/new", data=typed, files=large).status_code == 401
+    object.__setattr__(kept.hub.settings, "catalogue_attachment_bytes", 25_000)
+    try:
+        refused = rita.post("/requests/new", data=typed, files=large)
+    finally:
+        object.__setattr__(kept.hub.settings, "catalogue_attachment_bytes", 20_000_000)
+    assert refused.status_code == 413 and 'value="Nodules"' in refused.text

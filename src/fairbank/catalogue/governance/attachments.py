@@ -79,6 +79,19 @@ async def take(hub: Hub, pieces: AsyncIterator[bytes], *, announced: str | None)
     return await blobs.receive(hub, pieces, announced=announced, limit=limit, too_large=_too_large(limit))
 
 
+def check_fits(hub: Hub, incoming: Path) -> None:
+    """Refuse a file that came with a form if it is too large for a document, or of no type that is taken.
+
+    Raises:
+        AttachmentTooLarge: if it is larger than the setting `catalogue_attachment_bytes`.
+        AttachmentRefused: if its content is of no type that is taken.
+    """
+    limit = hub.settings.catalogue_attachment_bytes
+    if incoming.stat().st_size > limit:
+        raise _too_large(limit)
+    media_type_of(incoming)
+
+
 def attach(hub: Hub, who: Account, request_id: str, incoming: Path, offered: Offered) -> AttachmentRow:
     """Make a file that was taken a document of a request, and return it; the file is gone afterwards in any case.
 

@@ -14,10 +14,10 @@ from fairbank.errors import Sensitive
 from fairbank.harvest.errors import NotInSource, QueryRefused, SourceFailed
 from fairbank.harvest.pushing.destination import There
 from fairbank.harvest.pushing.outgoing import OutgoingFile, OutgoingSeries, pieces, size_bytes
-from fairbank.harvest.sources.multipart import boundary_of, split
 from fairbank.harvest.sources.pace import Machine, Politeness
 from fairbank.harvest.sources.polite import PoliteClient
 from fairbank.harvest.sources.qido import DICOM_JSON, rows_of, values_of
+from fairbank.multipart import boundary_of, split
 
 _PAGE_ROWS: Final = 1000
 # One request carries at most so much, or one file.

@@ -27,7 +27,6 @@ from fairbank.harvest.errors import (
 )
 from fairbank.harvest.sources.archive_questions import WHOLE, Filter, ListedSeries, items_of, whole_archive
 from fairbank.harvest.sources.dicom_json import dataset_of
-from fairbank.harvest.sources.multipart import boundary_of, split
 from fairbank.harvest.sources.pace import Machine, Politeness
 from fairbank.harvest.sources.polite import PoliteClient
 from fairbank.harvest.sources.protocol import (
@@ -42,6 +41,7 @@ from fairbank.harvest.sources.protocol import (
 )
 from fairbank.harvest.sources.qido import DICOM_JSON, list_series, list_studies, rows_of, series_of
 from fairbank.harvest.sources.study_dates import Listing, list_all
+from fairbank.multipart import boundary_of, split
 
 T = TypeVar("T")
 # As they lie: an archive that converts would send other bytes than it holds.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from typing import Any, Final
@@ -17,14 +17,15 @@ from sqlalchemy.orm import Session
 from starlette.responses import Response
 
 from fairbank.catalogue.context import Hub
-from fairbank.catalogue.governance import drafting, drafts, permitted, requests
+from fairbank.catalogue.governance import attachments, drafting, drafts, permitted, requests
+from fairbank.catalogue.governance.attachments import Offered
 from fairbank.catalogue.governance.drafting import Compared
 from fairbank.catalogue.governance.drafts import Draft, Lack
 from fairbank.catalogue.governance.request_errors import DraftRefused
 from fairbank.clock import iso
 from fairbank.database import reading
 from fairbank.errors import FairbankError, Kind
-from fairbank.ontology.signed_objects import Request
+from fairbank.ontology.signed_objects import EvidenceKind, Request
 from fairbank.web import once, page_signing
 from fairbank.web.languages import mark
 from fairbank.web.once import Bound
@@ -33,7 +34,9 @@ from fairbank.web.pages.page import Once, Page
 from fairbank.web.pages.visits import Fields, Visit, to
 from fairbank.web.request_words import OUTPUTS, PURPOSES
 
-SAVE, CHECK = "save", "check"
+SAVE, CHECK, ATTACH, DETACH = "save", "check", "attach", "detach"
+# What keeps the text of the form besides.
+_KEEPING: Final = (SAVE, CHECK, ATTACH, DETACH)
 _PEOPLE: Final = 3
 _MOST: Final = 200
 _LONGEST: Final = 200
@@ -84,6 +87,13 @@ class NothingSealed(FairbankError):
     kind = Kind.REFUSED
 
 
+class NoDocument(FairbankError):
+    """A form that attaches a document came without one, or without its kind."""
+
+    code = "FB-WEB-057"
+    kind = Kind.REFUSED
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
     """Something that is missing or wrong; `needed` tells whether nothing can be sent without."""
@@ -107,6 +117,7 @@ class NewRequest:
     evidence: tuple[Mapping[str, Any], ...]
     documents: tuple[Mapping[str, str], ...]
     faults: tuple[Fault, ...]
+    largest: int
     organisation: str
     signing: Signing
     kept: datetime | None
@@ -116,7 +127,7 @@ class NewRequest:
 
 def show(hub: Hub, visit: Visit) -> NewRequest:
     """Put the page together: from what was typed, else from what was kept, else from the collections chosen."""
-    typed = visit.typed if visit.typed.get("act") in (SAVE, CHECK) else Fields()
+    typed = visit.typed if visit.typed.get("act") in _KEEPING else Fields()
     request = visit.asked.get("draft") or visit.typed.get("draft", "")
     with reading(hub.engine) as session:
         kept, documents, changed = _kept(session, visit, request)
@@ -140,6 +151,7 @@ def show(hub: Hub, visit: Visit) -> NewRequest:
             evidence=tuple(each.model_dump(mode="json") for each in draft.evidence),
             documents=tuple(documents),
             faults=_faults(wrong, lacks if checked else []),
+            largest=hub.settings.catalogue_attachment_bytes,
             organisation=draft.organisation or visit.account.organisation,
             signing=page_signing.may_sign(hub, session, visit),
             kept=changed,
@@ -150,6 +162,42 @@ def show(hub: Hub, visit: Visit) -> NewRequest:
 
 def keep(hub: Hub, visit: Visit) -> Response:
     """Keep what was typed as a draft, and go on to reading all of it where that was asked for."""
+    step = f"&step={CHECK}" if visit.form.get("act") == CHECK else ""
+    return _kept_then(hub, visit, lambda request: f"/requests/new?draft={request}{step}")
+
+
+def attach(hub: Hub, visit: Visit) -> Response:
+    """Keep what was typed, and attach the file that came with it."""
+    file, kind = visit.file, visit.form.get("kind", "")
+    if file is None or kind not in set(EvidenceKind):
+        raise NoDocument(
+            "Nothing was attached: no file was chosen, or not what it is.",
+            why="A committee reads a document as what it is said to be.",
+            todo="Choose a file and its kind, and attach it again.",
+        )
+    attachments.check_fits(hub, file.path)
+
+    def go_on(request: str) -> str:
+        attachments.check_may_attach(hub, visit.account, request)
+        offered = Offered(file.name[:_LONGEST], EvidenceKind(kind))
+        attachments.attach(hub, visit.account, request, file.path, offered)
+        return f"/requests/new?draft={request}#documents"
+
+    return _kept_then(hub, visit, go_on)
+
+
+def detach(hub: Hub, visit: Visit) -> Response:
+    """Keep what was typed, and take a document out again."""
+
+    def go_on(request: str) -> str:
+        attachments.detach(hub, visit.account, request, visit.asked.get("document", ""))
+        return f"/requests/new?draft={request}#documents"
+
+    return _kept_then(hub, visit, go_on)
+
+
+def _kept_then(hub: Hub, visit: Visit, go_on: Callable[[str], str]) -> Response:
+    """Keep what was typed as a draft, once, and do something with it that returns where to go."""
     request, who = visit.form.get("draft", ""), visit.account
     with reading(hub.engine) as session:
         before, _, changed = _kept(session, visit, request)
@@ -160,14 +208,13 @@ def keep(hub: Hub, visit: Visit) -> Response:
             why="Committees and programs read each field alike.",
             todo="Correct the fields that are named below, and save it again.",
         )
-    step = f"&step={CHECK}" if visit.form.get("act") == CHECK else ""
 
     def do() -> str:
         if not request:
-            return f"/requests/new?draft={drafting.create(hub, who, draft).id}{step}"
+            return go_on(drafting.create(hub, who, draft).id)
         pieces = dict.fromkeys(before.fields()) | draft.fields()
         drafting.edit(hub, who, request, pieces)
-        return f"/requests/new?draft={request}{step}"
+        return go_on(request)
 
     return once.act(hub, visit, _bound(request, changed), do)
 
@@ -328,5 +375,6 @@ PAGE = Page(
     path="/requests/new",
     context=NewRequest,
     show=show,
-    acts={SAVE: keep, CHECK: keep, "send": send, "discard": discard},
+    acts={SAVE: keep, CHECK: keep, ATTACH: attach, DETACH: detach, "send": send, "discard": discard},
+    takes_files=True,
 )

@@ -48,6 +48,7 @@ class Page:
         elsewhere: media types that a route standing at this address answers; without JSON among them, the page has a
             twin of its own in JSON, made of its context.
         menu: where it is in the menu, if it is.
+        takes_files: whether its forms may carry a file, which `Visit.file` then has.
         development: whether it is served only where the setting `hub_development` is on.
     """
 
@@ -60,6 +61,7 @@ class Page:
     elsewhere: tuple[str, ...] = ()
     menu: Menu | None = None
     development: bool = False
+    takes_files: bool = False
 
     @property
     def action(self) -> Action | None:

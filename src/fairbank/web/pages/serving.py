@@ -31,7 +31,7 @@ from fairbank.catalogue.permissions import Action
 from fairbank.charts.figure import Figure
 from fairbank.clock import iso
 from fairbank.errors import FairbankError, Kind
-from fairbank.web import frame, languages, onward
+from fairbank.web import file_forms, frame, languages, onward
 from fairbank.web.once import StaleForm
 from fairbank.web.pages.page import Once, Page
 from fairbank.web.pages.registry import pages
@@ -118,7 +118,11 @@ def _add(routes: APIRouter, hub: Hub, page: Page) -> None:
     if page.acts:
 
         def send(request: Request, visit: Any = visited) -> Response:
-            return _sent(hub, request, page, visit)
+            try:
+                return _sent(hub, request, page, visit)
+            finally:
+                if visit.file is not None:
+                    visit.file.path.unlink(missing_ok=True)
 
         routes.add_api_route(page.path, send, methods=["POST"], include_in_schema=False)
 
@@ -131,10 +135,27 @@ def visitor(hub: Hub, page: Page) -> Callable[[Request], Awaitable[Visit]]:
     """
 
     async def dependency(request: Request) -> Visit:
-        fields = await read_fields(request)
-        return await run_in_threadpool(_visit, hub, page, request, fields)
+        if not (page.takes_files and file_forms.has_file(request)):
+            fields = await read_fields(request)
+            return await run_in_threadpool(_visit, hub, page, request, fields)
+        known = await run_in_threadpool(_may_send, hub, page, request)
+        fields, file = await file_forms.read(hub, request, with_file=known)
+        try:
+            visit = await run_in_threadpool(_visit, hub, page, request, fields)
+        except BaseException:
+            if file is not None:
+                file.path.unlink(missing_ok=True)
+            raise
+        return dataclasses.replace(visit, file=file)
 
     return dependency
+
+
+def _may_send(hub: Hub, page: Page, request: Request) -> bool:
+    """Tell whether a request comes from somebody who may send the page's forms, before its body is read."""
+    who = _who(hub, request, Fields(), proven=True)
+    action = permissions.action_of(request.method, page.path)
+    return action is not None and who is not None and permissions.allow(who, action)
 
 
 def _visit(hub: Hub, page: Page, request: Request, form: Fields) -> Visit:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from starlette.requests import Request
@@ -16,8 +16,11 @@ from fairbank.catalogue import bodies
 from fairbank.catalogue.accounts import Account
 from fairbank.web.languages import Tongue
 
+if TYPE_CHECKING:
+    from fairbank.web.file_forms import SentFile
+
 FORM_BYTES: Final = 256 * 1024
-_MOST_FIELDS: Final = 500
+MOST_FIELDS: Final = 500
 THEME_COOKIE: Final = "fairbank-theme"
 THEME_PARAMETER: Final = "theme"
 # A form that carries it is shown again and not acted upon.
@@ -71,6 +74,7 @@ class Visit:
         typed: what to put back into the fields of a form: what was sent before the session was lost, else nothing.
         path: the address without scheme and host, with what is behind the `?`.
         host: where the request came from, as far as is known.
+        file: what came with the form, where the page takes files; it is gone once the form is answered.
     """
 
     who: Account | None
@@ -85,6 +89,7 @@ class Visit:
     form: Fields = field(default_factory=Fields)
     typed: Fields = field(default_factory=Fields)
     host: str = ""
+    file: SentFile | None = None
 
     @property
     def account(self) -> Account:
@@ -126,7 +131,7 @@ async def read_fields(request: Request) -> Fields:
     """
     content = await bodies.read(request, limit_bytes=FORM_BYTES)
     try:
-        pairs = parse_qsl(content.decode("utf-8"), keep_blank_values=True, max_num_fields=_MOST_FIELDS)
+        pairs = parse_qsl(content.decode("utf-8"), keep_blank_values=True, max_num_fields=MOST_FIELDS)
     except (UnicodeDecodeError, ValueError):
         return Fields()
     # No database takes NUL in a text.

@@ -1,7 +1,10 @@
-"""Taking the parts of a `multipart/related` answer apart (RFC 2046, section 5.1; DICOM PS3.18, section 8.6.1.2)."""
+"""Taking the parts of a body of several parts apart: `multipart/related` (RFC 2046, section 5.1; DICOM PS3.18, section
+8.6.1.2) and `multipart/form-data` (RFC 7578).
+"""
 
 from __future__ import annotations
 
+import email
 import email.message
 from collections.abc import Callable
 from pathlib import Path
@@ -33,21 +36,37 @@ def split(packed: Path, boundary: bytes, *, into: Callable[[int], Path]) -> list
         boundary: what parts its parts.
         into: gives the path of each part, counted from 0.
     """
+    found = parts(packed, boundary, into=into)
+    return [path for _, path in found] if found is not None else None
+
+
+def parts(
+    packed: Path, boundary: bytes, *, into: Callable[[int], Path], most: int | None = None
+) -> list[tuple[email.message.Message, Path]] | None:
+    """Write each part of a file to a file of its own, and return these with their headers; None if the end is missing.
+
+    Args:
+        packed: the whole body.
+        boundary: what parts its parts.
+        into: gives the path of each part, counted from 0.
+        most: of how many parts at most; with more there is no end either.
+    """
     delimiter = b"\r\n--" + boundary
-    paths: list[Path] = []
+    found: list[tuple[email.message.Message, Path]] = []
     with packed.open("rb") as source:
         reader = _Reader(source)
         # The first delimiter may stand at the very start, without the line end before it.
         if not reader.start(delimiter):
             return None
         while (line := reader.line()) is not None and not line.startswith(b"--"):
-            if not reader.skip_headers():
+            headers = reader.headers()
+            if headers is None or (most is not None and len(found) >= most):
                 return None
-            paths.append(into(len(paths)))
-            with paths[-1].open("wb") as part:
+            found.append((headers, into(len(found))))
+            with found[-1][1].open("wb") as part:
                 if not reader.copy_until(delimiter, part):
                     return None
-        return paths if line is not None else None
+        return found if line is not None else None
 
 
 class _Reader:
@@ -72,11 +91,17 @@ class _Reader:
         line, self._held = self._held[:end], self._held[end + 2 :]
         return line
 
-    def skip_headers(self) -> bool:
+    def headers(self) -> email.message.Message | None:
+        """Return the headers of a part, None if they do not end."""
+        lines: list[bytes] = []
         while (line := self.line()) is not None:
             if not line:
-                return True
-        return False
+                # Browsers write names as UTF-8 (RFC 7578, section 5.1.3).
+                return email.message_from_string(b"\r\n".join([*lines, b"", b""]).decode("utf-8", "replace"))
+            lines.append(line)
+            if sum(len(each) for each in lines) > _MOST_HEADER_BYTES:
+                return None
+        return None
 
     def copy_until(self, delimiter: bytes, to: BinaryIO | None) -> bool:
         """Copy up to a delimiter, step behind it, and tell whether there is one."""
