@@ -191,3 +191,18 @@ def test_asking_for_live_counts_by_three_criteria_takes_six_clicks(kept_bed: Bed
         assert filled.nodes[first["node"]].send("POST", path, report.to_bytes()).status_code == 200
         # The page asks every second while a question is fresh.
         expect(table.get_by_text("fewer than 10")).to_be_visible(timeout=4000)
+
+
+def test_conditions_are_accepted_and_their_agreement_countersigned_on_the_page(kept: Filled) -> None:
+    request = next(name for name, of in kept.parts.items() if of.get("state") == ["waiting for conditions"])
+    rita, lena, address = client_of(kept, "rita"), client_of(kept, "lena"), f"/requests/{request}"
+    digest = kept.document("rita", request, frozenset({"rita", "lena"}), kind="agreement")
+    accept = fields_of(rita.get(address).text, act="command", holding="accept-conditions")
+    assert rita.post(address, data=accept).status_code == 303
+    assert 'value="countersign"' not in rita.get(address).text
+    form = fields_of(lena.get(address).text, act="countersign")
+    assert lena.post(address, data=form).status_code == 422, "no document was chosen"
+    for _ in range(2):
+        assert lena.post(address, data={**form, "digest": digest}).status_code == 303
+    (leg,) = told(kept, "rita", address)["legs"]
+    assert leg["state"] == "active" and leg["agreement"]["countersigned"]

@@ -14,14 +14,23 @@ from starlette.responses import Response
 from fairbank.catalogue import permissions
 from fairbank.catalogue.accounts import Account
 from fairbank.catalogue.context import Hub
-from fairbank.catalogue.governance import casting, comments, permitted, requests, reviews, views
+from fairbank.catalogue.governance import (
+    agreements,
+    casting,
+    comments,
+    finishing,
+    permitted,
+    requests,
+    reviews,
+    views,
+)
 from fairbank.catalogue.governance.committees import OPEN_STATES
 from fairbank.catalogue.governance.counting import Word
 from fairbank.catalogue.governance.grant_names import purpose_told
 from fairbank.catalogue.governance.routes import OF_LEGS, OF_REQUESTS
 from fairbank.catalogue.governance.store import LegRow, RequestRow
 from fairbank.catalogue.governance.terms import Terms
-from fairbank.catalogue.governance.workflow import LEG, RequestState
+from fairbank.catalogue.governance.workflow import LEG, LegState, RequestState
 from fairbank.catalogue.permissions import Action
 from fairbank.clock import iso, parse_iso
 from fairbank.database import reading
@@ -74,7 +83,13 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Leg:
-    """One collection of a request; `commands` are those that the reader can give now."""
+    """One collection of a request.
+
+    Attributes:
+        agreement: title, who countersigns and when it was done; None where the terms require none.
+        countersigns: whether the reader can countersign it now.
+        commands: those that the reader can give now.
+    """
 
     id: str
     address: str
@@ -90,6 +105,8 @@ class Leg:
     verdict: str
     match: tuple[Mapping[str, Any], ...]
     conditions: tuple[str, ...]
+    agreement: Mapping[str, Any] | None
+    countersigns: bool
     commands: tuple[str, ...]
     once: Once
 
@@ -204,6 +221,21 @@ def command(hub: Hub, visit: Visit) -> Response:
     return once.act(hub, visit, _of_request(row), lambda: _after(hub, visit, request, "", word, note))
 
 
+def countersign(hub: Hub, visit: Visit) -> Response:
+    """Countersign the agreement about one collection, by the document that was read."""
+    request, leg = visit.given["request_id"], _seen_leg(hub, visit)
+    try:
+        wanted = agreements.Countersignature(leg=leg.id, digest=visit.form.get("digest", ""))
+    except ValidationError as err:
+        raise _unclear("No document was chosen.") from err
+
+    def do() -> str:
+        finishing.countersign(hub, visit.account, request, wanted)
+        return f"/requests/{request}"
+
+    return once.act(hub, visit, _of_leg(leg), do)
+
+
 def comment(hub: Hub, visit: Visit) -> Response:
     """Write a message to everybody of the request, or to the committee only."""
     request = visit.given["request_id"]
@@ -307,8 +339,20 @@ def _leg(hub: Hub, visit: Visit, session: Session, told: dict[str, Any]) -> Leg:
         verdict=row.verdict,
         match=tuple(told["match"]),
         conditions=tuple(terms.get("conditions", ())),
+        agreement=_dated(told["agreement"], "countersigned") if told["agreement"] else None,
+        countersigns=_countersigns(session, visit, row),
         commands=tuple(each for each in COMMANDS if each in OF_LEGS and each in told["commands"]),
         once=once.token(hub, visit, _of_leg(row)),
+    )
+
+
+def _countersigns(session: Session, visit: Visit, leg: LegRow) -> bool:
+    agreement = agreements.required(leg)
+    return (
+        agreement is not None
+        and agreement.countersigner == visit.account.name
+        and (leg.pending_state or leg.state) == LegState.CONDITIONS_ACCEPTED.value
+        and agreements.due(session, leg)
     )
 
 
@@ -383,5 +427,5 @@ PAGE = Page(
     path="/requests/{request_id}",
     context=Progress,
     show=show,
-    acts={"decide": decide, "command": command, "comment": comment},
+    acts={"decide": decide, "command": command, "comment": comment, "countersign": countersign},
 )
