@@ -27,8 +27,8 @@ class Asker:
     def whoami(self) -> dict[str, str]:
         return {"account": "ada"}
 
-    def key(self) -> Any:
-        return self._fed.requester
+    def signer(self) -> Any:
+        return self.whoami(), self._fed.requester
 
     def post(self, path: str, body: bytes, **_: Any) -> Any:
         answer = self._fed.post(path, body)

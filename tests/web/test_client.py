@@ -63,6 +63,9 @@ class FakeHub:
     def whoami(self) -> dict[str, Any]:
         return {"account": "ada"}
 
+    def signer(self) -> tuple[dict[str, Any], SigningKey]:
+        return self.whoami(), self._key
+
     def key(self) -> SigningKey:
         return self._key
 

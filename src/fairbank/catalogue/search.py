@@ -31,7 +31,7 @@ from fairbank.catalogue.visibility import unhidden, visible
 from fairbank.catalogue.withdrawal import check_not_withdrawn
 from fairbank.catalogue.word_search import WordSearch
 from fairbank.clock import iso
-from fairbank.ontology.counts import Count, CountKind
+from fairbank.ontology.counts import Count, CountKind, Total, total
 from fairbank.ontology.profiles import namespaces
 
 LARGEST_PAGE = 500
@@ -90,6 +90,19 @@ def axes_of(session: Session, iris: Sequence[str]) -> dict[str, dict[str, tuple[
         iri: {"modality": tuple(sorted(modalities)), "body_part": tuple(sorted(parts))}
         for iri, (modalities, parts) in found.items()
     }
+
+
+def spread_of(session: Session, iris: Sequence[str], attribute: str) -> list[tuple[str, Total]]:
+    """Return how many subjects of some datasets have each value of an attribute, added up over what they publish."""
+    rows = session.execute(
+        select(DistributionRow, DatasetRow.minimum_count)
+        .join(DatasetRow, DatasetRow.iri == DistributionRow.iri)
+        .where(DistributionRow.iri.in_(iris), DistributionRow.attribute == attribute)
+    )
+    found: dict[str, list[Count]] = {}
+    for row, k in rows:
+        found.setdefault(row.value, []).append(Count.model_validate(_distribution(row, k)["subjects"]))
+    return [(value, total(counts)) for value, counts in sorted(found.items())]
 
 
 def listing(session: Session, who: Account | None) -> list[dict[str, Any]]:

@@ -66,7 +66,7 @@ def request_access(api: HubApi, wish: Wish) -> dict[str, Any]:
     Raises:
         MalformedObject: if something in it is not of the form a request has.
     """
-    who, key = api.whoami(), api.key()
+    who, key = api.signer()
     try:
         request = Request(
             id=api.clock.new_id(),

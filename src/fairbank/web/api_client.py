@@ -148,13 +148,7 @@ class HubApi:
         from fairbank.catalogue.accounts import AccountKey
         from fairbank.clock import iso
 
-        who, key = self.whoami(), self.key()
-        if who.get("key_kept_by") == "hub" and not replace:
-            raise KeyAtTheHub(
-                "The key of this computer was not registered: the hub keeps a key for your account.",
-                why="An account signs with one key, and grants that you hold were given for that one.",
-                todo="Sign on the hub's pages, or put this computer's key in its place: fairbank login --replace-key.",
-            )
+        who, key = (self.whoami(), self.key()) if replace else self.signer()
         if who.get("key") != key.key_id:
             hub = str(self.get("/v1/hub")["base_iri"])
             proof = AccountKey(
@@ -162,6 +156,21 @@ class HubApi:
             )
             self.post("/v1/accounts/key", proof.seal(key), signed_in=True)
         return key.key_id
+
+    def signer(self) -> tuple[dict[str, Any], SigningKey]:
+        """Return the account and the requester's key.
+
+        Raises:
+            KeyAtTheHub: if the account signs with a key that the hub keeps, and so not with this one.
+        """
+        who = self.whoami()
+        if who.get("key_kept_by") == "hub":
+            raise KeyAtTheHub(
+                "The key of this computer does not count: the hub keeps a key for your account.",
+                why="An account signs with one key, and grants that you hold were given for that one.",
+                todo="Sign on the hub's pages, or put this computer's key in its place: fairbank login --replace-key.",
+            )
+        return who, self.key()
 
     def key(self) -> SigningKey:
         """Return the requester's key, making it on first use."""

@@ -165,13 +165,13 @@ def _sealed_draft(api: HubApi, request: str) -> bytes:
 
 
 def _request(api: HubApi, draft: drafts.Draft, request: str, *, version: int, amends: str | None) -> Request:
-    who = api.whoami()
+    who, key = api.signer()
     return drafts.as_request(
         draft,
         request_id=request,
         account=str(who["account"]),
         organisation=str(who["organisation"]),
-        key=api.key().key_id,
+        key=key.key_id,
         version=version,
         amends=amends,
         created=api.clock.now(),

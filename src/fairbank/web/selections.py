@@ -136,7 +136,7 @@ def ask_counts(api: HubApi, datasets: Sequence[VisaDataset], *, visa: Sealed | N
     Args:
         visa: the grant under which it is asked; None: under none.
     """
-    who, key = api.whoami(), api.key()
+    who, key = api.signer()
     question = CountQuestion(
         id=api.clock.new_id(),
         requester_key=key.key_id,

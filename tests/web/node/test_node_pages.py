@@ -12,6 +12,7 @@ from fairbank.audit import NodeAudit
 from fairbank.database import reading
 from fairbank.federated_jobs.node.output_review import held
 from fairbank.federated_jobs.node.store import ApprovalRow, ReviewRow
+from fairbank.ontology.signed_objects import KeyKeeper
 
 SIGNED = {"person": "ada", "passphrase": PHRASE}
 APPROVED = {"statement": ["1", "2", "3"], "decision": "approve", **SIGNED}
@@ -85,6 +86,14 @@ def test_nobody_tries_passphrases_for_long(at) -> None:
     assert answer.status_code == 429
     at.fed.clock.advance(6 * 60)
     at.seated()
+
+
+def test_who_decides_about_a_job_reads_whether_the_hub_keeps_the_requester_s_key(bare) -> None:
+    said = "whoever runs the hub could have sealed this"
+    assert said not in bare.seated().get(f"/jobs/{bare.waiting_job()}").text
+    request = bare.fed.request
+    bare.fed.request = lambda **changes: request(key_kept_by=KeyKeeper.HUB, **changes)
+    assert said in bare.seated().get(f"/jobs/{bare.waiting_job()}").text
 
 
 def test_without_a_session_nothing_is_shown(bare) -> None:

@@ -9,14 +9,15 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from tests.web.filled_hub import LUNGS, Filled, Kept
+from tests.web.filled_hub import BRAINS, LUNGS, Filled, Kept
 from tests.web.pages.clicks import Clicks
 from tests.web.pages.conftest import Bed
 from tests.web.pages.test_requests_page import client_of, fields_of, told
 
 from fairbank.catalogue import accounts
 from fairbank.catalogue.identity import page_keys
-from fairbank.database import reading
+from fairbank.catalogue.store import DistributionRow
+from fairbank.database import reading, writing
 from fairbank.federated_jobs.count_protocol import CountReport, CountWord
 
 expect = pytest.importorskip("playwright.sync_api").expect
@@ -206,3 +207,21 @@ def test_conditions_are_accepted_and_their_agreement_countersigned_on_the_page(k
         assert lena.post(address, data={**form, "digest": digest}).status_code == 303
     (leg,) = told(kept, "rita", address)["legs"]
     assert leg["state"] == "active" and leg["agreement"]["countersigned"]
+
+
+def test_published_ages_of_what_matches_are_drawn_and_what_is_withheld_stays_so(kept: Filled) -> None:
+    with writing(kept.hub.engine) as session:
+        for iri, band, subjects in ((LUNGS, "60-64", 40), (BRAINS, "60-64", None), (BRAINS, "65-69", 30)):
+            status = "exact" if subjects else "below-k"
+            session.add(
+                DistributionRow(
+                    iri=iri,
+                    attribute="age-band",
+                    value=band,
+                    how_known="header",
+                    subjects=subjects,
+                    subjects_status=status,
+                )
+            )
+    rows = told(kept, "rita", "/counts?node=alpha")["ages"]["rows"]
+    assert [row[-1].partition(" (")[0] for row in rows] == ["at least 40", "30"]

@@ -13,7 +13,6 @@ from fairbank.catalogue.context import Hub
 from fairbank.catalogue.store import DatasetRow
 from fairbank.charts.bars import Bar, bar_chart
 from fairbank.charts.figure import Figure
-from fairbank.charts.histogram import Bin, HistogramPanel, histogram
 from fairbank.clock import parse_iso
 from fairbank.database import reading
 from fairbank.ontology.counts import Count, total
@@ -22,12 +21,12 @@ from fairbank.ontology.profiles.judging import State
 from fairbank.ontology.profiles.listing import PROFILES
 from fairbank.ontology.profiles.rows import Severity
 from fairbank.web import collection_words as words
+from fairbank.web.ages import ages
 from fairbank.web.languages import Tongue, mark
 from fairbank.web.pages.page import Page
 from fairbank.web.pages.visits import Visit
 
 _MOST_BARS: Final = 12
-_OPEN_END: Final = 5
 _MOST_FAILING: Final = 8
 _MET: Final = State.MET.value
 # What a profile only allows is not counted.
@@ -253,22 +252,9 @@ def _figures(tongue: Tongue, full: Mapping[str, Any]) -> tuple[Figure, ...]:
         bars = [Bar(words.value_word(tongue, "sex", each.value), each.subjects) for each in sexes]
         title, head = say(mark("Subjects by sex")), (say(mark("Sex")), say(mark("Subjects")))
         found.append(bar_chart(bars, title=title, name="sexes", head=head))
-    bins = [made for each in by_attribute.get("age-band", ()) if (made := _bin(each)) is not None]
-    if len(bins) > 1:
-        panel = HistogramPanel("", tuple(sorted(bins, key=lambda each: each.low)))
-        title, axis = say(mark("Subjects by age")), say(mark("Age in years"))
-        what = say(mark("Subjects"))
-        found.append(histogram([panel], title=title, axis=axis, name="ages", what=what))
+    if by_age := ages(tongue, ((each.value, each.subjects) for each in by_attribute.get("age-band", ()))):
+        found.append(by_age)
     return tuple(found)
-
-
-def _bin(each: Value) -> Bin | None:
-    """Return a band of ages such as `60-64` or `90+` as a column."""
-    low, _, high = each.value.rstrip("+").partition("-")
-    if not low.isdecimal() or (high and not high.isdecimal()):
-        return None
-    end = int(high) + 1 if high else int(low) + _OPEN_END
-    return Bin(int(low), end, each.subjects, each.value, is_open=not high)
 
 
 def _spreads(rows: Sequence[Mapping[str, Any]]) -> tuple[Spread, ...]:

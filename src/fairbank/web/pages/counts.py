@@ -32,6 +32,7 @@ from fairbank.ontology.counts import Count, CountReason
 from fairbank.ontology.signed_objects import VisaDataset
 from fairbank.web import collection_words as words
 from fairbank.web import once, page_signing
+from fairbank.web.ages import ages
 from fairbank.web.languages import PARAMETER, Tongue, mark
 from fairbank.web.once import Bound
 from fairbank.web.page_signing import Signing
@@ -131,6 +132,7 @@ class LiveCounts:
         others: parameters that have no field on the page.
         collections: how many of those that match can be asked.
         published: what is certain already, by what is published; None without criteria.
+        ages: the subjects of the collections that match, by age, as published.
         question: the parameters of the question, for the address of its form.
         ignored: names of parameters that could not be used.
     """
@@ -145,6 +147,7 @@ class LiveCounts:
     may_ask: bool
     signing: Signing
     published: Count | None
+    ages: Figure | None
     command: str
     shown: Shown | None
     asked: tuple[Asked, ...]
@@ -164,6 +167,8 @@ def show(hub: Hub, visit: Visit) -> LiveCounts:
         earlier = counts.asked(session, visit.account.name, limit=_MOST)
         shown = _shown(hub, session, visit, earlier) if "id" in visit.asked else None
         signing = page_signing.may_sign(hub, session, visit)
+        held = _held(hub, visit, found["datasets"])
+        spread = search.spread_of(session, held, "age-band") if len(held) <= asking.MOST_DATASETS else []
     return LiveCounts(
         criteria=_criteria(tongue, pairs, found["facets"]),
         said=tuple(
@@ -172,12 +177,17 @@ def show(hub: Hub, visit: Visit) -> LiveCounts:
         ),
         not_asked=tuple(words.facet_word(tongue, name) for name in _not_asked(pairs)),
         others=(*(pair for pair in pairs if pair[0] not in CRITERIA), *ticks),
-        collections=len(_held(hub, visit, found["datasets"])),
+        collections=len(held),
         most=asking.MOST_DATASETS,
         question=urlencode([*pairs, *ticks]),
         may_ask=permissions.allow(visit.who, Action.JOB_SUBMIT),
         signing=signing,
         published=Count.exact(found["totals"]["subjects"]["at_least"]) if pairs else None,
+        ages=ages(
+            tongue,
+            spread,
+            note=tongue.say(mark("By what is published of these collections, whatever else is asked.")),
+        ),
         command=f"{command(pairs)} --live",
         shown=shown,
         asked=tuple(Asked(each.id, each.words, each.created, len(each.datasets)) for each in earlier),
