@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import select
 from starlette.testclient import TestClient
-from tests.catalogue.conftest import Person
+from tests.catalogue.conftest import PASSWORD, Person
 
 from fairbank.audit import HubAudit
 from fairbank.catalogue import accounts
@@ -147,3 +147,19 @@ def test_whoami_says_who_keeps_the_key(hub: Hub, client: TestClient) -> None:
     anna = Person(hub, "anna", Role.RESEARCHER)
     told = client.get("/v1/whoami", headers=anna.headers).json()
     assert told["key_kept_by"] == "person"
+
+
+def test_who_gets_a_key_says_her_password_again_or_has_just_logged_in(
+    hub: Hub, rita: accounts.Account, clock: FixedClock
+) -> None:
+    now = clock.now()
+    page_keys.check_who(hub, "rita", password=PASSWORD, begun=None)
+    with pytest.raises(PageKeyRefused, match="password"):
+        page_keys.check_who(hub, "rita", password="another one", begun=now)
+    with writing(hub.engine) as session:
+        session.get_one(accounts.AccountRow, "rita").password_hash = ""
+    page_keys.check_who(hub, "rita", password="", begun=now)
+    clock.advance(301)
+    for begun in (now, None):
+        with pytest.raises(PageKeyRefused, match="too old"):
+            page_keys.check_who(hub, "rita", password="", begun=begun)

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from tests.catalogue.conftest import PASSWORD
 from tests.web.filled_hub import BRAINS, LUNGS, Filled, Kept
 from tests.web.pages.clicks import Clicks
 from tests.web.pages.conftest import Bed
@@ -54,7 +55,9 @@ def with_key(filled: Filled, who: str) -> None:
 def test_a_key_for_the_pages_is_made_on_one_s_own_page_and_leads_back(kept: Filled) -> None:
     rita = client_of(kept, "rita")
     form = fields_of(rita.get("/me?back=/counts%3Fmodality%3DCT").text, act="make-key")
-    typed = {"passphrase": PASSPHRASE, "passphrase-again": PASSPHRASE}
+    typed = {"passphrase": PASSPHRASE, "passphrase-again": PASSPHRASE, "password": PASSWORD}
+    found_open = rita.post("/me", data={**form, **typed, "password": "a guess", "replace": "yes"})
+    assert found_open.status_code == 422 and "password is not" in found_open.text
     unsaid = rita.post("/me", data={**form, **typed})
     assert unsaid.status_code == 422 and "on your computer" in unsaid.text, "her own key stays"
     assert PASSPHRASE not in unsaid.text

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from cryptography.exceptions import InvalidTag
@@ -34,6 +34,9 @@ from fairbank.ontology.signed_objects import KeyKeeper
 from fairbank.signing import KeyFileError, KeyId, SigningKey
 
 _MARK: Final = "#page-key"
+_AGAIN: Final = "#page-key-password"
+# How old the log-in of an account without a password may be when it makes a key.
+FRESH: Final = timedelta(minutes=5)
 _SALT_BYTES: Final = 16
 
 
@@ -57,6 +60,41 @@ def find(session: Session, hub: Hub, account: str) -> PageKey | None:
         return None
     row = session.get_one(PageKeyRow, account)
     return PageKey(KeyId(row.key_id), row.created, row.last_used)
+
+
+def has_password(session: Session, account: str) -> bool:
+    """Tell whether an account logs in with a password of this hub."""
+    return logins.find(session, account).password_hash != passwords.NO_PASSWORD
+
+
+def check_who(hub: Hub, account: str, *, password: str, begun: datetime | None) -> None:
+    """Ask anew who somebody is before she gets a key: whoever finds her browser open is not to sign in her name.
+
+    Args:
+        password: of the account, where it has one.
+        begun: when its session began, which is asked of an account without a password; None without a session.
+
+    Raises:
+        PageKeyRefused: if the password is wrong, or the log-in too long ago.
+        TooManyPassphrases: if there were too many wrong ones in the last hour.
+    """
+    with reading(hub.engine) as session:
+        stored = logins.find(session, account).password_hash
+    if stored == passwords.NO_PASSWORD:
+        if begun is None or hub.clock.now() - begun > FRESH:
+            raise _refused(
+                "Your log-in is too old to make a key.",
+                f"A key signs in your name, so it is made within {FRESH.seconds // 60} minutes of a log-in.",
+                "Sign out, log in again at your institution, and come back here at once.",
+            )
+        return
+    tries.count(hub, account, _AGAIN, refused=_too_many("passwords"))
+    if not passwords.matches(stored, password):
+        raise _refused(
+            "The password is not the one of your account.", "A key signs in your name.", "Try again."
+        )
+    with writing(hub.engine) as session:
+        tries.forget(session, account, _AGAIN)
 
 
 def make(hub: Hub, who: Account, passphrase: str, *, replace: bool = False) -> KeyId:
@@ -157,12 +195,7 @@ def _opened(hub: Hub, account: str, passphrase: str) -> SigningKey:
         sealed = session.get_one(PageKeyRow, account).sealed if kept is not None else b""
     if kept is None:
         raise _none()
-    refused = TooManyPassphrases(
-        "There were too many wrong passphrases for your key.",
-        why=f"After {tries.WRONG} wrong ones in an hour, passphrases wait, so that guessing is useless.",
-        todo="Wait an hour; if it was not you, sign out everywhere and change your password.",
-    )
-    tries.count(hub, account, _MARK, refused=refused)
+    tries.count(hub, account, _MARK, refused=_too_many("passphrases"))
     try:
         content = hub_secrets.shown(hub, sealed, name=_name(account))
     except InvalidTag as err:
@@ -207,6 +240,14 @@ def _check_not_password(hub: Hub, account: str, passphrase: str) -> None:
 def _note(session: Session, hub: Hub, account: str, act: str, key: KeyId) -> None:
     audit.record(
         session, audit.HubAudit, clock=hub.clock, actor=account, act=act, target=account, detail={"key": key}
+    )
+
+
+def _too_many(what: str) -> TooManyPassphrases:
+    return TooManyPassphrases(
+        f"There were too many wrong {what} for your key.",
+        why=f"After {tries.WRONG} wrong ones in an hour, {what} wait, so that guessing is useless.",
+        todo="Wait an hour; if it was not you, sign out everywhere and change your password.",
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Final
 
 from pydantic import ValidationError
@@ -60,6 +61,7 @@ class Me:
     Attributes:
         page_key: the key that the hub keeps for its pages.
         keys_offered: whether it would keep one.
+        has_password: whether the account logs in with a password of this hub.
         back: the page to go on to once there is a key.
         made: a token that was just made, which is shown this once.
     """
@@ -71,6 +73,7 @@ class Me:
     has_key: bool
     page_key: PageKey | None
     keys_offered: bool
+    has_password: bool
     back: str
     second_factor: bool
     email: str
@@ -97,6 +100,7 @@ def show(hub: Hub, visit: Visit) -> Me:
             has_key=who.key_id is not None,
             page_key=page_keys.find(session, hub, who.name),
             keys_offered=page_keys.are_offered(hub),
+            has_password=page_keys.has_password(session, who.name),
             back=own_path(visit.asked.get("back") or visit.typed.get("back"), otherwise=_KEY_PLACE),
             second_factor=second_factors.has_one(session, who.name),
             email=addresses.email_of(session, who.name) or "",
@@ -173,6 +177,9 @@ def make_key(hub: Hub, visit: Visit) -> Response:
     passphrase = _said_twice(visit, FIELD)
 
     def do() -> str:
+        page_keys.check_who(
+            hub, visit.account.name, password=visit.form.get("password", ""), begun=_begun(hub, visit)
+        )
         page_keys.make(hub, visit.account, passphrase, replace=visit.form.get("replace") == "yes")
         return own_path(visit.form.get("back"), otherwise=_KEY_PLACE)
 
@@ -198,6 +205,13 @@ def forget_key(hub: Hub, visit: Visit) -> Response:
         return _KEY_PLACE
 
     return once.act(hub, visit, _of_key(visit), do)
+
+
+def _begun(hub: Hub, visit: Visit) -> datetime | None:
+    """Return when the session of this browser began."""
+    with reading(hub.engine) as session:
+        held = sessions.of_account(session, hub, visit.account.name, secret=visit.secret)
+    return next((each.begun for each in held if each.is_this), None)
 
 
 def _said_twice(visit: Visit, field: str) -> str:
