@@ -301,3 +301,17 @@ def test_a_document_of_nobody_is_not_read_and_one_that_is_too_large_not_kept(
     finally:
         object.__setattr__(kept.hub.settings, "catalogue_attachment_bytes", 20_000_000)
     assert refused.status_code == 413 and 'value="Nodules"' in refused.text
+
+
+@pytest.mark.browser
+def test_a_purpose_is_compared_anew_while_one_chooses_and_nothing_is_kept(bed: Bed) -> None:
+    with bed.opened("rita") as tab:
+        tab.goto("/requests/new?c=alpha/lungs&c=beta/hearts")
+        before = tab.locator("#verdicts .tag").first.inner_text()
+        tab.locator('input[name="c"]').nth(1).uncheck()
+        tab.get_by_label("Health, medical").check()
+        expect(tab.locator("#verdicts .tag").first).not_to_have_text(before)
+        ticks = tab.locator('input[name="c"]')
+        assert [ticks.nth(each).is_checked() for each in range(2)] == [True, False], "nothing vanished"
+        assert tab.evaluate("document.activeElement.name") == "data_use"
+        assert not bed.complaints and tab.url.endswith("c=beta/hearts")

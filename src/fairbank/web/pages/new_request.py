@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time
 from typing import Any, Final
 
@@ -34,9 +34,11 @@ from fairbank.web.pages.page import Once, Page
 from fairbank.web.pages.visits import Fields, Visit, to
 from fairbank.web.request_words import OUTPUTS, PURPOSES
 
-SAVE, CHECK, ATTACH, DETACH = "save", "check", "attach", "detach"
-# What keeps the text of the form besides.
-_KEEPING: Final = (SAVE, CHECK, ATTACH, DETACH)
+SAVE, CHECK, ATTACH, DETACH, COMPARE = "save", "check", "attach", "detach", "compare"
+# What puts the text of the form back.
+_KEEPING: Final = (SAVE, CHECK, ATTACH, DETACH, COMPARE)
+# Collections on the page, whether ticked or not.
+LISTED: Final = "listed"
 _PEOPLE: Final = 3
 _MOST: Final = 200
 _LONGEST: Final = 200
@@ -110,6 +112,7 @@ class NewRequest:
     draft: str
     step: str
     collections: tuple[Compared, ...]
+    chosen: tuple[str, ...]
     fields: Mapping[str, str]
     data_use: tuple[str, ...]
     outputs: tuple[str, ...]
@@ -138,10 +141,14 @@ def show(hub: Hub, visit: Visit) -> NewRequest:
             draft = kept if request else Draft(datasets=tuple(_chosen(hub, visit.asked)))
         lacks = drafts.lacking(draft, drafting.codes_of(session, visit.account, draft))
         checked = visit.asked.get("step") == CHECK or typed.get("act") == CHECK
+        listed = draft
+        if typed.get("act") == COMPARE:
+            listed = draft.model_copy(update={"datasets": tuple(_chosen(hub, typed, field=LISTED))})
         return NewRequest(
             draft=request,
             step=CHECK if request and checked and not typed else SAVE,
-            collections=tuple(drafting.compared(session, visit.account, draft, visit.now)),
+            collections=tuple(drafting.compared(session, visit.account, listed, visit.now)),
+            chosen=draft.datasets,
             fields=_fields(draft, typed),
             data_use=typed.every("data_use") if typed else draft.data_use,
             outputs=typed.every("output_classes")
@@ -158,6 +165,11 @@ def show(hub: Hub, visit: Visit) -> NewRequest:
             once=once.token(hub, visit, _bound(request, changed)),
             once_sent=once.token(hub, visit, Bound(f"send {request}", iso(changed) if changed else "")),
         )
+
+
+def compare(hub: Hub, visit: Visit) -> NewRequest:
+    """Compare what is typed with the terms of the collections that are listed; nothing is kept."""
+    return show(hub, replace(visit, typed=visit.form))
 
 
 def keep(hub: Hub, visit: Visit) -> Response:
@@ -264,10 +276,10 @@ def _kept(
     return drafts.changed(row.draft, {}), told["documents"], row.changed
 
 
-def _chosen(hub: Hub, asked: Fields) -> list[str]:
-    """Return the IRIs of the collections that an address names: whole, or as node/name; what names none is left out."""
+def _chosen(hub: Hub, asked: Fields, *, field: str = "c") -> list[str]:
+    """Return the IRIs of collections that an address or form names: whole, or node/name; what names none is left out."""
     found = []
-    for each in asked.every("c")[:_MOST]:
+    for each in asked.every(field)[:_MOST]:
         place = each.strip().removeprefix(hub.base_iri).strip("/").removeprefix("datasets/")
         if _PLACE.fullmatch(place):
             found.append(f"{hub.base_iri}/datasets/{place}")
@@ -375,6 +387,15 @@ PAGE = Page(
     path="/requests/new",
     context=NewRequest,
     show=show,
-    acts={SAVE: keep, CHECK: keep, ATTACH: attach, DETACH: detach, "send": send, "discard": discard},
+    parts=("verdicts",),
+    acts={
+        COMPARE: compare,
+        SAVE: keep,
+        CHECK: keep,
+        ATTACH: attach,
+        DETACH: detach,
+        "send": send,
+        "discard": discard,
+    },
     takes_files=True,
 )

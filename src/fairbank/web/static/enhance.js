@@ -36,8 +36,8 @@
   };
 
   // Gets a part of an address; null where it is unchanged; throws where the page has to be loaded whole.
-  const part = async (address, id, headers, signal) => {
-    const answer = await fetch(address, { headers: { 'X-Part': id, Accept: 'text/html', ...headers }, signal, credentials: 'same-origin' });
+  const part = async (address, id, headers, signal, body) => {
+    const answer = await fetch(address, { method: body ? 'POST' : 'GET', body, headers: { 'X-Part': id, Accept: 'text/html', ...headers }, signal, credentials: 'same-origin' });
     if (answer.status === 304) return null;
     const type = answer.headers.get('Content-Type') || '';
     if (!answer.ok || answer.redirected || !type.startsWith('text/html') || answer.headers.get('X-Part') !== id) throw new Error('whole');
@@ -94,6 +94,20 @@
   document.addEventListener('change', (event) => {
     const form = event.target.form;
     if (form && form.dataset.live && form.method === 'get' && event.target.matches('select, [type=checkbox], [type=radio]')) form.requestSubmit();
+  });
+  // What is typed in a form with data-preview="id" is sent for that part only, to be shown and not kept.
+  document.addEventListener('change', async (event) => {
+    const form = event.target.form;
+    const box = form && form.dataset.preview ? document.getElementById(form.dataset.preview) : null;
+    if (!box || box.contains(event.target) || event.target.type === 'file') return;
+    const fields = new URLSearchParams([...new FormData(form)].filter(([, value]) => typeof value === 'string'));
+    fields.set('act', form.dataset.act);
+    if (running) running.abort();
+    const mine = running = new AbortController();
+    try {
+      const got = await part(form.getAttribute('action'), box.id, {}, mine.signal, fields);
+      if (got && !mine.signal.aborted) put(box, got.text);
+    } catch (error) { /* it is said when the form is sent */ }
   });
   // A text of several lines is sent by Ctrl+Enter where it says so; Tab leaves it, as everywhere.
   document.addEventListener('keydown', (event) => {
