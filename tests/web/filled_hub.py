@@ -88,9 +88,10 @@ class Filled:
     parts: dict[str, dict[str, list[str]]] = field(default_factory=dict)
     envelopes: dict[str, list[bytes]] = field(default_factory=dict)
     written: list[Written] = field(default_factory=list)
-    # Jobs and models that `filled_jobs` adds, by its names for them.
+    # Jobs and models that `filled_jobs` adds, by its names for them, and the permit that the jobs run under.
     jobs: dict[str, str] = field(default_factory=dict)
     models: dict[str, str] = field(default_factory=dict)
+    permit: str = ""
     # What is written after the word of each text, by what it is; and what records say beside what is usual.
     adds: Callable[[str], str] = lambda what: ""
     describes: Callable[[], dict[str, Any]] = dict

@@ -31,7 +31,7 @@ from fairbank.federated_jobs.reasons import Reason
 from fairbank.federated_jobs.states import JobEvent, RoundState, SiteEvent
 from fairbank.ontology.outputs import OutputClass
 from fairbank.ontology.signed_objects import Purpose, Visa
-from fairbank.signing import Sealed
+from fairbank.signing import Sealed, SigningKey
 
 if TYPE_CHECKING:
     from tests.web.filled_hub import Filled
@@ -53,7 +53,8 @@ def fill_jobs(filled: Filled, datasets: Sequence[str]) -> None:
     * `training`: in its third round; alpha has sent its update, beta is silent
     * `asked`: waits for alpha's approval; beta has given its own
     """
-    sealed = _granted(filled, datasets)
+    sealed = granted(filled, datasets, key=filled.people["rita"].key)
+    filled.permit = str(sealed.payload["id"])
     _analysed(filled, sealed)
     _trained(filled, sealed, "trained", "0.01", days_ago=6)
     again = _trained(filled, sealed, "trained again", "0.05", days_ago=4)
@@ -65,17 +66,20 @@ def fill_jobs(filled: Filled, datasets: Sequence[str]) -> None:
         session.get_one(NodeRow, "beta").last_seen = filled.hub.clock.now() - timedelta(hours=26)
 
 
-def _granted(filled: Filled, datasets: Sequence[str]) -> Sealed:
+def granted(filled: Filled, datasets: Sequence[str], *, key: SigningKey | None) -> Sealed:
+    """Let rita ask for some datasets with a key of hers, and be granted them for all tools; return the visa."""
     hub, rita = filled.hub, filled.people["rita"]
+    assert key is not None
     request = a_request(
         hub,
         rita,
         list(datasets),
+        requester_key=key.key_id,
         title="Lungs and hearts together",
         purpose=Purpose(data_use=("DUO:0000006",), statement="Who has which lungs."),
         output_classes=tuple(OutputClass),
     )
-    filled.call("rita", "POST", "/v1/requests", request.seal(rita.key))
+    filled.call("rita", "POST", "/v1/requests", request.seal(key))
     terms = {
         "until": iso(hub.clock.now() + timedelta(days=60)),
         "tool_families": ["benchmark", "measurements", "statistics", "training"],

@@ -35,11 +35,13 @@ NAMES = {
     "fairbank job report",
     "fairbank job results --to results",
     "fairbank job show",
+    "fairbank job try job.json",
     "fairbank login",
     "fairbank node enrol --token-file token.txt",
     "fairbank request attach vote.pdf --kind ethics-approval",
     "fairbank request submit",
     "fairbank request submit --to request.json",
+    "job.json",
     "request.approve",
     "· fairbank",
 }

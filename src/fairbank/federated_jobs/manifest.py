@@ -190,6 +190,18 @@ def covered(manifest: Manifest, dataset: VisaDataset, terms: GrantedDataset) -> 
     return narrows(dataset.selector, terms.selector)
 
 
+def tool_within(tool: Tool, terms: GrantedDataset) -> bool:
+    """Tell whether some terms of a dataset allow a tool, with all that it returns."""
+    classes = {output.output_class for output in tool.outputs}
+    return classes <= set(terms.output_classes) and _named(terms, tool.code())
+
+
+def _named(terms: GrantedDataset, code: Code) -> bool:
+    """Tell whether terms name a tool, or name none and so allow any."""
+    named = bool(terms.tool_digests or terms.tool_families)
+    return not named or code.digest in terms.tool_digests or code.family in terms.tool_families
+
+
 def _check_terms(manifest: Manifest, terms: GrantedDataset) -> None:
     classes = {output.output_class for output in manifest.outputs} - set(terms.output_classes)
     if classes:
@@ -197,9 +209,7 @@ def _check_terms(manifest: Manifest, terms: GrantedDataset) -> None:
         raise _beyond(
             f"The output class {words} is not granted for {terms.iri}.", "Ask for it in the access request."
         ).because(Reason.OUTPUT_NOT_ALLOWED)
-    named = bool(terms.tool_digests or terms.tool_families)
-    allowed = manifest.code.digest in terms.tool_digests or manifest.code.family in terms.tool_families
-    if named and not allowed:
+    if not _named(terms, manifest.code):
         raise _beyond(
             f"The tool {manifest.code.name!r} is not granted for {terms.iri}.",
             "Use a tool that the visa names.",

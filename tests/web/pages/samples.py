@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tests.web.filled_hub import CURATORS, PEOPLE, Filled
+from tests.web.filled_hub import LUNGS, PEOPLE, Filled
 
 from fairbank.catalogue.accounts import Account, Role
 from fairbank.catalogue.permissions import allow
@@ -40,6 +41,13 @@ SAMPLES: dict[str, Callable[[Filled], list[tuple[str | None, str]]]] = {
         ("rita", f"/jobs/{filled.jobs['training']}"),
         ("rita", f"/jobs/{filled.jobs['analysed']}"),
         ("ursula", f"/jobs/{filled.jobs['asked']}"),
+    ],
+    "/jobs/new": lambda filled: [
+        ("rita", "/jobs/new"),
+        ("otto", f"/jobs/new?grant={filled.permit}"),
+        ("rita", f"/jobs/new?grant={filled.permit}"),
+        ("rita", f"/jobs/new?grant={filled.permit}&tool=classification&step=check&p-stride=x&p-none=1"),
+        ("rita", f"/jobs/new?grant={filled.permit}&tool=intensity-geometry&step=check&title=T&c={LUNGS}"),
     ],
     "/people": lambda filled: [("anna", "/people"), ("anna", "/people?name=cora")],
     "/models": lambda filled: [("rita", "/models"), ("otto", "/models"), ("ursula", "/models?show=all")],

@@ -9,13 +9,18 @@ from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
-from tests.web.filled_hub import BASE, Filled, Kept
+from tests.web.filled_hub import BASE, LUNGS, Filled, Kept
+from tests.web.filled_jobs import granted
+from tests.web.pages.clicks import Clicks
+from tests.web.pages.conftest import Bed
 
-from fairbank.catalogue.identity import sessions
+from fairbank.catalogue import accounts
+from fairbank.catalogue.identity import page_keys, sessions
 from fairbank.catalogue.identity.sessions import Stage
-from fairbank.database import writing
+from fairbank.database import reading, writing
 from fairbank.federated_jobs.reasons import Reason
 from fairbank.web.job_words import REASONS
+from fairbank.web.selections import JobDraft
 
 JSON = {"Accept": "application/json"}
 
@@ -27,6 +32,16 @@ def kept(filled: Filled) -> Iterator[Filled]:
     yield filled
     was.put_back()
     was.close()
+
+
+@pytest.fixture
+def kept_bed(bed: Bed) -> Iterator[Bed]:
+    """The hub with a browser, put back as it was after the test."""
+    was = Kept(bed.filled)
+    yield bed
+    was.put_back()
+    was.close()
+    bed._secrets.clear()
 
 
 def browser(filled: Filled, who: str) -> TestClient:
@@ -147,3 +162,88 @@ def test_a_job_is_stopped_once_and_by_its_requester_only(kept: Filled) -> None:
     for _ in range(2):
         assert hers.post(address, data=form).status_code == 303
     assert seen(kept, "rita", address)["state"] == "cancelled"
+
+
+# -- starting one ------------------------------------------------------------------------------------------------------
+
+PASSPHRASE = "nine quiet herons"
+
+
+def test_only_permits_that_hold_are_offered_and_only_tools_that_they_allow(filled: Filled) -> None:
+    offered = {each["id"] for each in seen(filled, "rita", "/jobs/new")["permits"]}
+    assert filled.permit in offered and len(offered) == 2
+    assert seen(filled, "otto", f"/jobs/new?grant={filled.permit}")["step"] == "permit", "it is not his"
+    (other,) = offered - {filled.permit}
+    tools = [each["name"] for each in seen(filled, "rita", f"/jobs/new?grant={other}")["tools"]]
+    assert tools == ["noop"], "the committee granted benchmarks only"
+
+
+def test_every_parameter_that_is_wrong_is_named_and_unknown_ones_are_refused(filled: Filled) -> None:
+    address = f"/jobs/new?grant={filled.permit}&tool=classification&step=check&title=&rounds=0&seed=x"
+    page = seen(filled, "rita", f"{address}&p-batch_size=0&p-stride=7&p-none=1&p-learning_rate=0.05")
+    assert page["step"] == "edit"
+    assert {each["field"] for each in page["faults"]} == {
+        *("title", "c", "rounds", "seed"),
+        *("p-batch_size", "p-stride", "p-none"),
+    }
+    values = {each["option"]["name"]: each["value"] for each in page["fields"]}
+    assert (values["learning_rate"], values["optimizer"]) == ("0.05", "sgd")
+    option = next(each["option"] for each in page["fields"] if each["option"]["name"] == "learning_rate")
+    assert (option["low"], option["high"], option["open_low"]) == ("0", "10", True)
+
+
+def test_a_job_that_is_right_is_shown_whole_before_it_is_sent(filled: Filled) -> None:
+    address = f"/jobs/new?grant={filled.permit}&tool=intensity-geometry&step=check&title=First&c={LUNGS}"
+    page = seen(filled, "rita", f"{address}&p-significant_digits=3")
+    assert page["step"] == "check" and not page["faults"]
+    assert [one["iri"] for one in page["permit"]["collections"] if one["chosen"]] == [LUNGS]
+    made = JobDraft.parse(page["draft"])
+    assert made.parameters == {"significant_digits": 3} and made.datasets[0].iri == LUNGS
+    assert page["columns"] and page["tool"]["can_try"]
+    # Her key is on her own computer.
+    assert 'value="send"' not in browser(filled, "rita").get(address).text
+
+
+@pytest.mark.browser
+def test_a_job_is_started_from_an_approval_in_four_clicks(kept_bed: Bed) -> None:
+    filled = kept_bed.filled
+    permit = permit_of_a_kept_key(filled)
+    before = seen(filled, "rita", "/jobs")["found"]
+    with kept_bed.opened("rita") as tab:
+        clicks = Clicks(tab)
+        tab.goto("/")
+        clicks.click(f'main a[href="/jobs/new?grant={permit}"]')
+        clicks.click('a[href*="tool=intensity-geometry"]')
+        tab.fill("#title", "First look")
+        clicks.click("text=Check and read everything")
+        tab.fill("#passphrase", PASSPHRASE)
+        clicks.click("button:has-text('Send the job')")
+        tab.wait_for_url("**/jobs/0*")
+        assert "First look" in tab.locator("h1").inner_text()
+    assert clicks.number <= 4
+    assert seen(filled, "rita", "/jobs")["found"] == before + 1
+
+
+def test_the_same_form_makes_one_job_and_a_wrong_passphrase_none(kept: Filled) -> None:
+    permit, before = permit_of_a_kept_key(kept), seen(kept, "rita", "/jobs")["found"]
+    client = browser(kept, "rita")
+    address = f"/jobs/new?grant={permit}&tool=noop&step=check&title=Twice&c={LUNGS}"
+    form = form_of(client.get(address).text, "send")
+    wrong = client.post("/jobs/new", data={**form, "passphrase": "not this one"})
+    assert wrong.status_code == 403 and "Twice" in wrong.text and "not this one" not in wrong.text
+    assert client.post("/jobs/new", data={**form, "p-none": "1", "passphrase": PASSPHRASE}).status_code == 422
+    assert seen(kept, "rita", "/jobs")["found"] == before
+    led = {
+        client.post("/jobs/new", data={**form, "passphrase": PASSPHRASE}).headers["location"] for _ in "ab"
+    }
+    assert len(led) == 1 and seen(kept, "rita", "/jobs")["found"] == before + 1
+
+
+def permit_of_a_kept_key(filled: Filled) -> str:
+    """Let the hub keep a key for rita, and grant her the lungs under it; return the permit."""
+    hub = filled.hub
+    with reading(hub.engine) as session:
+        account = accounts.find(session, "rita")
+    page_keys.make(hub, account, PASSPHRASE, replace=True)
+    key = page_keys.unlock(hub, "rita", PASSPHRASE)
+    return str(granted(filled, (LUNGS,), key=key).payload["id"])

@@ -19,7 +19,7 @@ WIDE = {"width": 1280, "height": 900}
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 OF_COLOURS = {"runOnly": ["color-contrast"]}
 # Addresses of pages that are yet to come; each counts only until it is registered.
-COMING = ("/jobs", "/requests/new")
+COMING = ("/models", "/runs/compare")
 every_page = pytest.mark.parametrize("page", WALKED, ids=[page.name for page in WALKED])
 
 
@@ -74,7 +74,9 @@ def test_titles_are_unique(bed: Bed) -> None:
     with bed.opened("anna") as tab:
         for page in WALKED:
             for _, address in samples(page, bed.filled)[:1]:
-                tab.goto(address)
+                if tab.goto(address).status == 404:
+                    # It is not for her, and says what every missing page says.
+                    continue
                 assert titles.setdefault(tab.title(), page.path) == page.path
     assert len(titles) >= 3
 

@@ -9,12 +9,14 @@ from typing import Final
 from sqlalchemy.orm import Session
 
 from fairbank import __version__
-from fairbank.catalogue import nodes, search
+from fairbank.catalogue import nodes, permissions, search
 from fairbank.catalogue.accounts import Account
 from fairbank.catalogue.context import Hub
 from fairbank.catalogue.governance import listing, reviews
+from fairbank.catalogue.permissions import Action
 from fairbank.clock import parse_iso
 from fairbank.database import reading
+from fairbank.federated_jobs.hub import startable
 from fairbank.federated_jobs.hub import views as jobs
 from fairbank.federated_jobs.states import ENDED_JOBS
 from fairbank.ontology.counts import Count
@@ -27,6 +29,7 @@ from fairbank.web.state_words import Look
 
 _NEW: Final = 6
 _MOST: Final = 20
+_PERMITS: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,15 @@ class Waiting:
 
 
 @dataclass(frozen=True, slots=True)
+class Permit:
+    """A permit that a job can be started from; `address` begins one."""
+
+    address: str
+    title: str
+    nodes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Collection:
     """A collection in two lines."""
 
@@ -84,6 +96,7 @@ class Home:
     silent: tuple[Silent, ...]
     for_you: tuple[Waiting, ...]
     for_others: tuple[Waiting, ...]
+    permits: tuple[Permit, ...]
     new: tuple[Collection, ...]
 
 
@@ -94,7 +107,8 @@ def show(hub: Hub, visit: Visit) -> Home:
         newest = tuple(_collection(hub, row) for row in found.newest)
         numbers, silent = _numbers(session, visit, found, newest)
         waiting = _waiting(session, visit.who, visit.now) if visit.who is not None else ((), ())
-    return Home("fairbank", __version__, hub.base_iri, numbers, silent, *waiting, newest)
+        permits = _permits(hub, session, visit.who)
+    return Home("fairbank", __version__, hub.base_iri, numbers, silent, *waiting, permits, newest)
 
 
 def _numbers(
@@ -134,6 +148,16 @@ def _waiting(
             since = parse_iso(job.created)
             others.append(Waiting(address, job.title, "", "job", job.state.value, since, None))
     return tuple(mine), tuple(others)
+
+
+def _permits(hub: Hub, session: Session, who: Account | None) -> tuple[Permit, ...]:
+    if who is None or not permissions.allow(who, Action.JOB_SUBMIT):
+        return ()
+    found = startable.startable(hub, session, who, limit=_MOST)[:_PERMITS]
+    return tuple(
+        Permit(f"/jobs/new?grant={each.id}", each.title, tuple(sorted({one.node for one in each.datasets})))
+        for each in found
+    )
 
 
 def _leg(row: dict[str, object], about: object) -> Waiting:

@@ -89,6 +89,7 @@ class Leg:
         agreement: title, who countersigns and when it was done; None where the terms require none.
         countersigns: whether the reader can countersign it now.
         commands: those that the reader can give now.
+        permit: what jobs run under.
     """
 
     id: str
@@ -109,6 +110,7 @@ class Leg:
     countersigns: bool
     commands: tuple[str, ...]
     once: Once
+    permit: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -343,6 +345,7 @@ def _leg(hub: Hub, visit: Visit, session: Session, told: dict[str, Any]) -> Leg:
         countersigns=_countersigns(session, visit, row),
         commands=tuple(each for each in COMMANDS if each in OF_LEGS and each in told["commands"]),
         once=once.token(hub, visit, _of_leg(row)),
+        permit=row.visa or "" if row.state == LegState.ACTIVE.value else "",
     )
 
 
