@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select, tuple_
+from sqlalchemy import or_, select, tuple_
 from sqlalchemy.orm import Session, undefer
 
 from fairbank import audit, events
@@ -240,6 +240,37 @@ def grants(
     page = rows[:limit]
     following = mark_of(page[-1].granted, page[-1].id) if len(rows) > limit else None
     return [_as_grant(session, row, now) for row in page], following
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """A visa under which its requester may start jobs, told without opening it."""
+
+    visa_id: str
+    title: str
+    nodes: tuple[str, ...]
+
+
+def holding(session: Session, account: str, *, now: datetime, limit: int = LARGEST_PAGE) -> list[Holding]:
+    """Return the visas of somebody's own requests that hold, what was granted last first."""
+    rows = session.execute(
+        select(LegRow.visa, RequestRow.title, LegRow.node)
+        .join(RequestRow, RequestRow.id == LegRow.request)
+        .where(
+            RequestRow.account == account,
+            RequestRow.state != RequestState.PAUSED.value,
+            LegRow.state == LegState.ACTIVE.value,
+            LegRow.visa.is_not(None),
+            or_(LegRow.expires.is_(None), LegRow.expires > now),
+        )
+        .order_by(LegRow.since.desc(), LegRow.visa.desc(), LegRow.node)
+    )
+    found: dict[str, Holding] = {}
+    for visa, title, node in rows:
+        before = found.get(visa)
+        nodes = tuple(dict.fromkeys((*before.nodes, node))) if before is not None else (node,)
+        found[visa] = Holding(visa, title, nodes)
+    return list(found.values())[:limit]
 
 
 def grants_of(session: Session, request: RequestRow, *, now: datetime) -> list[Grant]:

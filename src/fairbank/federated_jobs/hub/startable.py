@@ -68,9 +68,10 @@ class Usable:
 
 def startable(hub: Hub, session: Session, who: Account, *, limit: int = 50) -> tuple[Startable, ...]:
     """Return the grants of somebody's own requests that hold, newest first."""
-    found, _ = grants.grants(session, who, now=hub.clock.now(), limit=limit)
-    own = [each for each in found if each.holds and each.account == who.name]
-    return tuple(_startable(hub, session, each) for each in own)
+    now = hub.clock.now()
+    named = [each.visa_id for each in grants.holding(session, who.name, now=now, limit=limit)]
+    found = [grants.grant_named(session, who, each, now=now) for each in named]
+    return tuple(_startable(hub, session, each) for each in found if each is not None and each.holds)
 
 
 def startable_named(hub: Hub, session: Session, who: Account, visa_id: str) -> Startable:

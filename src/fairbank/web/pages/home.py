@@ -12,11 +12,10 @@ from fairbank import __version__
 from fairbank.catalogue import nodes, permissions, search
 from fairbank.catalogue.accounts import Account
 from fairbank.catalogue.context import Hub
-from fairbank.catalogue.governance import listing, reviews
+from fairbank.catalogue.governance import grants, listing, reviews
 from fairbank.catalogue.permissions import Action
 from fairbank.clock import parse_iso
 from fairbank.database import reading
-from fairbank.federated_jobs.hub import startable
 from fairbank.federated_jobs.hub import views as jobs
 from fairbank.federated_jobs.states import ENDED_JOBS
 from fairbank.ontology.counts import Count
@@ -107,7 +106,7 @@ def show(hub: Hub, visit: Visit) -> Home:
         newest = tuple(_collection(hub, row) for row in found.newest)
         numbers, silent = _numbers(session, visit, found, newest)
         waiting = _waiting(session, visit.who, visit.now) if visit.who is not None else ((), ())
-        permits = _permits(hub, session, visit.who)
+        permits = _permits(session, visit.who, visit.now)
     return Home("fairbank", __version__, hub.base_iri, numbers, silent, *waiting, permits, newest)
 
 
@@ -150,14 +149,11 @@ def _waiting(
     return tuple(mine), tuple(others)
 
 
-def _permits(hub: Hub, session: Session, who: Account | None) -> tuple[Permit, ...]:
+def _permits(session: Session, who: Account | None, now: datetime) -> tuple[Permit, ...]:
     if who is None or not permissions.allow(who, Action.JOB_SUBMIT):
         return ()
-    found = startable.startable(hub, session, who, limit=_MOST)[:_PERMITS]
-    return tuple(
-        Permit(f"/jobs/new?grant={each.id}", each.title, tuple(sorted({one.node for one in each.datasets})))
-        for each in found
-    )
+    found = grants.holding(session, who.name, now=now, limit=_PERMITS)
+    return tuple(Permit(f"/jobs/new?grant={each.visa_id}", each.title, each.nodes) for each in found)
 
 
 def _leg(row: dict[str, object], about: object) -> Waiting:

@@ -21,6 +21,7 @@ from fairbank.catalogue.context import Hub
 from fairbank.database import reading
 from fairbank.errors import FairbankError, Kind
 from fairbank.federated_jobs.code import Tool, WorkerKind
+from fairbank.federated_jobs.errors import VisaRefused
 from fairbank.federated_jobs.hub import dispatch, startable
 from fairbank.federated_jobs.hub.changing import changing
 from fairbank.federated_jobs.hub.grants import granted
@@ -168,8 +169,8 @@ def show(hub: Hub, visit: Visit) -> NewJob:
     """Put the page together: it asks for a permit, then for a tool, then for the rest, then to read all of it."""
     said = visit.typed if visit.typed.get("act") == SEND else visit.asked
     with reading(hub.engine) as session:
-        permits = startable.startable(hub, session, visit.account)
-        grant = next((each for each in permits if each.id == said.get("grant")), None)
+        grant = _grant(hub, session, visit, said)
+        permits = startable.startable(hub, session, visit.account) if grant is None else ()
         usable = startable.usable(session, visit.account, grant) if grant is not None else ()
         found = next((each for each in usable if each.tool.name == said.get("tool")), None)
         wish = _wish(hub, session, grant, found, said) if grant is not None and found is not None else None
@@ -181,7 +182,7 @@ def show(hub: Hub, visit: Visit) -> NewJob:
     columns = columns_of(found.tool) or found.tool.columns if found is not None else ()
     return NewJob(
         step=step,
-        permits=tuple(_permit(hub, each) for each in permits) if grant is None else (),
+        permits=tuple(_permit(hub, each) for each in permits),
         permit=_permit(hub, grant, found, wish) if grant is not None else None,
         tools=tuple(_tool(grant, each) for each in usable) if grant is not None else (),
         tool=_tool(grant, found) if grant is not None and found is not None else None,
@@ -235,6 +236,16 @@ def send(hub: Hub, visit: Visit) -> Response:
         return f"/jobs/{job}"
 
     return once.act(hub, visit, _bound(form), do)
+
+
+def _grant(hub: Hub, session: Session, visit: Visit, said: Fields) -> Startable | None:
+    if not said.get("grant"):
+        return None
+    try:
+        return startable.startable_named(hub, session, visit.account, said["grant"])
+    except VisaRefused:
+        # Those that hold are shown in its place.
+        return None
 
 
 def _wish(hub: Hub, session: Session, grant: Startable, found: Usable, said: Fields) -> _Wish:
