@@ -8,6 +8,7 @@ from html import unescape
 from typing import Any
 
 import pytest
+from sqlalchemy import delete
 from starlette.testclient import TestClient
 from tests.web.filled_hub import BASE, LUNGS, Filled, Kept
 from tests.web.filled_jobs import granted
@@ -18,7 +19,9 @@ from fairbank.catalogue import accounts
 from fairbank.catalogue.identity import page_keys, sessions
 from fairbank.catalogue.identity.sessions import Stage
 from fairbank.database import reading, writing
+from fairbank.federated_jobs.hub.store import BootRow, JobRow, SiteRow, UpdateRow
 from fairbank.federated_jobs.reasons import Reason
+from fairbank.federated_jobs.states import SiteState
 from fairbank.web.job_words import REASONS
 from fairbank.web.selections import JobDraft
 
@@ -162,6 +165,38 @@ def test_a_job_is_stopped_once_and_by_its_requester_only(kept: Filled) -> None:
     for _ in range(2):
         assert hers.post(address, data=form).status_code == 303
     assert seen(kept, "rita", address)["state"] == "cancelled"
+
+
+def test_a_page_of_a_job_that_has_ended_since_stops_nothing(kept: Filled) -> None:
+    address = f"/jobs/{kept.jobs['asked']}"
+    hers = browser(kept, "rita")
+    form = form_of(hers.get(address).text, "stop")
+    kept.call("rita", "POST", f"/v1/jobs/{kept.jobs['asked']}/cancel")
+    stale = hers.post(address, data=form)
+    assert stale.status_code == 409 and "changed" in stale.text
+
+
+def test_what_failed_by_a_crash_is_tried_again_from_its_page(kept: Filled) -> None:
+    job, now = kept.jobs["training"], kept.hub.clock.now()
+    address, hers = f"/jobs/{job}", browser(kept, "rita")
+    assert 'value="retry"' not in hers.get(address).text, "nothing has failed"
+    with writing(kept.hub.engine) as session:
+        site = session.get_one(SiteRow, (job, "beta"))
+        site.state, site.reason = SiteState.FAILED.value, Reason.WORKER_CRASHED.value
+        session.add(BootRow(node="beta", boot="b" * 32, since=now))
+        # What earlier rounds left there would be gone.
+        session.execute(delete(UpdateRow).where(UpdateRow.job == job, UpdateRow.node == "beta"))
+    assert seen(kept, "rita", address)["retry_at"] == ["beta"]
+    assert hers.post(address, data=form_of(hers.get(address).text, "retry")).status_code == 303
+    assert seen(kept, "rita", address)["sites"][1]["state"] == "queued"
+
+
+def test_a_silent_node_that_is_needed_makes_the_job_fail_and_the_page_says_so(kept: Filled) -> None:
+    job = kept.jobs["training"]
+    with writing(kept.hub.engine) as session:
+        session.get_one(JobRow, job).quorum = 2
+    text = browser(kept, "rita").get(f"/jobs/{job}").text
+    assert "and then fails" in text and "goes on without them" not in text
 
 
 # -- starting one ------------------------------------------------------------------------------------------------------

@@ -16,9 +16,11 @@ from fairbank.catalogue.governance import grants, listing, reviews
 from fairbank.catalogue.permissions import Action
 from fairbank.clock import parse_iso
 from fairbank.database import reading
-from fairbank.federated_jobs.hub import views as jobs
-from fairbank.federated_jobs.states import ENDED_JOBS
+from fairbank.federated_jobs.hub import job_lines
+from fairbank.federated_jobs.hub.job_lines import Wanted
+from fairbank.federated_jobs.states import ENDED_JOBS, JobState
 from fairbank.ontology.counts import Count
+from fairbank.web.job_words import awaited
 from fairbank.web.languages import mark
 from fairbank.web.pages.page import GRAPHS, Menu, Page
 from fairbank.web.pages.visits import Visit
@@ -141,11 +143,11 @@ def _waiting(
         # A grant in force needs nothing of anybody until it ends.
         if said.owner and said.look is not Look.GOOD:
             (mine if said.owner == REQUESTER else others).append(_leg(row, row["committee"]))
-    for job in jobs.job_list(session, who.name, limit=_MOST).jobs:
-        if job.state not in ENDED_JOBS:
-            address = f"/jobs/{job.id}"
-            since = parse_iso(job.created)
-            others.append(Waiting(address, job.title, "", "job", job.state.value, since, None))
+    going = Wanted(who.name, frozenset(JobState) - ENDED_JOBS, limit=_MOST)
+    for job in job_lines.lines(session, going).jobs:
+        # Whom it waits for: the nodes, by their names.
+        about = ", ".join(each.node for each in awaited(job.sites, {}))
+        others.append(Waiting(f"/jobs/{job.id}", job.title, about, "job", job.state.value, job.news, None))
     return tuple(mine), tuple(others)
 
 
