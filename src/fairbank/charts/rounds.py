@@ -23,7 +23,7 @@ from fairbank.charts.figure import (
     place,
     text,
 )
-from fairbank.charts.scale import Scale, number_text
+from fairbank.charts.scale import LogScale, Scale, number_text
 from fairbank.charts.text_width import fitted, text_width
 
 PLOT_HEIGHT = 230
@@ -36,6 +36,7 @@ POINTS, PLACES = 120, 240
 DRAWN = 10
 # Curves whose missed rounds are named below; the table has all.
 NAMED = 6
+AnyScale = Scale | LogScale
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,7 @@ def round_chart(
     name: str,
     across: str = "round",
     higher_is_better: bool | None = None,
+    log: bool = False,
 ) -> Figure:
     """Return all curves on common axes.
 
@@ -83,6 +85,7 @@ def round_chart(
         name: tells this picture from others of the same page.
         across: what the horizontal axis counts.
         higher_is_better: which value is the best; None: the table has the lowest and the highest.
+        log: draw values by their logarithm; where some are not above 0 the axis stays linear, and that is said.
     """
     rounds = sorted({at for curve in curves for at, _ in curve.values})
     told = [(number, curve) for number, curve in enumerate(curves) if curve.told]
@@ -94,8 +97,9 @@ def round_chart(
     drawing.y += 14
     drawing.add(text(0, drawing.y - 2, fitted(axis, WIDTH, TEXT_SIZE)))
     drawing.y += 14
+    unfit = log and any(value <= 0 for _, curve in drawn for value in curve.told.values())
     if drawn:
-        _plot(drawing, drawn, rounds, across)
+        _plot(drawing, drawn, rounds, across, log=log and not unfit)
     else:
         drawing.note("No values.")
     silent = [curve.label for curve in curves if not curve.told]
@@ -108,6 +112,8 @@ def round_chart(
         missed[NAMED:] = [f"{len(missed) - NAMED} more curves miss rounds: see the table."]
     left_out = len(told) - len(drawn)
     more = [f"Not drawn, but in the table: {left_out} of {len(told)} curves."] if left_out else []
+    if unfit:
+        more.append("Some values are not above 0 and have no logarithm: the axis is linear.")
     drawing.note(*more, *missed, *([f"No value at all: {', '.join(silent)}."] if silent else []))
     said = "; ".join(_said(curve, across) for _, curve in told[:8]) or "No values"
     others = f"; and {len(told) - 8} more in the table" if len(told) > 8 else ""
@@ -146,12 +152,18 @@ def segments(told: Mapping[int, float], rounds: Sequence[int]) -> list[list[int]
 
 
 def _plot(
-    drawing: Drawing, drawn: Sequence[tuple[int, RoundCurve]], rounds: Sequence[int], across: str
+    drawing: Drawing,
+    drawn: Sequence[tuple[int, RoundCurve]],
+    rounds: Sequence[int],
+    across: str,
+    *,
+    log: bool,
 ) -> None:
     values = [value for _, curve in drawn for value in curve.told.values()]
     top = drawing.y
     bottom = top + max(PLOT_HEIGHT, LEAST_GAP * len(drawn))
-    ys = Scale.around(values, left=bottom, right=top)
+    kind = LogScale if log else Scale
+    ys: AnyScale = kind.around(values, left=bottom, right=top)
     numbers = [number_text(tick) for tick in ys.ticks()]
     left = max(text_width(each, NOTE_SIZE) for each in numbers) + 10
     widest = max(text_width(curve.label, TEXT_SIZE, bold=curve.marked) for _, curve in drawn)
@@ -207,7 +219,7 @@ def _line(
     curve: RoundCurve,
     rounds: Sequence[int],
     xs: Scale,
-    ys: Scale,
+    ys: AnyScale,
     *,
     stride: int,
     every_point: bool,
@@ -234,7 +246,7 @@ def _line(
 def _names(
     drawing: Drawing,
     drawn: Sequence[tuple[int, RoundCurve]],
-    ys: Scale,
+    ys: AnyScale,
     right: float,
     *,
     top: float,

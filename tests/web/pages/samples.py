@@ -61,6 +61,14 @@ SAMPLES: dict[str, Callable[[Filled], list[tuple[str | None, str]]]] = {
         ("anna", "/quality?c=alpha/lungs"),
         ("anna", "/quality"),
     ],
+    "/runs/compare": lambda filled: [
+        ("rita", f"/runs/compare?run={filled.jobs['trained']}&run={filled.jobs['trained again']}&at=2"),
+        ("rita", "/runs/compare"),
+        (
+            "rita",
+            f"/runs/compare?run={filled.jobs['trained']}&run={filled.jobs['analysed']}&run=none&all=yes",
+        ),
+    ],
     "/requests/new": lambda filled: [
         ("rita", f"/requests/new?draft={_in_state(filled, None)}"),
         ("rita", f"/requests/new?draft={_in_state(filled, None)}&step=check"),
