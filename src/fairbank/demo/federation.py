@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import sys
 from collections.abc import Mapping
@@ -25,9 +26,17 @@ from fairbank.web.api_client import HubApi
 
 SOURCE = "archive"
 ARCHIVE_USER = "reader"
-RESEARCHER, MEMBER, SECOND = "ada", "grace", "hedy"
+RESEARCHER, MEMBER, SECOND, OPERATOR = "ada", "grace", "hedy", "ida"
+# Who has an account at the hub: role, and where she works.
+PEOPLE = {
+    RESEARCHER: (Role.RESEARCHER, "University of Example"),
+    MEMBER: (Role.COMMITTEE, "Harbour Hospital"),
+    SECOND: (Role.COMMITTEE, "Southvale Clinic"),
+    OPERATOR: (Role.ADMIN, "the hub's operator"),
+}
 # All bundled files together hold some forty patients, so the default of ten would leave nothing to see.
 DEMO_K = 2
+_PAGES_LINK = re.compile(r"http://127\.0\.0\.1:\d+/start/\S+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,20 +73,16 @@ class Federation:
         self.hub_port = places.hub_port or free_port()
         self.hub_url = f"http://127.0.0.1:{self.hub_port}"
         self.node_hub_url = places.nodes_reach_hub_at or self.hub_url
-        self.passwords = {name: secrets.token_urlsafe(12) for name in (RESEARCHER, MEMBER, SECOND)}
+        self.passwords = {name: secrets.token_urlsafe(12) for name in PEOPLE}
         self.sites: list[Site] = []
 
     def start_hub(self) -> None:
-        """Make the hub with its three accounts, and start it."""
+        """Make the hub with its accounts, and start it."""
         home = self.home / "hub"
         given = self._home(home, {"hub": {"url": self.hub_url, "port": self.hub_port}})
         hub = init_hub(given, self.clock, public_base_iri=self.hub_url)
         with writing(hub.engine) as session:
-            for name, role, organisation in (
-                (RESEARCHER, Role.RESEARCHER, "University of Example"),
-                (MEMBER, Role.COMMITTEE, "Harbour Hospital"),
-                (SECOND, Role.COMMITTEE, "Southvale Clinic"),
-            ):
+            for name, (role, organisation) in PEOPLE.items():
                 create_account(
                     session,
                     hub,
@@ -154,6 +159,13 @@ class Federation:
     def start_agent(self, name: str) -> None:
         """Start a node's agent, for the first time or again."""
         self.processes.start(f"node-{name}", ["fairbank", "--home", str(self.home / name), "node", "run"])
+
+    def open_pages(self, name: str) -> str:
+        """Start the pages of a node and return the link that opens them: once, within a quarter of an hour."""
+        process = f"pages-{name}"
+        self.processes.start(process, ["fairbank", "--home", str(self.home / name), "node", "pages"])
+        self.processes.wait_until(process, lambda: bool(self.processes.found(process, _PAGES_LINK)))
+        return self.processes.found(process, _PAGES_LINK)
 
     def person(self, name: str) -> HubApi:
         """Return the logged-in client of one of the three people, with a home of her own."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -92,6 +93,11 @@ class Processes:
         """Return the last lines of a process's log."""
         text = (self._logs / f"{name}.log").read_text(errors="replace")
         return " | ".join(text.strip().splitlines()[-3:]) or "(empty)"
+
+    def found(self, name: str, pattern: re.Pattern[str]) -> str:
+        """Return the last text in a process's log that a pattern fits; empty if there is none."""
+        text = (self._logs / f"{name}.log").read_text(errors="replace")
+        return next(iter(reversed(pattern.findall(text))), "")
 
     def stop_all(self) -> None:
         """Ask all to stop; end those that do not within ten seconds, or at once when interrupted again."""

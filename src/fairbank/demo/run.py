@@ -7,7 +7,7 @@ from pathlib import Path
 
 from fairbank.clock import Clock
 from fairbank.demo.biobanks import DemoError
-from fairbank.demo.federation import Places
+from fairbank.demo.federation import PEOPLE, Places
 from fairbank.demo.processes import Processes
 from fairbank.demo.report import DemoReport
 from fairbank.demo.story import ROUNDS, Options, Story
@@ -75,17 +75,23 @@ class DemoRun:
         return self.story.tell()
 
     def wait(self) -> None:
-        """Print where everything is and wait until interrupted."""
-        federation = self.story.federation
-        self._teller.say(f"\nEverything runs. Hub: {federation.hub_url}")
+        """Start the nodes' pages, print where everything is and who signs in with what, and wait until interrupted."""
+        federation, say = self.story.federation, self._teller.say
+        say(f"\nEverything runs. Pages of the hub: {federation.hub_url}")
         for name, password in federation.passwords.items():
-            self._teller.say(f"  {federation.command(name)} whoami     (password of {name}: {password})")
+            say(f"  sign in as {name} ({PEOPLE[name][0].value}), password {password}")
+            say(f"      or: {federation.command(name)} whoami")
+        say("Pages of the biobanks' nodes; a link works once, within 15 minutes:")
         for site in federation.sites:
             biobank = site.biobank
-            self._teller.say(f"  {federation.command(biobank.name)} node jobs list")
             secret = federation.passphrase_file(biobank)
-            self._teller.say(f"      (who decides there: --as {biobank.curator} --passphrase-file {secret})")
-        self._teller.say(f"  {federation.command('hub')} hub accounts")
+            say(f"  {biobank.title}: {federation.open_pages(biobank.name)}")
+            say(f"      you are {biobank.curator}, passphrase {secret.read_text()}")
+            say(f"      another link: {federation.command(biobank.name)} node pages")
+            say(f"      or: {federation.command(biobank.name)} node jobs list")
+            say(f"      (who decides there: --as {biobank.curator} --passphrase-file {secret})")
+        say(f"The operator's commands: {federation.command('hub')} hub accounts")
+        say("To follow by hand in the pages: docs/tutorial/the-demo-in-pages.md")
         self._teller.say("Ctrl-C stops it.")
         try:
             while True:
