@@ -26,13 +26,15 @@ from fairbank.web.api_client import HubApi
 
 SOURCE = "archive"
 ARCHIVE_USER = "reader"
-RESEARCHER, MEMBER, SECOND, OPERATOR = "ada", "grace", "hedy", "ida"
+RESEARCHER, MEMBER, SECOND = "ada", "grace", "hedy"
 # Who has an account at the hub: role, and where she works.
 PEOPLE = {
     RESEARCHER: (Role.RESEARCHER, "University of Example"),
     MEMBER: (Role.COMMITTEE, "Harbour Hospital"),
     SECOND: (Role.COMMITTEE, "Southvale Clinic"),
-    OPERATOR: (Role.ADMIN, "the hub's operator"),
+    # In the story these two do nothing: they are for who goes on by hand, in the pages.
+    "maria": (Role.RESEARCHER, "Institute of Example"),
+    "ida": (Role.ADMIN, "the hub's operator"),
 }
 # All bundled files together hold some forty patients, so the default of ten would leave nothing to see.
 DEMO_K = 2

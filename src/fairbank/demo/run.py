@@ -80,7 +80,8 @@ class DemoRun:
         say(f"\nEverything runs. Pages of the hub: {federation.hub_url}")
         for name, password in federation.passwords.items():
             say(f"  sign in as {name} ({PEOPLE[name][0].value}), password {password}")
-            say(f"      or: {federation.command(name)} whoami")
+            if (self.home / name).exists():
+                say(f"      or: {federation.command(name)} whoami")
         say("Pages of the biobanks' nodes; a link works once, within 15 minutes:")
         for site in federation.sites:
             biobank = site.biobank
