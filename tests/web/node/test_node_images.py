@@ -1,27 +1,22 @@
-"""Held images, the ledger and the sources of a node, on real files; and all its pages in a browser."""
+"""Held images, the ledger and the sources of a node, on real files."""
 
 from __future__ import annotations
 
 import re
-import socket
-import threading
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import uvicorn
 from PIL import Image, ImageDraw
 from sqlalchemy import select, update
 from sqlalchemy import text as text_of
 from tests.deid.conftest import as_file, ct_dataset
 from tests.web.node.conftest import PHRASE, AtTheDesk
-from tests.web.pages.browsers import BROWSER
 
 from fairbank.audit import NodeAudit
 from fairbank.database import reading, writing
 from fairbank.deid.project_review import project_groups
-from fairbank.federated_jobs.node.output_review import held
 from fairbank.harvest.datasets import Description, define_dataset
 from fairbank.harvest.index import index_store
 from fairbank.harvest.legal_basis import LegalBasis, record_basis
@@ -29,8 +24,6 @@ from fairbank.harvest.runs import PullOrder, pull
 from fairbank.harvest.sources.opening import add_source
 from fairbank.harvest.sources.protocol import SourceKind
 from fairbank.ontology.record import CollectionKind
-from fairbank.release.people import unlock
-from fairbank.web.node.app import create_app
 
 SIGNED = {"person": "ada", "passphrase": PHRASE}
 TEXT = "MILLER"
@@ -140,91 +133,3 @@ def test_the_ledger_says_who_signed_and_shows_a_broken_log(images: AtTheDesk) ->
         session.execute(text_of("DROP TRIGGER audit_refuses_update"))
         session.execute(update(NodeAudit).where(NodeAudit.seq == 2).values(actor="eve"))
     assert "log is whole" not in client.get("/ledger").text
-
-
-# -- in a browser --------------------------------------------------------------------------------------------------
-
-
-def served(at: AtTheDesk) -> tuple[int, Any]:
-    listening = socket.socket()
-    listening.bind(("127.0.0.1", 0))
-    port = int(listening.getsockname()[1])
-    config = uvicorn.Config(create_app(at.desk, port=port), log_level="critical", lifespan="off")
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
-    thread.start()
-
-    def stop() -> None:
-        server.should_exit = True
-        thread.join(timeout=10)
-        listening.close()
-
-    return port, stop
-
-
-@pytest.mark.browser
-def test_all_pages_in_a_browser(images: AtTheDesk, tmp_path: Path) -> None:
-    import os
-
-    from axe_playwright_python.sync_playwright import Axe
-    from playwright.sync_api import sync_playwright
-
-    pictures = Path(os.environ.get("FAIRBANK_PICTURES", tmp_path))
-    first = images.waiting_job()
-    images.held_job(unlock(images.site.node, "ada", PHRASE))
-    (release,) = held(images.site.outbox)
-    sheet = sheet_of(images.seated())
-    port, stop = served(images)
-    faults: list[str] = []
-    try:
-        with sync_playwright() as driver:
-            browser = driver.chromium.launch(executable_path=BROWSER)
-            context = browser.new_context(
-                base_url=f"http://127.0.0.1:{port}", viewport={"width": 1280, "height": 900}
-            )
-            tab = context.new_page()
-            tab.on("console", lambda said: faults.append(f"{tab.url} {said.text}"))
-            tab.goto(f"/start/{images.desk.link()}")
-            tab.fill("#open-person", "ada")
-            tab.fill("#open-passphrase", PHRASE)
-            tab.click("main button")
-            addresses = ("/", f"/jobs/{first}", "/outbox", f"/outbox/{release.id}", "/review", sheet)
-            for address in (*addresses, f"{sheet}/0", "/ledger", "/sources", "/sources/tiny"):
-                name = "node-" + (address.split("/")[1] or "front") + str(address.count("/"))
-                assert tab.goto(address).status == 200, address
-                found = Axe().run(
-                    tab, options={"runOnly": ["wcag2a", "wcag2aa", "wcag22aa", "best-practice"]}
-                )
-                faults += [f"{address} {one['id']}" for one in found.response["violations"]]
-                tab.screenshot(path=pictures / f"{name}-light.png", full_page=True)
-                tab.emulate_media(color_scheme="dark")
-                tab.screenshot(path=pictures / f"{name}-dark.png", full_page=True)
-                tab.emulate_media(color_scheme="light")
-                tab.set_viewport_size({"width": 320, "height": 800})
-                wide = tab.evaluate("document.documentElement.scrollWidth")
-                faults += [f"{address} is {wide} wide"] if wide > 320 else []
-                tab.set_viewport_size({"width": 1280, "height": 900})
-            # A job is decided in six clicks from the first page, an output in three.
-            clicks = 0
-            tab.goto("/")
-            for what in (f'a[href="/outbox/{release.id}"]', '[value="release"]', "main form .main-act"):
-                if what.endswith(".main-act"):
-                    tab.fill("#passphrase", PHRASE)
-                tab.click(what)
-                clicks += 1
-            assert clicks == 3
-            tab.wait_for_url(f"**/outbox/{release.id}")
-            tab.goto("/")
-            six = (f'a[href="/jobs/{first}"]', *(f'[name="statement"][value="{n}"]' for n in (1, 2, 3)))
-            for what in (*six, '[value="approve"]', "main form .main-act"):
-                if what.endswith(".main-act"):
-                    tab.fill("#passphrase", PHRASE)
-                tab.click(what)
-                clicks += 1
-            assert clicks == 9
-            tab.wait_for_url(f"**/jobs/{first}")
-            browser.close()
-    finally:
-        stop()
-    assert faults == []
-    assert held(images.site.outbox) == []

@@ -1,0 +1,109 @@
+"""What is asked of a page that is open in a browser, whoever serves it."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+NARROW = {"width": 320, "height": 800}
+WIDE = {"width": 1280, "height": 900}
+RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+OF_COLOURS = {"runOnly": ["color-contrast"]}
+
+
+@lru_cache(maxsize=1)
+def _axe() -> str:
+    import axe_playwright_python
+
+    return (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
+
+
+def violations(tab: Any, options: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return which rules of axe a page breaks, each with the first element that does."""
+    if not tab.evaluate("typeof window.axe === 'object'"):
+        tab.evaluate(_axe())
+    found = tab.evaluate("(options) => axe.run(document, {...options, resultTypes: ['violations']})", options)
+    return [(each["id"], each["nodes"][0]["html"][:200]) for each in found["violations"]]
+
+
+def small_targets(tab: Any) -> list[str]:
+    """Return what is smaller than 24 px; links in a sentence may be (WCAG 2.5.8)."""
+    found: list[str] = tab.evaluate(_SMALL_TARGETS)
+    return found
+
+
+def badly_focused(tab: Any) -> list[str]:
+    """Return what gets the focus by Tab and cannot be seen then: without a ring, or under something (2.4.11)."""
+    # From here on the browser shows who has the focus, as it does for somebody at the keyboard.
+    tab.keyboard.press("Tab")
+    found: list[str] = tab.evaluate(_BADLY_FOCUSED)
+    return found
+
+
+def tab_through(tab: Any, most: int = 400) -> list[str]:
+    """Press Tab until the page is left again, and return what had the focus.
+
+    Raises:
+        AssertionError: if something holds the focus.
+    """
+    tab.evaluate("document.activeElement && document.activeElement.blur()")
+    seen: list[str] = []
+    for _ in range(most):
+        tab.keyboard.press("Tab")
+        at = tab.evaluate(_FOCUSED)
+        if at == "":
+            return seen
+        assert not seen or at != seen[-1], f"Tab does not leave {at}"
+        if seen and at == seen[0]:
+            return seen
+        seen.append(at)
+    raise AssertionError(f"after {most} times Tab the page is not left; the last: {seen[-3:]}")
+
+
+# Of each element its place in the page, so that two that look the same are two.
+_FOCUSED = """() => {
+  const at = document.activeElement;
+  if (!at || at === document.body || at === document.documentElement) return '';
+  return [...document.querySelectorAll('*')].indexOf(at) + ' ' + at.outerHTML.slice(0, 80);
+}"""
+
+# Buttons, fields and links that stand alone are 24 px high at least; links in a sentence may be smaller (WCAG 2.5.8).
+_SMALL_TARGETS = """() => {
+  const all = 'button, input:not([type=hidden]), select, textarea, summary, nav a, footer a, .button';
+  const alone = (each) => each.getClientRects().length && !each.closest('.unseen, .skip');
+  const box = (each) => (each.closest('label.tick') || each).getBoundingClientRect();
+  return [...document.querySelectorAll(all)].filter(alone)
+    .filter((each) => box(each).height < 24 || box(each).width < 24)
+    .map((each) => each.outerHTML.slice(0, 80));
+}"""
+
+_BADLY_FOCUSED = """() => {
+  const wrong = [];
+  const all = 'a[href], button, input:not([type=hidden]), select, textarea, summary, [tabindex="0"]';
+  const within = (value, most) => Math.min(Math.max(value, 1), most - 2);
+  for (const each of document.querySelectorAll(all)) {
+    if (each.disabled || !each.checkVisibility({visibilityProperty: true})) continue;
+    each.focus();
+    if (document.activeElement !== each) continue;
+    // As the browser does for Tab, but at once.
+    each.scrollIntoView({block: 'nearest', inline: 'nearest', behavior: 'instant'});
+    const say = (what) => wrong.push(what + ': ' + each.outerHTML.slice(0, 100));
+    if (!each.matches(':focus-visible')) { say('not shown as focused'); continue; }
+    const look = getComputedStyle(each);
+    const ring = look.outlineStyle !== 'none' && parseFloat(look.outlineWidth) >= 2;
+    if (!ring && look.boxShadow === 'none') say('no ring');
+    const boxes = [...each.getClientRects()].filter((one) => one.width > 2 && one.height > 2
+      && one.bottom > 0 && one.top < innerHeight && one.right > 0 && one.left < innerWidth);
+    if (!boxes.length) { say('out of sight'); continue; }
+    const labels = [...(each.labels || [])];
+    const seen = (one, x, y) => {
+      const there = document.elementFromPoint(
+        within(one.left + one.width * x, innerWidth), within(one.top + one.height * y, innerHeight));
+      return there && (each.contains(there) || there.contains(each) || labels.some((label) => label.contains(there)));
+    };
+    const spots = [[.5, .5], [.1, .2], [.9, .8]];
+    if (!boxes.some((one) => spots.some(([x, y]) => seen(one, x, y)))) say('covered');
+  }
+  return wrong;
+}"""
