@@ -63,6 +63,11 @@ class Frame:
         return urlsplit(self.path).path == "/me"
 
     @property
+    def is_unprinted(self) -> bool:
+        """Tell whether paper shows nothing of the page: held images, and what stands in their headers."""
+        return bool(self.node) and urlsplit(self.path).path.startswith("/review")
+
+    @property
     def log_in(self) -> str:
         """Return where one logs in to come back here."""
         return log_in_address(self.path)

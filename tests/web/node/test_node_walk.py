@@ -22,6 +22,8 @@ from tests.web.pages.page_checks import (
     RULES,
     WIDE,
     badly_focused,
+    badly_printed,
+    shown_on_paper,
     small_targets,
     tab_through,
     violations,
@@ -205,6 +207,23 @@ def test_hostile_texts_of_images_and_jobs_stay_texts(beds: Beds) -> None:
     spaceless = "".join(said.split())
     missing = [text for text in TEXTS if "".join(text.split()) not in spaceless]
     assert missing == []
+
+
+def test_the_ledger_is_printed_whole_and_held_images_not_at_all(beds: Beds, pictures: Path) -> None:
+    addresses = beds.addresses("full")
+    with beds["full"].opened(viewport=WIDE, color_scheme="dark") as tab:
+        tab.goto("/ledger")
+        assert badly_printed(tab) == []
+        assert (
+            "sha256:" in tab.locator(".printed").inner_text()
+            or len(tab.locator(".printed").inner_text()) > 60
+        )
+        tab.screenshot(path=pictures / "node_ledger-print.png", full_page=True)
+        reviewed = [each for each in addresses if each.startswith("/review")]
+        assert len(reviewed) >= 3
+        for address in reviewed:
+            tab.goto(address)
+            assert shown_on_paper(tab) == [], address
 
 
 # -- what is done there --------------------------------------------------------------------------------------------

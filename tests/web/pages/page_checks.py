@@ -61,6 +61,23 @@ def tab_through(tab: Any, most: int = 400) -> list[str]:
     raise AssertionError(f"after {most} times Tab the page is not left; the last: {seen[-3:]}")
 
 
+def badly_printed(tab: Any) -> list[str]:
+    """Return what paper would lack of a page that is made to be printed: its head, folded parts, addresses."""
+    tab.emulate_media(media="print")
+    found: list[str] = tab.evaluate(_BADLY_PRINTED)
+    return found
+
+
+def shown_on_paper(tab: Any) -> list[str]:
+    """Return the elements of a page that paper would show."""
+    tab.emulate_media(media="print")
+    found: list[str] = tab.evaluate(
+        "[...document.body.querySelectorAll('*')].filter((each) => each.checkVisibility())"
+        ".map((each) => each.outerHTML.slice(0, 80))"
+    )
+    return found
+
+
 # Of each element its place in the page, so that two that look the same are two.
 _FOCUSED = """() => {
   const at = document.activeElement;
@@ -104,6 +121,25 @@ _BADLY_FOCUSED = """() => {
     };
     const spots = [[.5, .5], [.1, .2], [.9, .8]];
     if (!boxes.some((one) => spots.some(([x, y]) => seen(one, x, y)))) say('covered');
+  }
+  return wrong;
+}"""
+
+_BADLY_PRINTED = """() => {
+  const wrong = [], say = (what, each) => wrong.push(what + ': ' + each.outerHTML.slice(0, 100));
+  const head = document.querySelector('.printed');
+  if (!head || !head.checkVisibility()) wrong.push('no head');
+  for (const each of document.querySelectorAll('header.top, footer.bottom, form, button')) {
+    if (each.checkVisibility()) say('of no use on paper', each);
+  }
+  for (const each of document.querySelectorAll('main details')) {
+    if (!each.checkVisibility()) continue;
+    const within = [...each.children].find((one) => one.tagName !== 'SUMMARY' && one.tagName !== 'FORM');
+    if (within && !within.getBoundingClientRect().height) say('folded', each);
+  }
+  for (const each of document.querySelectorAll('main a[href^="http"]')) {
+    if (!each.checkVisibility()) continue;
+    if (!getComputedStyle(each, '::after').content.includes(each.getAttribute('href'))) say('no address', each);
   }
   return wrong;
 }"""

@@ -7,10 +7,12 @@ from urllib.parse import urldefrag
 
 import pytest
 from tests.web.pages.conftest import Bed
+from tests.web.pages.page_checks import badly_printed
 from tests.web.pages.samples import WALKED, samples
 
 from fairbank.web.pages.page import Page
 from fairbank.web.pages.registry import pages
+from fairbank.web.rendering import TEMPLATES
 
 pytestmark = pytest.mark.browser
 
@@ -67,6 +69,22 @@ def test_a_page_works_without_scripts(bed: Bed, page: Page) -> None:
             for form in tab.locator("form").all():
                 assert form.get_attribute("action"), "a form says where it is sent"
                 assert form.locator("button, input[type=submit]").count() >= 1, "and has a button"
+
+
+def test_what_people_take_along_is_printed_whole(bed: Bed) -> None:
+    told = [page for page in WALKED if "block printed" in (TEMPLATES / f"{page.name}.html").read_text()]
+    assert {"collection", "request"} <= {page.name for page in told}
+    for page in told:
+        who, address = samples(page, bed.filled)[0]
+        with bed.opened(who, color_scheme="dark", viewport=WIDE) as tab:
+            tab.goto(address)
+            assert badly_printed(tab) == [], address
+            head = tab.locator(".printed").inner_text()
+            assert ("sha256:" in head and "Version" in head) or page.name not in ("collection", "request"), (
+                head
+            )
+            bed.take_picture(tab, f"{page.name}-print")
+            assert len(tab.pdf()) > 5_000
 
 
 def test_titles_are_unique(bed: Bed) -> None:

@@ -131,6 +131,7 @@ class Progress:
     state: str
     account: str
     version: int
+    digest: str
     now: datetime
     since: datetime
     track: tuple[Step, ...]
@@ -162,10 +163,11 @@ def show(hub: Hub, visit: Visit) -> Progress:
     with reading(hub.engine) as session:
         row, parts = permitted.request_seen(session, who, visit.given["request_id"])
         told = views.full(session, who, row, visit.now)
-        changed = views.versions(session, row)[-1]["changes"] if row.version > 1 else []
+        newest = views.versions(session, row)[-1] if row.version else {"digest": "", "changes": []}
         asked = told["asked"]
         return Progress(
             **{name: told[name] for name in ("id", "title", "state", "account", "version")},
+            digest=newest["digest"],
             now=visit.now,
             since=row.submitted or row.changed,
             track=_track(told),
@@ -179,7 +181,7 @@ def show(hub: Hub, visit: Visit) -> Progress:
             asked=asked,
             purpose=purpose_told(asked["purpose"])["words"] if asked else "",
             until=parse_iso(asked["until"]) if asked else None,
-            changes=tuple(changed),
+            changes=tuple(newest["changes"] if row.version > 1 else ()),
             documents=tuple(told["documents"]),
             comments=tuple(_dated(each) for each in told["comments"]),
             writes=_COMMENT in told["commands"],
