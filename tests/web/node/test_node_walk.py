@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +11,7 @@ from tests.web.hostile_texts import TEXTS, in_turn, pieces
 from tests.web.node.conftest import PHRASE
 from tests.web.node.filled_node import Wording, empty, fill, job, plain
 from tests.web.node.node_browser import NodeBed, crawl, links, page_at, serve
-from tests.web.pages.browsers import BROWSER
+from tests.web.pages.browsers import BROWSER, picture_folder
 from tests.web.pages.clicks import Clicks
 from tests.web.pages.keyboard import Keys
 from tests.web.pages.page_checks import (
@@ -91,12 +89,10 @@ def beds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Beds]:
         yield Beds(tmp_path_factory, stack)
 
 
-@pytest.fixture(scope="module")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    named = os.environ.get("FAIRBANK_PICTURES")
-    folder = Path(named) if named else tmp_path_factory.mktemp("pictures")
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+def take_picture(tab: Any, name: str) -> None:
+    folder = picture_folder()
+    if folder is not None:
+        tab.screenshot(path=folder / f"{name}.png", full_page=True)
 
 
 def titled(state: str, address: str, number: int) -> str:
@@ -113,7 +109,7 @@ def test_every_page_is_reached_from_the_first(beds: Beds) -> None:
 
 
 @pytest.mark.parametrize("state", STATES)
-def test_a_page_of_a_node_is_for_all_and_clean(beds: Beds, pictures: Path, state: str) -> None:
+def test_a_page_of_a_node_is_for_all_and_clean(beds: Beds, state: str) -> None:
     bed, faults = beds[state], []
     titles: dict[str, str] = {}
     with bed.opened(color_scheme="light", viewport=WIDE) as tab:
@@ -125,10 +121,10 @@ def test_a_page_of_a_node_is_for_all_and_clean(beds: Beds, pictures: Path, state
             kind = address.partition("?")[0]
             if titles.setdefault(tab.title(), kind) != kind:
                 faults.append((address, f"has the title of {titles[tab.title()]}: {tab.title()}"))
-            tab.screenshot(path=pictures / f"{name}-light.png", full_page=True)
+            take_picture(tab, f"{name}-light")
             tab.emulate_media(color_scheme="dark")
             faults += [(address, ("dark", each)) for each in violations(tab, OF_COLOURS)]
-            tab.screenshot(path=pictures / f"{name}-dark.png", full_page=True)
+            take_picture(tab, f"{name}-dark")
             tab.emulate_media(color_scheme="light")
             faults += [(address, each) for each in badly_focused(tab)]
             faults += [(address, each) for each in tab.evaluate("window.happened")]
@@ -137,9 +133,7 @@ def test_a_page_of_a_node_is_for_all_and_clean(beds: Beds, pictures: Path, state
 
 
 @pytest.mark.parametrize("state", STATES)
-def test_a_page_of_a_node_fits_a_narrow_screen_in_a_long_language(
-    beds: Beds, pictures: Path, state: str
-) -> None:
+def test_a_page_of_a_node_fits_a_narrow_screen_in_a_long_language(beds: Beds, state: str) -> None:
     faults: list[tuple[str, Any]] = []
     with beds[state].opened(viewport=NARROW) as tab:
         for language in ("xx", "en"):
@@ -149,7 +143,7 @@ def test_a_page_of_a_node_fits_a_narrow_screen_in_a_long_language(
                 faults += [(address, f"{wide} wide in {language}")] if wide > NARROW["width"] else []
                 faults += [(address, each) for each in small_targets(tab)]
                 name = titled(state, address, number)
-                tab.screenshot(path=pictures / f"{name}-narrow-{language}.png", full_page=True)
+                take_picture(tab, f"{name}-narrow-{language}")
                 if language == "xx":
                     faults += [(address, each) for each in badly_focused(tab)]
     assert faults == []
@@ -209,7 +203,7 @@ def test_hostile_texts_of_images_and_jobs_stay_texts(beds: Beds) -> None:
     assert missing == []
 
 
-def test_the_ledger_is_printed_whole_and_held_images_not_at_all(beds: Beds, pictures: Path) -> None:
+def test_the_ledger_is_printed_whole_and_held_images_not_at_all(beds: Beds) -> None:
     addresses = beds.addresses("full")
     with beds["full"].opened(viewport=WIDE, color_scheme="dark") as tab:
         tab.goto("/ledger")
@@ -218,7 +212,7 @@ def test_the_ledger_is_printed_whole_and_held_images_not_at_all(beds: Beds, pict
             "sha256:" in tab.locator(".printed").inner_text()
             or len(tab.locator(".printed").inner_text()) > 60
         )
-        tab.screenshot(path=pictures / "node_ledger-print.png", full_page=True)
+        take_picture(tab, "node_ledger-print")
         reviewed = [each for each in addresses if each.startswith("/review")]
         assert len(reviewed) >= 3
         for address in reviewed:

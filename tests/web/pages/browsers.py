@@ -18,3 +18,13 @@ def lacking_browser() -> str | None:
     if not Path(BROWSER).exists():
         return "there is no browser: apt-get install chromium fonts-dejavu-core"
     return None
+
+
+def picture_folder() -> Path | None:
+    """Return where pictures of pages are kept for somebody to look at, None where nobody asks for them."""
+    named = os.environ.get("FAIRBANK_PICTURES")
+    if not named:
+        return None
+    folder = Path(named)
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

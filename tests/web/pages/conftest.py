@@ -6,7 +6,6 @@ event loop running in this thread, which other tests could not bear.
 
 from __future__ import annotations
 
-import os
 import socket
 import threading
 from collections.abc import Iterator
@@ -19,7 +18,7 @@ import pytest
 import uvicorn
 from starlette.testclient import TestClient
 from tests.web.filled_hub import BASE, Filled, fill
-from tests.web.pages.browsers import BROWSER
+from tests.web.pages.browsers import BROWSER, picture_folder
 
 from fairbank.catalogue.context import Hub
 from fairbank.catalogue.identity import sessions
@@ -46,7 +45,7 @@ class Bed:
     """
 
     filled: Filled
-    pictures: Path
+    pictures: Path | None
     port: int = 0
     browser: Any = None
     complaints: list[tuple[str, str]] = field(default_factory=list)
@@ -88,7 +87,9 @@ class Bed:
             context.close()
 
     def take_picture(self, tab: Any, name: str) -> None:
-        tab.screenshot(path=self.pictures / f"{name}.png", full_page=True)
+        """Take a picture of a page if somebody wants them: they take longer than the page."""
+        if self.pictures is not None:
+            tab.screenshot(path=self.pictures / f"{name}.png", full_page=True)
 
     def _note(self, tab: Any, said: Any) -> None:
         if said.type in ("error", "warning"):
@@ -112,11 +113,11 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Filled]:
 
 
 @pytest.fixture
-def bed(filled: Filled, tmp_path_factory: pytest.TempPathFactory) -> Bed:
+def bed(filled: Filled) -> Bed:
     """The hub and a browser, opened when a test first asks for them."""
     if _Open.bed is None:
         _Open.stack = ExitStack()
-        _Open.bed = _make(filled, tmp_path_factory, _Open.stack)
+        _Open.bed = _make(filled, _Open.stack)
     _Open.bed.complaints.clear()
     return _Open.bed
 
@@ -129,11 +130,8 @@ def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> 
             stack.close()
 
 
-def _make(filled: Filled, factory: pytest.TempPathFactory, stack: ExitStack) -> Bed:
-    named = os.environ.get("FAIRBANK_PICTURES")
-    pictures = Path(named) if named else factory.mktemp("pictures")
-    pictures.mkdir(parents=True, exist_ok=True)
-    bed = Bed(filled, pictures)
+def _make(filled: Filled, stack: ExitStack) -> Bed:
+    bed = Bed(filled, picture_folder())
     bed.port = _serve(filled.app, stack)
     from playwright.sync_api import sync_playwright
 
