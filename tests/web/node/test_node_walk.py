@@ -68,7 +68,7 @@ class Beds:
             )
             self._stack.callback(at.fed.close)
             self._beds[state] = serve(at, self._browser, self._stack)
-            self._addresses[state] = crawl(at.seated())
+            self._addresses[state] = crawl(at.seated(), most=1 if state == "empty" else 2)
         self._beds[state].complaints.clear()
         return self._beds[state]
 
@@ -105,16 +105,19 @@ def test_every_page_is_reached_from_the_first(beds: Beds) -> None:
     reached = {page.name for page in map(page_at, beds.addresses("full")) if page}
     pictures_only = {page.name for page in pages() if "{view}" in page.path or page.name.endswith("picture")}
     assert {page.name for page in pages()} - reached <= pictures_only
-    assert len(beds.addresses("empty")) >= 5
+    assert len(beds.addresses("empty")) == 5
 
 
 @pytest.mark.parametrize("state", STATES)
 def test_a_page_of_a_node_is_for_all_and_clean(beds: Beds, state: str) -> None:
+    """Light, dark, narrow and in the long language; one tab for all, because opening one costs more than looking."""
     bed, faults = beds[state], []
     titles: dict[str, str] = {}
     with bed.opened(color_scheme="light", viewport=WIDE) as tab:
         for number, address in enumerate(beds.addresses(state)):
-            assert tab.goto(address).status == 200, address
+            # The browser keeps the language.
+            within = "&" if "?" in address else "?"
+            assert tab.goto(f"{address}{within}lang=en").status == 200, address
             name = titled(state, address, number)
             faults += [(address, each) for each in violations(tab, RULES)]
             faults += [(address, "not one h1 and one main")] * (tab.locator("h1, main").count() != 2)
@@ -127,26 +130,19 @@ def test_a_page_of_a_node_is_for_all_and_clean(beds: Beds, state: str) -> None:
             take_picture(tab, f"{name}-dark")
             tab.emulate_media(color_scheme="light")
             faults += [(address, each) for each in badly_focused(tab)]
-            faults += [(address, each) for each in tab.evaluate("window.happened")]
-    assert faults == []
-    assert bed.complaints == []
-
-
-@pytest.mark.parametrize("state", STATES)
-def test_a_page_of_a_node_fits_a_narrow_screen_in_a_long_language(beds: Beds, state: str) -> None:
-    faults: list[tuple[str, Any]] = []
-    with beds[state].opened(viewport=NARROW) as tab:
-        for language in ("xx", "en"):
-            for number, address in enumerate(beds.addresses(state)):
-                tab.goto(f"{address}{'&' if '?' in address else '?'}lang={language}")
+            tab.set_viewport_size(NARROW)
+            for language in ("en", "xx"):
+                if language != "en":
+                    tab.goto(f"{address}{within}lang={language}")
+                    take_picture(tab, f"{name}-narrow-{language}")
                 wide = tab.evaluate("document.documentElement.scrollWidth")
                 faults += [(address, f"{wide} wide in {language}")] if wide > NARROW["width"] else []
                 faults += [(address, each) for each in small_targets(tab)]
-                name = titled(state, address, number)
-                take_picture(tab, f"{name}-narrow-{language}")
-                if language == "xx":
-                    faults += [(address, each) for each in badly_focused(tab)]
+            faults += [(address, ("narrow", each)) for each in badly_focused(tab)]
+            faults += [(address, each) for each in tab.evaluate("window.happened")]
+            tab.set_viewport_size(WIDE)
     assert faults == []
+    assert bed.complaints == []
 
 
 @pytest.mark.parametrize("state", STATES)

@@ -132,6 +132,8 @@ _BADLY_FOCUSED = """() => {
 _BADLY_PRINTED = """() => {
   const wrong = [], say = (what, each) => wrong.push(what + ': ' + each.outerHTML.slice(0, 100));
   const head = document.querySelector('.printed');
+  const {backgroundColor: ground, color: ink} = getComputedStyle(document.body);
+  if (ground !== 'rgb(255, 255, 255)' || ink !== 'rgb(0, 0, 0)') wrong.push(`not black on white: ${ink} on ${ground}`);
   if (!head || !head.checkVisibility()) wrong.push('no head');
   for (const each of document.querySelectorAll('header.top, footer.bottom, form, button')) {
     if (each.checkVisibility()) say('of no use on paper', each);

@@ -42,23 +42,23 @@ def test_a_page_is_for_all_and_clean(bed: Bed, page: Page) -> None:
             assert tab.locator("h1").count() == tab.locator("main").count() == 1, place
             assert tab.title() and tab.locator("html").get_attribute("lang") == "en", place
             faults += [(place, each) for each in violations(tab, RULES)]
-            faults += [(place, each) for each in badly_focused(tab)]
             bed.take_picture(tab, f"{name}-light")
             # Only colours differ in the dark, and only places where it is narrow.
             tab.emulate_media(color_scheme="dark")
             faults += [(f"{place} in the dark", each) for each in violations(tab, OF_COLOURS)]
             bed.take_picture(tab, f"{name}-dark")
             tab.emulate_media(color_scheme="light")
+            faults += [(place, each) for each in badly_focused(tab)]
             tab.set_viewport_size(NARROW)
             for language in ("en", "xx"):
                 if language != "en":
                     tab.goto(f"{address}{'&' if '?' in address else '?'}lang={language}")
-                    faults += [(f"{place}, narrow", each) for each in badly_focused(tab)]
                 width = tab.evaluate("document.documentElement.scrollWidth")
                 faults += [(place, f"{width} px wide in {language}")] if width > NARROW["width"] else []
                 faults += [(place, ("less than 24 px", each)) for each in small_targets(tab)]
                 if number == 0:
                     bed.take_picture(tab, f"{name}-narrow-{language}")
+            faults += [(f"{place}, narrow", each) for each in badly_focused(tab)]
             faults += [(place, each) for each in tab.evaluate("window.refused")]
     assert faults == []
     assert bed.complaints == []
