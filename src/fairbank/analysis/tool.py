@@ -122,7 +122,12 @@ def tool_named(name: str) -> Tool:
 @cache
 def tool_digest(name: str) -> str:
     """Return the digest of a tool's code at this installation."""
-    return code_digest((*_ALWAYS, *tool_named(name).modules))
+    return code_digest(tool_modules(name))
+
+
+def tool_modules(name: str) -> tuple[str, ...]:
+    """Return the modules that the digest of a tool covers."""
+    return (*_ALWAYS, *tool_named(name).modules)
 
 
 def require_tool(name: str, digest: str) -> Tool:

@@ -56,6 +56,10 @@ class Shelf(Protocol):
         """Return where a tool is found, as `package.module:object`."""
         ...
 
+    def modules(self, name: str) -> tuple[str, ...]:
+        """Return the modules that a tool's digest covers; none of a container."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Tool:
@@ -216,6 +220,11 @@ class _AnalysisShelf:
 
         return f"{type(analysis_tool(name)).__module__}:TOOL"
 
+    def modules(self, name: str) -> tuple[str, ...]:
+        from fairbank.analysis.tool import tool_modules
+
+        return tool_modules(name)
+
 
 class _TrainingShelf:
     """The training algorithms; their registry knows them without loading torch."""
@@ -234,6 +243,11 @@ class _TrainingShelf:
         from fairbank.federated_jobs.algorithms.registry import algorithm_entry
 
         return f"{algorithm_entry(name).module}:ALGORITHM"
+
+    def modules(self, name: str) -> tuple[str, ...]:
+        from fairbank.federated_jobs.algorithms.registry import algorithm_modules
+
+        return algorithm_modules(name)
 
 
 _ANALYSES, _TRAININGS = _AnalysisShelf(), _TrainingShelf()

@@ -129,6 +129,9 @@ class _ContainerShelf:
     def entry_point(self, name: str) -> str:
         return ""
 
+    def modules(self, name: str) -> tuple[str, ...]:
+        return ()
+
 
 def _or_unknown(manifest: ToolManifest) -> Tool:
     try:

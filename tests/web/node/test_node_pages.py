@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -10,9 +11,11 @@ from tests.web.node.conftest import HTML, PHRASE, PORT, hidden
 
 from fairbank.audit import NodeAudit
 from fairbank.database import reading
+from fairbank.federated_jobs.code_differences import Part
+from fairbank.federated_jobs.node import approved_code
 from fairbank.federated_jobs.node.output_review import held
 from fairbank.federated_jobs.node.store import ApprovalRow, ReviewRow
-from fairbank.ontology.signed_objects import KeyKeeper
+from fairbank.ontology.signed_objects import KeyKeeper, Manifest
 
 SIGNED = {"person": "ada", "passphrase": PHRASE}
 APPROVED = {"statement": ["1", "2", "3"], "decision": "approve", **SIGNED}
@@ -200,6 +203,28 @@ def test_a_refusal_has_a_reason_that_stays_here(at) -> None:
         assert detail["why"] == "too much data"
     at.fed.settle()
     assert at.fed.site_state(job, "east") == ("rejected", "curator_declined")
+
+
+def test_the_code_of_a_job_is_compared_line_by_line_with_what_was_approved_last(at, monkeypatch) -> None:
+    client, first = at.seated(), at.waiting_job()
+    assert at.send(client, f"/jobs/{first}", **APPROVED).status_code == 303
+    second = at.waiting_job()
+    assert "same to the byte" in client.get(f"/jobs/{second}").text
+    (file,) = (at.site.node.settings.home / approved_code.FOLDER).glob("*.json")
+    parts = json.loads(file.read_bytes())
+    # Of what somebody changed here nothing is believed.
+    file.write_text(json.dumps([{**parts[0], "text": "import socket"}, *parts[1:]]))
+    with reading(at.site.node.engine) as session:
+        manifest = Manifest.open(session.get_one(ReviewRow, first).manifest, trusted=None)[0]
+    assert approved_code.kept(at.site.node, manifest) == ()
+    lines = parts[0]["text"].splitlines()
+    older = "\n".join([*lines[:20], "an_older_line = '<b>'", *lines[22:]])
+    before = [Part(parts[0]["name"], "sha256:old", len(older), older), *(Part(**one) for one in parts[1:])]
+    monkeypatch.setattr(approved_code, "kept", lambda node, manifest: tuple(before))
+    text = client.get(f"/jobs/{second}").text
+    assert "an_older_line = &#39;&lt;b&gt;&#39;</del>" in text
+    assert "2 lines added, 1 removed" in text
+    assert "17 lines that are the same" in text
 
 
 def test_a_job_that_changed_since_it_was_opened_is_decided_anew(at) -> None:

@@ -181,7 +181,12 @@ def algorithm_entry(name: str) -> AlgorithmEntry:
 @cache
 def algorithm_digest(name: str) -> str:
     """Return the digest of an algorithm's code at this installation."""
-    return code_digest((*(f"{_ROOM}.{module}" for module in _ALWAYS), *algorithm_entry(name).sources))
+    return code_digest(algorithm_modules(name))
+
+
+def algorithm_modules(name: str) -> tuple[str, ...]:
+    """Return the modules that the digest of an algorithm covers."""
+    return (*(f"{_ROOM}.{module}" for module in _ALWAYS), *algorithm_entry(name).sources)
 
 
 def require_algorithm(name: str, digest: str) -> AlgorithmEntry:

@@ -30,7 +30,7 @@ from fairbank.federated_jobs.errors import (
     SiteRefusal,
 )
 from fairbank.federated_jobs.manifest import Chain, open_chain
-from fairbank.federated_jobs.node import model_files
+from fairbank.federated_jobs.node import approved_code, model_files
 from fairbank.federated_jobs.node.automatic import Automatic, automatic
 from fairbank.federated_jobs.node.bundles_here import check_bundle
 from fairbank.federated_jobs.node.carried_tools import keep
@@ -47,6 +47,7 @@ from fairbank.federated_jobs.node.cohort import (
     still_holds,
 )
 from fairbank.federated_jobs.node.cohort_annotations import freeze_annotations
+from fairbank.federated_jobs.node.containers_here import known_tools
 from fairbank.federated_jobs.node.countersigned import (
     check_countersigned,
     check_not_refused,
@@ -264,6 +265,7 @@ def approve(
         freeze_annotations(session, job, cohort, tool.annotations)
         _decide(row, SiteState.APPROVED, Reason.NONE, by=consent.who, at=now)
         _log(node, session, row, act=Act.JOB_APPROVE, by=consent.who, decision=decision)
+    approved_code.keep(node, chain.manifest, known_tools(node))
     return approval
 
 

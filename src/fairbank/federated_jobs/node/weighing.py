@@ -10,11 +10,14 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from fairbank.database import writing
+from fairbank.database import reading, writing
 from fairbank.errors import FairbankError
+from fairbank.federated_jobs.code_differences import FileDifference, differences
 from fairbank.federated_jobs.errors import JobsError, NotApproved
 from fairbank.federated_jobs.manifest import Chain
+from fairbank.federated_jobs.node import approved_code
 from fairbank.federated_jobs.node.cohort import CohortSource, draw, harvest_index, serving, smallest
+from fairbank.federated_jobs.node.containers_here import known_tools
 from fairbank.federated_jobs.node.judging import approved_runs, checked, datasets_here, terms_here
 from fairbank.federated_jobs.node.store import ApprovalRow, ReviewRow
 from fairbank.federated_jobs.states import SiteState
@@ -111,6 +114,39 @@ def weigh(node: Node, job: str, *, source: CohortSource = harvest_index) -> Weig
             differences=tuple(_differences(earlier, manifest)) if earlier else (),
             refusal=refusal,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class CodeCompared:
+    """The code of a job against that of the last approved one of its tool.
+
+    Attributes:
+        is_here: whether the code that the job names is at this site.
+        is_same: whether it is the same to the byte.
+        is_kept: whether the earlier code was kept, so that it can be compared.
+        files: those that differ.
+    """
+
+    is_here: bool
+    is_same: bool
+    is_kept: bool
+    files: tuple[FileDifference, ...] = ()
+
+
+def compare_code(node: Node, job: str) -> CodeCompared | None:
+    """Return how the code of a job differs from what was approved last of its tool; None if nothing was."""
+    with reading(node.engine) as session:
+        row = session.get(ReviewRow, job)
+        earlier = _last_approved(session, row) if row is not None else None
+        manifest = Manifest.open(row.manifest, trusted=None)[0] if row is not None else None
+    if earlier is None or manifest is None:
+        return None
+    now = approved_code.code_of(node, manifest, known_tools(node))
+    before = approved_code.kept(node, earlier)
+    files = differences(before, now) if before and now else ()
+    same_names = approved_code.named_by(earlier) == approved_code.named_by(manifest)
+    is_same = same_names and not files
+    return CodeCompared(bool(now), is_same, bool(before), files)
 
 
 def _drawn(

@@ -13,7 +13,7 @@ from fairbank.errors import FairbankError
 from fairbank.federated_jobs.errors import NotApproved
 from fairbank.federated_jobs.node.approval import Consent, approve, reject
 from fairbank.federated_jobs.node.reviewing import JobReview, review
-from fairbank.federated_jobs.node.weighing import Weighed, weigh
+from fairbank.federated_jobs.node.weighing import CodeCompared, Weighed, compare_code, weigh
 from fairbank.federated_jobs.node.what_leaves import Leaving, privacy_cost, warnings
 from fairbank.federated_jobs.states import SiteState
 from fairbank.ontology.signed_objects import KeyKeeper
@@ -62,6 +62,7 @@ class Asked:
     review: str
     tests: tuple[str, ...]
     container: dict[str, str]
+    bundle: dict[str, str]
     rounds: int
     leaves: tuple[Leaving, ...]
     privacy: str
@@ -75,6 +76,7 @@ class Job:
 
     Attributes:
         asked: None where the signed objects do not hold.
+        code: its code against the last approved one of its tool; None if none was approved.
         problem: why it cannot be approved as it is now; None if it can.
     """
 
@@ -82,6 +84,7 @@ class Job:
     title: str
     weighed: Weighed
     asked: Asked | None
+    code: CodeCompared | None
     problem: tuple[str, str, str] | None
     is_waiting: bool
     needs_person: bool
@@ -102,6 +105,7 @@ def show(desk: Desk, visit: Visit) -> Job:
         title=found.chain.manifest.title if found else job,
         weighed=weighed,
         asked=_asked(desk.node, found) if found else None,
+        code=compare_code(desk.node, job) if found else None,
         problem=(refusal.what, refusal.why, refusal.code) if refusal else None,
         is_waiting=weighed.state is SiteState.PENDING_REVIEW,
         needs_person=desk.has_people(),
@@ -172,6 +176,10 @@ def _asked(node: Node, found: JobReview) -> Asked:
         review=found.told.review if found.told else "",
         tests=found.told.tests if found.told else (),
         container=found.container,
+        bundle={
+            name: value if isinstance(value, str) else ", ".join(value)
+            for name, value in found.bundle.items()
+        },
         rounds=manifest.plan.rounds,
         leaves=found.leaves,
         privacy=privacy_cost(manifest),
