@@ -6,7 +6,11 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import islice
+from pathlib import Path
 from typing import Any
+
+from sqlalchemy import select
 
 from fairbank.database import reading, writing
 from fairbank.errors import FairbankError
@@ -14,7 +18,7 @@ from fairbank.ontology.counts import Count
 from fairbank.ontology.outputs import DoorClass
 from fairbank.ontology.record import DatasetRecord
 from fairbank.release.contributions import Key
-from fairbank.release.errors import OutputOfAJob, UnknownRelease
+from fairbank.release.errors import OutputOfAJob, ReleaseBytesLost, UnknownRelease
 from fairbank.release.node import Node
 from fairbank.release.outbox import Outbox
 from fairbank.release.outbox_files import stored
@@ -24,10 +28,13 @@ from fairbank.release.person_decisions import decide as sign
 from fairbank.release.published_counts import counts_of
 from fairbank.release.published_counts import words_of as words_of_count
 from fairbank.release.records_word import words_of
-from fairbank.release.releases import Release, ReleaseState
+from fairbank.release.releases import Release, ReleaseState, release_of
+from fairbank.release.store import ReleaseRow
 from fairbank.signing import open_sealed
 
 _COUNTED = frozenset({"totals", "cube", "distributions", "quality"})
+MOST_CHANGES = 500
+_MOST_COMPARED = 4 << 20
 _ALWAYS_NEW = frozenset({"schema", "version", "created"})
 
 
@@ -57,11 +64,20 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What is new in a record; `before` is the version that it is compared with, None for a dataset's first."""
+    """What is new in a record or a result.
+
+    Attributes:
+        version: of the record, or the round of the result; `before` is that which it is compared with, None for a
+            dataset's first.
+        job: of which the earlier result was; None of records.
+        is_cut: whether there are more changes than these.
+    """
 
     version: int
     before: int | None
     changes: tuple[Change, ...]
+    job: str | None = None
+    is_cut: bool = False
 
 
 def waiting(node: Node) -> list[Release]:
@@ -92,7 +108,34 @@ def content(node: Node, release: Release) -> bytes:
     Raises:
         ReleaseBytesLost: if they are gone or were changed.
     """
-    return stored(node.outbox_path, release.plain_digest or release.digest).read_bytes()
+    return path_of(node, release).read_bytes()
+
+
+def path_of(node: Node, release: Release) -> Path:
+    """Return the file with exactly the bytes that leave; of what leaves sealed to peers, what they can read.
+
+    Raises:
+        ReleaseBytesLost: if they are gone or were changed.
+    """
+    return stored(node.outbox_path, release.plain_digest or release.digest)
+
+
+def earlier(node: Node, release: Release) -> Release | None:
+    """Return what left last of the same kind and name: of the same job, if anything of it has; None if nothing did."""
+    same = (
+        ReleaseRow.output == release.output,
+        ReleaseRow.door_class == release.door_class.value,
+        ReleaseRow.state == ReleaseState.SENT.value,
+        ReleaseRow.id != release.id,
+    )
+    own = (ReleaseRow.job == (release.job or ""), ReleaseRow.round < release.round)
+    with reading(node.engine) as session:
+        row = session.scalar(select(ReleaseRow).where(*same, *own).order_by(ReleaseRow.round.desc()).limit(1))
+        if row is None and release.job is not None:
+            others = (ReleaseRow.job != release.job, ReleaseRow.job != "")
+            query = select(ReleaseRow).where(*same, *others).order_by(ReleaseRow.sent.desc()).limit(1)
+            row = session.scalar(query)
+        return release_of(row) if row is not None else None
 
 
 def readable(node: Node, release: Release) -> str | None:
@@ -109,7 +152,9 @@ def readable(node: Node, release: Release) -> str | None:
 
 
 def compare(node: Node, release: Release) -> Comparison | None:
-    """Return what is new in a record against the one before it; None for anything else."""
+    """Return what is new in a record or a result against the one before it; None for anything else."""
+    if release.door_class is DoorClass.RESULT:
+        return _of_result(node, release)
     if release.door_class is not DoorClass.RECORD:
         return None
     with reading(node.engine) as session:
@@ -120,6 +165,42 @@ def compare(node: Node, release: Release) -> Comparison | None:
         return Comparison(record.version, None, ())
     changes = (*_said(earlier[-1], record), *_counted(earlier[-1], record))
     return Comparison(record.version, earlier[-1].version, changes)
+
+
+def _of_result(node: Node, release: Release) -> Comparison | None:
+    """Return what is new in a result; None if nothing like it has left, or its bytes are not kept any more."""
+    before = earlier(node, release)
+    try:
+        old = json.loads(content(node, before)) if before is not None and _is_small(before) else None
+        new = json.loads(content(node, release)) if old is not None and _is_small(release) else None
+    except (ReleaseBytesLost, ValueError):
+        return None
+    if before is None or old is None or new is None:
+        return None
+    changes = list(islice(_differing(dict(_flat(old)), dict(_flat(new))), MOST_CHANGES))
+    return Comparison(release.round, before.round, tuple(changes), before.job, len(changes) == MOST_CHANGES)
+
+
+def _is_small(release: Release) -> bool:
+    return release.size_bytes <= _MOST_COMPARED
+
+
+def _differing(old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[Change]:
+    for name in dict.fromkeys((*old, *new)):
+        if old.get(name) != new.get(name):
+            yield Change(name, old.get(name), new.get(name))
+
+
+def _flat(value: Any, at: str = "") -> Iterator[tuple[str, str]]:
+    """Yield each plain member with the names and places that lead to it."""
+    if isinstance(value, Mapping):
+        for name, each in value.items():
+            yield from _flat(each, f"{at} / {name}".replace("_", " ") if at else str(name).replace("_", " "))
+    elif isinstance(value, list):
+        for place, each in enumerate(value, start=1):
+            yield from _flat(each, f"{at} / {place}" if at else str(place))
+    else:
+        yield at, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def decide(

@@ -16,12 +16,14 @@ from fairbank.errors import FairbankError, Kind
 from fairbank.ontology.counts import Count, CountKind
 from fairbank.ontology.outputs import DoorClass
 from fairbank.ontology.record import DatasetRecord
-from fairbank.release import ledger
+from fairbank.release import ledger, outbox_review
+from fairbank.release.errors import ReleaseBytesLost
 from fairbank.release.ledger import Entry, EntryState
 from fairbank.release.node import Node
-from fairbank.release.outbox_review import content
+from fairbank.release.outbox_review import content, path_of
 from fairbank.release.person_decisions import Act, made
 from fairbank.release.releases import Release
+from fairbank.release.tensor_numbers import Tensors, tensors_of
 from fairbank.signing import open_sealed
 
 # More than that nobody reads through before deciding.
@@ -29,9 +31,21 @@ MOST_BYTES: Final = 4 << 20
 MOST_CELLS: Final = 20_000
 VIEWED: Final = "output.view"
 IMAGE_VIEWED: Final = "image.view"
-_HEADER_BYTES: Final = 8
-_MOST_HEADER: Final = 4 << 20
+_OF_TENSORS: Final = (
+    "tensor",
+    "type",
+    "shape",
+    "bytes",
+    "norm",
+    "norm in the round before",
+    "least",
+    "most",
+    "zeros",
+    "not finite",
+)
 _MEDIA_OF_TENSORS: Final = "safetensors"
+# What results call a plain number of subjects or cases.
+_COUNT_NAMES: Final = frozenset({"n", "count", "counts", "subjects", "patients", "cases", "events", "series"})
 # Members of a count as the wire has it.
 _COUNT_KEYS: Final = frozenset({"kind", "value", "k", "why", "since"})
 
@@ -91,11 +105,11 @@ def shown(node: Node, release: Release) -> Shown:
     Raises:
         ReleaseBytesLost: if the bytes are gone or were changed.
     """
-    raw = content(node, release)
     k = node.settings.release_minimum_count
     if _MEDIA_OF_TENSORS in release.media_type or release.door_class is DoorClass.UPDATE:
-        table = _tensors(raw)
+        table = _tensors(node, release)
         return Shown((table,) if table else (), "", 0, table is not None)
+    raw = content(node, release)
     if len(raw) > MOST_BYTES:
         return Shown((), "", 0, False)
     try:
@@ -114,7 +128,12 @@ def shown(node: Node, release: Release) -> Shown:
 
 def record_tables(node: Node, record: DatasetRecord) -> tuple[Table, ...]:
     """Return a record that is not sealed yet, as the tables of what the hub would see."""
-    return tuple(_tables(record.payload(), node.settings.release_minimum_count))
+    return tables_of(record.payload(), node.settings.release_minimum_count)
+
+
+def tables_of(value: Any, k: int) -> tuple[Table, ...]:
+    """Return JSON as tables; counts below twice `k`, the smallest that may leave, are marked."""
+    return tuple(_tables(value, k))
 
 
 def near_cells(tables: tuple[Table, ...]) -> int:
@@ -191,7 +210,7 @@ def _tables(value: Any, k: int, at: str = "") -> Iterator[Table]:
         return
     plain = {name: each for name, each in value.items() if _is_plain(each)}
     if plain:
-        rows = tuple((Cell(_words(name)), _cell(each, k)) for name, each in plain.items())
+        rows = tuple((Cell(_words(name)), _cell(each, k, name)) for name, each in plain.items())
         yield Table(at, ("what", "value"), rows)
     for name, each in value.items():
         if name not in plain:
@@ -207,7 +226,7 @@ def _of_list(value: list[Any], k: int, at: str) -> Iterator[Table]:
         return
     columns = tuple(dict.fromkeys(name for each in value for name in _row(each)))
     rows = tuple(
-        tuple(_cell(flat[name], k) if name in flat else Cell("") for name in columns)
+        tuple(_cell(flat[name], k, name) if name in flat else Cell("") for name in columns)
         for flat in map(_row, value)
     )
     yield Table(at, tuple(_words(name) for name in columns), rows)
@@ -239,7 +258,7 @@ def _is_plain(value: Any) -> bool:
     return _is_count(value) or not isinstance(value, (Mapping, list))
 
 
-def _cell(value: Any, k: int) -> Cell:
+def _cell(value: Any, k: int, name: object = "") -> Cell:
     if _is_count(value):
         try:
             count = Count.model_validate({key: each for key, each in value.items() if each is not None})
@@ -249,41 +268,59 @@ def _cell(value: Any, k: int) -> Cell:
         return Cell(str(count), count, near)
     if isinstance(value, str):
         return Cell(value)
-    return Cell(json.dumps(value, ensure_ascii=False))
+    is_count = isinstance(value, int) and not isinstance(value, bool) and _last_word(name) in _COUNT_NAMES
+    return Cell(json.dumps(value, ensure_ascii=False), is_near=is_count and 0 < value < 2 * k)
+
+
+def _last_word(name: object) -> str:
+    return str(name).replace(".", "_").rpartition("_")[2].lower()
 
 
 def _words(name: object) -> str:
     return str(name).replace("_", " ")
 
 
-def _tensors(raw: bytes) -> Table | None:
-    """Return the tensors of an update: their names, shapes and sizes; None if it is none that can be read.
-
-    Source: the safetensors format, whose header is JSON after eight bytes with its length.
-    """
-    length = int.from_bytes(raw[:_HEADER_BYTES], "little")
-    if not 0 < length <= _MOST_HEADER:
+def _tensors(node: Node, release: Release) -> Table | None:
+    """Return the tensors of an update with their numbers beside the norms of the round before; None if none is read."""
+    found = tensors_of(path_of(node, release))
+    if found is None:
         return None
-    try:
-        header = json.loads(raw[_HEADER_BYTES : _HEADER_BYTES + length])
-        rows = [
-            (name, one["dtype"], one["shape"], one["data_offsets"])
-            for name, one in header.items()
-            if name != "__metadata__"
-        ]
-        notes = header.get("__metadata__", {})
-        told = tuple(
-            (
-                Cell(str(name)),
-                Cell(str(dtype)),
-                Cell(" × ".join(map(str, shape))),
-                Cell(str(offsets[1] - offsets[0])),
+    earlier = outbox_review.earlier(node, release) if release.job else None
+    of_before = _tensors_of(node, earlier) if earlier is not None and earlier.job == release.job else None
+    before = {one.name: one.norm for one in of_before.tensors} if of_before else {}
+    told = tuple(
+        tuple(
+            map(
+                Cell,
+                (
+                    one.name,
+                    one.dtype,
+                    " × ".join(map(str, one.shape)),
+                    str(one.size_bytes),
+                    _number(one.norm),
+                    _number(before.get(one.name)),
+                    _number(one.least),
+                    _number(one.most),
+                    "" if one.zeros is None else f"{one.zeros:.1%}",
+                    str(one.unfit) if one.unfit else "",
+                ),
             )
-            for name, dtype, shape, offsets in rows
         )
-        told += tuple(
-            (Cell(str(name)), Cell("note"), Cell(str(text)), Cell("")) for name, text in notes.items()
-        )
-    except (ValueError, KeyError, TypeError, AttributeError, IndexError):
+        for one in found.tensors
+    )
+    told += tuple(
+        (Cell(name), Cell("note"), Cell(text), *(Cell(""),) * (len(_OF_TENSORS) - 3))
+        for name, text in found.notes
+    )
+    return Table("", _OF_TENSORS, told) if len(told) * len(_OF_TENSORS) <= MOST_CELLS else None
+
+
+def _tensors_of(node: Node, release: Release) -> Tensors | None:
+    try:
+        return tensors_of(path_of(node, release))
+    except ReleaseBytesLost:
         return None
-    return Table("", ("tensor", "type", "shape", "bytes"), told) if len(told) * 4 <= MOST_CELLS else None
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.4g}"

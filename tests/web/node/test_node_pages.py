@@ -13,6 +13,7 @@ from fairbank.audit import NodeAudit
 from fairbank.database import reading
 from fairbank.federated_jobs.code_differences import Part
 from fairbank.federated_jobs.node import approved_code
+from fairbank.federated_jobs.node.approval import Consent, approve
 from fairbank.federated_jobs.node.output_review import held
 from fairbank.federated_jobs.node.store import ApprovalRow, ReviewRow
 from fairbank.ontology.signed_objects import KeyKeeper, Manifest
@@ -286,6 +287,24 @@ def test_an_output_is_looked_at_and_let_go(at, ada) -> None:
     assert at.send(client, f"/outbox/{release.id}", decision="release", **SIGNED).status_code == 303
     assert held(at.site.outbox) == []
     assert "It may leave" in client.get(f"/outbox/{release.id}").text
+
+
+def test_an_update_is_shown_in_numbers_beside_the_round_before(at, ada) -> None:
+    job = at.waiting_job(rounds=2)
+    approve(at.site.node, job, Consent("-", hold_outputs=True, signer=ada), source=at.site.index)
+    at.fed.settle()
+    client = at.seated()
+    (first,) = held(at.site.outbox)
+    text = client.get(f"/outbox/{first.id}").text
+    assert '<th scope="col">norm in the round before</th>' in text
+    assert at.send(client, f"/outbox/{first.id}", decision="release", **SIGNED).status_code == 303
+    at.fed.settle()
+    (second,) = held(at.site.outbox)
+    (table,) = client.get(f"/outbox/{second.id}", headers={"Accept": "application/json"}).json()["pieces"][0][
+        "shown"
+    ]["tables"]
+    row = [cell["text"] for cell in table["rows"][0]]
+    assert float(row[4]) > 0 and float(row[5]) > 0
 
 
 def test_two_persons_look_each_for_herself(at, ada) -> None:
