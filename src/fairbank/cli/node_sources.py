@@ -124,17 +124,13 @@ def show_sources(ctx: typer.Context, format: Format) -> None:
 
 def try_source(ctx: typer.Context, source: str, format: Format) -> None:
     """Reach an archive, and print the projects that it shows."""
-    import contextlib
+    from fairbank.harvest.sources import trying
 
-    from fairbank.harvest.sources.opening import open_source
-
-    with contextlib.closing(open_source(node(ctx), source)) as opened:
-        checked = opened.check()
-        rows = [{"project": found.id, "title": found.title} for found in opened.list_containers()]
-        can = ", ".join(sorted(word.value for word in opened.capabilities))
-    say(f"{source} answers: {checked.version}. It can: {can or 'list what it has'}.")
-    if checked.clock_offset_s is not None and abs(checked.clock_offset_s) > 60:
-        say(f"Its clock differs from this machine's by {checked.clock_offset_s:.0f} seconds.")
+    tried = trying.try_source(node(ctx), source)
+    rows = [{"project": id, "title": title} for id, title in tried.containers]
+    say(f"{source} answers: {tried.version}. It can: {', '.join(tried.can) or 'list what it has'}.")
+    if tried.clock_offset_s is not None:
+        say(f"Its clock differs from this machine's by {tried.clock_offset_s:.0f} seconds.")
     show_rows(rows, columns=("project", "title"), format=format, empty="It shows no project to this user.")
 
 

@@ -121,6 +121,23 @@ def test_what_the_hub_would_see_is_shown_before_it_is_published(images: AtTheDes
     assert held_again.headers["location"] == "/sources/tiny"
 
 
+def test_an_archive_is_connected_and_says_in_words_what_is_wrong(at: AtTheDesk, tmp_path: Path) -> None:
+    client = at.seated()
+    assert "None yet. Connect one" in client.get("/sources").text
+    (tmp_path / "images" / "lung").mkdir(parents=True)
+    given = {"kind": "folder", "name": "here", "location": str(tmp_path / "images")}
+    assert at.send(client, "/sources", act="connect", **{**given, "name": ""}, **SIGNED).status_code == 422
+    refused = at.send(client, "/sources", act="connect", **{**given, "kind": "xnat"}, **SIGNED)
+    assert "Its address starts with" in refused.text
+    assert at.send(client, "/sources", act="connect", **given, **SIGNED).status_code == 303
+    tried = at.send(client, "/sources", act="try", archive="here")
+    assert "It shows 1 projects" in tried.text
+    (tmp_path / "images" / "lung").rmdir()
+    (tmp_path / "images").rmdir()
+    wrong = at.send(client, "/sources", act="try", archive="here").text
+    assert re.search(r"notice bad.*<code>FB-\w+-\d+", wrong, flags=re.S)
+
+
 def test_the_ledger_says_who_signed_and_shows_a_broken_log(images: AtTheDesk) -> None:
     client, node = images.seated(), images.site.node
     address = images.send(client, "/sources/tiny", decision="publish", **SIGNED).headers["location"]

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 from starlette.responses import Response
 
 from fairbank.errors import FairbankError
 from fairbank.harvest.datasets import datasets
 from fairbank.harvest.publishing import Publication, output_of, preview, publish
-from fairbank.harvest.sources.opening import sources
+from fairbank.harvest.sources.opening import add_source, known_kinds, sources
+from fairbank.harvest.sources.trying import Tried, try_source
 from fairbank.harvest.status import statuses
 from fairbank.release import outbox_review, showing
 from fairbank.release.outbox_review import Decision
@@ -59,12 +61,31 @@ class Collection:
 
 
 @dataclass(frozen=True, slots=True)
+class Answer:
+    """What an archive said when it was tried just now; `problem` is what, why, what to do and its code."""
+
+    archive: str
+    tried: Tried | None
+    problem: tuple[str, str, str, str] | None
+
+
+@dataclass(frozen=True, slots=True)
 class Sources:
-    """`node_sources.html`."""
+    """`node_sources.html`.
+
+    Attributes:
+        kinds: of archives that can be connected, with the words for each.
+        tried: what one said just now; None where none was asked.
+    """
 
     archives: tuple[Archive, ...]
     harvests: tuple[Harvest, ...]
     collections: tuple[Collection, ...]
+    kinds: tuple[tuple[str, str], ...]
+    tried: Answer | None
+    needs_person: bool
+    person: str
+    once: Once
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +116,52 @@ class Preview:
 
 def list_(desk: Desk, visit: Visit) -> Sources:
     """Put the list together from what the node has noted; no archive is asked."""
+    return _sources(desk, visit, None)
+
+
+def try_(desk: Desk, visit: Visit) -> Sources:
+    """Ask an archive whether it answers, and show what it said; nothing is read from it but its names of projects."""
+    name = visit.form.get("archive", "")
+    if name not in {one.name for one in sources(desk.node)}:
+        raise nothing_here()
+    try:
+        answer = Answer(name, try_source(desk.node, name), None)
+    except FairbankError as error:
+        answer = Answer(name, None, (error.what, error.why, error.todo, error.code))
+    return _sources(desk, visit, answer)
+
+
+def connect(desk: Desk, visit: Visit) -> Response:
+    """Remember an archive; its password stays in a file that the form only names."""
+
+    def do() -> str:
+        form = visit.form
+        kinds = {one.value: one for one in known_kinds()}
+        if form.get("kind", "") not in kinds:
+            raise deciding.incomplete("Say what kind of archive it is.", "Nothing was chosen.")
+        name, location = (form.get(field, "").strip() for field in ("name", "location"))
+        if not name or not location:
+            raise deciding.incomplete("Give the archive a name and an address.", "One of them is missing.")
+        secret = form.get("secret-file", "").strip()
+        deciding.signer(desk, visit)
+        add_source(
+            desk.node,
+            name,
+            kind=kinds[form["kind"]],
+            location=location,
+            user=form.get("user", "").strip(),
+            secret_file=Path(secret) if secret else None,
+        )
+        return "/sources"
+
+    return once.act(desk.forms, visit, _of_sources(desk), do)
+
+
+def _of_sources(desk: Desk) -> Bound:
+    return Bound("sources", " ".join(one.name for one in sources(desk.node)))
+
+
+def _sources(desk: Desk, visit: Visit, tried: Answer | None) -> Sources:
     node = desk.node
     return Sources(
         tuple(Archive(one.name, one.kind, one.location) for one in sources(node)),
@@ -111,6 +178,11 @@ def list_(desk: Desk, visit: Visit) -> Sources:
             for one in statuses(node)
         ),
         tuple(Collection(one.slug, one.title, one.project, one.version) for one in datasets(node)),
+        kinds=tuple((one.value, one.words) for one in known_kinds()),
+        tried=tried,
+        needs_person=desk.has_people(),
+        person=visit.account.name,
+        once=once.token(desk.forms, visit, _of_sources(desk)),
     )
 
 
@@ -185,6 +257,13 @@ def _bound(collection: Collection, found: Publication | None, waits: Release | N
 
 
 PAGES = (
-    NodePage("node_sources", "/sources", Sources, list_, menu=Menu(mark("Sources"), 50)),
+    NodePage(
+        "node_sources",
+        "/sources",
+        Sources,
+        list_,
+        acts={"try": try_, "connect": connect},
+        menu=Menu(mark("Sources"), 50),
+    ),
     NodePage("node_preview", "/sources/{dataset}", Preview, show, acts={"decide": decide}),
 )
