@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -19,7 +19,7 @@ from fairbank.deid.errors import NotForAPerson, NotHeldAnyMore, NothingToBlank
 from fairbank.deid.groups import may_be_blanked, reason_of
 from fairbank.deid.pixels.work import Box
 from fairbank.deid.running.verdicts import verdicts_for
-from fairbank.deid.store import DecisionRow, ItemRow, decisions_of, item_decision
+from fairbank.deid.store import DecisionRow, ItemRow, decisions_of
 from fairbank.deid.work_rows import ItemDecisionRow
 from fairbank.release.node import Node
 from fairbank.release.people import Signer
@@ -176,27 +176,38 @@ def earlier(database: Engine, group: str, *, most: int = 10) -> list[Earlier]:
                 select(DecisionRow).where(DecisionRow.grp.endswith(alike, autoescape=True))
             )
         ]
-        together: dict[tuple[object, ...], list[ItemDecisionRow]] = {}
-        for one in session.scalars(
-            select(ItemDecisionRow).where(ItemDecisionRow.grp.endswith(alike, autoescape=True))
-        ):
-            together.setdefault((one.at, one.project, one.grp, one.verdict, bool(one.areas)), []).append(one)
-        for rows in together.values():
-            row = rows[0]
-            blanked = bool(item_decision(row).areas)
-            found.append(
-                Earlier(
-                    row.at,
-                    row.agent,
-                    row.project,
-                    row.grp,
-                    Verdict(row.verdict),
-                    row.reason,
-                    len(rows),
-                    blanked,
-                )
+        found += _together(
+            session.scalars(
+                select(ItemDecisionRow).where(ItemDecisionRow.grp.endswith(alike, autoescape=True))
             )
+        )
     return sorted(found, key=lambda one: one.at, reverse=True)[:most]
+
+
+def single_decisions(database: Engine, project: str) -> list[Earlier]:
+    """Return what was decided of single files of a project: one line for all that one word was said of at once."""
+    query = select(ItemDecisionRow).where(ItemDecisionRow.project == project)
+    with reading(database) as session:
+        return _together(session.scalars(query.order_by(ItemDecisionRow.number)))
+
+
+def _together(rows: Iterable[ItemDecisionRow]) -> list[Earlier]:
+    found: dict[tuple[object, ...], list[ItemDecisionRow]] = {}
+    for row in rows:
+        found.setdefault((row.at, row.project, row.grp, row.verdict, bool(row.areas)), []).append(row)
+    return [
+        Earlier(
+            one[0].at,
+            one[0].agent,
+            one[0].project,
+            one[0].grp,
+            Verdict(one[0].verdict),
+            one[0].reason,
+            len(one),
+            bool(one[0].areas),
+        )
+        for one in found.values()
+    ]
 
 
 def _check(group: str, words: Sequence[ItemWord]) -> None:

@@ -318,13 +318,17 @@ def _is_are(count: int) -> str:
 def _decisions(lines: Sequence[DecisionLine]) -> str:
     if not lines:
         return "<p>No group of held files was decided of.</p>\n"
-    rows = ((line.group, line.verdict, line.why, line.agent, line.at) for line in lines)
+    rows = ((_decided(line), line.verdict, line.why, line.agent, line.at) for line in lines)
     return _table(
         "Decisions, in their order; the last of a group holds",
         ("group", "decision", "why", "by", "at"),
         rows,
         set(),
     )
+
+
+def _decided(line: DecisionLine) -> str:
+    return line.group if line.files is None else f"{line.group}: {line.files} files, one by one"
 
 
 def _sampling(sampling: Sampling | None) -> str:

@@ -17,6 +17,7 @@ from fairbank.deid.actions import added_up
 from fairbank.deid.cleaning import TOOL
 from fairbank.deid.decisions import Verdict
 from fairbank.deid.faces.store import FaceSeriesRow
+from fairbank.deid.item_review import single_decisions
 from fairbank.deid.method import Method
 from fairbank.deid.outcomes import Status
 from fairbank.deid.profiles import Profile
@@ -75,7 +76,7 @@ def project_summary(
             for one in held_lines
         ],
         tags=tag_lines(actions, method),
-        decisions=[DecisionLine(**row) for row in project_decisions(database, project)],
+        decisions=_decisions(database, project),
         pixels=pixel_counts((json.loads(work) for _, _, work in works), _released(database, project)),
         faces=face_counts(_faces(database, project)),
         verification=verification_of(out["files"], counts, standard=standard),
@@ -195,3 +196,15 @@ def _things(database: Engine, project: str) -> dict[str, int]:
     with reading(database) as session:
         subjects, series, files = session.execute(query).one()
     return {"subjects": subjects, "series": series, "files": files}
+
+
+def _decisions(database: Engine, project: str) -> list[DecisionLine]:
+    """Return what was decided of groups and of single files, in the order in which it was."""
+    lines = [
+        DecisionLine(row["group"], row["verdict"], row["why"], row["agent"], row["at"])
+        for row in project_decisions(database, project)
+    ]
+    for one in single_decisions(database, project):
+        word = "blank" if one.blanked else one.verdict.value
+        lines.append(DecisionLine(one.group, word, one.why, one.agent, iso(one.at), one.files))
+    return sorted(lines, key=lambda line: line.at)

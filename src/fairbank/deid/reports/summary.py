@@ -35,13 +35,14 @@ class HeldLine:
 
 @dataclass(frozen=True, slots=True)
 class DecisionLine:
-    """One decision of a person on a group of held files."""
+    """One decision of a person on a group of held files, or on so many of its files one by one."""
 
     group: str
     verdict: str
     why: str
     agent: str
     at: str
+    files: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
