@@ -14,7 +14,7 @@ CONTEXT: Final = 3
 MOST_LINES: Final = 4_000
 
 
-class LineState(StrEnum):
+class LineChange(StrEnum):
     """What became of a line."""
 
     SAME = "same"
@@ -22,7 +22,7 @@ class LineState(StrEnum):
     REMOVED = "removed"
 
 
-class FileState(StrEnum):
+class FileChange(StrEnum):
     """What became of a file."""
 
     CHANGED = "changed"
@@ -45,7 +45,7 @@ class Part:
 class Line:
     """One line, with its number in the version before and after."""
 
-    state: LineState
+    state: LineChange
     before: int | None
     after: int | None
     text: str
@@ -69,7 +69,7 @@ class FileDifference:
     """
 
     name: str
-    state: FileState
+    state: FileChange
     before: str | None
     after: str | None
     added: int
@@ -102,11 +102,11 @@ def _difference(name: str, old: Part | None, new: Part | None) -> FileDifference
     digests = (old.digest if old else None, new.digest if new else None)
     was, now = ([] if text is None else text.splitlines() for text in texts)
     if None in texts or max(len(was), len(now)) > MOST_LINES:
-        return FileDifference(name, FileState.UNREADABLE, *digests, 0, 0, ())
+        return FileDifference(name, FileChange.UNREADABLE, *digests, 0, 0, ())
     lines = tuple(_lines(was, now))
-    state = FileState.ADDED if old is None else FileState.REMOVED if new is None else FileState.CHANGED
+    state = FileChange.ADDED if old is None else FileChange.REMOVED if new is None else FileChange.CHANGED
     added, removed = (
-        sum(one.state is each for one in lines) for each in (LineState.ADDED, LineState.REMOVED)
+        sum(one.state is each for one in lines) for each in (LineChange.ADDED, LineChange.REMOVED)
     )
     return FileDifference(name, state, *digests, added, removed, tuple(_blocks(lines)))
 
@@ -115,16 +115,16 @@ def _lines(was: Sequence[str], now: Sequence[str]) -> Iterator[Line]:
     for what, a, b, c, d in SequenceMatcher(None, was, now, autojunk=False).get_opcodes():
         if what == "equal":
             for old, new in zip(range(a, b), range(c, d), strict=True):
-                yield Line(LineState.SAME, old + 1, new + 1, was[old])
+                yield Line(LineChange.SAME, old + 1, new + 1, was[old])
             continue
         for old in range(a, b):
-            yield Line(LineState.REMOVED, old + 1, None, was[old])
+            yield Line(LineChange.REMOVED, old + 1, None, was[old])
         for new in range(c, d):
-            yield Line(LineState.ADDED, None, new + 1, now[new])
+            yield Line(LineChange.ADDED, None, new + 1, now[new])
 
 
 def _blocks(lines: Sequence[Line]) -> Iterator[Block]:
-    changed = [place for place, line in enumerate(lines) if line.state is not LineState.SAME]
+    changed = [place for place, line in enumerate(lines) if line.state is not LineChange.SAME]
     near = {
         place for at in changed for place in range(max(0, at - CONTEXT), min(len(lines), at + CONTEXT + 1))
     }

@@ -14,7 +14,7 @@ from tests.deid.conftest import as_file, ct_dataset
 from tests.deid.pixels.pictures import anatomy, black, covered, image_file, noise, planted, reread
 
 from fairbank.deid import part10
-from fairbank.deid.decisions import NO_DECISIONS, DecisionTable, Verdict
+from fairbank.deid.decisions import NO_DECISIONS, DecisionTable, ItemDecision, Verdict
 from fairbank.deid.errors import TextToolsMissing
 from fairbank.deid.groups import group_of
 from fairbank.deid.identifiers import identifiers_of
@@ -23,7 +23,7 @@ from fairbank.deid.outcomes import Reason, Refused
 from fairbank.deid.pixels.boxes import mask_of
 from fairbank.deid.pixels.kinds import Look, look_at
 from fairbank.deid.pixels.stage import treat
-from fairbank.deid.pixels.work import UNTOUCHED, PixelWork
+from fairbank.deid.pixels.work import UNTOUCHED, Box, PixelWork
 from fairbank.deid.policies import PixelTrust
 
 PLAIN = "1.2.840.10008.1.2.1"
@@ -279,3 +279,29 @@ def test_real_ultrasound_is_reviewed_then_nothing_of_the_name_can_be_read(
     for told in ("ZZZ", "PATIENT", "MARY", "DOWNTIME", "00079241539", "120907058", "1951", "CLEVELAND"):
         assert told not in read
     assert as_file(dataset)  # can be written
+
+
+def test_areas_that_a_person_named_are_blanked_and_the_file_goes() -> None:
+    held = refused(with_text(Modality="US"))
+    one = ItemDecision(str(held.group), Verdict.RELEASE, (Box(0, 200, 256, 20),))
+    fresh = with_text(Modality="US")
+    with part10.quiet_pydicom():
+        work = treat(
+            fresh,
+            method=Method(),
+            decisions=DecisionTable(one=one),
+            identifiers=identifiers_of(fresh),
+        )
+    assert one.areas[0] in work.boxes and "person" in work.found_by and work.group == held.group
+    assert not fresh.pixel_array[..., 200:220, :].any()
+    with pytest.raises(Refused):
+        treated(with_text(Modality="US"))
+
+
+def test_what_a_person_keeps_back_stays_held_whatever_areas_there_are() -> None:
+    held = refused(with_text(Modality="US"))
+    one = ItemDecision(str(held.group), Verdict.KEEP_HELD, (Box(0, 0, 256, 256),))
+    table = DecisionTable({str(held.group): Verdict.RELEASE}, one=one)
+    fresh = with_text(Modality="US")
+    with pytest.raises(Refused), part10.quiet_pydicom():
+        treat(fresh, method=Method(), decisions=table, identifiers=identifiers_of(fresh))

@@ -155,12 +155,12 @@
       idle.hidden = true;
       if (last - told < 60000) return;
       told = last;
-      fetch('/here', { credentials: 'same-origin' }).then((answer) => { if (answer.headers.get('X-Blank') === 'yes') location.assign(idle.dataset.onward); });
+      fetch('/here', { credentials: 'same-origin' }).then((answer) => { if (answer.headers.get('X-Blank') === 'yes') location.assign(idle.dataset.leads); });
     };
     for (const sign of ['keydown', 'pointerdown', 'pointermove', 'scroll']) document.addEventListener(sign, stays, { passive: true });
     setInterval(() => {
       const left = idle.dataset.idle * 1000 - (Date.now() - last);
-      if (left <= 0) location.assign(idle.dataset.onward);
+      if (left <= 0) location.assign(idle.dataset.leads);
       else if (left <= 60000 && idle.hidden) { idle.textContent = idle.dataset.text; idle.hidden = false; }
     }, 5000);
   }
