@@ -15,7 +15,7 @@ from collections import deque
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from threading import Lock
-from typing import Final
+from typing import Any, Final
 
 from fairbank.clock import Clock
 from fairbank.database import reading
@@ -23,6 +23,7 @@ from fairbank.federated_jobs.node.cohort import CohortSource, harvest_index
 from fairbank.release.errors import NoSuchPerson, PersonLocked, PersonNeeded, PersonRetired
 from fairbank.release.node import Node
 from fairbank.release.people import Signer, people, unlock
+from fairbank.web.node.ahead import Ahead
 from fairbank.web.node.errors import LinkSpent, TooManyTries
 from fairbank.web.node.marks import Marks
 from fairbank.web.pages.visits import Fields
@@ -97,6 +98,9 @@ class Desk:
     user: str = field(default_factory=getpass.getuser)
     forms: SentForms = field(default_factory=SentForms)
     marks: Marks = field(default_factory=Marks)
+    ahead: Ahead = field(default_factory=Ahead)
+    # Files of a group that somebody was just shown, so that forty small pictures do not look them up forty times.
+    shown: dict[str, tuple[datetime, tuple[Any, ...]]] = field(default_factory=dict, repr=False)
     _links: dict[str, datetime] = field(default_factory=dict, repr=False)
     _sittings: dict[str, Sitting] = field(default_factory=dict, repr=False)
     _wrong: deque[datetime] = field(default_factory=deque)

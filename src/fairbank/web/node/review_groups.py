@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
@@ -16,6 +17,7 @@ from fairbank.deid.running.verdicts import HeldGroup
 from fairbank.web.languages import mark
 from fairbank.web.node.desk import Desk
 
+_REMEMBERED: Final = timedelta(seconds=30)
 SAMPLE: Final = "sample"
 
 
@@ -133,6 +135,17 @@ def all_of(desk: Desk, group: Group) -> list[Shot]:
         return [Shot(desk.opaque(group.project, path)[:12], root / path, path) for path in paths]
     there = held_on_this_machine(node, group.project, group.held.group)
     return [Shot(name, path, name) for name, path in there]
+
+
+def remember(desk: Desk, group: Group, shots: list[Shot]) -> None:
+    """Note that somebody was just shown these files, for half a minute."""
+    desk.shown[group.id] = (desk.clock.now() + _REMEMBERED, tuple(shots))
+
+
+def remembered(desk: Desk, group: str, name: str) -> Shot | None:
+    """Return a file that somebody was just shown; None if it has to be looked up."""
+    ends, shots = desk.shown.get(group, (desk.clock.now(), ()))
+    return next((one for one in shots if one.name == name), None) if desk.clock.now() < ends else None
 
 
 def _group(desk: Desk, project: str, held: HeldGroup) -> Group:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from starlette.responses import Response
@@ -12,6 +13,8 @@ from starlette.responses import Response
 from fairbank.deid.decisions import Verdict
 from fairbank.deid.errors import NotHeldAnyMore
 from fairbank.deid.item_review import Earlier, ItemWord, Word, decide_items, earlier
+from fairbank.deid.pixels import sheets
+from fairbank.deid.pixels.found_places import places
 from fairbank.deid.pixels.work import Box
 from fairbank.deid.project_review import decide_at_node, held_names, held_projects
 from fairbank.deid.project_samples import look_at_node, sampled_projects, sampling_of_project
@@ -24,12 +27,13 @@ from fairbank.web.node import deciding
 from fairbank.web.node.desk import Desk
 from fairbank.web.node.marks import Mark
 from fairbank.web.node.page import NodePage, Visit
-from fairbank.web.node.review_groups import CAUSES, Cause, Group, Shot, groups, left_of
+from fairbank.web.node.review_groups import CAUSES, Cause, Group, Shot, groups, left_of, remember
 from fairbank.web.once import Bound
 from fairbank.web.pages.page import Menu, Once
 from fairbank.web.pages.serving import nothing_here
 
 SHEET: Final = 40
+AHEAD: Final = 3
 FIELD: Final = "word-"
 WORDS: Final[dict[Word, str]] = {
     Word.ACCEPT: mark("Accept"),
@@ -130,6 +134,11 @@ def sheet(desk: Desk, visit: Visit) -> Sheet:
     there = left_of(desk, group)
     first = min(whole(visit.asked.get("from", "0")), max(0, len(there) - 1)) // SHEET * SHEET
     shots = there[first : first + SHEET]
+    remember(desk, group, shots)
+    desk.ahead.make(
+        {f"small {one.path}": partial(sheets.small, one.path) for one in shots}
+        | {f"look {one.path}": partial(places, one.path) for one in shots[:AHEAD]}
+    )
     said = desk.marks.of(visit.account.name, group.id)
     thumbs = tuple(_thumb(group, one, number, said) for number, one in enumerate(shots, first))
     note(desk, visit, group, {"files": len(thumbs), "from": first})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from starlette.responses import Response
@@ -19,8 +20,8 @@ from fairbank.web.languages import mark
 from fairbank.web.node.desk import Desk
 from fairbank.web.node.marks import Mark
 from fairbank.web.node.page import NodePage, Visit
-from fairbank.web.node.pages.review import SHEET, WORDS, group_of, note, whole
-from fairbank.web.node.review_groups import Group, Shot, all_of, left_of
+from fairbank.web.node.pages.review import AHEAD, SHEET, WORDS, group_of, note, whole
+from fairbank.web.node.review_groups import Group, Shot, all_of, left_of, remembered
 from fairbank.web.pages.serving import nothing_here
 from fairbank.web.pages.visits import to
 
@@ -126,6 +127,13 @@ def item(desk: Desk, visit: Visit) -> Item:
     there, number = left_of(desk, group), whole(visit.given["number"])
     shot = _of(there, number)
     note(desk, visit, group, {"item": shot.name})
+    desk.ahead.make(
+        {f"look {one.path}": partial(places, one.path) for one in there[number + 1 : number + 1 + AHEAD]}
+        | {
+            f"max {one.path}": partial(sheets.over_all, one.path, brightest=True)
+            for one in there[number + 1 : number + 1 + AHEAD]
+        }
+    )
     problem, frames, plain = _opened(shot)
     found, no_tools = _found(shot, frames, whole_look=visit.asked.get("look") == "whole")
     said = desk.marks.of(visit.account.name, group.id).get(shot.name)
@@ -177,28 +185,29 @@ def say(desk: Desk, visit: Visit) -> Response:
 
 def picture(desk: Desk, visit: Visit) -> Response:
     """Return one picture: the small one, the brightest or darkest of all frames, or one frame."""
-    group, view = group_of(desk, visit), visit.given["view"]
+    view, known = visit.given["view"], remembered(desk, visit.given["group"], visit.given["name"])
+    if view == "small" and known is not None:
+        return Response(_drawn(known, view), media_type="image/jpeg")
+    group = group_of(desk, visit)
     # By name: numbers are those of what is left, and others may decide meanwhile.
     shot = next((one for one in all_of(desk, group) if one.name == visit.given["name"]), None)
     if shot is None:
         raise nothing_here()
-    try:
-        made = _drawn(shot, view)
-    except NoPreview as error:
-        raise nothing_here() from error
+    made = _drawn(shot, view)
     if view != "small":
         note(desk, visit, group, {"item": shot.name, "view": view})
     return Response(made, media_type="image/jpeg")
 
 
 def _drawn(shot: Shot, view: str) -> bytes:
-    if view == "small":
-        return sheets.small(shot.path)
-    if view in ("max", "min"):
-        made = sheets.over_all(shot.path, brightest=view == "max")
-        places(shot.path)  # whoever asks for the picture of the next file asks for its page soon
-        return made
-    return sheets.frame(shot.path, whole(view))
+    try:
+        if view == "small":
+            return sheets.small(shot.path)
+        if view in ("max", "min"):
+            return sheets.over_all(shot.path, brightest=view == "max")
+        return sheets.frame(shot.path, whole(view))
+    except NoPreview as error:
+        raise nothing_here() from error
 
 
 def _opened(shot: Shot) -> tuple[str, int, tuple[tuple[str, str, str], ...]]:
