@@ -118,6 +118,19 @@ def test_an_area_outside_the_picture_is_refused_and_what_was_typed_stays(held: A
         assert areas in answer.text
 
 
+def test_a_picture_that_cannot_be_shown_cannot_be_let_go(held: Any, tmp_path: Path) -> None:
+    at = held(1)
+    client = at.seated()
+    sheet = sheet_of(client)
+    (tmp_path / "scans" / "us-1.dcm").write_bytes(b"no picture")
+    page = client.get(f"{sheet}/0").text
+    assert "There is no picture to show" in page and 'value="accept"' not in page
+    assert client.get(f"{sheet}/q-000001/max").status_code == 404
+    answer = at.send(client, sheet, **{"word-q-000001": "accept"}, **SIGNED)
+    assert (answer.status_code, "Nobody has seen what is in it" in answer.text) == (422, True)
+    assert at.send(client, sheet, **{"word-q-000001": "refuse"}, **SIGNED).status_code == 303
+
+
 def test_a_sample_of_what_went_out_is_looked_at_like_the_rest(held: Any) -> None:
     at = held(3)
     client, node = at.seated(), at.site.node

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from pydicom import dcmread
 
 from fairbank.deid import part10
 from fairbank.deid.outcomes import Refused
@@ -16,7 +15,7 @@ from fairbank.deid.pixels.boxes import merged, on_frame
 from fairbank.deid.pixels.frames import Frames, frames_of
 from fairbank.deid.pixels.known_places import known_places
 from fairbank.deid.pixels.search import DETECTOR, detected_in, search
-from fairbank.deid.pixels.sheets import none_to_show, stamp_of
+from fairbank.deid.pixels.sheets import none_to_show, opened, stamp_of
 from fairbank.deid.pixels.work import Box
 
 _MOST_FRAMES: Final = 12
@@ -68,7 +67,7 @@ def places(path: Path, *, whole: bool = False) -> Places:
 def _places(path: Path, stamp: tuple[int, int], whole: bool) -> Places:
     try:
         with part10.quiet_pydicom():
-            dataset = dcmread(path)
+            dataset = opened(path)
             frames = frames_of(dataset)
             form = frames.form
             known = known_places(dataset, form.rows, form.columns)

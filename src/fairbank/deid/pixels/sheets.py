@@ -42,7 +42,7 @@ def small(path: Path) -> bytes:
 
 @lru_cache(maxsize=400)
 def _small(path: Path, stamp: tuple[int, int]) -> bytes:
-    picture = shown_picture(_opened(path), 0)
+    picture = shown_picture(opened(path), 0)
     picture.thumbnail((SMALL, SMALL))
     return _jpeg(picture, _SMALL_QUALITY)
 
@@ -53,7 +53,7 @@ def frame(path: Path, number: int) -> bytes:
     Raises:
         NoPreview: if there is none, or it cannot be decoded.
     """
-    dataset = _opened(path)
+    dataset = opened(path)
     if not 0 <= number < frames(dataset):
         raise none_to_show("it has no such frame")
     return _jpeg(shown_picture(dataset, number))
@@ -72,7 +72,7 @@ def over_all(path: Path, *, brightest: bool) -> bytes:
 
 @lru_cache(maxsize=32)
 def _over_all(path: Path, stamp: tuple[int, int], brightest: bool) -> bytes:
-    dataset = _opened(path)
+    dataset = opened(path)
     count = frames(dataset)
     chosen = sorted({round(at) for at in np.linspace(0, count - 1, min(count, _MOST_FRAMES))})
     pick = np.maximum if brightest else np.minimum
@@ -90,7 +90,7 @@ def header(path: Path) -> tuple[int, tuple[tuple[str, str, str], ...]]:
     Raises:
         NoPreview: if it cannot be read.
     """
-    dataset = _opened(path)
+    dataset = opened(path)
     told = tuple(
         (f"({one.tag.group:04X},{one.tag.element:04X})", str(one.name), _text(one))
         for one in dataset
@@ -110,7 +110,12 @@ def _text(element: object) -> str:
     return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}…"
 
 
-def _opened(path: Path) -> Dataset:
+def opened(path: Path) -> Dataset:
+    """Return a file as it came in.
+
+    Raises:
+        NoPreview: if it cannot be read.
+    """
     try:
         with part10.quiet_pydicom():
             return dcmread(path)

@@ -33,6 +33,13 @@ class TooManyTries(FairbankError):
     kind = Kind.TOO_MANY
 
 
+class PictureUnseen(FairbankError):
+    """A file whose picture cannot be shown was to be let go."""
+
+    code = "FB-WEB-060"
+    kind = Kind.REFUSED
+
+
 class DecisionIncomplete(FairbankError):
     """A decision lacks a word that it needs: what is decided, why, or a statement that was not ticked."""
 

@@ -11,7 +11,7 @@ from typing import Final
 from starlette.responses import Response
 
 from fairbank.deid.decisions import Verdict
-from fairbank.deid.errors import NotHeldAnyMore
+from fairbank.deid.errors import NoPreview, NotHeldAnyMore
 from fairbank.deid.item_review import Earlier, ItemWord, Word, decide_items, earlier
 from fairbank.deid.pixels import sheets
 from fairbank.deid.pixels.found_places import places
@@ -25,6 +25,7 @@ from fairbank.web import once
 from fairbank.web.languages import mark
 from fairbank.web.node import deciding
 from fairbank.web.node.desk import Desk
+from fairbank.web.node.errors import PictureUnseen
 from fairbank.web.node.marks import Mark
 from fairbank.web.node.page import NodePage, Visit
 from fairbank.web.node.review_groups import CAUSES, Cause, Group, Shot, groups, left_of, remember
@@ -196,6 +197,8 @@ def sign(desk: Desk, visit: Visit) -> Response:
                 why="Somebody has decided, or a run has changed what waits, since they were shown.",
                 todo="Look at the group again.",
             )
+        for name, word in words.items():
+            check_seen(there[name], word)
         why = deciding.why(visit, needed=False)
         by, signer = deciding.signer(desk, visit)
         if group.held is None:
@@ -220,6 +223,24 @@ def group_of(desk: Desk, visit: Visit) -> Group:
         if one.id == visit.given["group"]:
             return one
     raise nothing_here()
+
+
+def check_seen(shot: Shot, word: str) -> None:
+    """Refuse to let a file go whose picture cannot be shown.
+
+    Raises:
+        PictureUnseen: if it was accepted or is to be blanked.
+    """
+    if word == Word.REFUSE:
+        return
+    try:
+        sheets.small(shot.path)
+    except NoPreview as error:
+        raise PictureUnseen(
+            "A picture that cannot be shown cannot be let go.",
+            why=f"Nobody has seen what is in it: {error.why}.",
+            todo="Refuse the file; it stays held.",
+        ) from error
 
 
 def note(desk: Desk, visit: Visit, group: Group, detail: dict[str, object]) -> None:

@@ -20,7 +20,7 @@ from fairbank.web.languages import mark
 from fairbank.web.node.desk import Desk
 from fairbank.web.node.marks import Mark
 from fairbank.web.node.page import NodePage, Visit
-from fairbank.web.node.pages.review import AHEAD, SHEET, WORDS, group_of, note, whole
+from fairbank.web.node.pages.review import AHEAD, SHEET, WORDS, check_seen, group_of, note, whole
 from fairbank.web.node.review_groups import Group, Shot, all_of, left_of, remembered
 from fairbank.web.pages.serving import nothing_here
 from fairbank.web.pages.visits import to
@@ -147,7 +147,7 @@ def item(desk: Desk, visit: Visit) -> Item:
         frame=min(whole(visit.asked.get("frame", "0")), max(0, frames - 1)),
         problem=problem,
         said=said.word if said else None,
-        words=tuple((one, WORDS[one]) for one in group.may),
+        words=tuple((one, WORDS[one]) for one in group.may if frames or one is Word.REFUSE),
         rows=found.rows if found else 0,
         columns=found.columns if found else 0,
         boxes=tuple(_outlines(found, said)),
@@ -175,6 +175,7 @@ def say(desk: Desk, visit: Visit) -> Response:
         return to(f"/review/{group.id}/{number}{keys}")
     if word not in group.may:
         raise nothing_here()
+    check_seen(shot, word)
     areas = _areas(visit, shot) if word == Word.BLANK else ()
     desk.marks.put(visit.account.name, group.id, shot.name, Mark(Word(word), areas))
     after = number + 1
