@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tests.web.filled_hub import CURATORS, PEOPLE, Filled
-from tests.web.filled_hub import LUNGS, PEOPLE, Filled
+from tests.web.filled_hub import CURATORS, LUNGS, PEOPLE, Filled
 
 from fairbank.catalogue.accounts import Account, Role
 from fairbank.catalogue.permissions import allow

@@ -267,6 +267,7 @@ def holding(session: Session, account: str, *, now: datetime, limit: int = LARGE
     )
     found: dict[str, Holding] = {}
     for visa, title, node in rows:
+        assert visa is not None
         before = found.get(visa)
         nodes = tuple(dict.fromkeys((*before.nodes, node))) if before is not None else (node,)
         found[visa] = Holding(visa, title, nodes)

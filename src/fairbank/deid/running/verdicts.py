@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from fairbank.clock import Clock, iso
 from fairbank.deid.decisions import DecisionTable, Verdict
@@ -115,7 +116,7 @@ def current_decisions(journal: Journal) -> DecisionTable:
     return DecisionTable({row["grp"]: Verdict(row["verdict"]) for row in _last(journal)})
 
 
-def all_decisions(journal: Journal) -> list[dict[str, str]]:
+def all_decisions(journal: Journal) -> list[dict[str, Any]]:
     """Return all decisions in the order in which they were made: group, verdict, why, agent, at."""
     return journal.select(
         'select grp as "group", verdict, reason as why, agent, at from decisions order by number'

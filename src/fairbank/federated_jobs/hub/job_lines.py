@@ -6,9 +6,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session, defer
 
 from fairbank.catalogue.accounts import Account, Role
@@ -103,16 +103,17 @@ def job_seen(session: Session, job_id: str, who: Account) -> JobRow:
 
 def lines(session: Session, wanted: Wanted) -> Lines:
     """Return jobs as a list shows them."""
-    counted = session.execute(_narrowed(select(JobRow.state, func.count()), wanted).group_by(JobRow.state))
+    among = _conditions(wanted)
+    counted = session.execute(select(JobRow.state, func.count()).where(*among).group_by(JobRow.state))
     by_state = {JobState(state): number for state, number in counted}
-    query = _narrowed(select(JobRow), wanted)
+    query = select(JobRow).where(*among)
     if wanted.states:
         query = query.where(JobRow.state.in_(sorted(each.value for each in wanted.states)))
     query = query.order_by(JobRow.created.desc(), JobRow.id).offset(wanted.skip).limit(wanted.limit)
     rows = session.scalars(query.options(*_UNOPENED)).all()
     sites: dict[str, list[SiteRow]] = defaultdict(list)
-    among = select(SiteRow).where(SiteRow.job.in_([row.id for row in rows])).order_by(SiteRow.node)
-    for site in session.scalars(among):
+    of_jobs = select(SiteRow).where(SiteRow.job.in_([row.id for row in rows])).order_by(SiteRow.node)
+    for site in session.scalars(of_jobs):
         sites[site.job].append(site)
     return Lines(
         jobs=tuple(_line(row, sites[row.id]) for row in rows),
@@ -128,12 +129,11 @@ def site_lines(sites: Iterable[SiteRow]) -> tuple[SiteLine, ...]:
     return tuple(SiteLine(site.node, SiteState(site.state), site.since) for site in sites)
 
 
-def _narrowed(query: Select[Any], wanted: Wanted) -> Select[Any]:
-    if wanted.account is not None:
-        query = query.where(JobRow.account == wanted.account)
+def _conditions(wanted: Wanted) -> list[ColumnElement[bool]]:
+    found = [JobRow.account == wanted.account] if wanted.account is not None else []
     if text := wanted.text[:_LONGEST_TEXT]:
-        query = query.where(JobRow.title.icontains(text, autoescape=True))
-    return query
+        found.append(JobRow.title.icontains(text, autoescape=True))
+    return found
 
 
 def _line(job: JobRow, sites: Sequence[SiteRow]) -> JobLine:

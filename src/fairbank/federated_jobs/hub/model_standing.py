@@ -146,7 +146,7 @@ def opened_card(session: Session, model: ModelRow) -> tuple[ModelCard | None, st
     if model.card is None:
         return None, "It was registered before models had cards, or without the hub's key."
     try:
-        card, _ = ModelCard.open(model.card, trusted=hub_keys.keys(session))
+        card, _ = ModelCard.open(model.card, trusted=[*hub_keys.keys(session)])
     except FairbankError as error:
         return None, f"{error.what} {error.why} ({error.code})"
     if card.model != model.digest:

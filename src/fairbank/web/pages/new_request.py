@@ -277,7 +277,7 @@ def _kept(
 
 
 def _chosen(hub: Hub, asked: Fields, *, field: str = "c") -> list[str]:
-    """Return the IRIs of collections that an address or form names: whole, or node/name; what names none is left out."""
+    """Return the IRIs of collections that an address or form names, whole or as node/name; what is none is left out."""
     found = []
     for each in asked.every(field)[:_MOST]:
         place = each.strip().removeprefix(hub.base_iri).strip("/").removeprefix("datasets/")

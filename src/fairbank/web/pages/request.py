@@ -163,7 +163,9 @@ def show(hub: Hub, visit: Visit) -> Progress:
     with reading(hub.engine) as session:
         row, parts = permitted.request_seen(session, who, visit.given["request_id"])
         told = views.full(session, who, row, visit.now)
-        newest = views.versions(session, row)[-1] if row.version else {"digest": "", "changes": []}
+        newest: Mapping[str, Any] = (
+            views.versions(session, row)[-1] if row.version else {"digest": "", "changes": ()}
+        )
         asked = told["asked"]
         return Progress(
             **{name: told[name] for name in ("id", "title", "state", "account", "version")},

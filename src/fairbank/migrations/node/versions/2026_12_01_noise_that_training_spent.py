@@ -1,7 +1,7 @@
 """Noise that training spent.
 
 Revision: 3a3dd6d42897
-Follows: c41b9e7730fa
+Follows: 7d1e5a90c2b4
 Written: 2026-12-01 00:37:03.949622+00:00
 """
 
@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "3a3dd6d42897"
-down_revision = "c41b9e7730fa"
+down_revision = "7d1e5a90c2b4"
 branch_labels = None
 depends_on = None
 
