@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
+from tests.release.test_outbox import result, rows, staged
 
+from fairbank.release.node import Node
+from fairbank.release.outbox import Outbox
+from fairbank.release.outbox_review import compare
 from fairbank.release.showing import near_cells, tables_of
 from fairbank.release.tensor_numbers import tensors_of
 
@@ -45,3 +50,21 @@ def test_plain_numbers_of_subjects_near_the_limit_are_marked_too() -> None:
         {"rows": [{"group": "a", "n": 12, "mean": 3}, {"group": "b", "n": 400, "mean": 3}]}, 10
     )
     assert near_cells(tables) == 1
+
+
+def test_a_result_is_compared_with_the_last_of_its_name_that_left(outbox: Outbox, node: Node) -> None:
+    first = staged(outbox, node, result(rows(7)))
+    assert compare(node, first) is None
+    outbox.send(first.id)
+    second = staged(outbox, node, result(rows(7, value=2.5), round_=1))
+    found = compare(node, second)
+    assert found is not None and (found.before, found.version, found.is_cut) == (0, 1, False)
+    assert next((one.what, one.before, one.after) for one in found.changes) == (
+        "rows / 1 / mean",
+        "1.5",
+        "2.5",
+    )
+    assert len(found.changes) == 7
+    elsewhere = replace(result(rows(7)), job="01900000-0000-7000-8000-000000000002")
+    third = compare(node, staged(outbox, node, elsewhere))
+    assert third is not None and third.job == first.job and third.changes == ()

@@ -60,6 +60,12 @@ def test_files_are_decided_one_by_one_and_the_next_run_does_as_was_said(held: An
     page = client.get(f"{sheet}/0?keys=on").text
     assert '<rect class="found"' in page
     assert "PAT-US" in page and "pseudonyms are examples" not in page
+    twin = client.get(f"{sheet}/0", headers={"Accept": "application/json"}).json()
+    assert twin["boxes"][0]["look"] == "found" and twin["header"]["rows"][0]["change"] == "kept"
+    assert client.get(sheet, headers={"Accept": "application/json"}).json()["shown"] == 3
+    assert (
+        client.get("/review", headers={"Accept": "application/json"}).json()["waiting"][0]["cause"] == "text"
+    )
     proof = hidden(client.get(sheet).text)["csrf"]
     for number, word in enumerate(("accept", "refuse", "blank")):
         said = {"csrf": proof, "act": "say", "word": word, "edge": "top", "keys": "on"}

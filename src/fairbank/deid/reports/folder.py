@@ -12,10 +12,10 @@ from fairbank.deid.cleaning import TOOL
 from fairbank.deid.decisions import Verdict
 from fairbank.deid.outcomes import Status
 from fairbank.deid.reports.summary import (
-    DecisionLine,
     HeldLine,
     Summary,
     Thumbnail,
+    decision_lines,
     face_counts,
     pixel_counts,
     tag_lines,
@@ -68,7 +68,7 @@ def folder_summary(place: Place, journal: Journal, report: Path) -> Summary:
         tags=tag_lines(journal.actions(), method),
         pixels=pixel_counts(_works(journal), _released(journal)),
         faces=face_counts(journal.faces()),
-        decisions=[DecisionLine(**row) for row in all_decisions(journal)],
+        decisions=decision_lines(all_decisions(journal)),
         verification=verification_of(
             sum(row["files"] for row in counted if row["state"] == Status.OK.value),
             by_state,

@@ -27,6 +27,7 @@ from fairbank.deid.reports.summary import (
     DecisionLine,
     HeldLine,
     Summary,
+    decision_lines,
     face_counts,
     pixel_counts,
     tag_lines,
@@ -200,10 +201,7 @@ def _things(database: Engine, project: str) -> dict[str, int]:
 
 def _decisions(database: Engine, project: str) -> list[DecisionLine]:
     """Return what was decided of groups and of single files, in the order in which it was."""
-    lines = [
-        DecisionLine(row["group"], row["verdict"], row["why"], row["agent"], row["at"])
-        for row in project_decisions(database, project)
-    ]
+    lines = decision_lines(project_decisions(database, project))
     for one in single_decisions(database, project):
         word = "blank" if one.blanked else one.verdict.value
         lines.append(DecisionLine(one.group, word, one.why, one.agent, iso(one.at), one.files))

@@ -45,6 +45,11 @@ class DecisionLine:
     files: int | None = None
 
 
+def decision_lines(rows: Iterable[Mapping[str, str]]) -> list[DecisionLine]:
+    """Return decisions on groups as lines."""
+    return [DecisionLine(row["group"], row["verdict"], row["why"], row["agent"], row["at"]) for row in rows]
+
+
 @dataclass(frozen=True, slots=True)
 class TagLine:
     """What became of one element in all files: how many had it before, and how many have it after.
