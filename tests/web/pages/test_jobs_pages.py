@@ -105,6 +105,13 @@ def test_jobs_of_others_are_shown_to_whoever_looks_after_all_and_to_nobody_else(
     assert seen(filled, "ursula", "/jobs")["found"] == hers
 
 
+def test_the_parts_that_pages_ask_for_again_are_given_alone(filled: Filled) -> None:
+    hers = browser(filled, "rita")
+    for address, part in (("/jobs?state=going", "found"), (f"/jobs/{filled.jobs['training']}", "now")):
+        answer = hers.get(address, headers={"X-Part": part})
+        assert answer.headers["X-Part"] == part and "<h1" not in answer.text and "Running" in answer.text
+
+
 def test_every_reason_has_words() -> None:
     assert set(REASONS) == set(Reason)
     assert all(text.endswith(".") for reason, text in REASONS.items() if reason is not Reason.NONE)

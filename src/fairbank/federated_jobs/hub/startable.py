@@ -14,7 +14,6 @@ from fairbank.catalogue.governance import grants
 from fairbank.catalogue.governance.grant_names import titles
 from fairbank.catalogue.governance.store import RequestRow
 from fairbank.clock import parse_iso
-from fairbank.errors import FairbankError
 from fairbank.federated_jobs.code import Tool, tools
 from fairbank.federated_jobs.container_tools import container_tool
 from fairbank.federated_jobs.errors import VisaRefused
@@ -101,16 +100,17 @@ def usable(session: Session, who: Account, grant: Startable) -> tuple[Usable, ..
 
 
 def _known(session: Session, who: Account) -> list[tuple[Tool, bool]]:
-    found: list[tuple[Tool, bool]] = []
-    for tool in tools():
-        try:
-            tool_registry.check_not_revoked(session, tool.code())
-        except FairbankError:
-            continue
-        found.append((tool, tool_registry.standing_of(session, tool.code()) is not None))
-    names = {tool.name for tool, _ in found}
-    for row in tool_registry.versions(session, who):
-        if row.accepted is None or row.state == ToolState.REVOKED.value or row.name in names:
+    rows = tool_registry.versions(session, who)
+    revoked = {row.code for row in rows if row.state == ToolState.REVOKED.value}
+    accepted = {(row.name, row.version, row.code) for row in rows if row.accepted is not None}
+    found = [
+        (tool, (tool.name, tool.version, tool.digest) in accepted)
+        for tool in tools()
+        if tool.digest not in revoked
+    ]
+    names = {tool.name for tool in tools()}
+    for row in rows:
+        if row.accepted is None or row.code in revoked or row.name in names:
             continue
         manifest, _ = ToolManifest.open_own(row.manifest)
         if manifest.container is not None:

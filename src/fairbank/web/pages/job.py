@@ -28,7 +28,7 @@ from fairbank.federated_jobs.hub.training_views import training_record
 from fairbank.federated_jobs.hub.withdrawals import day_of
 from fairbank.federated_jobs.protocol import ResultFile, RoundView, SiteUsage
 from fairbank.federated_jobs.reasons import Reason
-from fairbank.federated_jobs.states import ENDED_JOBS, JobState, SiteState
+from fairbank.federated_jobs.states import ENDED_JOBS, WORKING_SITES, JobState, SiteState
 from fairbank.ontology.selection import in_words
 from fairbank.ontology.signed_objects import Manifest
 from fairbank.web import once
@@ -199,7 +199,7 @@ def show(hub: Hub, visit: Visit) -> Job:
             awaited=() if over else awaited(job_lines.site_lines(rows), silent),
             timing=job_record.timing(session, job),
             quorum=job_record.quorum(session, job, silent),
-            lost=tuple(site for site in sites if site.silent and _AT[site.state][1]),
+            lost=tuple(site for site in sites if site.silent and site.state in WORKING_SITES),
             sites=sites,
             history=_history(view.history[-ROUNDS_SHOWN:], sites, arrived),
             hidden_rounds=max(0, job.round - ROUNDS_SHOWN),
