@@ -151,6 +151,7 @@ def test_a_grant_is_called_by_names(asking: Asking) -> None:
         "rita",
         granted["purpose"]["words"],
         granted["expires"][:10],
+        f'<a href="/jobs/new?grant={granted["id"]}">Start a job</a>',
     ):
         assert words in page
     (whole,) = [each for each in asking.get("/v1/grants").json()["grants"] if each["state"] == "holds"]

@@ -74,8 +74,8 @@ def time(moment: str) -> str:
 
 
 def link(address: str, text: str) -> str:
-    """Return a link; the text alone where the address is none of the web or of this hub's requests."""
+    """Return a link; the text alone where the address is none of the web, or of the few of this hub that are meant."""
     # What somebody wrote must not become a script of this page.
-    if not address.startswith(("http://", "https://", "/requests/", "/v1/requests/")):
+    if not address.startswith(("http://", "https://", "/jobs/new?", "/requests/", "/v1/requests/")):
         return escape(text)
     return f'<a href="{escape(address)}">{escape(text)}</a>'

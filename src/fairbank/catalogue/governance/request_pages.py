@@ -30,18 +30,18 @@ def router(hub: Hub) -> APIRouter:
     def grants(after: Words = None, who: Account = anybody) -> HTMLResponse:
         with reading(hub.engine) as session:
             page = listing.grants(session, who, now=hub.clock.now(), runs=hub.runs, mark=after)
-        return answer("Grants", _grants_page(page))
+        return answer("Grants", _grants_page(page, who))
 
     return routes
 
 
-def _grants_page(page: listing.Page) -> Iterator[str]:
+def _grants_page(page: listing.Page, who: Account) -> Iterator[str]:
     yield MENU
     yield "<h1>Grants</h1>\n"
     rows = [
         [
             link(f"/requests/{each['request']}", each["title"]),
-            escape(each["state"]),
+            _state(each, who),
             _opened(each),
             f"{escape(each['account'])}<br>{escape(each['organisation'])}",
             escape(each["purpose"]["words"]),
@@ -51,6 +51,14 @@ def _grants_page(page: listing.Page) -> Iterator[str]:
     ]
     yield table(("Request", "State", "Datasets", "Requester", "Purpose", "Valid"), rows, "Grants")
     yield following(page.following, "/grants", {}, "Earlier grants")
+
+
+def _state(grant: Mapping[str, Any], who: Account) -> str:
+    state = escape(grant["state"])
+    if grant["state"] != "holds" or grant["account"] != who.name:
+        return state
+    address = f"/jobs/new?grant={grant['id']}"
+    return f"{state}<br>{link(address, 'Start a job')}"
 
 
 def _opened(grant: Mapping[str, Any]) -> str:
