@@ -17,7 +17,7 @@ from fairbank.clock import parse_iso
 from fairbank.database import reading
 from fairbank.federated_jobs.errors import JobNotFound
 from fairbank.federated_jobs.hub import run_comparing, views
-from fairbank.federated_jobs.hub.run_comparing import MERGED, Run
+from fairbank.federated_jobs.hub.run_comparing import LOCAL, MERGED, Run
 from fairbank.federated_jobs.objectives import headline, higher_is_better
 from fairbank.federated_jobs.reports.words import duration, metric_words
 from fairbank.ontology.counts import Count
@@ -248,17 +248,24 @@ def _at(tongue: Tongue, at: int, value: float) -> str:
 
 
 def _drawn(runs: Sequence[Run]) -> list[str]:
-    """Return the metrics that can be drawn: of merged models, the one that models are judged by first."""
-    names = sorted({metric for run in runs for model, metric in run.curves if model == MERGED})
+    """Return the metrics that can be drawn, the one that models are judged by first."""
+    kind = _drawn_model(runs)
+    names = sorted({metric for run in runs for model, metric in run.curves if model == kind})
     first = headline(names)
     return names if first is None else [first, *(name for name in names if name != first)]
 
 
+def _drawn_model(runs: Sequence[Run]) -> str:
+    """Return of which model metrics are drawn: the sites' own only where no run has told any of a merged one."""
+    return MERGED if any(model == MERGED for run in runs for model, _ in run.curves) else LOCAL
+
+
 def _curves(tongue: Tongue, runs: Sequence[Run], metric: str, *, log: bool) -> Figure:
-    found = [run.curves.get((MERGED, metric), {}) for run in runs]
+    kind = _drawn_model(runs)
+    found = [run.curves.get((kind, metric), {}) for run in runs]
     return round_chart(
         [RoundCurve(_named(runs, run), tuple(curve.items())) for run, curve in zip(runs, found, strict=True)],
-        title=tongue.say(mark("%(metric)s after each round"), metric=metric_words(metric)),
+        title=tongue.say(MODELS[kind], metric=metric_words(metric)),
         axis=metric_words(metric),
         name="runs",
         higher_is_better=higher_is_better(metric),
