@@ -36,7 +36,7 @@ from fairbank.ontology.counts import Count
 from fairbank.ontology.record import Distribution, HowKnown
 
 HTML = {"Accept": "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8", "Sec-Fetch-Site": "same-origin"}
-SHORT, LONG = 120, 4_500
+SHORT, LONG = 150, 4_500
 # Halves of letters: a pair that lacks the other, and bytes that are no letter.
 _HALVES = ("\ud83d".encode("utf-8", "surrogatepass").decode("latin-1"), "\xc0\xbc", "\xff")
 # What holds all texts at once, and what is an address of letters or a name in a path.
@@ -320,7 +320,7 @@ def test_hostile_questions_add_no_element(bed: Bed, readers: tuple[Readers, Read
     wrong: list[tuple[str, Any]] = []
     shown: list[tuple[str, Any, Any]] = []
     # Whatever an address leads on to is tried with each text by itself: there it counts what one begins with.
-    asked = [each for text in (*PIECES, "nul\x00", *_HALVES) for each in asking(text)]
+    asked = [each for text in (*pieces(300), "nul\x00", *_HALVES) for each in asking(text)]
     asked += [(None, f"/login?{urlencode({'next': text})}") for text in TEXTS]
     usual: dict[tuple[str | None, str], Any] = {}
     for who, address in asked:
@@ -353,7 +353,7 @@ def test_nothing_runs_in_a_page_that_repeats_hostile_questions(
     bed: Bed, readers: tuple[Readers, Readers]
 ) -> None:
     wrong: list[tuple[str, Any]] = []
-    asked = [each for text in pieces(1_000) for each in asking(text)]
+    asked = [each for text in pieces(1_500) for each in asking(text)]
     for who in (None, "rita", "anna", "ursula"):
         with watched(bed, readers[0], who) as (tab, faults):
             for address in [address for one, address in asked if one == who]:
