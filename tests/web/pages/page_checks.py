@@ -93,7 +93,7 @@ _FOCUSED = """() => {
 _SMALL_TARGETS = """() => {
   const all = 'button, input:not([type=hidden]), select, textarea, summary, nav a, footer a, .button';
   const alone = (each) => each.getClientRects().length && !each.closest('.unseen, .skip');
-  const box = (each) => (each.closest('label.tick') || each).getBoundingClientRect();
+  const box = (each) => (each.closest('label') || each).getBoundingClientRect();
   return [...document.querySelectorAll(all)].filter(alone)
     .filter((each) => box(each).height < 24 || box(each).width < 24)
     .map((each) => each.outerHTML.slice(0, 80));
