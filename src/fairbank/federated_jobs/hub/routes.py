@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from fastapi import APIRouter, Depends, Query
 from sqlalchemy.orm import Session
@@ -65,6 +65,7 @@ from fairbank.federated_jobs.protocol import (
     PlaceReport,
     PriorityWish,
     Renew,
+    Renewed,
     Retried,
     SiteStateReport,
     SubjectWithdrawnReport,
@@ -75,6 +76,7 @@ from fairbank.ontology.outputs import DoorClass
 from fairbank.ontology.wire import Wire
 
 log = logging.getLogger(__name__)
+_T = TypeVar("_T")
 
 LONGEST_SLEEP_S = 30.0
 BETWEEN_SWEEPS_S = 1.0
@@ -210,9 +212,11 @@ def _node_routes(routes: APIRouter, hub: Hub) -> None:
         lease_id: str, request: Request, who: NodeIdentity = node_of, body: bytes = body_of
     ) -> Response:
         message = Renew.parse(body)
-        twins.heed(hub, who.name, _boot(request))
-        with changing(hub) as session:
-            renewed = leases.renew(hub, session, lease_id, node=who.name, message=message)
+
+        def renewing(session: Session) -> Renewed:
+            return leases.renew(hub, session, lease_id, node=who.name, message=message)
+
+        renewed = _as_speaker(hub, who.name, _boot(request), renewing)
         if message.percent is not None:
             # For who watches the job; there is nothing new for any node.
             hub.notifier.notify()
@@ -241,9 +245,21 @@ def _take_report(hub: Hub, request: Request, body: bytes) -> SiteState:
         who = admit(hub, request, body)
         _same_node(node, who)
         message = SiteStateReport.parse(body)
-        twins.heed(hub, node, _boot(request))
-        with changing(hub) as session:
+
+        def reporting(session: Session) -> SiteState:
             return sites.report(hub, session, job_id, node=who.name, message=message)
+
+        return _as_speaker(hub, node, _boot(request), reporting)
+
+
+def _as_speaker(hub: Hub, node: str, boot: str | None, do: Callable[[Session], _T]) -> _T:
+    """Change jobs for a node; in one transaction, where the agent that asks is the one that spoke before."""
+    with changing(hub) as session:
+        if twins.speaks(session, node, boot):
+            return do(session)
+    twins.heed(hub, node, boot)
+    with changing(hub) as session:
+        return do(session)
 
 
 def _withdrawal_routes(routes: APIRouter, hub: Hub) -> None:
