@@ -125,12 +125,14 @@ def show(hub: Hub, visit: Visit) -> Quality:
     only = visit.asked.get("c", "")
     judged = [each for each in found.judged if only in ("", each.id)]
     whole = [each for each in judged if not each.fault]
+    name = judged[0].dataset if judged else "NAME"
     return Quality(
         now=visit.now,
         only=only if judged else "",
         commands=(
             "fairbank dataset describe --template > description.toml",
-            f"fairbank dataset describe {judged[0].dataset if judged else 'NAME'} --from description.toml",
+            f"fairbank dataset describe {name} --from description.toml",
+            f"fairbank harvest publish {name}",
         ),
         collections=tuple(sorted(map(_collection, whole), key=lambda x: (-x.required, -x.recommended, x.id))),
         fields=_fields(whole),
