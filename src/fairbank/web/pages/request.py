@@ -169,7 +169,7 @@ def show(hub: Hub, visit: Visit) -> Progress:
         asked = told["asked"]
         return Progress(
             **{name: told[name] for name in ("id", "title", "state", "account", "version")},
-            digest=newest["digest"],
+            digest=newest.get("digest", ""),
             now=visit.now,
             since=row.submitted or row.changed,
             track=_track(told),
