@@ -43,6 +43,7 @@ from fairbank.web.hub_app import create_app
 
 LUNGS, BRAINS, HEARTS = (f"{BASE}/datasets/{name}" for name in ("alpha/lungs", "alpha/brains", "beta/hearts"))
 A_PDF = b"%PDF-1.7\n"
+A_MODEL = "sha256:" + "5" * 64
 # Whoever may read every request that was submitted.
 OVERSEERS = frozenset({"anna", "ursula", "robin"})
 # The committees of the two nodes, and their curators.
@@ -385,7 +386,7 @@ def _job(filled: Filled) -> None:
     job = filled.note("job_id", filled.call("rita", "POST", "/v1/jobs", manifest.seal(rita.key))["id"])
     later = draft(sealed, tool_named("noop"), {}, clock=hub.clock, title="Once more")
     filled.envelopes["job"] = [manifest.seal(rita.key), later.seal(rita.key)]
-    digest = filled.note("digest", "sha256:" + "5" * 64)
+    digest = filled.note("digest", A_MODEL)
     with writing(hub.engine) as session:
         session.add(
             ModelRow(

@@ -34,7 +34,11 @@ CALLERS = ("nobody", *(role.value for role in Role), "no-role", "reading-token")
 # The dependencies that decide; whatever is not public has to have one of them.
 GUARDS = {"account", "signed_node", "_reader", "visitor", "_needing_no_enrolment", "guest"}
 # Plain routes that ask for a node's signature in their own body, to save time.
-SIGNED_INSIDE = {("POST", "/v1/nodes/{node}/claim"), ("PUT", "/v1/releases/{release_id}")}
+SIGNED_INSIDE = {
+    ("POST", "/v1/jobs/{job_id}/sites/{node}/state"),
+    ("POST", "/v1/nodes/{node}/claim"),
+    ("PUT", "/v1/releases/{release_id}"),
+}
 
 
 @pytest.fixture(scope="module")
@@ -149,6 +153,13 @@ def test_what_is_not_public_is_guarded(app: Any) -> None:
         and (method, route.path) not in SIGNED_INSIDE
     ]
     assert open_doors == []
+
+
+@pytest.mark.parametrize(("method", "path"), sorted(SIGNED_INSIDE))
+def test_what_asks_for_a_signature_inside_is_refused_without(app: Any, method: str, path: str) -> None:
+    client = TestClient(app, base_url=BASE)
+    answer = client.request(method, re.sub(r"\{[^}]*\}", "alpha", path), content=b"{}")
+    assert answer.status_code == 401
 
 
 def test_every_line_of_the_table_is_about_some_route(app: Any) -> None:

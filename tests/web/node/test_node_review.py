@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import select
 from tests.web.node.conftest import PHRASE, AtTheDesk, hidden
-from tests.web.node.test_node_images import served, ultrasound
+from tests.web.node.node_browser import serve
+from tests.web.node.test_node_images import ultrasound
 from tests.web.pages.browsers import BROWSER
 from tests.web.pages.clicks import Clicks
 
@@ -163,37 +165,34 @@ def test_forty_files_with_forty_keys_and_one_signature(held: Any) -> None:
     at = held(40)
     first = at.seated()
     sheet = sheet_of(first)
-    port, stop = served(at)
     faults: list[str] = []
-    try:
-        with sync_playwright() as driver:
-            browser = driver.chromium.launch(executable_path=BROWSER)
-            tab = browser.new_context(base_url=f"http://127.0.0.1:{port}").new_page()
-            tab.clock.install()
-            tab.on("console", lambda said: faults.append(f"{tab.url} {said.text}"))
-            tab.goto(f"/start/{at.desk.link()}")
-            tab.fill("#open-person", "ada")
-            tab.fill("#open-passphrase", PHRASE)
-            tab.click("main button")
-            tab.goto(sheet)
-            tab.clock.fast_forward(250_000)
-            assert "any key" in tab.get_by_role("alert").inner_text()
-            tab.keyboard.press("Shift")
-            tab.clock.fast_forward(250_000)
-            tab.keyboard.press("Shift")
-            assert tab.get_by_role("alert").count() == 0
-            clicks = Clicks(tab)
-            clicks.click(tab.get_by_text("One by one, with single keys"))
-            for number in range(40):
-                tab.wait_for_selector(f"h1:has-text('File {number + 1} of 40')")
-                tab.keyboard.press("a")
-            tab.wait_for_url("**#sign")
-            tab.fill("#passphrase", PHRASE)
-            clicks.click(tab.get_by_role("button", name="Sign for these files"))
-            tab.wait_for_url("**/review")
-            assert clicks.number == 2
-            browser.close()
-    finally:
-        stop()
+    with ExitStack() as stack, sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=BROWSER)
+        bed = serve(at, browser, stack)
+        tab = browser.new_context(base_url=bed.base).new_page()
+        tab.clock.install()
+        tab.on("console", lambda said: faults.append(f"{tab.url} {said.text}"))
+        tab.goto(f"/start/{at.desk.link()}")
+        tab.fill("#open-person", "ada")
+        tab.fill("#open-passphrase", PHRASE)
+        tab.click("main button")
+        tab.goto(sheet)
+        tab.clock.fast_forward(250_000)
+        assert "any key" in tab.get_by_role("alert").inner_text()
+        tab.keyboard.press("Shift")
+        tab.clock.fast_forward(250_000)
+        tab.keyboard.press("Shift")
+        assert tab.get_by_role("alert").count() == 0
+        clicks = Clicks(tab)
+        clicks.click(tab.get_by_text("One by one, with single keys"))
+        for number in range(40):
+            tab.wait_for_selector(f"h1:has-text('File {number + 1} of 40')")
+            tab.keyboard.press("a")
+        tab.wait_for_url("**#sign")
+        tab.fill("#passphrase", PHRASE)
+        clicks.click(tab.get_by_role("button", name="Sign for these files"))
+        tab.wait_for_url("**/review")
+        assert clicks.number == 2
+        browser.close()
     assert faults == []
     assert project_groups(at.site.node.engine, "all")[0].one_by_one == 40

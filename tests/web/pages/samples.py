@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tests.web.filled_hub import CURATORS, LUNGS, PEOPLE, Filled
+from tests.web.filled_hub import A_MODEL, CURATORS, LUNGS, PEOPLE, Filled
 
 from fairbank.catalogue.accounts import Account, Role
 from fairbank.catalogue.permissions import allow
@@ -53,7 +53,7 @@ SAMPLES: dict[str, Callable[[Filled], list[tuple[str | None, str]]]] = {
     "/models/{digest}": lambda filled: [
         ("rita", f"/models/{filled.models['trained again']}"),
         ("rita", f"/models/{filled.models['trained']}"),
-        ("ursula", f"/models/{filled.ids['digest'][-1]}"),
+        ("ursula", f"/models/{A_MODEL}"),
     ],
     "/quality": lambda filled: [
         ("cora", "/quality"),
