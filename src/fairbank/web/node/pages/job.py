@@ -16,7 +16,8 @@ from fairbank.federated_jobs.node.reviewing import JobReview, review
 from fairbank.federated_jobs.node.weighing import CodeCompared, Weighed, compare_code, weigh
 from fairbank.federated_jobs.node.what_leaves import Leaving, privacy_cost, warnings
 from fairbank.federated_jobs.states import SiteState
-from fairbank.ontology.signed_objects import KeyKeeper
+from fairbank.ontology import duo
+from fairbank.ontology.signed_objects import KeyKeeper, Purpose
 from fairbank.release.node import Node
 from fairbank.web import once
 from fairbank.web.languages import mark
@@ -51,6 +52,7 @@ class Asked:
     is_key_known: bool
     is_key_at_hub: bool
     uses: tuple[str, ...]
+    commercial: bool
     statement: str
     conditions: tuple[str, ...]
     until: datetime
@@ -156,6 +158,12 @@ def _reviewed(desk: Desk, job: str) -> tuple[JobReview | None, FairbankError | N
         return None, error
 
 
+def _uses(purpose: Purpose) -> tuple[str, ...]:
+    """Return kinds of use by their labels, diseases by their numbers."""
+    labels = (f"{duo.TERMS[code].label} ({code})" if code in duo.TERMS else code for code in purpose.data_use)
+    return (*labels, *purpose.diseases)
+
+
 def _asked(node: Node, found: JobReview) -> Asked:
     request, visa, manifest = found.chain.request, found.chain.visa, found.chain.manifest
     return Asked(
@@ -164,7 +172,8 @@ def _asked(node: Node, found: JobReview) -> Asked:
         key=manifest.requester_key,
         is_key_known=found.known_requester,
         is_key_at_hub=request.key_kept_by is KeyKeeper.HUB,
-        uses=visa.purpose.data_use,
+        uses=_uses(visa.purpose),
+        commercial=visa.purpose.commercial,
         statement=visa.purpose.statement,
         conditions=tuple(sorted({words for one in found.terms for words in one.terms.conditions})),
         until=min(parse_iso(one.terms.expires) for one in found.terms),
