@@ -14,7 +14,7 @@ from typing import Final
 
 from fairbank.errors import FairbankError
 
-_MOST: Final = 60
+_MOST: Final = 100
 
 
 @dataclass(slots=True)

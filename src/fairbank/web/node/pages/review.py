@@ -136,9 +136,11 @@ def sheet(desk: Desk, visit: Visit) -> Sheet:
     first = min(whole(visit.asked.get("from", "0")), max(0, len(there) - 1)) // SHEET * SHEET
     shots = there[first : first + SHEET]
     remember(desk, group, shots)
+    coming = there[first + SHEET : first + 2 * SHEET]
     desk.ahead.make(
         {f"small {one.path}": partial(sheets.small, one.path) for one in shots}
         | {f"look {one.path}": partial(places, one.path) for one in shots[:AHEAD]}
+        | {f"small {one.path}": partial(sheets.small, one.path) for one in coming}
     )
     said = desk.marks.of(visit.account.name, group.id)
     thumbs = tuple(_thumb(group, one, number, said) for number, one in enumerate(shots, first))
