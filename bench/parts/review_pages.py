@@ -2,12 +2,11 @@
 
 The node holds ultrasound pictures of a device that no list knows, each with speckle and a name burned in. A turn is
 measured inside the page, from the click on the next sheet's link to the last of its pictures; the window is as tall as
-a sheet, so that all forty load.
+a sheet, so that all forty load. Before each turn a second passes.
 """
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import sys
 import threading
@@ -25,6 +24,7 @@ from PIL import Image, ImageDraw
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
+from fairbank.cli.listening import listen
 from fairbank.clock import SystemClock
 from fairbank.harvest.consent import LegalBasis
 from fairbank.harvest.legal_basis import record_basis
@@ -34,6 +34,8 @@ from fairbank.web.node.app import create_app
 from fairbank.web.node.desk import Desk
 
 SHEET, ROWS, COLUMNS = 40, 480, 640
+# Somebody looks at a sheet of forty at least so long; the next one is made ready meanwhile.
+LOOKED_AT_MS = 1_000
 _ULTRASOUND = "1.2.840.10008.5.1.4.1.1.6.1"
 # From the click, which the page before has noted in its session storage, to the last picture.
 _NOTE = """
@@ -71,6 +73,7 @@ def turns(browser: Any, folder: Path, *, count: int) -> list[dict[str, float]]:
         tab.evaluate(_TURN)
         for _ in range(count):
             # There are two sheets: forth and back, each time from the node, whose pictures no browser keeps.
+            tab.wait_for_timeout(LOOKED_AT_MS)
             tab.click("nav.row a")
             tab.wait_for_load_state("load")
             found.append(tab.evaluate(_TURN))
@@ -132,7 +135,7 @@ def _picture(number: int) -> bytes:
 @contextmanager
 def _served(home: Path) -> Iterator[tuple[Desk, str]]:
     desk = Desk(open_node(replace(Settings(), home=home), SystemClock()), user="curator")
-    with socket.create_server(("127.0.0.1", 0)) as listening:
+    with listen("127.0.0.1", 0, who="The node", todo="") as listening:
         port = int(listening.getsockname()[1])
         server = uvicorn.Server(
             uvicorn.Config(create_app(desk, port=port), log_level="critical", lifespan="off")

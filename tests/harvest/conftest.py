@@ -48,7 +48,7 @@ PROJECTS = ("liver", "brain", "brains", "lung", "lungs", "thorax", "nothing", "o
 @contextlib.contextmanager
 def served(app: object) -> Iterator[str]:
     """Serve an application on a free loopback port and give its address."""
-    listener = socket.socket()
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off"))  # type: ignore[arg-type]
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)

@@ -63,7 +63,7 @@ def served(app: Any, listener: socket.socket) -> Iterator[None]:
 
 def listening() -> tuple[socket.socket, str]:
     """Return a socket bound to a free port on loopback, and the address of what listens there."""
-    listener = socket.socket()
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))
     return listener, f"http://127.0.0.1:{listener.getsockname()[1]}"
 

@@ -76,7 +76,7 @@ class NodeBed:
 
 def serve(at: AtTheDesk, browser: Any, stack: ExitStack) -> NodeBed:
     """Serve a node's pages until the stack is closed."""
-    listening = socket.socket()
+    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listening.bind(("127.0.0.1", 0))
     port = int(listening.getsockname()[1])
     config = uvicorn.Config(create_app(at.desk, port=port), log_level="critical", lifespan="off")

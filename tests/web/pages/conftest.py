@@ -149,7 +149,7 @@ def _make(filled: Filled, stack: ExitStack) -> Bed:
 
 
 def _serve(app: Any, stack: ExitStack) -> int:
-    listening = socket.socket()
+    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listening.bind(("127.0.0.1", 0))
     # Without what runs in the background: what is in the hub stands still.
     config = uvicorn.Config(app, log_level="warning", lifespan="off", timeout_graceful_shutdown=1)
