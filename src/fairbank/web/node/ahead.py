@@ -7,7 +7,7 @@ by it, and so nothing is written into the audit log.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from threading import Condition, Thread, get_native_id
@@ -27,7 +27,7 @@ class Ahead:
     _changed: Condition = field(default_factory=Condition)
     _thread: Thread | None = None
 
-    def make(self, wanted: dict[str, Callable[[], object]]) -> None:
+    def make(self, wanted: Mapping[str, Callable[[], object]]) -> None:
         """Have some things made soon, in their order, before what was asked for earlier."""
         with self._changed:
             left = {name: do for name, do in self._wanted.items() if name not in wanted}
