@@ -48,6 +48,7 @@ def client(app: Any) -> TestClient:
         ("GET", "/nothing/here", 404, "FB-WEB-002"),
         ("GET", "/v1/nothing", 404, "FB-WEB-002"),
         ("DELETE", "/healthz", 405, "FB-WEB-002"),
+        ("DELETE", "/", 405, "FB-WEB-002"),
         ("GET", "/search?limit=many", 422, "FB-CAT-073"),
         ("GET", "/v1/whoami", 401, "FB-CAT-020"),
     ],

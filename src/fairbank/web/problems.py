@@ -177,7 +177,7 @@ async def _http_error(request: Request, error: Exception) -> Response:
 def _allowed(request: Request) -> str:
     # Of all routes at this address (RFC 9110, section 15.5.6); the framework names those of the first only.
     routes = request.app.routes
-    place = {name: request.scope[name] for name in ("type", "path", "root_path", "headers")}
+    place = {name: request.scope[name] for name in ("type", "path", "root_path", "query_string", "headers")}
     scopes = ({**place, "method": method} for method in _METHODS)
     return ", ".join(
         str(scope["method"])
