@@ -401,7 +401,10 @@ def make_record(node: str, dataset: str = "lungs", **changes: object) -> Dataset
 def two_datasets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
     """A hub that a whole module of tests may ask: lungs and brains of the node alpha, and a model trained on both."""
     home = tmp_path_factory.mktemp("two_datasets") / "hub"
-    opened = init_hub(replace(Settings(), home=home, sparql_timeout_s=5), FixedClock(), public_base_iri=BASE)
+    # Whoever asks by the thousand is answered by the route, and not by the limit of requests a minute.
+    unlimited = {"limits_account_requests": 0, "limits_origin_requests": 0, "limits_node_requests": 0}
+    settings = replace(Settings(), home=home, sparql_timeout_s=5, **unlimited)
+    opened = init_hub(settings, FixedClock(), public_base_iri=BASE)
     sender = TestNode(opened, TestClient(ServedHub(create_app, opened), base_url=BASE), "alpha").enrol()
     for dataset in ("lungs", "brains"):
         sealed = make_record("alpha", dataset, variables=(CREATININE,)).seal(sender.key)
