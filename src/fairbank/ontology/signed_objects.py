@@ -365,6 +365,27 @@ class Plan(Part):
     aggregator_options: dict[str, JsonValue] = {}
 
 
+class DifferentialPrivacy(Part):
+    """Noise in local training (DP-SGD); how much may be spent at each site, `privacy_budget` of the manifest says.
+
+    Attributes:
+        clip_norm: the longest gradient of one patient, Euclidean, as decimal text.
+    """
+
+    clip_norm: ShortText
+
+
+class SecureAggregation(Part):
+    """The hub sees the sum of the sites' updates and none of them.
+
+    Attributes:
+        bound: the largest amount of one value of a difference to the model, as decimal text; what is beyond it is cut
+            off at the site.
+    """
+
+    bound: ShortText
+
+
 class Training(Part):
     """What a training job does at each site, beside its algorithm.
 
@@ -375,6 +396,8 @@ class Training(Part):
         frozen: name patterns of tensors that are not trained.
         objective: by what the model is judged over its sites.
         same_everywhere: what no two sites may differ in, beside what the manifest fixes for all.
+        differential_privacy: noise that each site adds; None for none.
+        secure_aggregation: how updates are masked; None if the hub reads each of them.
     """
 
     local_step: Element = Element(name="plain")
@@ -383,6 +406,8 @@ class Training(Part):
     frozen: Annotated[tuple[ShortText, ...], Field(max_length=100)] = ()
     objective: Objective = Objective.MEAN
     same_everywhere: Annotated[tuple[Literal["versions", "hardware"], ...], Field(max_length=2)] = ()
+    differential_privacy: DifferentialPrivacy | None = None
+    secure_aggregation: SecureAggregation | None = None
 
 
 class Resources(Part):

@@ -24,6 +24,7 @@ import tomllib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date
+from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -92,12 +93,45 @@ class PinnedPeer(_Strict):
         return self
 
 
+class Stance(StrEnum):
+    """What a site says to a protection that jobs may bring."""
+
+    ALLOWED = "allowed"
+    REQUIRED = "required"
+    REFUSED = "refused"
+
+
+class TrainingRules(_Strict):
+    """What every training at this site has to keep, whoever approved it.
+
+    Attributes:
+        minimum_subjects: how many subjects a cohort needs.
+        minimum_images: how many distinct images have to be behind each update.
+        batch_norm_buffers: whether running statistics of batch normalisation may leave.
+        differential_privacy: noise in local training.
+        epsilon_cap: what all noisy jobs together may spend of one patient, as decimal text.
+        secure_aggregation: masked updates.
+        minimum_survivors: of how many sites a sum has to be.
+        encryption: updates encrypted for the other sites.
+    """
+
+    minimum_subjects: Annotated[int, Field(ge=1, le=1_000_000)] = 10
+    minimum_images: Annotated[int, Field(ge=1, le=1_000_000)] = 32
+    batch_norm_buffers: bool = False
+    differential_privacy: Stance = Stance.ALLOWED
+    epsilon_cap: Annotated[str, Field(pattern=r"^\d{1,3}(\.\d{1,6})?$")] = "8"
+    secure_aggregation: Stance = Stance.ALLOWED
+    minimum_survivors: Annotated[int, Field(ge=3, le=1_000)] = 3
+    encryption: Stance = Stance.ALLOWED
+
+
 class SitePolicy(_Strict):
     """All rules, in the order of the file; the first that covers a job is the one that is named."""
 
     schema_: Literal["site-policy/1"] = Field(alias="schema")
     allow: Annotated[tuple[AllowRule, ...], Field(max_length=_MOST)] = ()
     peer: Annotated[tuple[PinnedPeer, ...], Field(max_length=_MOST)] = ()
+    training: TrainingRules = TrainingRules()
 
     @model_validator(mode="after")
     def _names_differ(self) -> Self:
