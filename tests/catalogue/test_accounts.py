@@ -141,6 +141,21 @@ def test_a_shut_account_is_nobody(hub: Hub, client: TestClient, person_named: Ma
     assert login(client, "rita").status_code == 401
 
 
+def test_the_last_administrator_is_shut_by_the_operator_alone(
+    hub: Hub, client: TestClient, person_named: Make, fairbank: Callable[..., Any]
+) -> None:
+    anna, berta = person_named("anna", Role.ADMIN), person_named("berta", Role.ADMIN)
+    assert client.delete("/v1/accounts/berta", headers=anna.headers).status_code == 204
+    refused = client.delete("/v1/accounts/anna", headers=anna.headers)
+    assert refused.status_code == 422 and "last administrator" in refused.text
+    assert client.get("/v1/whoami", headers=anna.headers).status_code == 200
+    database = hub.settings.hub_database
+    given = ("--set", f"hub_database={database}") if database else ()
+    fairbank(*given, "hub", "disable-account", "anna", home=hub.settings.home).ok()
+    assert client.get("/v1/whoami", headers=anna.headers).status_code == 401
+    assert client.get("/v1/whoami", headers=berta.headers).status_code == 401
+
+
 def test_only_an_administrator_makes_accounts(client: TestClient, person_named: Make) -> None:
     body = json.dumps({"schema": "account/1", "name": "otto", "password": PASSWORD, "roles": ["researcher"]})
     assert client.post("/v1/accounts", content=body).status_code == 401

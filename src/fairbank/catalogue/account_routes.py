@@ -207,6 +207,8 @@ def _administered(hub: Hub) -> APIRouter:
     @routes.delete("/v1/accounts/{account}", status_code=204)
     def disable(account: str, who: Account = admin) -> Response:
         with writing(hub.engine) as session:
+            # The operator may: a last administrator whose password is known to others has to be shut out at once.
+            roles.check_not_last(session, account)
             accounts.disable(session, hub, name=account, actor=who.name)
             membership.account_changed(session, hub, account)
         hub.notifier.notify()
