@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from argon2 import PasswordHasher
 from starlette.requests import Request
 from starlette.testclient import TestClient
 
@@ -18,8 +19,9 @@ from fairbank.catalogue.errors import AccountRefused, TooManyLogins, WrongPasswo
 from fairbank.catalogue.identity import logins, passwords
 from fairbank.catalogue.identity.errors import ResetRefused
 from fairbank.catalogue.identity.origins import is_https, origin_of
+from fairbank.catalogue.store import AccountRow
 from fairbank.clock import FixedClock
-from fairbank.database import writing
+from fairbank.database import reading, writing
 from fairbank.settings import Settings
 
 PASSWORD = "correct horse battery"
@@ -109,6 +111,25 @@ def test_a_hash_is_computed_for_unknown_names_too(
         with pytest.raises(WrongPassword):
             attempt(hub, name, "a wrong password")
     assert len(asked) == 2 and all(each.startswith("$argon2id$") for each in asked)
+
+
+def kept(hub: Hub) -> str:
+    with reading(hub.engine) as session:
+        return session.get_one(AccountRow, "rita").password_hash
+
+
+def test_a_hash_of_another_cost_works_and_a_right_password_renews_it(hub: Hub, person_named: Make) -> None:
+    person_named("rita")
+    with writing(hub.engine) as session:
+        session.get_one(AccountRow, "rita").password_hash = PasswordHasher(2, 16, 2).hash(PASSWORD)
+    old = kept(hub)
+    guess(hub, 1)
+    assert kept(hub) == old and passwords.is_outdated(old)
+    attempt(hub)
+    new = kept(hub)
+    assert new != old and not passwords.is_outdated(new)
+    attempt(hub)
+    assert kept(hub) == new
 
 
 # -- new passwords -------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from fairbank.catalogue import accounts
 from fairbank.catalogue.accounts import AccountKey, Role
 from fairbank.catalogue.context import Hub
 from fairbank.catalogue.errors import AccountRefused
-from fairbank.catalogue.identity import hub_secrets, page_keys, tries
+from fairbank.catalogue.identity import hub_secrets, page_keys, passwords, tries
 from fairbank.catalogue.identity.errors import (
     NoPageKey,
     PageKeyDamaged,
@@ -64,6 +64,28 @@ def test_a_key_is_registered_opens_with_its_passphrase_and_is_nowhere_in_the_cle
     assert key.private.private_bytes_raw() not in row.sealed and b"PRIVATE KEY" not in row.sealed
     assert row.last_used is not None
     assert {"account.key", "account.page-key-use"} <= set(acts)
+
+
+def test_a_key_from_before_passphrases_were_stretched_at_this_cost_opens_and_a_change_renews_it(
+    hub: Hub, rita: accounts.Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = page_keys.make(hub, rita, PASSPHRASE)
+    salt = bytes(16)
+    stretched = passwords.stretched(PASSPHRASE, salt=salt, cost=passwords.EARLIER_COST)
+    pem = page_keys.unlock(hub, "rita", PASSPHRASE).to_pem(passphrase=stretched.hex())
+    with writing(hub.engine) as session:
+        row = session.get_one(PageKeyRow, "rita")
+        row.sealed = hub_secrets.hidden(hub, salt + pem, name="rita#page-key")
+    page_keys.change_passphrase(hub, "rita", old=PASSPHRASE, new="ten loud herons")
+    asked = []
+    stretch = passwords.stretched
+    monkeypatch.setattr(
+        passwords,
+        "stretched",
+        lambda word, *, salt, cost: (asked.append(cost), stretch(word, salt=salt, cost=cost))[1],
+    )
+    assert page_keys.unlock(hub, "rita", "ten loud herons").key_id == made
+    assert asked == [passwords.COST]
 
 
 def test_wrong_passphrases_wait_after_ten_and_a_right_one_forgets_them(

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
 from fairbank import audit
@@ -73,6 +73,7 @@ def prove(hub: Hub, *, name: str, password: str, origin: str, code: str | None =
                 why="Which of the two is wrong is not told.",
                 todo="Try again, or ask the hub's administrator for a new password.",
             )
+    _renew(hub, name, stored=row.password_hash, password=password)
     return after_first(hub, name, origin=origin, code=code)
 
 
@@ -245,6 +246,20 @@ def find(session: Session, name: str) -> AccountRow:
     if row is None:
         raise AccountRefused(f"There is no account {name!r}.", why="", todo="Check the name.")
     return row
+
+
+def _renew(hub: Hub, name: str, *, stored: str, password: str) -> None:
+    """Keep a hash at the cost that passwords have now; only at a log-in is there the password to make it of."""
+    if not passwords.is_outdated(stored):
+        return
+    renewed = passwords.hashed_again(password)
+    with writing(hub.engine) as session:
+        # A password that was set meanwhile stays.
+        session.execute(
+            update(AccountRow)
+            .where(AccountRow.name == name, AccountRow.password_hash == stored)
+            .values(password_hash=renewed)
+        )
 
 
 @contextmanager

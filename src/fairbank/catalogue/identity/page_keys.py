@@ -38,6 +38,9 @@ _AGAIN: Final = "#page-key-password"
 # How old the log-in of an account without a password may be when it makes a key.
 FRESH: Final = timedelta(minutes=5)
 _SALT_BYTES: Final = 16
+# What is kept begins with this where the passphrase was stretched at `passwords.COST`.
+_AT_COST: Final = b"2"
+_PEM: Final = b"-----BEGIN"
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,11 +203,14 @@ def _opened(hub: Hub, account: str, passphrase: str) -> SigningKey:
         content = hub_secrets.shown(hub, sealed, name=_name(account))
     except InvalidTag as err:
         raise _damaged("The hub’s own secret is not the one that it was kept under.") from err
+    # Before there was a mark, the salt came first, and passphrases were stretched at another cost.
+    marked = content.startswith(_PEM, len(_AT_COST) + _SALT_BYTES) and content.startswith(_AT_COST)
+    cost = passwords.COST if marked else passwords.EARLIER_COST
+    content = content.removeprefix(_AT_COST) if marked else content
     salt, pem = content[:_SALT_BYTES], content[_SALT_BYTES:]
     try:
-        key = SigningKey.from_pem(
-            pem, named="The key", passphrase=passwords.stretched(passphrase, salt=salt).hex()
-        )
+        stretched = passwords.stretched(passphrase, salt=salt, cost=cost)
+        key = SigningKey.from_pem(pem, named="The key", passphrase=stretched.hex())
     except KeyFileError as err:
         raise PassphraseWrong(
             "The passphrase does not open your key.",
@@ -219,7 +225,7 @@ def _opened(hub: Hub, account: str, passphrase: str) -> SigningKey:
 def _sealed(hub: Hub, account: str, key: SigningKey, passphrase: str) -> bytes:
     salt = os.urandom(_SALT_BYTES)
     pem = key.to_pem(passphrase=passwords.stretched(passphrase, salt=salt).hex())
-    return hub_secrets.hidden(hub, salt + pem, name=_name(account))
+    return hub_secrets.hidden(hub, _AT_COST + salt + pem, name=_name(account))
 
 
 def _name(account: str) -> str:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import secrets
 import threading
+from dataclasses import dataclass
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerifyMismatchError
 from argon2.low_level import Type, hash_secret_raw
-from argon2.profiles import RFC_9106_LOW_MEMORY
 
 from fairbank.catalogue.errors import AccountRefused
 
@@ -16,8 +16,22 @@ SHORTEST_PASSWORD = 10
 # What stands for the hash of an account that has no password, such as one of a provider of identities.
 NO_PASSWORD = ""
 
-# 64 MiB and 3 passes (RFC 9106, section 4, the second recommended option); two at a time bound the memory.
-_HASHER = PasswordHasher.from_parameters(RFC_9106_LOW_MEMORY)
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What one hash costs: passes over so much memory, in so many threads."""
+
+    passes: int
+    memory_kib: int
+    threads: int
+
+
+# The memory of OWASP's recommendation (19 MiB), and as many passes over it as move the bytes of RFC 9106's second
+# recommended option, three passes over 64 MiB, which is what was used before (decision 0071).
+COST = Cost(passes=12, memory_kib=19 * 1024, threads=1)
+EARLIER_COST = Cost(passes=3, memory_kib=64 * 1024, threads=4)
+_HASHER = PasswordHasher(COST.passes, COST.memory_kib, COST.threads)
+# Two at a time bound the memory.
 _HASHING = threading.BoundedSemaphore(2)
 _FEWEST_CHARACTERS = 4
 
@@ -29,7 +43,7 @@ def hashed(password: str, *, name: str) -> str:
         AccountRefused: if it is too short, holds the account's name, or is made of very few characters.
     """
     check(password, name=name)
-    return _hash(password)
+    return hashed_again(password)
 
 
 def check(secret: str, *, name: str, called: str = "password") -> None:
@@ -53,19 +67,20 @@ def check(secret: str, *, name: str, called: str = "password") -> None:
         raise _weak(called, "it repeats very few characters")
 
 
-def stretched(secret: str, *, salt: bytes) -> bytes:
+def stretched(secret: str, *, salt: bytes, cost: Cost = COST) -> bytes:
     """Return 32 bytes made of a passphrase, which take as long to try as a password does (argon2id, RFC 9106).
 
     Args:
         salt: 16 random bytes.
+        cost: other than that of passwords for what was kept at another one.
     """
     with _HASHING:
         return hash_secret_raw(
             secret.encode(),
             salt,
-            time_cost=RFC_9106_LOW_MEMORY.time_cost,
-            memory_cost=RFC_9106_LOW_MEMORY.memory_cost,
-            parallelism=RFC_9106_LOW_MEMORY.parallelism,
+            time_cost=cost.passes,
+            memory_cost=cost.memory_kib,
+            parallelism=cost.threads,
             hash_len=32,
             type=Type.ID,
         )
@@ -80,6 +95,17 @@ def matches(stored: str | None, password: str) -> bool:
             return False
 
 
+def hashed_again(password: str) -> str:
+    """Return the hash of a password that was looked at when it was set."""
+    with _HASHING:
+        return str(_HASHER.hash(password))
+
+
+def is_outdated(stored: str) -> bool:
+    """Tell whether a hash was made at another cost than passwords have now."""
+    return bool(_HASHER.check_needs_rehash(stored))
+
+
 _decoys: list[str] = []
 
 
@@ -88,11 +114,6 @@ def _decoy() -> str:
     if not _decoys:
         _decoys.append(str(_HASHER.hash(secrets.token_urlsafe(16))))
     return _decoys[0]
-
-
-def _hash(password: str) -> str:
-    with _HASHING:
-        return str(_HASHER.hash(password))
 
 
 def _weak(called: str, reason: str) -> AccountRefused:
