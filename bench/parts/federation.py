@@ -25,6 +25,7 @@ from fairbank.clock import SystemClock, iso
 from fairbank.database import writing
 from fairbank.deid.policies import PixelTrust
 from fairbank.demo.processes import Processes, free_port
+from fairbank.demo.small_cohorts import allow_small_trainings
 from fairbank.federated_jobs.code import tool_named
 from fairbank.federated_jobs.node.rules import Rule, add_rule
 from fairbank.harvest.clinical.importing import import_variables
@@ -193,6 +194,7 @@ class Federation:
         node = init_node(settings, self.clock, name=name)
         enrol(node, hub_url=self._url, token=self._tokens[name])
         node = open_node(settings, self.clock)
+        allow_small_trainings(node)
         images, dataset = self.home / "images" / name, self.holding.dataset
         self.holding.write(images / "all", name)
         begun = time.monotonic()

@@ -29,6 +29,7 @@ from fairbank.catalogue.context import Hub, init_hub, open_hub
 from fairbank.catalogue.route_parts import join
 from fairbank.clock import FixedClock, iso
 from fairbank.database import reading, writing
+from fairbank.demo.small_cohorts import allow_small_trainings
 from fairbank.errors import FairbankError
 from fairbank.federated_jobs.code import UPDATE, Tool, WorkerKind, tool_named
 from fairbank.federated_jobs.hub import routes
@@ -39,6 +40,7 @@ from fairbank.federated_jobs.hub.sweep import sweep
 from fairbank.federated_jobs.manifest import dataset_iri, draft
 from fairbank.federated_jobs.node.agent import Agent
 from fairbank.federated_jobs.node.approval import Consent, approve
+from fairbank.federated_jobs.node.policy_file import accept
 from fairbank.federated_jobs.node.reporting import report_decisions
 from fairbank.federated_jobs.node.runner import Product, RoundTask
 from fairbank.federated_jobs.update_notes import annotate
@@ -47,6 +49,7 @@ from fairbank.ontology.signed_objects import GrantedDataset, Manifest, Purpose, 
 from fairbank.release.hub_client import HubClient, Retries
 from fairbank.release.node import Enrolment, Node, init_node
 from fairbank.release.outbox import Outbox
+from fairbank.release.people import Signer, add_person, unlock
 from fairbank.release.store import EnrolmentRow
 from fairbank.settings import Settings
 from fairbank.signing import Sealed, SigningKey
@@ -54,6 +57,7 @@ from fairbank.web.problems import add_handlers
 
 BASE = "http://hub.test"
 PASSWORD = "correct horse battery"
+PHRASE = "correct horse"
 DATASET = "collection"
 
 
@@ -239,7 +243,18 @@ class Site:
                     enrolled=fed.clock.now(),
                 )
             )
-        return replace(node, enrolment=enrolment)
+        enrolled = replace(node, enrolment=enrolment)
+        # Fixtures have a handful of made-up subjects, fewer than any site with patients would train on.
+        allow_small_trainings(enrolled)
+        return enrolled
+
+    def person(self, name: str, *, by: Signer | None = None, **options: Any) -> Signer:
+        """Name a person at the node who stands behind the policy of this site as it is."""
+        add_person(self.node, name, PHRASE, by=by, **options)
+        signer = unlock(self.node, name, PHRASE)
+        if by is None:
+            accept(self.node, by=name, signer=signer)
+        return signer
 
 
 class Federation:

@@ -27,6 +27,7 @@ from fairbank.catalogue.governance import membership
 from fairbank.clock import SystemClock, iso
 from fairbank.database import connect, reading, writing
 from fairbank.demo.processes import Processes, free_port
+from fairbank.demo.small_cohorts import allow_small_trainings
 from fairbank.errors import FairbankError
 from fairbank.federated_jobs.code import tool_named
 from fairbank.federated_jobs.hub.store import JobRow, LeaseRow, OutputRow, SiteRow, UpdateRow, UsageRow
@@ -366,6 +367,7 @@ class KilledFederation:
         settings = self._settings(name)
         enrol(init_node(settings, self._clock, name=name), hub_url=self._url, token=self._tokens[name])
         node = open_node(settings, self._clock)
+        allow_small_trainings(node)
         images = self._images / name
         _make_images(images / "all", patients_of=name)
         add_source(node, "images", kind=SourceKind.FOLDER, location=str(images))

@@ -34,11 +34,8 @@ from fairbank.federated_jobs.node.store import ReviewRow
 from fairbank.ontology.person_objects import CountersignWord
 from fairbank.ontology.signed_objects import Manifest, Visa
 from fairbank.release import grants as site_grants
-from fairbank.release.people import add_person, unlock
 from fairbank.release.store import ReleaseRow, SeenGrantRow
 from fairbank.signing import Sealed
-
-PHRASE = "correct horse"
 
 
 class Ada:
@@ -236,8 +233,7 @@ def by_rule(world: World, name: str) -> None:
     settings = replace(site.node.settings, node_countersign="required", jobs_lease_s=LEASE_S)
     site.node = replace(site.node, settings=settings)
     site.restart()
-    add_person(site.node, "pat", PHRASE)
-    pat = unlock(site.node, "pat", PHRASE)
+    pat = site.person("pat")
     visa = world.visa()
     held = world.fed.grants[visa.digest]
     with writing(site.node.engine) as session:

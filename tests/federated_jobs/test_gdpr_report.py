@@ -133,7 +133,7 @@ def test_that_nobody_is_named_is_a_risk_that_stays_open(fed, site):
 
 
 def test_a_person_who_decides_is_counted_and_not_named(fed, site):
-    add_person(site.node, "xenia", "correct horse")
+    site.person("xenia")
     job = fed.submit(fed.manifest(fed.visa()))
     fed.settle()
     signer = unlock(site.node, "xenia", "correct horse")

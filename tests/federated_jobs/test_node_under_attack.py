@@ -55,8 +55,7 @@ def site(fed):
 
 @pytest.fixture
 def ada(site):
-    add_person(site.node, "ada", PHRASE)
-    return unlock(site.node, "ada", PHRASE)
+    return site.person("ada")
 
 
 @pytest.fixture

@@ -145,8 +145,7 @@ def test_pausing_twice_is_pausing_once_and_a_job_that_is_over_cannot_be_paused(f
 
 def test_everybody_may_pause_and_a_curator_resumes(fed, site):
     job = approved(fed, site)
-    add_person(site.node, "ada", PHRASE)
-    ada = unlock(site.node, "ada", PHRASE)
+    ada = site.person("ada")
     add_person(site.node, "petra", PHRASE, by=ada, roles=(PersonRole.PRIVACY,))
     petra = unlock(site.node, "petra", PHRASE)
     with pytest.raises(PersonNeeded):

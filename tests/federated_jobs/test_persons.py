@@ -49,8 +49,7 @@ def site(fed):
 
 @pytest.fixture
 def ada(site):
-    add_person(site.node, "ada", PHRASE)
-    return unlock(site.node, "ada", PHRASE)
+    return site.person("ada")
 
 
 @pytest.fixture
@@ -121,7 +120,7 @@ def test_what_somebody_approved_before_retiring_runs_on(fed, site, ada, ben):
 def test_an_approval_from_before_anybody_was_named_runs_on(fed, site):
     job = waiting(fed)
     site.approve(job)
-    add_person(site.node, "ada", PHRASE)
+    site.person("ada")
     fed.settle()
     assert fed.state(job) == "completed"
 
@@ -226,7 +225,7 @@ def test_a_rule_changed_in_the_database_is_refused(fed, site, ada, values):
 
 def test_a_rule_from_before_anybody_was_named_counts_no_more(fed, site):
     add_rule(site.node, rule(fed), by="curator")
-    add_person(site.node, "ada", PHRASE)
+    site.person("ada")
     assert fed.site_state(waiting(fed), "east")[0] == "pending_review"
 
 

@@ -122,6 +122,8 @@ def test_the_status_of_a_node_says_what_it_approves_and_what_waits(fed, site):
     # The command goes by this machine's clock, by which the hub has sealed nothing for long.
     assert {one["code"] for one in shown["needs somebody"]} <= {"FB-JOBS-057"}
     assert (shown["takes part"], shown["jobs that wait for a decision"]) == ("yes", 1)
+    (site.node.settings.home / "policy.toml").unlink()
+    shown = json.loads(fairbank(site, "node", "status", "--format", "json")[1])
     assert shown["approves by itself"].startswith("no policy file")
     suspend(site.node, by="curator")
     (site.node.settings.home / "policy.toml").write_text("allow = [")

@@ -27,11 +27,12 @@ def add_to(node_app: typer.Typer) -> None:
 
 @app.command()
 def show(ctx: typer.Context, format: FormatOption = Format.TABLE) -> None:
-    """Read the policy file as it is now, and say whether its rules count.
+    """Read the policy file as it is now, and say whether its rules count; what trainings have to keep as well.
 
     Example: fairbank node policy show
     """
     from fairbank.federated_jobs.node.policy_file import read_policy
+    from fairbank.federated_jobs.node.training_rules import training_lines
 
     found = read_policy(node(ctx))
     columns = (
@@ -47,6 +48,8 @@ def show(ctx: typer.Context, format: FormatOption = Format.TABLE) -> None:
     )
     rows = [rule.model_dump(mode="json") for rule in (found.policy.allow if found.policy else ())]
     show_rows(rows, columns=columns, format=format, empty=f"No rule in {found.path.name}: every job waits.")
+    for line in training_lines(found):
+        say(line)
     for peer in found.policy.peer if found.policy else ():
         say(f"Pinned peer {peer.node}: {peer.key}")
     if found.problem is not None:

@@ -17,6 +17,7 @@ from fairbank.clock import Clock
 from fairbank.database import writing
 from fairbank.demo.biobanks import BIOBANKS, Biobank, fill_archives
 from fairbank.demo.processes import Processes, free_port
+from fairbank.demo.small_cohorts import allow_small_trainings
 from fairbank.harvest.sources.opening import add_source
 from fairbank.harvest.sources.protocol import SourceKind
 from fairbank.release.node import Node, enrol, init_node, open_node
@@ -141,6 +142,8 @@ class Federation:
             )
             opened = open_node(given, self.clock)
             curator = self._name_curator(opened, biobank)
+            # Two subjects of a library's example files are fewer than a site with patients would train on.
+            allow_small_trainings(opened, minimum_subjects=DEMO_K, minimum_images=DEMO_K, signer=curator)
             self.sites.append(Site(biobank, opened, self._files[biobank.name], curator))
             self.start_agent(biobank.name)
 

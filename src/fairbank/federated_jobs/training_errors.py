@@ -13,7 +13,9 @@ JobsError
 ├── ParcelRefused            FB-JOBS-360
 ├── SealingKeyRefused        FB-JOBS-363
 ├── NoiseLedgerRefused       FB-JOBS-391
-└── NoiseLedgerBroken        FB-JOBS-392
+├── NoiseLedgerBroken        FB-JOBS-392
+└── JobPausedHere
+    └── TrainingHalted       FB-JOBS-440
 ManifestRefused
 ├── PlanRefused              FB-JOBS-300
 ├── LocalStepUnfit           FB-JOBS-325
@@ -24,7 +26,9 @@ SiteRefusal
 ├── PeerModelsMissing        FB-JOBS-362
 ├── BundleNotTaken           FB-JOBS-373
 ├── BundleNotHere            FB-JOBS-374
-└── BudgetExceeded           FB-JOBS-390
+├── BudgetExceeded           FB-JOBS-390
+├── TrainingRuleBroken       FB-JOBS-441
+└── ModelRefused             FB-JOBS-442
 SubmissionRefused
 └── StartRefused             FB-JOBS-310
 """
@@ -32,7 +36,13 @@ SubmissionRefused
 from __future__ import annotations
 
 from fairbank.errors import Kind
-from fairbank.federated_jobs.errors import JobsError, ManifestRefused, SiteRefusal, SubmissionRefused
+from fairbank.federated_jobs.errors import (
+    JobPausedHere,
+    JobsError,
+    ManifestRefused,
+    SiteRefusal,
+    SubmissionRefused,
+)
 from fairbank.federated_jobs.parcel_faults import ParcelFault
 from fairbank.federated_jobs.reasons import Reason
 
@@ -188,6 +198,26 @@ class BudgetExceeded(SiteRefusal):
 
     code = "FB-JOBS-390"
     reason = Reason.POLICY_DECLINED
+
+
+class TrainingHalted(JobPausedHere):
+    """What a site asks of trainings is not known, so none goes on there."""
+
+    code = "FB-JOBS-440"
+
+
+class TrainingRuleBroken(SiteRefusal):
+    """A training does not keep a rule of the site's policy."""
+
+    code = "FB-JOBS-441"
+    reason = Reason.POLICY_DECLINED
+
+
+class ModelRefused(SiteRefusal):
+    """A model that came is made so that what is trained on could be read from the update."""
+
+    code = "FB-JOBS-442"
+    reason = Reason.MODEL_REFUSED
 
 
 class NoiseLedgerRefused(JobsError):

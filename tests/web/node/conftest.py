@@ -84,8 +84,7 @@ def bare(start: Any) -> Iterator[AtTheDesk]:  # noqa: F811
 @pytest.fixture
 def at(bare: AtTheDesk) -> AtTheDesk:
     """A node with two persons, ada and ben."""
-    add_person(bare.site.node, "ada", PHRASE)
-    add_person(bare.site.node, "ben", PHRASE, by=unlock(bare.site.node, "ada", PHRASE))
+    add_person(bare.site.node, "ben", PHRASE, by=bare.site.person("ada"))
     return bare
 
 

@@ -26,7 +26,7 @@ from fairbank.harvest.sources.opening import add_source
 from fairbank.harvest.sources.protocol import SourceKind
 from fairbank.ontology.record import CollectionKind
 from fairbank.ontology.signed_objects import Purpose
-from fairbank.release.people import add_person, unlock
+from fairbank.release.people import add_person
 from fairbank.web.node.app import create_app
 from fairbank.web.node.desk import Desk
 
@@ -52,8 +52,7 @@ def fill(folder: Path, say: Wording = plain) -> AtTheDesk:
     """Return a node with two persons and something in each of its queues."""
     at = empty(folder)
     node = at.site.node
-    add_person(node, "ada", PHRASE)
-    signer = unlock(node, "ada", PHRASE)
+    signer = at.site.person("ada")
     add_person(node, "ben", PHRASE, by=signer)
     at.fed.request = functools.partial(  # type: ignore[method-assign]
         at.fed.request,

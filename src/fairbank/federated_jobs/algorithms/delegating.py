@@ -28,6 +28,10 @@ class Delegating(TrainingAlgorithm):
         """Return how many different subjects it uses in all and holds out."""
         return self.inner.subjects_used()
 
+    def images_used(self) -> int:
+        """Return of how many distinct samples the steps of the last round were made."""
+        return self.inner.images_used()
+
     def unlabelled(self) -> int:
         """Return how many subjects are left out because the site knows no label of them."""
         return self.inner.unlabelled()

@@ -70,6 +70,10 @@ class TrainingAlgorithm(ClientAlgo):
         """Return how many different subjects it uses in all and holds out; None if it uses all and holds out none."""
         return None
 
+    def images_used(self) -> int:
+        """Return of how many distinct samples the steps of the last round were made; 0 if that is not counted."""
+        return 0
+
     def unlabelled(self) -> int:
         """Return how many subjects are left out because the site knows no label of them."""
         return 0

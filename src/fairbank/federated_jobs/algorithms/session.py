@@ -90,6 +90,7 @@ class RoundResult:
     after: Metrics
     subjects: tuple[int, int] | None
     n_steps: int = 0
+    images: int = 0
     unlabelled: int = 0
     groups: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict)
     by_group: ByGroup = field(default_factory=ByGroup)
@@ -207,6 +208,7 @@ class TrainingSession:
             after=after.metrics,
             subjects=self._algorithm.subjects_used(),
             n_steps=statistic(update, N_STEPS),
+            images=self._algorithm.images_used(),
             unlabelled=self._algorithm.unlabelled(),
             groups=self._algorithm.groups(),
             by_group=before.by_group,

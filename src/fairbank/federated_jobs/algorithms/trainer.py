@@ -162,6 +162,10 @@ class NetworkTrainer(TrainingAlgorithm):
         """Return how many different subjects gave samples, and how many of them are held out."""
         return self._samples.subjects, self._samples.heldout_subjects
 
+    def images_used(self) -> int:
+        """Return of how many distinct samples the steps of the last round were made."""
+        return self._images
+
     def unlabelled(self) -> int:
         """Return how many subjects are left out because the site knows no usable label of them."""
         return self._samples.unlabelled
@@ -172,6 +176,8 @@ class NetworkTrainer(TrainingAlgorithm):
         torch.manual_seed(seed)
         self._random = torch.Generator().manual_seed(seed)
         self._round = round_number
+        self._drawn: set[int] = set()
+        self._images = 0
         self._take_up(state)
 
     def site_state(self) -> Weights:
@@ -196,6 +202,7 @@ class NetworkTrainer(TrainingAlgorithm):
         self._step.begin(at)
         given = self._given
         self._steps = self._passes(optimizer, self._step, epochs=given.local_epochs, most=given.local_steps)
+        self._images = len(self._drawn)
         ended = self._step.end(self._steps)
         trained = _as_numpy(self._network.state_dict())
         self._local = {name: trained[name] for name in self._local_names}
@@ -316,6 +323,7 @@ class NetworkTrainer(TrainingAlgorithm):
                 nn.utils.clip_grad_norm_(self._trained.values(), float(self._given.clip_norm))
             optimizer.step()
             step.after_step()
+            self._drawn.update(place // self._samples.train.draws for place in places)
             done += 1
         return done
 

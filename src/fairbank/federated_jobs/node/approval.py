@@ -8,6 +8,7 @@ person, or a rule that a person pinned, decides.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -25,12 +26,11 @@ from fairbank.federated_jobs.errors import (
     ApprovalOver,
     ChainBroken,
     JobsError,
-    NotApproved,
     Replayed,
-    SiteRefusal,
 )
 from fairbank.federated_jobs.manifest import Chain, open_chain
 from fairbank.federated_jobs.node import approved_code, model_files
+from fairbank.federated_jobs.node.approval_refusals import approval_broken, not_approved, not_waiting
 from fairbank.federated_jobs.node.automatic import Automatic, automatic
 from fairbank.federated_jobs.node.bundles_here import check_bundle
 from fairbank.federated_jobs.node.carried_tools import keep
@@ -66,12 +66,15 @@ from fairbank.federated_jobs.node.judging import (
 from fairbank.federated_jobs.node.lanes import check_room
 from fairbank.federated_jobs.node.pausing import check_goes_on
 from fairbank.federated_jobs.node.persons_word import check_approval, check_let_go, sign_approval
-from fairbank.federated_jobs.node.site_keys import KEY_FILE, site_key, site_public_key
+from fairbank.federated_jobs.node.site_keys import site_key, site_public_key
+from fairbank.federated_jobs.node.site_policy import TrainingRules
 from fairbank.federated_jobs.node.store import ApprovalRow, ReviewRow
+from fairbank.federated_jobs.node.training_rules import check_training
 from fairbank.federated_jobs.node.transfers import check_transfer, places_told
 from fairbank.federated_jobs.protocol import Lease
 from fairbank.federated_jobs.reasons import Reason
 from fairbank.federated_jobs.states import SiteState
+from fairbank.federated_jobs.training_errors import TrainingHalted
 from fairbank.ontology.signed_objects import Request, SiteApproval
 from fairbank.release import hub_keys
 from fairbank.release.errors import DecisionUntrusted
@@ -89,12 +92,13 @@ _OPEN = (SiteState.PENDING_REVIEW.value, SiteState.APPROVED.value)
 
 @dataclass(frozen=True, slots=True)
 class Authorised:
-    """A job that may run here now: its objects, tool, approval and cohort, all checked just now."""
+    """A job that may run here now: its objects, tool, approval, cohort and rules, all checked just now."""
 
     chain: Chain
     tool: Tool
     approval: ApprovalRow
     cohort: Cohort
+    rules: TrainingRules
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +175,7 @@ def receive(
         )
         rule = None
         try:
-            chain, tool, _ = _judge(node, session, row, source)
+            chain, tool, cohort = _judge(node, session, row, source)
             check_bundle(node, chain, tool)
             row.title, row.tool = chain.manifest.title, chain.manifest.code.name
             row.requester_key = chain.visa.requester_key
@@ -179,6 +183,9 @@ def receive(
             row.visa_digest = chain.sealed_visa.digest
             check_room(node.settings, chain.manifest.resources)
             check_not_refused(session, node, chain)
+            # With a policy that cannot be used it waits for a person, and then for the policy.
+            with suppress(TrainingHalted):
+                check_training(node, session, chain.manifest, tool, cohort)
             rule = automatic(node, session, chain) if is_countersigned(session, node, chain) else None
         except JobsError as err:
             model_files.drop(node, lease.job)
@@ -201,7 +208,7 @@ def review(node: Node, job: str, *, source: CohortSource = harvest_index) -> Rev
     with writing(node.engine) as session:
         row, approval = session.get(ReviewRow, job), session.get(ApprovalRow, job)
         if row is None:
-            raise _not_waiting()
+            raise not_waiting()
         chain, _ = checked(node, session, row)
         at_least = smallest(node, chain.manifest)
         suited = serving(source, chain.request, at=node.clock.now())
@@ -245,6 +252,7 @@ def approve(
             ).because(Reason.APPROVAL_DEADLINE)
         expires = iso(min(consent.expires or visa_ends, visa_ends))
         decision = sign_approval(session, node, chain, consent, expires=expires)
+        check_training(node, session, chain.manifest, tool, cohort)
         approval = SiteApproval(
             id=node.clock.new_id(),
             node=node.name,
@@ -299,7 +307,7 @@ def withdraw(node: Node, job: str, *, by: str, signer: Signer | None = None) -> 
     with writing(node.engine) as session:
         row, approval = session.get(ReviewRow, job), session.get(ApprovalRow, job)
         if row is None or approval is None or row.ended:
-            raise _not_approved()
+            raise not_approved()
         decision = decide(session, node, Act.JOB_WITHDRAW, job, _named(row), signer=signer)
         approval.withdrawn = node.clock.now()
         withhold_unsent(node, session, job, by=by)
@@ -319,9 +327,9 @@ def authorise(node: Node, session: Session, job: str, *, source: CohortSource = 
     """
     row, approval = check_goes_on(session, job), session.get(ApprovalRow, job)
     if row is None or approval is None:
-        raise _not_approved()
+        raise not_approved()
     if approval.withdrawn is not None or row.state != SiteState.APPROVED.value or row.ended:
-        raise _not_approved().because(
+        raise not_approved().because(
             Reason.APPROVAL_WITHDRAWN if approval.withdrawn else Reason.APPROVAL_MISSING
         )
     chain, tool = checked(node, session, row)
@@ -338,7 +346,8 @@ def authorise(node: Node, session: Session, job: str, *, source: CohortSource = 
     with during(Check.COHORT):
         suited = serving(source, chain.request, at=node.clock.now())
         cohort = recheck(node, session, suited, approval, at_least=smallest(node, chain.manifest))
-    return Authorised(chain, tool, approval, cohort)
+    rules = check_training(node, session, chain.manifest, tool, cohort)
+    return Authorised(chain, tool, approval, cohort, rules)
 
 
 def check_may_leave(node: Node, session: Session, job: str, *, review: ReviewRow | None = None) -> None:
@@ -356,9 +365,9 @@ def check_may_leave(node: Node, session: Session, job: str, *, review: ReviewRow
     """
     row, approval = review or session.get(ReviewRow, job), session.get(ApprovalRow, job)
     if row is None or approval is None:
-        raise _not_approved()
+        raise not_approved()
     if approval.withdrawn is not None:
-        raise _not_approved().because(Reason.APPROVAL_WITHDRAWN)
+        raise not_approved().because(Reason.APPROVAL_WITHDRAWN)
     consent = _consent(node, approval)
     _check_lasts(node, consent)
     hub_key = hub_keys.key_for(session, enrolment_of(node), row.visa)
@@ -409,7 +418,7 @@ def _check_is_for(node: Node, chain: Chain, approval: ApprovalRow, consent: Site
     named = (consent.node, consent.request, consent.visa, consent.manifest)
     digests = (chain.sealed_request.digest, chain.sealed_visa.digest, chain.sealed_manifest.digest)
     if named != (node.name, *digests) or chain.manifest.id != approval.job or approval.digest == "":
-        raise _approval_broken("It is for another job, or another site.")
+        raise approval_broken("It is for another job, or another site.")
 
 
 def _check_lasts(node: Node, consent: SiteApproval) -> None:
@@ -469,7 +478,7 @@ def _consent(node: Node, approval: ApprovalRow) -> SiteApproval:
     try:
         return _opened_approval(approval.envelope, site_public_key(node.settings))
     except FairbankError as err:
-        raise _approval_broken(err.what) from err
+        raise approval_broken(err.what) from err
 
 
 @lru_cache(maxsize=64)
@@ -481,7 +490,7 @@ def _check_frozen(node: Node, session: Session, approval: ApprovalRow, consent: 
     """Refuse a cohort list that is another than the one whose digest is sealed with the approval."""
     # Series that have left keep their row, so the list as it was frozen can be told at any time.
     if frozen_digest(node, session, approval.job) != consent.cohort_digest:
-        raise _approval_broken("The list of the cohort was changed after it was approved.").because(
+        raise approval_broken("The list of the cohort was changed after it was approved.").because(
             Reason.COHORT_CHANGED
         )
 
@@ -501,7 +510,7 @@ def _check_person(
             datasets=datasets_here(node, chain),
         )
     except DecisionUntrusted as err:
-        raise _approval_broken(err.why or err.what, check=Check.PERSON) from err
+        raise approval_broken(err.why or err.what, check=Check.PERSON) from err
 
 
 def _named(row: ReviewRow) -> dict[str, Json]:
@@ -511,16 +520,8 @@ def _named(row: ReviewRow) -> dict[str, Json]:
 def _waiting(session: Session, job: str) -> ReviewRow:
     row = session.get(ReviewRow, job)
     if row is None or row.state != SiteState.PENDING_REVIEW.value or row.ended:
-        raise _not_waiting()
+        raise not_waiting()
     return row
-
-
-def _not_waiting() -> NotApproved:
-    return NotApproved(
-        "No such job waits for a decision at this site.",
-        why="It was decided already, or was never brought here.",
-        todo="List the jobs that were brought here: fairbank node jobs list.",
-    )
 
 
 def _again(known: ReviewRow, manifest: bytes) -> None:
@@ -549,26 +550,6 @@ def _decide(row: ReviewRow, state: SiteState, reason: Reason, *, by: str, at: da
     row.state, row.reason = state.value, reason.value
     row.decided, row.decided_by = at, by
     row.reported = False
-
-
-def _not_approved() -> NotApproved:
-    return NotApproved(
-        "Nobody at this site has approved this job, or the approval was taken back.",
-        why="A site runs nothing without its own approval.",
-        todo="Decide on it: fairbank node jobs list.",
-    ).at(Check.APPROVAL)
-
-
-def _approval_broken(why: str, *, check: Check = Check.APPROVAL) -> SiteRefusal:
-    return (
-        ChainBroken(
-            "This site's approval of the job cannot be trusted.",
-            why=why,
-            todo=f"Compare the node's database and its {KEY_FILE} with their backups.",
-        )
-        .because(Reason.APPROVAL_INVALID)
-        .at(check)
-    )
 
 
 def _log(

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from fairbank import audit
 from fairbank.database import writing
+from fairbank.errors import FairbankError
 from fairbank.federated_jobs.errors import JobPausedHere, NotApproved
 from fairbank.federated_jobs.node.store import ReviewRow, WorkRow
 from fairbank.federated_jobs.protocol import MOST_HELD
@@ -48,6 +49,24 @@ def resume_job(node: Node, job: str, *, by: str, signer: Signer | None = None) -
         PersonNeeded: if persons are named here and none signs.
     """
     _set(node, Act.JOB_RESUME, job, by=by, signer=signer)
+
+
+def halt(node: Node, job: str, *, because: FairbankError) -> None:
+    """Pause a job that cannot go on until a person has put something right here; nobody is asked to sign that."""
+    with writing(node.engine) as session:
+        row = session.get_one(ReviewRow, job)
+        if row.ended or row.halted is not None:
+            return
+        row.halted = node.clock.now()
+        audit.record(
+            session,
+            audit.NodeAudit,
+            clock=node.clock,
+            actor=node.key.key_id,
+            act=Act.JOB_PAUSE.value,
+            target=job,
+            detail={"error": because.code},
+        )
 
 
 def paused_jobs(session: Session) -> frozenset[str]:

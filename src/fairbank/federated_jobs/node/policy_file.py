@@ -52,6 +52,8 @@ class Standing:
         digest: of the file's bytes.
         problem: why nothing is approved by itself although there is a file; None if it counts.
         decision: what a person signed, where persons are named.
+        is_signed: whether a person signed exactly this file, one who has retired since included; true where none is
+            named. Rules that only take away need no more.
     """
 
     path: Path
@@ -59,6 +61,7 @@ class Standing:
     digest: Digest | None = None
     problem: SitePolicyRefused | None = None
     decision: Digest | None = None
+    is_signed: bool = False
 
     @property
     def counts(self) -> bool:
@@ -106,14 +109,15 @@ def standing(session: Session, node: Node) -> Standing:
     except SitePolicyRefused as err:
         return Standing(path, problem=err)
     if not has_people(session, node):
-        return Standing(path, policy, digest)
-    signed = _signed(session, node, digest, policy)
+        return Standing(path, policy, digest, is_signed=True)
+    signatures = _signatures(session, node, digest, policy)
+    signed = next((one for one in reversed(signatures) if one.person.is_active), None)
     if signed is None:
         problem = refused(
             "No person of this node has signed it as it is now: 'fairbank node policy accept --as NAME'."
         )
-        return Standing(path, policy, digest, problem)
-    return Standing(path, policy, digest, decision=signed.digest)
+        return Standing(path, policy, digest, problem, is_signed=bool(signatures))
+    return Standing(path, policy, digest, decision=signed.digest, is_signed=True)
 
 
 def read_policy(node: Node) -> Standing:
@@ -228,18 +232,15 @@ def sealed_manifests(node: Node) -> list[bytes]:
     return [*put_manifests(node), *(one.envelope for one in carried(node))]
 
 
-def _signed(session: Session, node: Node, digest: Digest, policy: SitePolicy) -> Verified | None:
-    """Return the newest signature of a person, still one of the node's, under exactly this file."""
-    fitting = [
-        one
-        for one in made(session, node, Act.POLICY_ACCEPT, target=digest)
-        if one.person.is_active and _rules_of(one) == policy.words()
-    ]
-    return fitting[-1] if fitting else None
+def _signatures(session: Session, node: Node, digest: Digest, policy: SitePolicy) -> list[Verified]:
+    """Return the signatures of persons under exactly this file, oldest first."""
+    words = _words(policy)
+    return [one for one in made(session, node, Act.POLICY_ACCEPT, target=digest) if one.detail == words]
 
 
 def _words(policy: SitePolicy) -> dict[str, Json]:
-    return {"rules": policy.words()}
+    training = policy.training_words()
+    return {"rules": policy.words()} | ({"training": training} if training is not None else {})
 
 
 def _rules_of(signed: Verified) -> list[Json]:

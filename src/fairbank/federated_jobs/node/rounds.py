@@ -72,7 +72,7 @@ from fairbank.federated_jobs.node.mail import (
     put_together,
     sealer,
 )
-from fairbank.federated_jobs.node.pausing import check_goes_on
+from fairbank.federated_jobs.node.pausing import check_goes_on, halt
 from fairbank.federated_jobs.node.peers import is_sealed
 from fairbank.federated_jobs.node.persons_word import check_let_go
 from fairbank.federated_jobs.node.progress import job_folder
@@ -82,7 +82,7 @@ from fairbank.federated_jobs.node.store import ApprovalRow, ReviewRow, WorkRow
 from fairbank.federated_jobs.protocol import MailOrder
 from fairbank.federated_jobs.reasons import Reason
 from fairbank.federated_jobs.states import SiteState
-from fairbank.federated_jobs.training_errors import SettingsDeviate, SettingsMissing
+from fairbank.federated_jobs.training_errors import SettingsDeviate, SettingsMissing, TrainingHalted
 from fairbank.ontology.signed_objects import Manifest
 from fairbank.release.candidates import Candidate, Sealer
 from fairbank.release.errors import GateRefused, HubUnreachable, NodeSuspendedHere, ReleaseStateError
@@ -206,6 +206,9 @@ def work(site: Site, job: str, number: int, *, model: bytes | None = None) -> Si
     if row.state == TAKEN:
         try:
             staged = _compute(site, row, model)
+        except TrainingHalted as err:
+            halt(site.node, job, because=err)
+            raise
         except (HubUnreachable, WorkerCancelled, NodeSuspendedHere, JobPausedHere):
             raise
         except FairbankError as err:
@@ -445,6 +448,7 @@ def _task(site: Site, row: Work, authorised: Authorised, *, previous: int, model
         previous_round=previous,
         global_model=model,
         folder=job_folder(site.node, row.job) / "products",
+        rules=authorised.rules,
     )
 
 

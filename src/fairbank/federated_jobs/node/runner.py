@@ -28,6 +28,7 @@ from fairbank.federated_jobs.node import progress
 from fairbank.federated_jobs.node.cohort import Member
 from fairbank.federated_jobs.node.progress import job_folder
 from fairbank.federated_jobs.node.sandbox_staging import SeriesToStage
+from fairbank.federated_jobs.node.site_policy import TrainingRules
 from fairbank.federated_jobs.node.spent import Spent, measured, processor_seconds
 from fairbank.federated_jobs.update_notes import N_HELDOUT, N_STEPS, N_TRAIN, N_UNLABELLED
 from fairbank.ontology.group_metrics import is_classwise
@@ -35,7 +36,7 @@ from fairbank.ontology.signed_objects import Manifest
 from fairbank.release.candidates import Column, ColumnKind
 from fairbank.release.group_metrics import GroupMetrics
 from fairbank.release.node import KEY_FILE, Node
-from fairbank.release.tensors import TensorShape
+from fairbank.release.tensors import TensorShape, form_of
 from fairbank.release.told_sums import Sums
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from fairbank.federated_jobs.node.idle_workers import IdleWorkers
     from fairbank.federated_jobs.node.sandbox import Sandbox
     from fairbank.federated_jobs.node.sandbox_policy import SandboxPolicy
+    from fairbank.federated_jobs.node.training_rules import Counted
     from fairbank.federated_jobs.node.worker_client import JobWorker, RoundOutcome
 
 # Metrics by group of the newest round, among the products, which a withdrawal clears.
@@ -69,6 +71,7 @@ class RoundTask:
         global_model: the model to start from; None for the initial one.
         folder: where the products go; the node's own.
         models: the files of models that the job needs, each called as the code looks for it.
+        rules: what the site asks of a training.
         spent: what the round costs is added here, also if it fails.
     """
 
@@ -83,6 +86,7 @@ class RoundTask:
     folder: Path
     members: tuple[Member, ...] = ()
     models: tuple[Path, ...] = ()
+    rules: TrainingRules = field(default_factory=TrainingRules)
     spent: Spent = field(default_factory=Spent)
 
 
@@ -370,6 +374,7 @@ class ConfinedRunner:
     def _train(self, worker: JobWorker, task: RoundTask) -> list[Product]:
         from fairbank.federated_jobs.node.filtering import Training, filtered_round
         from fairbank.federated_jobs.node.group_tables import wants_groups
+        from fairbank.federated_jobs.node.training_rules import check_counted, check_statistics
 
         manifest = task.manifest
         if measures_only(manifest, task.round):
@@ -397,6 +402,8 @@ class ConfinedRunner:
             folder=job_folder(self._node, manifest.id),
             into=task.folder / f"{UPDATE}.safetensors",
         )
+        check_counted(task.rules, _behind(outcomes[-1], task))
+        check_statistics(task.rules, left.form or form_of(left.path))
         _keep_groups(task, outcomes[-1])
         subjects = outcomes[-1].subjects
         made = Product(
@@ -470,6 +477,15 @@ def _keep_groups(task: RoundTask, outcome: RoundOutcome) -> None:
     if outcome.groups:
         told = {"round": task.round, "n_unlabelled": outcome.unlabelled, "groups": outcome.groups}
         (task.folder / GROUPS_FILE).write_text(json.dumps(told, sort_keys=True))
+
+
+def _behind(outcome: RoundOutcome, task: RoundTask) -> Counted:
+    """Return on how much a round was trained; the worker cannot say more than its cohort has."""
+    from fairbank.federated_jobs.node.training_rules import Counted
+
+    subjects = len({member.subject for member in task.members})
+    used = subjects if outcome.subjects is None else min(outcome.subjects[0], subjects)
+    return Counted(min(outcome.images or outcome.n_train, len(task.members)), used)
 
 
 def _notes(outcome: RoundOutcome, *, k: int) -> dict[str, int | float]:

@@ -10,6 +10,16 @@
     purposes = ["DUO:0000042"]       # each data use of the grant has to be among these
     until = 2027-06-30               # that day included
 
+    [training]                       # what every training keeps, whoever approved it; these are the defaults
+    minimum_subjects = 10            # in its cohort
+    minimum_images = 32              # distinct ones behind each update; more than 1 also forbids batches of one image
+    batch_norm_buffers = false       # running statistics of batch normalisation may leave
+    differential_privacy = "allowed" # or "required", "refused"; so are the next but one, and encryption
+    epsilon_cap = "8"                # of one patient, over all jobs with noise
+    secure_aggregation = "allowed"
+    minimum_survivors = 3            # sites whose masked updates are summed
+    encryption = "allowed"
+
     [[peer]]                         # only such nodes may exchange models with this one; any, if none is pinned
     node = "north"
     key = "ed25519:…"                # its identity key, which its people tell you
@@ -146,6 +156,10 @@ class SitePolicy(_Strict):
         """Return the rules as a person signs them."""
         said: list[Json] = [rule.model_dump(mode="json") for rule in self.allow]
         return said
+
+    def training_words(self) -> Json:
+        """Return what trainings have to keep as a person signs it; None where the file leaves all as it is."""
+        return None if self.training == TrainingRules() else self.training.model_dump(mode="json")
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,6 +106,7 @@ class RoundOutcome:
         before, after: held-out metrics of the global model and of the local one.
         subjects: how many different subjects were used, and held out; None if all were used and none held out.
         n_steps: how many steps the optimizer made; 0 if the algorithm makes none.
+        images: how many distinct samples the steps were made of; 0 if the algorithm does not count them.
         unlabelled: how many subjects were left out because the site knows no label of them.
         groups: held-out metrics of the local model by group and word, for the node's people.
         by_group: those of the global model, with whose they are, for the gate; nothing unless asked for.
@@ -122,6 +123,7 @@ class RoundOutcome:
     after: Metrics
     subjects: tuple[int, int] | None = None
     n_steps: int = 0
+    images: int = 0
     unlabelled: int = 0
     groups: dict[str, dict[str, Metrics]] = field(default_factory=dict)
     by_group: ByGroup = field(default_factory=ByGroup)
@@ -336,6 +338,7 @@ class JobWorker:
             after=dict(answer["after"]),
             subjects=_pair(answer["subjects"]),
             n_steps=int(answer["n_steps"]),
+            images=int(answer["images"]),
             unlabelled=int(answer["unlabelled"]),
             groups=dict(answer["groups"]),
             by_group=_by_group(answer),
