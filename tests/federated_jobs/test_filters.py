@@ -27,7 +27,7 @@ from fairbank.ontology.signed_objects import Element, Plan, PlanName, Training
 OPTIONS: dict[str, dict[str, object]] = {"clip-norm": {"bound": "0.5"}, "top-k": {"fraction": "0.25"}}
 # Filters that change what an update says, and chains that people would use.
 CHAINS = [
-    *[[name] for name in FILTERS if name != "share"],
+    *[[name] for name, each in FILTERS.items() if name != "share" and not each.encrypts],
     ["clip-norm", "int8"],
     ["difference", "top-k", "fp16", "zstd"],
     ["top-k", "int8", "zstd"],

@@ -130,6 +130,7 @@ ROUTES: Final[tuple[tuple[str, str, Action], ...]] = (
     (_ANY, r"/v1/(leases/\{lease_id\}|node/(key|grants)|nodes/\{node\}/(claim|place|counts))", Action.NODE),
     ("POST", r"/v1/jobs/\{job_id\}/sites/\{node\}/(state|withdrawal|settings|left-out)", Action.NODE),
     ("PUT", r"/v1/jobs/\{job_id\}/sites/\{node\}/sealing-key", Action.NODE),
+    ("POST", r"/v1/jobs/\{job_id\}/sites/\{node\}/shared-key", Action.NODE),
     ("POST", r"/v1/counts/\{question\}/sites/\{node\}", Action.NODE),
     ("PUT|HEAD", r"/v1/releases/\{release_id\}", Action.NODE),
     ("PUT", r"/v1/datasets/\{dataset\}/(visibility|withdrawal)", Action.NODE),

@@ -20,6 +20,7 @@ from fairbank.federated_jobs.axes.plans import PlanChoice
 from fairbank.federated_jobs.axes.validator import check_mix, usual_rounds
 from fairbank.federated_jobs.checks import Check
 from fairbank.federated_jobs.code import GROUP_METRICS, UPDATE, Tool, WorkerKind, offers_of, tool_of
+from fairbank.federated_jobs.encrypted_jobs import is_encrypted
 from fairbank.federated_jobs.errors import (
     BeyondVisa,
     ChainBroken,
@@ -365,7 +366,8 @@ def _check_by_group(manifest: Manifest, plan: PlanChoice) -> None:
     if GROUP_METRICS not in names:
         return
     brings = plan.aggregates or plan.hands_on
-    if UPDATE in names and brings and not plan.sealed and not plan.asynchronous:
+    opened = UPDATE in names and brings and not plan.sealed and not plan.asynchronous
+    if opened and not is_encrypted(manifest):
         return
     raise GroupMetricsRefused(
         "Metrics by group are asked for, and this job cannot bring them.",

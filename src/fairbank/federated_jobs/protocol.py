@@ -27,6 +27,7 @@ from fairbank.ontology.wire import (
     KeyText,
     Moment,
     Part,
+    SealedText,
     SealingKeyText,
     ShortText,
     Slug,
@@ -217,6 +218,27 @@ class Peer(Part):
     key: KeyText
     statement: Envelope
     receives: bool = True
+
+
+class SharedKeyReport(ControlMessage):
+    """A node asks for the key that the sites of an encrypted job share, or hands one over, sealed to them.
+
+    Attributes:
+        parcel: a key that it made, as a parcel (`parcels.py`) for the sites of the job; None to ask.
+    """
+
+    schema_name = "shared-key-report/1"
+
+    parcel: SealedText | None = None
+
+
+class SharedKeyAnswer(Wire):
+    """The hub's answer: the sites that have told a key for the job, and the parcel that came first, if one has."""
+
+    schema_name = "shared-key-answer/1"
+
+    peers: tuple[Peer, ...]
+    parcel: SealedText | None = None
 
 
 class ParcelOffer(Part):

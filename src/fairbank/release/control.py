@@ -1,6 +1,7 @@
 """Control messages: the only bodies that leave a node without a person's or a policy's approval.
 
-They carry closed words, ids, digests, key ids, signatures, numbers and times, nothing else. That is enforced when the
+They carry closed words, ids, digests, key ids, signatures, numbers and times, and what the node itself seals to another
+node, nothing else. That is enforced when the
 class is made: a field that could hold free text is a `TypeError` at import, not a leak at run time.
 """
 
@@ -22,6 +23,7 @@ from fairbank.ontology.wire import (
     KeyText,
     Moment,
     Part,
+    SealedText,
     SealingKeyText,
     SignatureText,
     Wire,
@@ -35,6 +37,7 @@ _TEXT_THAT_IS_NOT_FREE: Final = (
     DigestText,
     KeyText,
     SealingKeyText,
+    SealedText,
     EnvelopeSignatureText,
     Moment,
     Decimal,

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 
-from fairbank.federated_jobs.axes.aggregators import AggregatorChoice
+from fairbank.federated_jobs.axes.aggregators import AggregatorChoice, AggregatorOptions
 from fairbank.federated_jobs.axes.elements import Options
 from fairbank.federated_jobs.axes.filters import FilterChoice
 from fairbank.federated_jobs.axes.local_steps import LocalStepChoice
@@ -24,6 +24,8 @@ USUAL_AGGREGATOR = "fedavg"
 _ROUNDS_OF_PEERS = 2
 # One that trains, and the last one, that measures what it has made.
 _ROUNDS_AND_A_LOOK = 2
+# A sum of one update is that update.
+_SITES_TO_ADD = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,6 +280,60 @@ def _filtered_and_sealed(mix: Mix, of: Numbers) -> str | None:
     return None
 
 
+def _encrypts(mix: Mix) -> str | None:
+    return next((each.name for each, _ in mix.filters if each.encrypts), None)
+
+
+def _encrypted_and_filtered(mix: Mix, of: Numbers) -> str | None:
+    name = _encrypts(mix)
+    other = next((each.name for each, _ in mix.filters if not each.encrypts), None)
+    return f"{name!r} and {other!r} do not go together." if name and other else None
+
+
+def _encrypted_not_added(mix: Mix, of: Numbers) -> str | None:
+    name, (choice, options) = _encrypts(mix), mix.aggregator
+    if name is None:
+        return None
+    if not choice.linear or choice.needs_base or choice.stateful:
+        return f"{name!r} lets the hub add updates up and nothing else, and {choice.name!r} does more."
+    judges = isinstance(options, AggregatorOptions) and (
+        getattr(options, "refuse_beyond", None) is not None or getattr(options, "refuse_unchanged", False)
+    )
+    return f"Under {name!r} the hub cannot tell an odd update, and the job asks it to." if judges else None
+
+
+def _encrypted_not_together(mix: Mix, of: Numbers) -> str | None:
+    name, (plan, options) = _encrypts(mix), mix.plan
+    if name is None:
+        return None
+    if not isinstance(options, AggregationOptions):
+        return f"{name!r} needs the sums of the plan 'aggregation', and the job's is {plan.name!r}."
+    return f"{name!r} and measure_last do not go together." if options.measure_last else None
+
+
+def _encrypted_never_opened(mix: Mix, of: Numbers) -> str | None:
+    name = _encrypts(mix)
+    if name is not None and isinstance(mix.plan[1], AggregationOptions) and of.rounds < _ROUNDS_AND_A_LOOK:
+        return f"In the last round under {name!r} the model is only opened, and the job says {of.rounds}."
+    return None
+
+
+def _encrypted_alone(mix: Mix, of: Numbers) -> str | None:
+    name = _encrypts(mix)
+    if name is not None and min(of.sites, of.quorum, chosen_sites(mix, of.sites)) < _SITES_TO_ADD:
+        return f"{name!r} needs sums of {_SITES_TO_ADD} sites, and a round may be of fewer."
+    return None
+
+
+def _encrypted_and_masked(mix: Mix, of: Numbers) -> str | None:
+    name = _encrypts(mix)
+    return (
+        f"{name!r} and secure aggregation do not go together."
+        if name and mix.training.secure_aggregation
+        else None
+    )
+
+
 RULES: tuple[Rule, ...] = (
     Rule(
         "plan × number of sites",
@@ -405,5 +461,41 @@ RULES: tuple[Rule, ...] = (
         "Sites read each other's models whole.",
         "Leave the filters out, or choose another plan.",
         _filtered_and_sealed,
+    ),
+    Rule(
+        "filter that encrypts × any other filter",
+        "What is encrypted cannot be changed, shortened or compressed any more, and the hub adds whole models.",
+        "Leave the other filters out.",
+        _encrypted_and_filtered,
+    ),
+    Rule(
+        "filter that encrypts × aggregator",
+        "The hub adds numbers that it cannot read; it cannot compare or correct them.",
+        f"Use the aggregator {USUAL_AGGREGATOR!r} without options that judge updates.",
+        _encrypted_not_added,
+    ),
+    Rule(
+        "filter that encrypts × plan",
+        "Each round is one sum, and in the last one the sites open it together.",
+        "Use the plan 'aggregation' without measure_last.",
+        _encrypted_not_together,
+    ),
+    Rule(
+        "filter that encrypts × rounds",
+        "There would be no model to open.",
+        "Raise the number of rounds: one more than are trained.",
+        _encrypted_never_opened,
+    ),
+    Rule(
+        "filter that encrypts × number of sites",
+        "Who opens the sum of one update has that update.",
+        "Name more datasets, or raise the quorum or site_fraction.",
+        _encrypted_alone,
+    ),
+    Rule(
+        "filter that encrypts × secure aggregation",
+        "Both hide a single update from the hub, and each needs to be the last thing done to it.",
+        "Choose one: secure aggregation lets no other site open an update either.",
+        _encrypted_and_masked,
     ),
 )

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from fairbank.federated_jobs.axes.elements import Options
 from fairbank.federated_jobs.axes.filters import (
+    CKKS,
     SHARE,
     ZSTD,
     ClipOptions,
@@ -72,6 +73,7 @@ class Chain:
         pack_level: how hard the file is compressed; None if it is not.
         feeds_back: whether what was lost is added in the next round.
         wants_base: whether the hub needs the model that an update started from.
+        encrypts: whether the hub adds up what it cannot read (`filters/encrypting.py`); then there is no other step.
     """
 
     sharing: Sharing | None = None
@@ -79,11 +81,13 @@ class Chain:
     pack_level: int | None = None
     feeds_back: bool = False
     wants_base: bool = False
+    encrypts: bool = False
 
     @property
     def changes_nothing(self) -> bool:
         """Tell whether an update leaves as the algorithm made it."""
-        return not self.steps and self.sharing is None and self.pack_level is None and not self.wants_base
+        changed = self.steps or self.sharing is not None or self.pack_level is not None
+        return not changed and not self.wants_base and not self.encrypts
 
     def wire_form(self, plain: Sequence[TensorShape], *, with_base: bool = False) -> Form:
         """Return the form of what leaves.
@@ -190,6 +194,7 @@ def chain_of_mix(mix: Mix) -> Chain:
         pack_level=zstd.level if isinstance(zstd, ZstdOptions) else None,
         feeds_back=any(isinstance(each, LossyOptions) and each.error_feedback for each in named.values()),
         wants_base=bool(steps) or mix.aggregator[0].needs_base,
+        encrypts=CKKS in named,
     )
 
 

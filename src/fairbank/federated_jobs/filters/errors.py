@@ -1,7 +1,9 @@
 """The errors of update filters, all under `JobsError`.
 
 JobsError
-└── FilterRefused   FB-JOBS-301
+├── FilterRefused        FB-JOBS-301
+├── EncryptionUnfit      FB-JOBS-480
+└── SharedKeyRefused     FB-JOBS-481
 """
 
 from __future__ import annotations
@@ -17,3 +19,19 @@ class FilterRefused(JobsError):
     code = "FB-JOBS-301"
     kind = Kind.REFUSED
     reason = Reason.OPTION_REFUSED
+
+
+class EncryptionUnfit(JobsError):
+    """An update cannot be encrypted, or an encrypted model cannot be opened at this site."""
+
+    code = "FB-JOBS-480"
+    kind = Kind.REFUSED
+    reason = Reason.UPDATE_REFUSED
+
+
+class SharedKeyRefused(JobsError):
+    """The key that the sites of an encrypted job share is not there, or was not made for this site."""
+
+    code = "FB-JOBS-481"
+    kind = Kind.REFUSED
+    reason = Reason.PEERS_UNKNOWN

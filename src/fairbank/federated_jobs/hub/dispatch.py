@@ -15,6 +15,7 @@ from fairbank.catalogue.withdrawal import withdrawn_among
 from fairbank.clock import parse_iso
 from fairbank.database import one_writer_at_a_time
 from fairbank.errors import FairbankError
+from fairbank.federated_jobs.encrypted_jobs import is_encrypted
 from fairbank.federated_jobs.errors import JobNotFound, ManifestRefused, RunsSpent, StateRefused, VisaRefused
 from fairbank.federated_jobs.evaluating import members_of
 from fairbank.federated_jobs.hub import model_files, runs
@@ -90,6 +91,10 @@ def submit(
     check_visa_within_request(chain.visa, chain.request)
     check_within_visa(chain.manifest, chain.visa)
     tool = check_code(chain.manifest, known_tools(session, manifest.code))
+    if is_encrypted(chain.manifest):
+        from fairbank.federated_jobs.filters.encrypting import require_library
+
+        require_library("The hub, to add up encrypted updates,")
     files = tool.models_in(manifest.parameters)
     model_files.check_brought(session, files, account=requester.account)
     model_files.check_for(hub, tool, files)

@@ -10,9 +10,9 @@ from fairbank.catalogue import bodies
 from fairbank.catalogue.context import Hub
 from fairbank.catalogue.nodes import NodeIdentity, signed_node
 from fairbank.federated_jobs.errors import JobNotFound
-from fairbank.federated_jobs.hub import mailbox, twins
+from fairbank.federated_jobs.hub import mailbox, shared_keys, twins
 from fairbank.federated_jobs.hub.changing import changing
-from fairbank.federated_jobs.protocol import LeftOutReport, SealingKeyReport
+from fairbank.federated_jobs.protocol import LeftOutReport, SealingKeyReport, SharedKeyReport
 
 
 def add(routes: APIRouter, hub: Hub) -> None:
@@ -29,6 +29,17 @@ def add(routes: APIRouter, hub: Hub) -> None:
         with changing(hub) as session:
             mailbox.take_key(hub, session, job_id, node=who.name, message=message)
         return Response(status_code=204)
+
+    @routes.post("/v1/jobs/{job_id}/sites/{node}/shared-key")
+    def exchange_shared_key(
+        job_id: str, node: str, request: Request, who: NodeIdentity = node_of, body: bytes = body_of
+    ) -> Response:
+        _same_node(node, who)
+        message = SharedKeyReport.parse(body)
+        twins.heed(hub, node, twins.boot_in(request.headers.get(twins.HEADER)))
+        with changing(hub) as session:
+            answer = shared_keys.take_or_tell(hub, session, job_id, node=who.name, message=message)
+        return Response(answer.to_bytes(), media_type="application/json")
 
     @routes.post("/v1/jobs/{job_id}/sites/{node}/left-out", status_code=204)
     def tell_left_out(

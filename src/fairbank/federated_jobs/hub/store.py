@@ -181,6 +181,17 @@ class SealingKeyRow(HubBase):
     told: Mapped[datetime]
 
 
+class SharedKeyRow(HubBase):
+    """The key that the sites of an encrypted job share, sealed to them by the one that made it."""
+
+    __tablename__ = "jobs_shared_keys"
+
+    job: Mapped[str] = mapped_column(ForeignKey("jobs_jobs.id"), primary_key=True)
+    node: Mapped[str]
+    parcel: Mapped[bytes] = mapped_column(LargeBinary)
+    told: Mapped[datetime]
+
+
 class LeftOutRow(HubBase):
     """A parcel of a peer that a site left out of a round, and why."""
 

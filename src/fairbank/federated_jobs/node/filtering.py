@@ -84,6 +84,8 @@ def filtered_round(task: RoundTask, training: Training, *, folder: Path, into: P
         return Filtered(into, _expected(into, task.global_model))
     kept = folder / FOLDER
     kept.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if chain.encrypts:
+        return _encrypted_round(task, training, kept, into)
     site = _Site(task, chain, kept, training)
     started = site.model()
     raw = into.with_name(f"raw-{into.name}")
@@ -92,6 +94,26 @@ def filtered_round(task: RoundTask, training: Training, *, folder: Path, into: P
         return site.leaves(raw, started, into)
     finally:
         raw.unlink(missing_ok=True)
+
+
+def _encrypted_round(task: RoundTask, training: Training, kept: Path, into: Path) -> Filtered:
+    """Train one round of an encrypted job, or open its model in the last one."""
+    from fairbank.federated_jobs.encrypted_jobs import opens
+    from fairbank.federated_jobs.node.encrypting import opened_model, sealed_update, shown_model
+
+    first = _initial_model(training, kept)
+    # Ciphertexts are opened here and nowhere else: the job's code gets the weights, never the key.
+    started = opened_model(task, first, kept / "model.safetensors")
+    if opens(task.manifest, task.round):
+        return Filtered(shown_model(task, started, into), released_form(first))
+    raw = into.with_name(f"raw-{into.name}")
+    try:
+        training.train(started if task.global_model is not None else None, raw)
+        _refuse(problems(raw, _expected(raw, started)))
+        return Filtered(*sealed_update(task, raw, into), encoded=True)
+    finally:
+        raw.unlink(missing_ok=True)
+        (kept / "model.safetensors").unlink(missing_ok=True)
 
 
 class _Site:
@@ -170,12 +192,7 @@ class _Site:
         return file
 
     def _initial(self) -> Path:
-        path = self._kept / _INITIAL
-        if not path.exists():
-            fresh = path.with_suffix(".part")
-            self._training.initial(fresh)
-            fresh.replace(path)
-        return path
+        return _initial_model(self._training, self._kept)
 
     def _random(self, purpose: str) -> Generator:
         from numpy.random import default_rng
@@ -190,6 +207,15 @@ class _Site:
     def _forget_old_rounds(self) -> None:
         for old in sorted(self._kept.glob("kept-*.safetensors"))[:-_STATES_KEPT]:
             old.unlink()
+
+
+def _initial_model(training: Training, kept: Path) -> Path:
+    path = kept / _INITIAL
+    if not path.exists():
+        fresh = path.with_suffix(".part")
+        training.initial(fresh)
+        fresh.replace(path)
+    return path
 
 
 def _expected(raw: Path, started: Path | None) -> dict[str, ReleasedShape] | None:

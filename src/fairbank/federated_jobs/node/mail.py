@@ -135,7 +135,7 @@ def collect(desk: Desk, letter: Letter) -> Taken:
     """
     node, order = desk.node, letter.order
     with reading(node.engine) as session:
-        peers = known_peers(session, node, letter.manifest, order, number=letter.round)
+        peers = known_peers(session, node, letter.manifest, order.peers, number=letter.round)
         own = _own_newest(session, node, letter.manifest.id)
     if not order.parcels:
         return Taken(None, 0, 0, peers)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,11 +20,12 @@ from sqlalchemy.orm import Session
 from fairbank.clock import iso, parse_iso
 from fairbank.errors import FairbankError
 from fairbank.federated_jobs.axes.plans import PLANS
+from fairbank.federated_jobs.encrypted_jobs import is_encrypted
 from fairbank.federated_jobs.manifest import nodes_of
 from fairbank.federated_jobs.node.judging import enrolment_of
 from fairbank.federated_jobs.node.policy_file import standing
 from fairbank.federated_jobs.node.store import ApprovalRow, ReviewRow, WorkRow
-from fairbank.federated_jobs.protocol import MailOrder, SealingKeyReport
+from fairbank.federated_jobs.protocol import Peer, SealingKeyReport
 from fairbank.federated_jobs.training_errors import PeersUnknown
 from fairbank.ontology.parcels import SealingKey
 from fairbank.ontology.signed_objects import Manifest, SiteApproval
@@ -65,7 +67,7 @@ def tell_key(node: Node, outbox: Outbox, row: ReviewRow, approval: ApprovalRow) 
         RemoteError: if it refuses.
     """
     manifest, _ = Manifest.open(row.manifest, trusted=None)
-    if not is_sealed(manifest):
+    if not is_sealed(manifest) and not is_encrypted(manifest):
         return
     until = SiteApproval.open(approval.envelope, trusted=[approval.site_key])[0].expires
     envelope = _statement(node, row.job, expires=until)
@@ -101,9 +103,14 @@ def private_key(node: Node, job: str) -> bytes:
     return raw
 
 
+def shared_key_file(node: Node, job: str) -> Path:
+    """Return where the key that the sites of an encrypted job share is kept."""
+    return _folder(node) / f"{job}.shared"
+
+
 def forget_key(node: Node, job: str) -> None:
     """Delete this node's key for a job that is over: what was sealed to it can be opened by nobody any more."""
-    for name in (f"{job}.key", f"{job}.json"):
+    for name in (f"{job}.key", f"{job}.json", f"{job}.shared"):
         (node.settings.keys_path / _FOLDER / name).unlink(missing_ok=True)
 
 
@@ -127,11 +134,12 @@ def pinned(session: Session, node: Node) -> dict[str, str] | None:
 
 
 def known_peers(
-    session: Session, node: Node, manifest: Manifest, order: MailOrder, *, number: int
+    session: Session, node: Node, manifest: Manifest, told: Sequence[Peer], *, number: int
 ) -> dict[str, KnownPeer]:
     """Return the peers of a round whose keys count here, by node; the others are left out.
 
     Args:
+        told: the peers as the hub names them.
         number: of the round.
 
     Raises:
@@ -141,7 +149,7 @@ def known_peers(
     of_job = set(nodes_of(manifest, enrolment_of(node).public_base_iri)) - {node.name}
     before = _told_before(session, manifest.id, number)
     peers: dict[str, KnownPeer] = {}
-    for peer in order.peers:
+    for peer in told:
         wrong = pins is not None and pins.get(peer.node) != peer.key
         if peer.node not in of_job or wrong or before.get(peer.node, peer.statement) != peer.statement:
             log.warning("a key of the peer %s for job %s does not count here", peer.node, manifest.id)

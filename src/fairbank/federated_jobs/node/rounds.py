@@ -78,6 +78,7 @@ from fairbank.federated_jobs.node.persons_word import check_let_go
 from fairbank.federated_jobs.node.progress import job_folder
 from fairbank.federated_jobs.node.runner import Product, RoundTask, Runner
 from fairbank.federated_jobs.node.sandbox_staging import SeriesToStage
+from fairbank.federated_jobs.node.shared_keys import shared_key
 from fairbank.federated_jobs.node.store import ApprovalRow, ReviewRow, WorkRow
 from fairbank.federated_jobs.protocol import MailOrder
 from fairbank.federated_jobs.reasons import Reason
@@ -330,7 +331,8 @@ def _attempt(site: Site, row: Work, given: bytes | None) -> list[Release] | None
     taken = collect(_desk(site), letter) if letter is not None else None
     model = _global_model(site, row, given) if taken is None or row.global_digest else taken.model
     task = _task(site, row, authorised, previous=previous, model=model)
-    task = replace(task, models=_models(site, row, authorised))
+    key = shared_key(site.node, site.outbox, authorised.chain.manifest)
+    task = replace(task, models=_models(site, row, authorised), shared_key=key)
     try:
         if letter is not None and taken is not None and not letter.order.trains:
             products = [put_together(taken, task.folder)]

@@ -72,6 +72,7 @@ class RoundTask:
         folder: where the products go; the node's own.
         models: the files of models that the job needs, each called as the code looks for it.
         rules: what the site asks of a training.
+        shared_key: the secret key of an encrypted job; the node's own, never the worker's.
         spent: what the round costs is added here, also if it fails.
     """
 
@@ -87,6 +88,7 @@ class RoundTask:
     members: tuple[Member, ...] = ()
     models: tuple[Path, ...] = ()
     rules: TrainingRules = field(default_factory=TrainingRules)
+    shared_key: bytes | None = field(default=None, repr=False)
     spent: Spent = field(default_factory=Spent)
 
 
@@ -402,6 +404,9 @@ class ConfinedRunner:
             folder=job_folder(self._node, manifest.id),
             into=task.folder / f"{UPDATE}.safetensors",
         )
+        if not outcomes:
+            # The last round of an encrypted job: its model was only opened.
+            return [Product(UPDATE, left.path, form=left.form)]
         check_counted(task.rules, _behind(outcomes[-1], task))
         check_statistics(task.rules, left.form or form_of(left.path))
         _keep_groups(task, outcomes[-1])

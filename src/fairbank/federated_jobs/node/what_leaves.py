@@ -9,6 +9,7 @@ from fairbank.errors import FairbankError
 from fairbank.federated_jobs.axes.plans import PLANS
 from fairbank.federated_jobs.code import GROUP_METRICS, WorkerKind, tool_of
 from fairbank.federated_jobs.container_tools import Find, contract_of
+from fairbank.federated_jobs.encrypted_jobs import is_encrypted
 from fairbank.ontology.group_metrics import COLUMNS
 from fairbank.ontology.outputs import OutputClass
 from fairbank.ontology.signed_objects import Code, Manifest, PlanName
@@ -19,11 +20,12 @@ UPDATES = (
     "whether a known person's image was used."
 )
 _CLIPPING, _CLIP_NORM = "clipping", "clip-norm"
+_ENCRYPTION = "encryption against the hub"
 PROTECTIONS_OFF = (
     _CLIPPING,
     "noise (differential privacy)",
     "secure aggregation",
-    "encryption against the hub",
+    _ENCRYPTION,
 )
 TRUST = (
     "The hub, and whoever runs it, sees this site's own update of every round; the requester gets the merged model, "
@@ -52,6 +54,15 @@ TRUST_KEYS = (
 TRUST_LAST = (
     "In the last round one site's model goes to the hub and the requester in the open: this site's, if it is the last, "
     "or if the hub says that those before it were lost."
+)
+ENCRYPTED = (
+    "Updates leave encrypted (CKKS): the hub adds them up without reading them, as long as it keeps to the protocol. "
+    "All sites of the job hold the same secret key, so any site that gets hold of another's encrypted update can open it; "
+    "and a hub that hands sites one update in place of a sum has it opened. Counts and metrics go in the open."
+)
+TRUST_ENCRYPTED = (
+    "From the second round on the other sites see the mean of each round; in the last round every site opens it, and "
+    "the hub and the requester get it in the open. Nobody can tell an odd or poisoned update of one site."
 )
 STARTED_FROM = "The job starts from a model that was trained before, named in the manifest by its digest."
 
@@ -115,8 +126,12 @@ def warnings(manifest: Manifest) -> tuple[str, ...]:
     training = manifest.training
     started = (STARTED_FROM,) if training is not None and training.initial_model is not None else ()
     filters = tuple(each.name for each in training.filters) if training is not None else ()
+    encrypted = is_encrypted(manifest)
     off = [each for each in PROTECTIONS_OFF if each != _CLIPPING or _CLIP_NORM not in filters]
+    off = [each for each in off if each != _ENCRYPTION or not encrypted]
     filtered = (f"Filtered at this site, in this order: {', '.join(filters)}.",) if filters else ()
+    if encrypted:
+        filtered += (ENCRYPTED,)
     return (UPDATES, f"Not in place: {', '.join(off)}.", *filtered, *_trust(manifest), *started)
 
 
@@ -127,6 +142,8 @@ def _trust(manifest: Manifest) -> tuple[str, ...]:
         return (TRUST_IN_TURN,)
     if choice is not None and choice.sealed:
         return (TRUST_PEERS, TRUST_KEYS, TRUST_LAST)
+    if is_encrypted(manifest):
+        return (TRUST_ENCRYPTED, TRUST_KEYS)
     if manifest.plan.name is PlanName.ENSEMBLE:
         return (TRUST_ENSEMBLE,)
     return (TRUST, TRUST_AT_ANY_TIME) if choice is not None and choice.asynchronous else (TRUST,)
