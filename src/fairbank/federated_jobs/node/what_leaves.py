@@ -57,8 +57,8 @@ TRUST_LAST = (
 )
 ENCRYPTED = (
     "Updates leave encrypted (CKKS): the hub adds them up without reading them, as long as it keeps to the protocol. "
-    "All sites of the job hold the same secret key, so any site that gets hold of another's encrypted update can open it; "
-    "and a hub that hands sites one update in place of a sum has it opened. Counts and metrics go in the open."
+    "All sites of the job hold the same secret key, so any site that gets hold of another's encrypted update can open "
+    "it; and a hub that hands sites one update in place of a sum has it opened. Counts and metrics go in the open."
 )
 TRUST_ENCRYPTED = (
     "From the second round on the other sites see the mean of each round; in the last round every site opens it, and "
