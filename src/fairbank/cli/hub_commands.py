@@ -55,6 +55,10 @@ def run(ctx: typer.Context) -> None:
 
     Example: fairbank --set hub_port=8470 hub run
     """
+    from fairbank.federated_jobs.freed_memory import keep_freed_memory
+
+    # First of all: what is imported next allocates, and the threads that it starts would each get an arena.
+    keep_freed_memory()
     import uvicorn
 
     from fairbank.web.hub_app import create_app

@@ -7,17 +7,20 @@ tensor by one name: what it makes of a tensor keeps that name, and what has to t
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from numpy.random import Generator
 from numpy.typing import NDArray
 
 from fairbank.federated_jobs.tensor_files import TensorShape
 
+if TYPE_CHECKING:
+    # At a hub, which draws nothing, the module is 2 MB that nobody needs.
+    from numpy.random import Generator
+
 Arrays = dict[str, NDArray[Any]]
 Get = Callable[[str], NDArray[Any]]
 # Gives a generator for a purpose; of the same job, site, round and purpose always the same numbers.
-Random = Callable[[str], Generator]
+Random = Callable[[str], "Generator"]
 
 
 class UpdateFilter(Protocol):
