@@ -19,22 +19,22 @@ from typing import Any, ClassVar
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8
 # Larger blocks are still given back at once; of smaller ones each arena keeps so much.
 LARGEST_KEPT_BYTES = 4 << 20
-KEPT_BYTES = 12 << 20
+KEPT_BYTES = 6 << 20
 ARENAS = 2
 # Free space between blocks beyond which it is given back.
-MOST_FREE_BYTES = 32 << 20
+MOST_FREE_BYTES = 12 << 20
 
 
 class _MallInfo(ctypes.Structure):
     # `struct mallinfo2` of <malloc.h>, since 2.33; `fordblks` are the bytes that are free and not given back.
     _fields_: ClassVar = [
-        (name, ctypes.c_size_t)
-        for name in "arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks fordblks keepcost".split()
+        *((name, ctypes.c_size_t) for name in ("arena", "ordblks", "smblks", "hblks", "hblkhd", "usmblks")),
+        *((name, ctypes.c_size_t) for name in ("fsmblks", "uordblks", "fordblks", "keepcost")),
     ]
 
 
 def keep_freed_memory() -> bool:
-    """Tell the C library of this process to keep freed memory, up to 24 MB in all; return whether it took that in.
+    """Tell the C library of this process to keep freed memory, up to 12 MB in all; return whether it took that in.
 
     An arena that a thread has stays, so a process says it before it starts threads.
     """

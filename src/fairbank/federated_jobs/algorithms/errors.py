@@ -12,7 +12,8 @@ SiteJobError                         FB-JOBS-100
 │   ├── LabelsMissing                FB-JOBS-326
 │   ├── BatchTooSmall                FB-JOBS-327
 │   ├── ModelUnfit                   FB-JOBS-328
-│   └── NotTogether                  FB-JOBS-375
+│   ├── NotTogether                  FB-JOBS-375
+│   └── PartnerLost                  FB-JOBS-500
 └── UpdateError                      FB-JOBS-130
     ├── UpdateUnfit                  FB-JOBS-131
     ├── NothingToAggregate           FB-JOBS-132
@@ -97,6 +98,13 @@ class NotTogether(AlgorithmError):
     """The predictions of several models of an algorithm cannot be put together in the way that is asked for."""
 
     code = "FB-JOBS-375"
+
+
+class PartnerLost(AlgorithmError):
+    """One of several processes that train together has ended."""
+
+    code = "FB-JOBS-500"
+    kind = Kind.UNAVAILABLE
 
 
 class UpdateError(SiteJobError):

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from monai.fl.client.client_algo import ClientAlgo
 from monai.fl.utils.constants import WeightType
@@ -21,6 +21,7 @@ from fairbank.analysis.staged import StagedSeries
 from fairbank.federated_jobs.algorithms.by_group import ByGroup
 from fairbank.federated_jobs.algorithms.errors import NotTogether
 from fairbank.federated_jobs.algorithms.parameters import AlgorithmParameters
+from fairbank.federated_jobs.algorithms.several import Group
 from fairbank.federated_jobs.algorithms.weights import Weights
 from fairbank.ontology.signed_objects import Training
 
@@ -56,7 +57,14 @@ class SiteTask:
 
 
 class TrainingAlgorithm(ClientAlgo):
-    """A `ClientAlgo` with an initial model, sample counts and state between rounds."""
+    """A `ClientAlgo` with an initial model, sample counts and state between rounds.
+
+    Attributes:
+        trains_together: whether several processes can train one model of it; they are then given as `group`.
+    """
+
+    trains_together: ClassVar[bool] = False
+    group = Group()
 
     def begin(self, task: SiteTask) -> int:
         """Read the series and build the network; return the number of series that can be used."""

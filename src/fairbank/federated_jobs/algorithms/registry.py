@@ -31,7 +31,7 @@ from fairbank.federated_jobs.algorithms.training_parameters import (
 )
 
 _ROOM = "fairbank.federated_jobs.algorithms"
-_ALWAYS = ("by_group", "interface", "parameters", "seeds", "session", "weights")
+_ALWAYS = ("by_group", "interface", "parameters", "partner", "seeds", "session", "several", "weights")
 _IMAGES = (
     f"{_ROOM}.images",
     f"{_ROOM}.slices",

@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -27,6 +28,7 @@ from fairbank.federated_jobs.algorithms.registry import (
     algorithm_parameters,
     require_algorithm,
 )
+from fairbank.federated_jobs.algorithms.several import Group, Partners, group_of
 from fairbank.federated_jobs.algorithms.weights import (
     Weights,
     all_finite,
@@ -100,9 +102,17 @@ class RoundResult:
 class TrainingSession:
     """A training algorithm with its site's series, ready for rounds."""
 
-    def __init__(self, algorithm: TrainingAlgorithm, *, n_series: int, scratch: Path) -> None:
+    def __init__(
+        self,
+        algorithm: TrainingAlgorithm,
+        *,
+        n_series: int,
+        scratch: Path,
+        partners: Partners | None = None,
+    ) -> None:
         self._algorithm = algorithm
         self._scratch = scratch
+        self._partners = partners
         self.n_series = n_series
 
     @classmethod
@@ -119,6 +129,7 @@ class TrainingSession:
         training: dict[str, object] | None = None,
         rounds: int = 1,
         models: Path | None = None,
+        processes: int | None = None,
     ) -> TrainingSession:
         """Load the approved code and read the staged series.
 
@@ -126,21 +137,33 @@ class TrainingSession:
             training: the local step and the frozen layers, as the manifest has them; plain training by default.
             rounds: how many rounds the job has.
             models: the folder with the files of models that came with the job.
+            processes: how many train together; None for as many as there are GPUs, and one where there is none.
 
         Raises:
             AlgorithmError: if code, parameters or series do not fit.
         """
-        entry = require_algorithm(name, digest)
-        checked = algorithm_parameters(name, parameters)
-        asked = Training.model_validate_json(json.dumps(training)) if training else Training()
-        require_fitting(name, algorithm_offers(name, checked), asked)
-        be_deterministic()
-        from fairbank.federated_jobs.algorithms.interface import SiteTask
+        given: dict[str, Any] = {
+            "name": name,
+            "digest": digest,
+            "parameters": parameters,
+            "job_seed": job_seed,
+            "site": site,
+            "training": training,
+            "rounds": rounds,
+        }
+        algorithm, n_series = opened_algorithm(
+            **given, inputs=inputs, models=models, group=group_of(processes)
+        )
+        partners = None
+        if algorithm.group.size > 1:
+            places = {"inputs": str(inputs), "models": str(models or "")}
+            partners = Partners(algorithm.group, given | places, scratch)
+        return cls(algorithm, n_series=n_series, scratch=scratch, partners=partners)
 
-        algorithm: TrainingAlgorithm = import_module(entry.module).ALGORITHM()
-        task = SiteTask(checked, read_staged(inputs), job_seed, site, asked, rounds, models)
-        n_series = algorithm.begin(task)
-        return cls(algorithm, n_series=n_series, scratch=scratch)
+    def close(self) -> None:
+        """End the processes that train together with this one; a round that follows starts others."""
+        if self._partners is not None:
+            self._partners.close()
 
     def initial(self) -> InitialModel:
         """Return what identifies the initial model."""
@@ -172,17 +195,14 @@ class TrainingSession:
         from fairbank.federated_jobs.algorithms.interface import (
             N_STEPS,
             N_TRAIN,
-            exchanged,
             statistic,
             weights_in,
         )
 
         base, base_digest = self._base(weights)
         state = self._state_after(previous)
-        # Some steps keep layers at the site, which belong to the model that is measured.
-        self._algorithm.begin_round(round_number, state)
-        before = self._evaluate(base, grouped=grouped)
-        self._algorithm.train(exchanged(base), extra={"round": round_number, "say": say})
+        with self._together(round_number, weights, previous):
+            before = self._train(round_number, base, state, say=say, grouped=grouped)
         update = self._algorithm.get_weights()
         trained = weights_in(update)
         if not all_finite(trained):
@@ -214,6 +234,39 @@ class TrainingSession:
             by_group=before.by_group,
             classes=before.classes,
         )
+
+    def _train(
+        self,
+        round_number: int,
+        base: Weights,
+        state: Weights,
+        *,
+        say: Callable[[float], None],
+        grouped: bool,
+    ) -> ModelMetrics:
+        """Measure the model of the round and train it; return what was measured before."""
+        from fairbank.federated_jobs.algorithms.interface import exchanged
+
+        # Some steps keep layers at the site, which belong to the model that is measured.
+        self._algorithm.begin_round(round_number, state)
+        before = self._evaluate(base, grouped=grouped)
+        self._algorithm.train(exchanged(base), extra={"round": round_number, "say": say})
+        return before
+
+    @contextmanager
+    def _together(self, round_number: int, weights: Path | None, previous: int) -> Iterator[None]:
+        """Have the other processes train the round that the block trains; whatever goes wrong in it ends them."""
+        if self._partners is None:
+            yield
+            return
+        try:
+            self._partners.start()
+            state = self._file("state", previous) if previous else None
+            self._partners.train(round_number, weights, state)
+            yield
+        except BaseException:
+            self._partners.close()
+            raise
 
     def evaluate(self, weights: Path | None, *, grouped: bool = False) -> ModelMetrics:
         """Return the metrics of a global model, None for the initial one; also by group if asked."""
@@ -275,6 +328,39 @@ class TrainingSession:
 
     def _file(self, kind: str, round_number: int) -> Path:
         return self._scratch / f"{kind}-{round_number:06d}.safetensors"
+
+
+def opened_algorithm(
+    *,
+    name: str,
+    digest: str,
+    parameters: dict[str, object],
+    job_seed: str,
+    site: str,
+    inputs: Path,
+    training: dict[str, object] | None,
+    rounds: int,
+    models: Path | None,
+    group: Group,
+) -> tuple[TrainingAlgorithm, int]:
+    """Return an algorithm that has read its series, and how many it can use; arguments as in `TrainingSession.open`.
+
+    Args:
+        group: the processes that train together; an algorithm that trains alone leaves it.
+    """
+    entry = require_algorithm(name, digest)
+    checked = algorithm_parameters(name, parameters)
+    asked = Training.model_validate_json(json.dumps(training)) if training else Training()
+    require_fitting(name, algorithm_offers(name, checked), asked)
+    be_deterministic()
+    from fairbank.federated_jobs.algorithms.interface import SiteTask
+
+    algorithm: TrainingAlgorithm = import_module(entry.module).ALGORITHM()
+    # Noise belongs to a whole batch: it is drawn by one process.
+    if algorithm.trains_together and asked.differential_privacy is None:
+        algorithm.group = group
+    task = SiteTask(checked, read_staged(inputs), job_seed, site, asked, rounds, models)
+    return algorithm, algorithm.begin(task)
 
 
 def be_deterministic() -> None:

@@ -84,6 +84,7 @@ class NetworkTrainer(TrainingAlgorithm):
 
     # Whether the target of a sample is its class.
     classifies = False
+    trains_together = True
     _state: Weights
 
     def samples(self, task: SiteTask) -> SiteSamples:
@@ -132,7 +133,7 @@ class NetworkTrainer(TrainingAlgorithm):
         self.parameters: Any = task.parameters
         self._task = task
         self._given: TrainingParameters = task.parameters
-        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self._device = self.group.device
         torch.manual_seed(derive_seed(task.job_seed, site="", round_number=0, purpose="initial"))
         self._network = self.network(task.parameters)
         self._step_options = options_of(task.training.local_step)
@@ -173,7 +174,8 @@ class NetworkTrainer(TrainingAlgorithm):
     def begin_round(self, round_number: int, state: Weights) -> None:
         """Seed the round and take up what the site kept."""
         seed = derive_seed(self._task.job_seed, site=self._task.site, round_number=round_number)
-        torch.manual_seed(seed)
+        # All processes of a group go through the same batches; what each draws inside its part is its own.
+        torch.manual_seed(seed + self.group.rank)
         self._random = torch.Generator().manual_seed(seed)
         self._round = round_number
         self._drawn: set[int] = set()
@@ -301,23 +303,31 @@ class NetworkTrainer(TrainingAlgorithm):
         weights = step.class_weights(counts.to(self._device)) if len(counts) else None
         forward = self._forward_in_training(step)
         done = 0
-        for places, seed in self._batches(epochs, most):
+
+        def loss_of(places: Sequence[int], seed: int) -> torch.Tensor:
             images, targets = self._samples.train.batch(places, seed)
             images, targets = images.to(self._device), targets.to(self._device)
             with torch.autocast(self._device.type, torch.bfloat16, enabled=self._halved):
                 outputs, features = forward(images)
             loss = self.batch_loss(outputs.float(), targets, weights)
             added = step.loss(images, features)
-            if added is not None:
-                loss = loss + added
-            if not bool(torch.isfinite(loss)):
+            return loss if added is None else loss + added
+
+        group, least = self.group, 2 if self._given.keeps_running_means else 1
+        for places, seed in self._batches(epochs, most):
+            optimizer.zero_grad()
+            part = group.part(places, least=least)
+            loss = loss_of(part, group.own(seed)) if part else None
+            if loss is not None:
+                torch.autograd.backward(loss)
+            whole = group.sum_gradients(self._network.parameters(), loss, share=len(part) / len(places))
+            # All processes look at the same number, so none of them waits for one that gave up.
+            if not bool(torch.isfinite(whole)):
                 raise TrainingDiverged(
                     "The training loss is not a finite number.",
                     why="The learning rate may be too high.",
                     todo="Lower the learning rate and submit the job again.",
                 )
-            optimizer.zero_grad()
-            torch.autograd.backward(loss)
             step.gradients()
             if self._given.clip_norm is not None:
                 nn.utils.clip_grad_norm_(self._trained.values(), float(self._given.clip_norm))
@@ -325,6 +335,7 @@ class NetworkTrainer(TrainingAlgorithm):
             step.after_step()
             self._drawn.update(place // self._samples.train.draws for place in places)
             done += 1
+        group.average_buffers(self._network)
         return done
 
     def _batches(self, epochs: int, most: int | None) -> Iterator[tuple[list[int], int]]:
@@ -349,9 +360,6 @@ class NetworkTrainer(TrainingAlgorithm):
         network = self._network
         if step.wants_features:
             return partial(_features, network, head=head_of(network))
-        if torch.cuda.device_count() > 1 and self._given.batch_size >= torch.cuda.device_count():
-            parallel = nn.DataParallel(network)
-            return lambda images: (parallel(images), None)
         return lambda images: (network(images), None)
 
     def _judgement(self) -> Judged:
