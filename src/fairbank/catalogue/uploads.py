@@ -95,8 +95,9 @@ class Receiver(Protocol):
 
 
 class _BlobResponse(FileResponse):
-    # Each chunk is read by a thread of its own; the default of 64 KiB makes a model of some megabytes wait for dozens.
-    chunk_size = 1 << 20
+    # Each chunk is read by a thread of its own, so the default of 64 KiB costs. TLS keeps a buffer as large as the
+    # largest chunk for as long as a connection lives, and each node has several.
+    chunk_size = 1 << 18
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,7 +84,7 @@ class Group:
         try:
             dist.init_process_group(
                 "nccl" if self.on_gpus else "gloo",
-                store=dist.FileStore(str(store), self.size),
+                store=dist.FileStore(str(store), self.size),  # type: ignore[attr-defined]  # documented, not exported
                 rank=self.rank,
                 world_size=self.size,
                 timeout=_PATIENCE,
@@ -130,7 +130,7 @@ class Group:
             return loss.detach()
         import torch.distributed as dist
 
-        known = list(parameters)
+        known = [each for each in parameters if each.requires_grad]
         # A layer that no part of a batch went through has no gradient, and the optimizer leaves it alone.
         touched = torch.tensor([float(each.grad is not None) for each in known], device=self.device)
         grads = [torch.zeros_like(each) if each.grad is None else each.grad for each in known]
@@ -140,18 +140,25 @@ class Group:
             dist.all_reduce(flat)
         except RuntimeError as err:
             raise _lost() from err
-        *sums, total, touched = flat.split([*(each.numel() for each in known), 1, len(known)])
+        *sums, total, touched = torch.split(flat, [*(each.numel() for each in known), 1, len(known)])
         for each, summed, is_touched in zip(known, sums, touched.tolist(), strict=True):
             each.grad = summed.view_as(each).to(each.dtype) if is_touched else None
         return total.reshape(())
 
-    def average_buffers(self, network: nn.Module) -> None:
-        """Give running means and spreads their mean over the processes; counters stay those of each.
+    def average_running_means(self, network: nn.Module) -> None:
+        """Give running means and spreads of batch normalisation their mean over the processes.
 
         Raises:
             PartnerLost: if a process is not there any more.
         """
-        buffers = [each for each in network.buffers() if each.is_floating_point()]
+        layers = [
+            each
+            for each in network.modules()
+            if isinstance(each, nn.modules.batchnorm._BatchNorm) and each.training
+        ]
+        buffers = [
+            each for layer in layers for each in (layer.running_mean, layer.running_var) if each is not None
+        ]
         if self.size == 1 or not buffers:
             return
         import torch.distributed as dist
@@ -161,7 +168,7 @@ class Group:
             dist.all_reduce(flat)
         except RuntimeError as err:
             raise _lost() from err
-        means = (flat / self.size).split([each.numel() for each in buffers])
+        means = torch.split(flat / self.size, [each.numel() for each in buffers])
         with torch.no_grad():
             for each, mean in zip(buffers, means, strict=True):
                 each.copy_(mean.view_as(each))

@@ -335,7 +335,7 @@ class NetworkTrainer(TrainingAlgorithm):
             step.after_step()
             self._drawn.update(place // self._samples.train.draws for place in places)
             done += 1
-        group.average_buffers(self._network)
+        group.average_running_means(self._network)
         return done
 
     def _batches(self, epochs: int, most: int | None) -> Iterator[tuple[list[int], int]]:

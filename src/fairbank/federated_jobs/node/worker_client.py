@@ -47,7 +47,15 @@ from fairbank.federated_jobs.update_notes import noted_head
 MODULE = "fairbank.federated_jobs.node.worker"
 START_TIMEOUT_S = 60.0
 # Codes of what can go wrong inside a worker; with any other it would have the node believe something else.
-_OF_WORKERS = ("FB-JOBS-1", "FB-JOBS-326", "FB-JOBS-327", "FB-JOBS-328", "FB-JOBS-375", "FB-ANA-")
+_OF_WORKERS = (
+    "FB-JOBS-1",
+    "FB-JOBS-326",
+    "FB-JOBS-327",
+    "FB-JOBS-328",
+    "FB-JOBS-375",
+    "FB-JOBS-500",
+    "FB-ANA-",
+)
 Metrics = dict[str, float]
 
 
