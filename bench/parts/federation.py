@@ -194,7 +194,8 @@ class Federation:
         node = init_node(settings, self.clock, name=name)
         enrol(node, hub_url=self._url, token=self._tokens[name])
         node = open_node(settings, self.clock)
-        allow_small_trainings(node)
+        # Published protocols normalise over batches.
+        allow_small_trainings(node, batch_norm_buffers=True)
         images, dataset = self.home / "images" / name, self.holding.dataset
         self.holding.write(images / "all", name)
         begun = time.monotonic()

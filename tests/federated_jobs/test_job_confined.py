@@ -5,11 +5,15 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pydicom
 import pytest
 from pydicom.data import get_testdata_file
+from safetensors.numpy import load_file, save_file
 
+from fairbank.database import reading
 from fairbank.federated_jobs.node.runner import ConfinedRunner
+from fairbank.federated_jobs.node.store import ReviewRow
 from fairbank.ontology.outputs import OutputClass
 
 pytestmark = pytest.mark.sandbox
@@ -104,3 +108,27 @@ def test_confined_workers_measure_and_only_sums_over_subjects_leave(start, tmp_p
     assert thickness["mean"] == pytest.approx(float(pixels.SliceThickness), rel=1e-9)
     for site in fed.sites.values():
         site.runner.close()
+
+
+def test_a_model_that_could_not_be_made_by_training_ends_the_job_there_and_harms_no_other(confined):
+    east = confined.sites["east"]
+    honest = east.runner.run
+
+    def run(task):
+        if task.round == 2:
+            model = load_file(task.global_model)
+            name = next(iter(sorted(model)))
+            save_file(model | {name: np.full_like(model[name], np.nan)}, task.global_model)
+        return honest(task)
+
+    east.runner.run = run
+    parameters = {"image_size": 16, "width": 2, "levels": 1}
+    job = confined.run("slice-autoencoder", rounds=2, quorum=1, parameters=parameters)
+    assert confined.site_state(job, "east") == ("failed", "model_refused")
+    assert confined.state(job) == "completed"
+    with reading(east.node.engine) as session:
+        row = session.get_one(ReviewRow, job)
+        assert (row.error, row.stopped_by) == ("FB-JOBS-442", "model")
+    again = confined.run("slice-autoencoder", parameters=parameters)
+    assert confined.state(again) == "completed"
+    assert confined.site_state(again, "east")[0] == "released"

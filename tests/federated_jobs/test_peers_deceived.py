@@ -131,8 +131,7 @@ def forged(fed, job: str, node: str) -> None:
 def pin(site, **keys: str) -> None:
     lines = [f'[[peer]]\nnode = "{node}"\nkey = "{key}"\n' for node, key in keys.items()]
     policy = site.node.settings.home / "policy.toml"
-    policy.write_text('schema = "site-policy/1"\n' + "".join(lines))
-    policy.chmod(0o600)
+    policy.write_text(policy.read_text() + "".join(lines))
 
 
 def recipients(fed, job: str, node: str, number: int) -> set[str]:

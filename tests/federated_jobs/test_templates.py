@@ -317,7 +317,7 @@ def test_parameters_that_cannot_be_are_refused(name: str, values: dict[str, Any]
     ("parameters", "weights"),
     [
         ({"network": "mnist-cnn", "classes": [str(digit) for digit in range(10)]}, 1_199_882),
-        ({"network": "resnet18", "image_size": 32}, 11_171_266),
+        ({"network": "resnet18", "image_size": 64}, 11_171_266),
         pytest.param({"network": "densenet121", "image_size": 64}, 6_949_634, marks=pytest.mark.long),
     ],
     ids=["mnist-cnn", "resnet18", "densenet121"],

@@ -24,7 +24,7 @@ from fairbank.federated_jobs.node.training_rules import (
     training_lines,
 )
 from fairbank.federated_jobs.training_errors import TrainingHalted, TrainingRuleBroken
-from fairbank.ontology.signed_objects import DifferentialPrivacy, SecureAggregation, Training
+from fairbank.ontology.signed_objects import DifferentialPrivacy, Element, SecureAggregation, Training
 
 
 @pytest.fixture
@@ -170,13 +170,16 @@ class TestRules:
                 check_counted(rules, counted)
             assert caught.value.reason.value == "cohort_insufficient"
 
-    def test_running_statistics_leave_only_where_the_policy_says_so(self):
+    def test_running_statistics_leave_only_where_the_policy_says_so(self, manifest):
+        job = manifest()
         names = {"conv.weight", "bn.running_mean", "bn.num_batches_tracked"}
         with pytest.raises(TrainingRuleBroken, match=r"bn\.num_batches_tracked") as caught:
-            check_statistics(TrainingRules(), names)
+            check_statistics(TrainingRules(), job, names)
         assert caught.value.reason.value == "buffers_not_allowed"
-        check_statistics(TrainingRules(batch_norm_buffers=True), names)
-        check_statistics(TrainingRules(), {"conv.weight", "norm.bias"})
+        check_statistics(TrainingRules(batch_norm_buffers=True), job, names)
+        check_statistics(TrainingRules(), job, {"conv.weight", "norm.bias"})
+        stays = manifest(local_step=Element(name="site-batch-norm"))
+        check_statistics(TrainingRules(), stays, names)
 
 
 def test_the_lines_say_each_rule_and_what_the_file_sets(site):

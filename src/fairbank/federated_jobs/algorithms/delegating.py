@@ -32,6 +32,10 @@ class Delegating(TrainingAlgorithm):
         """Return of how many distinct samples the steps of the last round were made."""
         return self.inner.images_used()
 
+    def dead_share(self, data: ExchangeObject) -> float:
+        """Return which share of the trained weights no local sample moves."""
+        return self.inner.dead_share(data)
+
     def unlabelled(self) -> int:
         """Return how many subjects are left out because the site knows no label of them."""
         return self.inner.unlabelled()

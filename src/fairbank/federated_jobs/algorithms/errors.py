@@ -13,6 +13,7 @@ SiteJobError                         FB-JOBS-100
 │   ├── BatchTooSmall                FB-JOBS-327
 │   ├── ModelUnfit                   FB-JOBS-328
 │   ├── NotTogether                  FB-JOBS-375
+│   ├── GradientsDead                FB-JOBS-443
 │   └── PartnerLost                  FB-JOBS-500
 └── UpdateError                      FB-JOBS-130
     ├── UpdateUnfit                  FB-JOBS-131
@@ -56,6 +57,12 @@ class AlgorithmDigestMismatch(AlgorithmError):
     """The code at this site is not the code that was approved."""
 
     code = "FB-JOBS-123"
+
+
+class GradientsDead(AlgorithmError):
+    """Most weights of a model are moved by nothing that a site has."""
+
+    code = "FB-JOBS-443"
 
 
 class CheckpointMissing(AlgorithmError):

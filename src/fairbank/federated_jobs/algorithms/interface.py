@@ -82,6 +82,13 @@ class TrainingAlgorithm(ClientAlgo):
         """Return of how many distinct samples the steps of the last round were made; 0 if that is not counted."""
         return 0
 
+    def dead_share(self, data: ExchangeObject) -> float:
+        """Return which share of the trained weights no local sample moves, from the given weights.
+
+        It changes nothing. 0 if it is not measured.
+        """
+        return 0.0
+
     def unlabelled(self) -> int:
         """Return how many subjects are left out because the site knows no label of them."""
         return 0

@@ -150,7 +150,23 @@ def _resnet18(parameters: ImageParameters, outputs: int) -> nn.Module:
         bias_downsample=False,
         norm=_norm(parameters.norm),
     )
+    if parameters.norm is not Norm.BATCH:
+        _without_batch_norms(network, parameters)
     return network
+
+
+def _without_batch_norms(network: nn.Module, parameters: ImageParameters) -> None:
+    """Put the asked layers in the place of those of batch normalisation: MONAI's `ResNet` hands `norm` to the first."""
+    from monai.networks.layers.utils import get_norm_layer
+
+    for name in batch_norms(network):
+        channels = network.get_submodule(name).num_features
+        assert isinstance(channels, int)
+        asked = get_norm_layer(
+            name=_norm(parameters.norm), spatial_dims=parameters.dimensions, channels=channels
+        )
+        place, _, last = name.rpartition(".")
+        setattr(network.get_submodule(place), last, asked)
 
 
 def _densenet121(parameters: ImageParameters, outputs: int) -> nn.Module:

@@ -53,6 +53,7 @@ _MASKS = (
 _TRAINER = (
     *_IMAGES,
     f"{_ROOM}.ensembles",
+    f"{_ROOM}.gradients",
     f"{_ROOM}.local_steps.base",
     f"{_ROOM}.local_steps.contrastive",
     f"{_ROOM}.local_steps.proximal",
@@ -92,6 +93,7 @@ _ENTRIES = {
             module=f"{_ROOM}.slice_autoencoder",
             parameters=SliceAutoencoderParameters,
             sources=(
+                f"{_ROOM}.gradients",
                 f"{_ROOM}.slice_autoencoder",
                 f"{_ROOM}.slices",
                 f"{_ROOM}.splits",

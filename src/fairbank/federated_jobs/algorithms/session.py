@@ -22,7 +22,7 @@ import torch
 
 from fairbank.analysis.staged import read_staged
 from fairbank.federated_jobs.algorithms.by_group import ByGroup, round_digits
-from fairbank.federated_jobs.algorithms.errors import CheckpointMissing, TrainingDiverged
+from fairbank.federated_jobs.algorithms.errors import CheckpointMissing, GradientsDead, TrainingDiverged
 from fairbank.federated_jobs.algorithms.registry import (
     algorithm_offers,
     algorithm_parameters,
@@ -249,6 +249,7 @@ class TrainingSession:
 
         # Some steps keep layers at the site, which belong to the model that is measured.
         self._algorithm.begin_round(round_number, state)
+        _check_alive(self._algorithm.dead_share(exchanged(base)))
         before = self._evaluate(base, grouped=grouped)
         self._algorithm.train(exchanged(base), extra={"round": round_number, "say": say})
         return before
@@ -361,6 +362,17 @@ def opened_algorithm(
         algorithm.group = group
     task = SiteTask(checked, read_staged(inputs), job_seed, site, asked, rounds, models)
     return algorithm, algorithm.begin(task)
+
+
+def _check_alive(dead: float) -> None:
+    from fairbank.federated_jobs.algorithms.gradients import MOST_DEAD
+
+    if dead > MOST_DEAD:
+        raise GradientsDead(
+            f"{dead:.0%} of the model's weights would not be moved by the images of this site.",
+            why="A model can be made so that only what another site has moves it: a sum of updates is then its own.",
+            todo="Ask where the model comes from; training from weights of another seed, or at a lower rate, may help.",
+        )
 
 
 def be_deterministic() -> None:

@@ -8,6 +8,7 @@ means of one site's images would be part of the update.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -15,6 +16,7 @@ from monai.fl.utils.exchange_object import ExchangeObject
 from monai.networks.nets.autoencoder import AutoEncoder
 
 from fairbank.federated_jobs.algorithms.errors import TrainingDiverged
+from fairbank.federated_jobs.algorithms.gradients import dead_share, places_of
 from fairbank.federated_jobs.algorithms.interface import (
     N_HELDOUT,
     N_TRAIN,
@@ -113,6 +115,20 @@ class SliceAutoencoder(TrainingAlgorithm):
             order = torch.randperm(len(self._train_slices), generator=self._random)
             for chosen in torch.split(order, self._parameters.batch_size):
                 self._step(self._train_slices[chosen.to(self._device)])
+
+    def dead_share(self, data: ExchangeObject) -> float:
+        """Return which share of the trained weights no local slice moves, from the given weights."""
+        batches = places_of(len(self._train_slices), batch_size=self._parameters.batch_size)
+        self._load(weights_in(data))
+        chance = _generator(0)
+
+        def losses() -> Iterator[torch.Tensor]:
+            for places in batches:
+                clean = self._train_slices[torch.tensor(places).to(self._device)]
+                noisy = self._with_noise(clean.cpu(), chance).to(self._device)
+                yield torch.nn.functional.mse_loss(self._network(noisy), clean)
+
+        return dead_share(self._network, dict(self._network.named_parameters()), losses())
 
     def get_weights(self, extra: dict[str, Any] | None = None) -> ExchangeObject:
         """Return the local weights and the number of slices that they were trained on."""

@@ -32,6 +32,7 @@ from fairbank.federated_jobs.algorithms.errors import (
     ModelUnfit,
     TrainingDiverged,
 )
+from fairbank.federated_jobs.algorithms.gradients import dead_share, places_of
 from fairbank.federated_jobs.algorithms.interface import (
     N_HELDOUT,
     N_STEPS,
@@ -218,6 +219,22 @@ class NetworkTrainer(TrainingAlgorithm):
             **(slots if self._given.optimizer_state is OptimizerState.KEEP else {}),
         }
         self._make_personal(base)
+
+    def dead_share(self, data: ExchangeObject) -> float:
+        """Return which share of the trained weights no local sample moves, from the given weights."""
+        train = self._samples.train
+        batches = places_of(len(train) * train.draws, batch_size=self._given.batch_size)
+        if not batches:
+            return 0.0
+        self._load(_split(weights_in(data))[0])
+
+        def losses() -> Iterator[torch.Tensor]:
+            for places in batches:
+                images, targets = train.batch(places, self._round)
+                outputs = self._network(images.to(self._device))
+                yield self.batch_loss(outputs.float(), targets.to(self._device), None)
+
+        return dead_share(self._network, self._trained, losses())
 
     def get_weights(self, extra: dict[str, Any] | None = None) -> ExchangeObject:
         """Return the local weights with what travels beside them, and on how much they were trained."""

@@ -222,6 +222,10 @@ class ImageParameters(TrainingParameters):
             raise ValueError("mnist-cnn works on images of 28 x 28: image_size must be 28")
         if self.network in ("resnet18", "densenet121") and self.image_size < 32:
             raise ValueError(f"{self.network} needs an image_size of at least 32")
+        if self.network == "resnet18" and self.norm is Norm.INSTANCE and self.image_size < 32 * self.stride:
+            raise ValueError(
+                "resnet18 with instance normalisation needs an image_size of at least 32 x stride"
+            )
         if self.network == "densenet121" and self.norm is Norm.INSTANCE and self.image_size < 64:
             # One pixel is left of a smaller image, and one has no spread.
             raise ValueError("densenet121 with instance normalisation needs an image_size of at least 64")

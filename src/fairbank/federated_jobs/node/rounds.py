@@ -26,7 +26,7 @@ from fairbank.analysis.errors import (
 from fairbank.analysis.networks import LARGEST_BYTES
 from fairbank.database import reading, writing
 from fairbank.errors import FairbankError, RemoteError
-from fairbank.federated_jobs.algorithms.errors import SiteJobError
+from fairbank.federated_jobs.algorithms.errors import GradientsDead, SiteJobError
 from fairbank.federated_jobs.axes.plans import PLANS
 from fairbank.federated_jobs.checks import Check
 from fairbank.federated_jobs.code import WorkerKind
@@ -584,5 +584,6 @@ _REASONS: tuple[tuple[type[FairbankError], Reason], ...] = (
     (WorkerOutOfDisk, Reason.OUT_OF_DISK),
     (WorkerTimedOut, Reason.TIMED_OUT),
     (WorkerCrashed, Reason.WORKER_CRASHED),
+    (GradientsDead, Reason.MODEL_REFUSED),
     (SiteJobError, Reason.CODE_FAILED),
 )

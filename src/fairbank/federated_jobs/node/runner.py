@@ -385,6 +385,7 @@ class ConfinedRunner:
         outcomes: list[RoundOutcome] = []
 
         def train(model: Path | None, to: Path) -> None:
+            self._review(worker, task, model)
             outcome = worker.train_round(
                 task.round,
                 model,
@@ -408,7 +409,7 @@ class ConfinedRunner:
             # The last round of an encrypted job: its model was only opened.
             return [Product(UPDATE, left.path, form=left.form)]
         check_counted(task.rules, _behind(outcomes[-1], task))
-        check_statistics(task.rules, left.form or form_of(left.path))
+        check_statistics(task.rules, manifest, left.form or form_of(left.path))
         _keep_groups(task, outcomes[-1])
         subjects = outcomes[-1].subjects
         made = Product(
@@ -420,6 +421,31 @@ class ConfinedRunner:
             packed=left.packed,
         )
         return [made, *_grouped(self._node, task, outcomes[-1].by_group)]
+
+    def _review(self, worker: JobWorker, task: RoundTask, model: Path | None) -> None:
+        """Look at what is to be trained from: the initial model once, and each model that came.
+
+        Raises:
+            ModelRefused, TrainingRuleBroken: if it is not trained on here.
+        """
+        from fairbank.federated_jobs.filters.chain import chain_of
+        from fairbank.federated_jobs.node.model_review import keep_form, kept_form, review_model
+        from fairbank.federated_jobs.node.training_rules import check_statistics
+
+        told = job_folder(self._node, task.manifest.id) / "review" / "form.json"
+        approved = kept_form(told)
+        if approved is None:
+            told.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            initial = told.with_name("initial.safetensors")
+            worker.fetch_initial(initial, max_bytes=_limit(task.manifest, UPDATE))
+            approved = review_model(initial, approved=None)
+            initial.unlink()
+            names = {one.name for one in approved}
+            sharing = chain_of(task.manifest).sharing
+            check_statistics(task.rules, task.manifest, names - sharing.private(names) if sharing else names)
+            keep_form(approved, told)
+        if model is not None:
+            review_model(model, approved=approved)
 
     def _evaluate(self, worker: JobWorker, task: RoundTask) -> list[Product]:
         """Measure a model and train nothing; of fewer held-out subjects than may be told, the gate lets nothing out."""

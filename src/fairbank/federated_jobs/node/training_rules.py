@@ -13,7 +13,6 @@ from sqlalchemy.orm import Session
 
 from fairbank.federated_jobs.checks import Check
 from fairbank.federated_jobs.code import Tool, WorkerKind
-from fairbank.federated_jobs.errors import SiteRefusal
 from fairbank.federated_jobs.evaluating import evaluates
 from fairbank.federated_jobs.node.cohort import Cohort
 from fairbank.federated_jobs.node.policy_file import Standing, standing
@@ -24,6 +23,7 @@ from fairbank.federated_jobs.training_errors import TrainingHalted, TrainingRule
 from fairbank.ontology.signed_objects import Manifest
 from fairbank.release.node import Node
 
+SITE_BATCH_NORM = "site-batch-norm"
 # How the filters are called that encrypt updates for the other sites.
 ENCRYPTING = frozenset({"homomorphic", "he", "ckks"})
 _SHOW = "'fairbank node policy show' shows the rules of this site; its people may change them."
@@ -130,7 +130,7 @@ def check_counted(rules: TrainingRules, counted: Counted) -> None:
         raise _too_little("minimum_images", rules.minimum_images, "distinct images behind the update")
 
 
-def check_statistics(rules: TrainingRules, leaving: Collection[str]) -> None:
+def check_statistics(rules: TrainingRules, manifest: Manifest, leaving: Collection[str]) -> None:
     """Refuse that running statistics of batch normalisation leave with an update.
 
     Args:
@@ -139,7 +139,9 @@ def check_statistics(rules: TrainingRules, leaving: Collection[str]) -> None:
     Raises:
         TrainingRuleBroken: if the rules do not allow it, naming one of them.
     """
-    found = sorted(name for name in leaving if is_statistic(name))
+    step = manifest.training.local_step.name if manifest.training is not None else ""
+    # That step sends the statistics back as they came.
+    found = sorted(name for name in leaving if is_statistic(name) and step != SITE_BATCH_NORM)
     if found and not rules.batch_norm_buffers:
         raise _broken(
             "batch_norm_buffers",
@@ -220,7 +222,6 @@ def _too_little(rule: str, least: int, of_what: str) -> TrainingRuleBroken:
     ).because(Reason.COHORT_INSUFFICIENT)
 
 
-def _broken(rule: str, what: str, *, why: str, todo: str) -> SiteRefusal:
-    return TrainingRuleBroken(what, why=f"{why} (Rule '{rule}' of [training].)", todo=f"{todo} {_SHOW}").at(
-        Check.TRAINING_RULES
-    )
+def _broken(rule: str, what: str, *, why: str, todo: str) -> TrainingRuleBroken:
+    broken = TrainingRuleBroken(what, why=f"{why} (Rule '{rule}' of [training].)", todo=f"{todo} {_SHOW}")
+    return broken.at(Check.TRAINING_RULES)

@@ -53,6 +53,7 @@ _OF_WORKERS = (
     "FB-JOBS-327",
     "FB-JOBS-328",
     "FB-JOBS-375",
+    "FB-JOBS-443",
     "FB-JOBS-500",
     "FB-ANA-",
 )
