@@ -10,7 +10,9 @@ import typer
 
 from fairbank.cli.output import Format, FormatOption, say, show_rows
 from fairbank.cli.session import CLOCK, api
+from fairbank.cli.training import chosen_from, with_options_of_training
 from fairbank.errors import RemoteError
+from fairbank.federated_jobs.errors import DraftRefused
 from fairbank.federated_jobs.reasons import Reason
 
 if TYPE_CHECKING:
@@ -22,7 +24,7 @@ _JOB = typer.Argument(help="Id of the job.")
 
 def add(app: typer.Typer) -> None:
     """Add the commands to `fairbank job`."""
-    for command in (watch, report, tensorboard, settings, sites):
+    for command in (watch, report, tensorboard, settings, sites, with_options_of_training(protections)):
         app.command()(command)
 
 
@@ -54,6 +56,40 @@ def report(
     from fairbank.web.trainings import write_whole
 
     say(f"Written: {write_whole(page(api(ctx), job), to)}")
+
+
+def protections(
+    ctx: typer.Context,
+    job: Annotated[
+        str | None, typer.Argument(help="Id of a training; by default of what the options choose.")
+    ] = None,
+    format: FormatOption = Format.TABLE,
+    **training: Any,
+) -> None:
+    """Say what protects those whose images are trained on: what is on, what it stops, what not, and what it costs.
+
+    Example: fairbank job protections --aggregator median --filter clip-norm,bound=10
+    """
+    from fairbank.federated_jobs.axes.rules import USUAL_AGGREGATOR
+    from fairbank.federated_jobs.protections import protections_on, rows_of
+
+    chosen = chosen_from(training)
+    if job is not None and chosen is not None:
+        raise DraftRefused(
+            "A job goes with no choice beside it.",
+            why="It says them itself.",
+            todo="Leave the job, or the options, out.",
+        )
+    if job is not None:
+        from fairbank.web.trainings import training_of
+
+        on = frozenset(training_of(api(ctx), job).protections)
+    else:
+        aggregator = chosen.aggregator.name if chosen is not None and chosen.aggregator else USUAL_AGGREGATOR
+        on = protections_on(aggregator, chosen.training if chosen is not None else None)
+    rows = rows_of(on)
+    show_rows(rows, columns=tuple(rows[0]), format=format, empty="")
+    say("Each site may ask for more, or refuse: see 'fairbank node policy show' there.")
 
 
 def tensorboard(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fairbank.federated_jobs.protections import PROTECTIONS, ProtectionName, protections_in
 from fairbank.federated_jobs.training_record import Origin, TrainingRecord
 from fairbank.ontology.model_cards import CardProtection
 from fairbank.ontology.signed_objects import Manifest
@@ -12,6 +13,7 @@ def protections_of(manifest: Manifest) -> tuple[CardProtection, ...]:
     filters = [each.name for each in manifest.training.filters] if manifest.training is not None else []
     named = ", ".join(filters)
     private = manifest.privacy_budget is not None
+    masked = ProtectionName.MASKS in protections_in(manifest)
     return (
         CardProtection(
             name="images stay at the sites",
@@ -33,14 +35,27 @@ def protections_of(manifest: Manifest) -> tuple[CardProtection, ...]:
         CardProtection(
             name="differential privacy",
             on=private,
-            meaning="The manifest sets a privacy budget for the training."
+            meaning="The manifest sets a privacy budget for the training. "
+            + PROTECTIONS[ProtectionName.NOISE].leaves_open
             if private
             else "No noise was added: nothing bounds what the model may tell of a single subject.",
         ),
         CardProtection(
             name="secure aggregation",
-            on=False,
-            meaning="The hub merged the updates of single sites and could read them.",
+            on=masked,
+            meaning=PROTECTIONS[ProtectionName.MASKS].stops
+            if masked
+            else "The hub merged the updates of single sites and could read them.",
+        ),
+        CardProtection(
+            name="rules of the sites",
+            on=True,
+            meaning=PROTECTIONS[ProtectionName.SITE_RULES].stops,
+        ),
+        CardProtection(
+            name="review of models",
+            on=True,
+            meaning=PROTECTIONS[ProtectionName.MODEL_REVIEW].stops,
         ),
     )
 

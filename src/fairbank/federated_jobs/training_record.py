@@ -12,6 +12,7 @@ from typing import Annotated
 from pydantic import Field, JsonValue
 
 from fairbank.federated_jobs.objectives import BEFORE, Verdict, headline, verdict
+from fairbank.federated_jobs.protections import ProtectionName
 from fairbank.federated_jobs.protocol import RoundNumber
 from fairbank.federated_jobs.reasons import Reason
 from fairbank.federated_jobs.states import JobState, RoundState, SiteState
@@ -113,6 +114,7 @@ class TrainingRecord(Wire):
     Attributes:
         evaluation: whether nothing is trained; the sites only measure a model.
         settings: the choices of the manifest.
+        protections: those that the training has.
         rounds_from: the first round that is told, so that who watches asks for what is new.
     """
 
@@ -132,6 +134,7 @@ class TrainingRecord(Wire):
     objective: Objective
     evaluation: bool = False
     parameters: dict[str, JsonValue] = {}
+    protections: tuple[ProtectionName, ...] = ()
     seed: ShortText
     round: RoundNumber
     rounds: RoundNumber

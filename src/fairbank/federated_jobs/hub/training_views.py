@@ -26,6 +26,7 @@ from fairbank.federated_jobs.evaluating import evaluates
 from fairbank.federated_jobs.hub.merging import GROUPS, METRICS, MODEL
 from fairbank.federated_jobs.hub.progress import manifest_of, sites_of
 from fairbank.federated_jobs.hub.store import JobRow, OutputRow, RoundRow, SiteRow, UpdateRow, UsageRow
+from fairbank.federated_jobs.protections import protections_in
 from fairbank.federated_jobs.reasons import Reason
 from fairbank.federated_jobs.states import JobState, RoundState, SiteState
 from fairbank.federated_jobs.training_errors import NotATraining
@@ -72,6 +73,7 @@ def training_record(
         objective=training.objective,
         evaluation=evaluates(manifest),
         parameters=manifest.parameters,
+        protections=tuple(sorted(protections_in(manifest))),
         seed=manifest.seed,
         round=job.round,
         rounds=job.rounds,

@@ -10,6 +10,13 @@ from fairbank.federated_jobs.axes.plans import PLANS
 from fairbank.federated_jobs.code import GROUP_METRICS, WorkerKind, tool_of
 from fairbank.federated_jobs.container_tools import Find, contract_of
 from fairbank.federated_jobs.encrypted_jobs import is_encrypted
+from fairbank.federated_jobs.protections import (
+    CHOSEN,
+    PROTECTIONS,
+    ProtectionName,
+    protections_in,
+    title_of,
+)
 from fairbank.ontology.group_metrics import COLUMNS
 from fairbank.ontology.outputs import OutputClass
 from fairbank.ontology.signed_objects import Code, Manifest, PlanName
@@ -19,14 +26,8 @@ UPDATES = (
     "An update of a model can reveal images that it was trained on: who has it may rebuild some of them, or find out "
     "whether a known person's image was used."
 )
-_CLIPPING, _CLIP_NORM = "clipping", "clip-norm"
-_ENCRYPTION = "encryption against the hub"
-PROTECTIONS_OFF = (
-    _CLIPPING,
-    "noise (differential privacy)",
-    "secure aggregation",
-    _ENCRYPTION,
-)
+# What a job has unless it chooses them; merging protects the model and not the patients.
+PROTECTIONS_OFF = tuple(name for name in CHOSEN if name is not ProtectionName.ROBUST_MERGING)
 TRUST = (
     "The hub, and whoever runs it, sees this site's own update of every round; the requester gets the merged model, "
     "and the other sites of the job see it from the second round on."
@@ -126,13 +127,13 @@ def warnings(manifest: Manifest) -> tuple[str, ...]:
     training = manifest.training
     started = (STARTED_FROM,) if training is not None and training.initial_model is not None else ()
     filters = tuple(each.name for each in training.filters) if training is not None else ()
-    encrypted = is_encrypted(manifest)
-    off = [each for each in PROTECTIONS_OFF if each != _CLIPPING or _CLIP_NORM not in filters]
-    off = [each for each in off if each != _ENCRYPTION or not encrypted]
+    on = protections_in(manifest)
+    off = [title_of(name) for name in PROTECTIONS_OFF if name not in on]
+    has = [f"{PROTECTIONS[name].title}: {PROTECTIONS[name].leaves_open}" for name in CHOSEN if name in on]
     filtered = (f"Filtered at this site, in this order: {', '.join(filters)}.",) if filters else ()
-    if encrypted:
+    if is_encrypted(manifest):
         filtered += (ENCRYPTED,)
-    return (UPDATES, f"Not in place: {', '.join(off)}.", *filtered, *_trust(manifest), *started)
+    return (UPDATES, f"Not in place: {', '.join(off)}.", *filtered, *has, *_trust(manifest), *started)
 
 
 def _trust(manifest: Manifest) -> tuple[str, ...]:
