@@ -279,6 +279,7 @@ ACTS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("see what jobs have cost", (R, O), "job usage"),
     ("fetch the results", (R,), "job results"),
     ("draw what an analysis measured", (R,), "job plot"),
+    ("see what protects those whose images are trained on", (R,), "job protections"),
     ("write the report of a training", (R,), "job report"),
     ("write the metrics of a training for TensorBoard", (R,), "job tensorboard"),
     ("see which settings the sites of a training signed", (R,), "job settings"),

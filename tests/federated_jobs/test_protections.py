@@ -6,6 +6,8 @@ import json
 
 import pytest
 
+from fairbank.catalogue.nodes import listing
+from fairbank.database import reading
 from fairbank.federated_jobs.model_limits import protections_of
 from fairbank.federated_jobs.node.what_leaves import warnings
 from fairbank.federated_jobs.protections import (
@@ -17,6 +19,7 @@ from fairbank.federated_jobs.protections import (
     rows_of,
 )
 from fairbank.ontology.signed_objects import DifferentialPrivacy, Element, SecureAggregation, Training
+from fairbank.web.trainings import rules_of_sites
 
 
 @pytest.mark.parametrize(
@@ -66,8 +69,51 @@ def test_site_card_and_record_say_the_same(start):
     assert told == sorted(one.value for one in protections_in(plain))
 
 
+class TheList:
+    """What the hub tells at `/v1/nodes`; the hub of these tests has only the routes of jobs."""
+
+    def __init__(self, fed):
+        self._fed = fed
+
+    def get(self, path):
+        assert path == "/v1/nodes"
+        with reading(self._fed.hub.engine) as session:
+            return {"nodes": [{"name": one.name, "training": one.training} for one in listing(session)]}
+
+
+def test_nodes_tell_what_their_sites_ask_for_and_requesters_see_who_would_refuse(start):
+    fed = start("east", "north")
+    strict = 'schema = "site-policy/1"\n[training]\nsecure_aggregation = "required"\nminimum_images = 64\n'
+    (fed.sites["east"].node.settings.home / "policy.toml").write_text(strict)
+    (fed.sites["north"].node.settings.home / "policy.toml").write_text("allow = [")
+    for site in fed.sites.values():
+        site.restart().resume()
+    nodes = {one["name"]: one["training"] for one in TheList(fed).get("/v1/nodes")["nodes"]}
+    assert (nodes["east"]["secure_aggregation"], nodes["east"]["minimum_images"]) == ("required", 64)
+    assert (nodes["east"]["halted"], nodes["north"]["halted"]) == (False, True)
+
+    masked = {ProtectionName.MASKS}
+    assert [one["refuses"] for one in rules_of_sites(TheList(fed), set())] == [
+        "secure_aggregation required",
+        "halted",
+    ]
+    assert [one["refuses"] for one in rules_of_sites(TheList(fed), masked, quorum=3, nodes=["east"])] == [
+        "no"
+    ]
+    assert [one["refuses"] for one in rules_of_sites(TheList(fed), masked, quorum=2, nodes=["east"])] == [
+        "minimum_survivors 3"
+    ]
+
+
+def test_a_node_that_has_told_nothing_is_said_to(start):
+    fed = start("east")
+
+    assert [one["refuses"] for one in rules_of_sites(TheList(fed), set())] == ["not told"]
+
+
 def test_the_command_tells_of_what_is_chosen(fairbank):
-    said = json.loads(fairbank("job", "protections", "--aggregator", "median", "--format", "json").ok().out)
+    told = fairbank("job", "protections", "--aggregator", "median", "--format", "json").ok().out
+    said = json.loads(told)["protections"]
     assert {one["protection"]: one["on"] for one in said}["robust-merging"] == "yes"
     assert {one["protection"]: one["on"] for one in said}["secure-aggregation"] == "no"
     fairbank("job", "protections", "01a1fdee-cff5-7f63-b5f0-d16d1d20c888", "--plan", "ensemble").refused(

@@ -13,7 +13,7 @@ from fairbank.federated_jobs.node.approval import authorise
 from fairbank.federated_jobs.node.cohort import Cohort, Member
 from fairbank.federated_jobs.node.pausing import check_goes_on, resume_job
 from fairbank.federated_jobs.node.policy_file import FILE_NAME, accept, read_policy
-from fairbank.federated_jobs.node.site_policy import Stance, TrainingRules, parse
+from fairbank.federated_jobs.node.site_policy import TrainingRules, parse
 from fairbank.federated_jobs.node.store import ReviewRow
 from fairbank.federated_jobs.node.training_rules import (
     Counted,
@@ -25,6 +25,7 @@ from fairbank.federated_jobs.node.training_rules import (
 )
 from fairbank.federated_jobs.training_errors import TrainingHalted, TrainingRuleBroken
 from fairbank.ontology.signed_objects import DifferentialPrivacy, Element, SecureAggregation, Training
+from fairbank.ontology.training_rules import Stance
 
 
 @pytest.fixture

@@ -28,6 +28,7 @@ from fairbank.catalogue.meters import note_proven
 from fairbank.catalogue.store import DatasetRow, InvitationRow, NodeKeyRow, NodeRow, NonceRow
 from fairbank.database import turn, writing
 from fairbank.ontology.places import NodePlace
+from fairbank.ontology.training_rules import ToldRules
 from fairbank.ontology.wire import Iri, KeyText, ShortText, Slug, Wire
 from fairbank.signing import Digest, KeyId
 
@@ -96,6 +97,7 @@ class NodeEntry:
     suspended: datetime | None
     country: str | None
     transfers: dict[str, Any]
+    training: dict[str, Any] | None
 
 
 def invite(session: Session, hub: Hub, *, actor: str, node: str | None = None) -> str:
@@ -242,6 +244,7 @@ def listing(session: Session) -> list[NodeEntry]:
             row.last_seen,
             row.suspended,
             *_place(row.place),
+            row.training,
         )
         for row in rows
     ]
@@ -256,6 +259,13 @@ def tell_place(hub: Hub, session: Session, *, node: str, place: NodePlace) -> No
     audit.record(
         session, audit.HubAudit, clock=hub.clock, actor=row.key_id, act="node.place", target=node, detail=told
     )
+
+
+def tell_training_rules(session: Session, *, node: str, rules: ToldRules) -> None:
+    """Write down what a node says that its site asks of trainings."""
+    row, told = session.get_one(NodeRow, node), rules.model_dump(mode="json")
+    if row.training != told:
+        row.training = told
 
 
 def countries_of(session: Session, nodes: Sequence[str]) -> dict[str, str | None]:

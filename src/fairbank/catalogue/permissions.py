@@ -127,7 +127,11 @@ ROUTES: Final[tuple[tuple[str, str, Action], ...]] = (
     (_ANY, r"/account(/.*)?", Action.SELF_ACT),
     (_UNSAFE, r"/(datasets?|catalog|distribution)(/.*)?", Action.DESCRIBE),
     ("POST", r"/tokens", Action.PUBLIC),
-    (_ANY, r"/v1/(leases/\{lease_id\}|node/(key|grants)|nodes/\{node\}/(claim|place|counts))", Action.NODE),
+    (
+        _ANY,
+        r"/v1/(leases/\{lease_id\}|node/(key|grants)|nodes/\{node\}/(claim|place|training-rules|counts))",
+        Action.NODE,
+    ),
     ("POST", r"/v1/jobs/\{job_id\}/sites/\{node\}/(state|withdrawal|settings|left-out)", Action.NODE),
     ("PUT", r"/v1/jobs/\{job_id\}/sites/\{node\}/sealing-key", Action.NODE),
     ("POST", r"/v1/jobs/\{job_id\}/sites/\{node\}/shared-key", Action.NODE),

@@ -211,6 +211,7 @@ def _node_routes(hub: Hub) -> APIRouter:
                     "suspended": iso(node.suspended) if node.suspended else None,
                     "country": node.country,
                     "transfers": node.transfers,
+                    "training": node.training,
                 }
                 for node in nodes.listing(session)
             ]

@@ -30,7 +30,11 @@ class HubIdentity(HubBase):
 
 
 class NodeRow(HubBase):
-    """An enrolled node: its name, the one key that may sign for it, and where it is (`NodePlace` as JSON)."""
+    """An enrolled node: its name, the one key that may sign for it, where it is, and what it asks of trainings.
+
+    Attributes:
+        place, training: `NodePlace` and `ToldRules` as JSON; None if the node has not told them.
+    """
 
     __tablename__ = "catalogue_nodes"
 
@@ -42,6 +46,7 @@ class NodeRow(HubBase):
     revoked: Mapped[datetime | None]
     suspended: Mapped[datetime | None]
     place: Mapped[dict[str, Any] | None] = mapped_column(default=None)
+    training: Mapped[dict[str, Any] | None] = mapped_column(default=None)
 
 
 class NodeKeyRow(HubBase):

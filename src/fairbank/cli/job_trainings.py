@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fairbank.cli.output import Format, FormatOption, say, show_rows
+from fairbank.cli.output import Format, FormatOption, say, show_fields, show_rows
 from fairbank.cli.session import CLOCK, api
 from fairbank.cli.training import chosen_from, with_options_of_training
 from fairbank.errors import RemoteError
@@ -63,15 +63,19 @@ def protections(
     job: Annotated[
         str | None, typer.Argument(help="Id of a training; by default of what the options choose.")
     ] = None,
+    sites: Annotated[bool, typer.Option("--sites", help="Also ask the hub what its sites ask for.")] = False,
     format: FormatOption = Format.TABLE,
     **training: Any,
 ) -> None:
     """Say what protects those whose images are trained on: what is on, what it stops, what not, and what it costs.
 
+    Of a job, or with --sites, it lists what each site asks of trainings, and which rules would make it refuse.
+
     Example: fairbank job protections --aggregator median --filter clip-norm,bound=10
     """
     from fairbank.federated_jobs.axes.rules import USUAL_AGGREGATOR
     from fairbank.federated_jobs.protections import protections_on, rows_of
+    from fairbank.web.trainings import rules_of_sites
 
     chosen = chosen_from(training)
     if job is not None and chosen is not None:
@@ -80,16 +84,26 @@ def protections(
             why="It says them itself.",
             todo="Leave the job, or the options, out.",
         )
+    nodes: list[str] | None = None
+    quorum: int | None = None
     if job is not None:
         from fairbank.web.trainings import training_of
 
-        on = frozenset(training_of(api(ctx), job).protections)
+        told = training_of(api(ctx), job)
+        on, nodes, quorum = frozenset(told.protections), [site.node for site in told.sites], told.quorum
     else:
         aggregator = chosen.aggregator.name if chosen is not None and chosen.aggregator else USUAL_AGGREGATOR
         on = protections_on(aggregator, chosen.training if chosen is not None else None)
     rows = rows_of(on)
+    asked = rules_of_sites(api(ctx), on, nodes=nodes, quorum=quorum) if sites or job is not None else []
+    if format is Format.JSON:
+        show_fields({"protections": rows, "sites": asked}, format=format)
+        return
     show_rows(rows, columns=tuple(rows[0]), format=format, empty="")
-    say("Each site may ask for more, or refuse: see 'fairbank node policy show' there.")
+    if asked:
+        show_rows(asked, columns=tuple(asked[0]), format=format, empty="")
+    elif job is None:
+        say("Each site may ask for more, or refuse: see what they have told with --sites.")
 
 
 def tensorboard(

@@ -17,6 +17,7 @@ from typing import Final
 
 from fairbank.federated_jobs.axes.aggregators import AGGREGATORS
 from fairbank.ontology.signed_objects import Manifest, Training
+from fairbank.ontology.training_rules import Stance, ToldRules
 
 
 class ProtectionName(StrEnum):
@@ -172,6 +173,27 @@ def protections_on(
 def protections_in(manifest: Manifest) -> frozenset[ProtectionName]:
     """Return which protections a job has."""
     return protections_on(manifest.plan.aggregator, manifest.training)
+
+
+def refusals(rules: ToldRules, on: Collection[ProtectionName], *, quorum: int | None = None) -> list[str]:
+    """Return because of which rules of a site it would refuse a training, as far as is known before it is sent.
+
+    Args:
+        on: the protections of the training.
+        quorum: how many sites must deliver; None if that is not known.
+    """
+    found = ["halted"] if rules.halted else []
+    for rule, stance, name in (
+        ("differential_privacy", rules.differential_privacy, ProtectionName.NOISE),
+        ("secure_aggregation", rules.secure_aggregation, ProtectionName.MASKS),
+        ("encryption", rules.encryption, ProtectionName.ENCRYPTION),
+    ):
+        unwanted = Stance.REFUSED if name in on else Stance.REQUIRED
+        if stance is unwanted:
+            found.append(f"{rule} {stance.value}")
+    if ProtectionName.MASKS in on and quorum is not None and quorum < rules.minimum_survivors:
+        found.append(f"minimum_survivors {rules.minimum_survivors}")
+    return found
 
 
 def rows_of(on: Collection[ProtectionName]) -> list[dict[str, str]]:

@@ -18,6 +18,7 @@ from fairbank.ontology.model_cards import ModelState
 from fairbank.ontology.outputs import OutputClass
 from fairbank.ontology.places import NodePlace
 from fairbank.ontology.signed_objects import Code, PlanName, VisaDataset
+from fairbank.ontology.training_rules import ToldRules
 from fairbank.ontology.wire import (
     Country,
     DigestText,
@@ -136,6 +137,14 @@ class PlaceReport(ControlMessage):
     schema_name = "place/1"
 
     place: NodePlace
+
+
+class TrainingRulesReport(ControlMessage):
+    """A node tells what its site asks of trainings, so that requesters see it before they send one."""
+
+    schema_name = "training-rules/1"
+
+    rules: ToldRules
 
 
 class Renew(ControlMessage):

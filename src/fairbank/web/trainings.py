@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from fairbank.errors import RemoteError
+from fairbank.federated_jobs.protections import ProtectionName, refusals
 from fairbank.federated_jobs.reports.page import page
 from fairbank.federated_jobs.training_record import TrainingRecord
 from fairbank.federated_jobs.training_settings import SettingsView
+from fairbank.ontology.training_rules import ToldRules
 from fairbank.web.api_client import HubApi
 
 _NOT_FOUND = 404
+_TOLD = tuple(name for name in ToldRules.model_fields if name != "halted")
 
 
 def training_of(api: HubApi, job: str, *, known: TrainingRecord | None = None) -> TrainingRecord:
@@ -37,6 +41,40 @@ def training_of(api: HubApi, job: str, *, known: TrainingRecord | None = None) -
 def settings_of(api: HubApi, job: str) -> SettingsView:
     """Return what the sites of a training signed as their effective settings."""
     return SettingsView.parse(dict(api.get(f"/v1/jobs/{job}/settings", signed_in=True)))
+
+
+def rules_of_sites(
+    api: HubApi,
+    on: Collection[ProtectionName],
+    *,
+    nodes: Collection[str] | None = None,
+    quorum: int | None = None,
+) -> list[dict[str, object]]:
+    """Return what each site has told that it asks of trainings, with the rules by which it would refuse one.
+
+    Args:
+        on: the protections of the training.
+        nodes: of which sites; of all by default.
+        quorum: how many sites must deliver.
+    """
+    rows: list[dict[str, object]] = []
+    for node in api.get("/v1/nodes")["nodes"]:
+        if nodes is not None and node["name"] not in nodes:
+            continue
+        told = node.get("training")
+        if told is None:
+            rows.append({"site": node["name"], "refuses": "not told", **dict.fromkeys(_TOLD, "")})
+            continue
+        rules = ToldRules.model_validate_json(json.dumps(told))
+        faults = refusals(rules, on, quorum=quorum)
+        rows.append(
+            {
+                "site": node["name"],
+                "refuses": ", ".join(faults) or "no",
+                **{name: told[name] for name in _TOLD},
+            }
+        )
+    return rows
 
 
 def follow(api: HubApi, job: str) -> Iterator[TrainingRecord]:

@@ -22,7 +22,7 @@ from fairbank.catalogue import blobs, bodies
 from fairbank.catalogue.accounts import Account, Role, account
 from fairbank.catalogue.context import Hub
 from fairbank.catalogue.errors import NodeSuspended
-from fairbank.catalogue.nodes import NodeIdentity, admit, signed_node, tell_place
+from fairbank.catalogue.nodes import NodeIdentity, admit, signed_node, tell_place, tell_training_rules
 from fairbank.catalogue.notifier import Concern
 from fairbank.catalogue.uploads import Entrance, MayRead, Reader, Receiver, ReleaseMeta
 from fairbank.database import reading, turn, writing
@@ -70,6 +70,7 @@ from fairbank.federated_jobs.protocol import (
     SiteStateReport,
     SubjectWithdrawnReport,
     Submitted,
+    TrainingRulesReport,
 )
 from fairbank.federated_jobs.states import JobState, SiteState
 from fairbank.ontology.outputs import DoorClass
@@ -228,6 +229,14 @@ def _node_routes(routes: APIRouter, hub: Hub) -> None:
         message = PlaceReport.parse(body)
         with writing(hub.engine) as session:
             tell_place(hub, session, node=who.name, place=message.place)
+        return JSONResponse({"node": who.name})
+
+    @routes.put("/v1/nodes/{node}/training-rules")
+    def report_training_rules(node: str, who: NodeIdentity = node_of, body: bytes = body_of) -> Response:
+        _same_node(node, who)
+        message = TrainingRulesReport.parse(body)
+        with writing(hub.engine) as session:
+            tell_training_rules(session, node=who.name, rules=message.rules)
         return JSONResponse({"node": who.name})
 
     # As with a claim, one thread admits the node and does the work.

@@ -20,10 +20,19 @@ from fairbank.federated_jobs.errors import ReportRefused
 from fairbank.federated_jobs.node.peers import tell_key
 from fairbank.federated_jobs.node.progress import progress_of
 from fairbank.federated_jobs.node.store import ApprovalRow, ReviewRow, UntoldRow
-from fairbank.federated_jobs.protocol import LeaseWork, PlaceReport, Renew, Renewed, SiteStateReport
+from fairbank.federated_jobs.node.training_rules import told_rules
+from fairbank.federated_jobs.protocol import (
+    LeaseWork,
+    PlaceReport,
+    Renew,
+    Renewed,
+    SiteStateReport,
+    TrainingRulesReport,
+)
 from fairbank.federated_jobs.reasons import Reason
 from fairbank.federated_jobs.states import SiteState
 from fairbank.ontology.errors import MalformedObject
+from fairbank.release.control import ControlMessage
 from fairbank.release.errors import BadAnswer, GateRefused, HubUnreachable
 from fairbank.release.node import Node, place_of
 from fairbank.release.outbox import Outbox
@@ -74,15 +83,21 @@ def renew(node: Node, outbox: Outbox, job: str, lease: str, *, timeout_s: float)
 
 
 def tell_place(node: Node, outbox: Outbox) -> None:
-    """Tell the hub in which country this node is."""
-    message = PlaceReport(place=place_of(node.settings))
+    """Tell the hub in which country this node is, and what its site asks of trainings."""
+    _tell_of_itself(node, outbox, "place", PlaceReport(place=place_of(node.settings)))
+    _tell_of_itself(node, outbox, "training-rules", TrainingRulesReport(rules=told_rules(node)))
+
+
+def _tell_of_itself(node: Node, outbox: Outbox, what: str, message: ControlMessage) -> None:
     try:
-        outbox.control("PUT", f"/v1/nodes/{node.name}/place", message)
+        outbox.control("PUT", f"/v1/nodes/{node.name}/{what}", message)
     except (RemoteError, BadAnswer) as err:
-        # A hub of the version before knows no places. Where it refuses one, what is unfinished is taken up all the
-        # same; it is told again when the agent starts anew.
+        # A hub of the version before does not know what is told. Where it refuses it, what is unfinished is taken up
+        # all the same; it is told again when the agent starts anew.
         if not isinstance(err, RemoteError) or err.status != NO_SUCH_ROUTE:
-            log.warning("the hub does not take where this node is: %s", getattr(err, "remote_code", err.code))
+            log.warning(
+                "the hub does not take this node's %s: %s", what, getattr(err, "remote_code", err.code)
+            )
 
 
 def tell(node: Node, outbox: Outbox, job: str, message: SiteStateReport) -> None:

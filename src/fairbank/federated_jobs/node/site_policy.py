@@ -34,7 +34,6 @@ import tomllib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date
-from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -44,6 +43,7 @@ from fairbank.federated_jobs.errors import SitePolicyRefused
 from fairbank.ontology.outputs import OutputClass
 from fairbank.ontology.signed_objects import Code, Purpose
 from fairbank.ontology.tools import ToolManifest
+from fairbank.ontology.training_rules import Stance as Stance
 from fairbank.ontology.wire import DigestText, KeyText, Slug
 from fairbank.signing import Json, PublicKey
 
@@ -101,14 +101,6 @@ class PinnedPeer(_Strict):
     def _is_a_key(self) -> Self:
         PublicKey.parse(self.key)
         return self
-
-
-class Stance(StrEnum):
-    """What a site says to a protection that jobs may bring."""
-
-    ALLOWED = "allowed"
-    REQUIRED = "required"
-    REFUSED = "refused"
 
 
 class TrainingRules(_Strict):

@@ -11,16 +11,18 @@ from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
+from fairbank.database import reading
 from fairbank.federated_jobs.checks import Check
 from fairbank.federated_jobs.code import Tool, WorkerKind
 from fairbank.federated_jobs.evaluating import evaluates
 from fairbank.federated_jobs.node.cohort import Cohort
 from fairbank.federated_jobs.node.policy_file import Standing, standing
-from fairbank.federated_jobs.node.site_policy import Stance, TrainingRules
+from fairbank.federated_jobs.node.site_policy import TrainingRules
 from fairbank.federated_jobs.reasons import Reason
 from fairbank.federated_jobs.tensor_roles import is_statistic
 from fairbank.federated_jobs.training_errors import TrainingHalted, TrainingRuleBroken
 from fairbank.ontology.signed_objects import Manifest
+from fairbank.ontology.training_rules import Stance, ToldRules
 from fairbank.release.node import Node
 
 SITE_BATCH_NORM = "site-batch-norm"
@@ -75,6 +77,17 @@ def rules_of(found: Standing) -> TrainingRules:
         todo="Correct the file, or have a person sign it: 'fairbank node policy accept'. Then resume the job: "
         "'fairbank node jobs resume JOB'.",
     ).at(Check.TRAINING_RULES)
+
+
+def told_rules(node: Node) -> ToldRules:
+    """Return what this site tells the federation of its rules, as they count now."""
+    with reading(node.engine) as session:
+        found = standing(session, node)
+    try:
+        rules, halted = rules_of(found), False
+    except TrainingHalted:
+        rules, halted = TrainingRules(), True
+    return ToldRules(**rules.model_dump(), halted=halted)
 
 
 def training_lines(found: Standing) -> list[str]:
