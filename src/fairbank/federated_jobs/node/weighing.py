@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from fairbank.database import reading, writing
 from fairbank.errors import FairbankError
+from fairbank.federated_jobs.code import Tool
 from fairbank.federated_jobs.code_differences import FileDifference, differences
 from fairbank.federated_jobs.errors import JobsError, NotApproved
 from fairbank.federated_jobs.manifest import Chain
@@ -20,6 +21,7 @@ from fairbank.federated_jobs.node.cohort import CohortSource, draw, harvest_inde
 from fairbank.federated_jobs.node.containers_here import known_tools
 from fairbank.federated_jobs.node.judging import approved_runs, checked, datasets_here, terms_here
 from fairbank.federated_jobs.node.store import ApprovalRow, ReviewRow
+from fairbank.federated_jobs.node.training_rules import check_training
 from fairbank.federated_jobs.states import SiteState
 from fairbank.ontology.selection import in_words
 from fairbank.ontology.signed_objects import Manifest
@@ -98,8 +100,8 @@ def weigh(node: Node, job: str, *, source: CohortSource = harvest_index) -> Weig
         cohort, refusal = "", None
         data: tuple[DataHere, ...] = ()
         try:
-            chain, _ = checked(node, session, row)
-            cohort, data = _drawn(node, session, chain, source)
+            chain, tool = checked(node, session, row)
+            cohort, data = _drawn(node, session, chain, tool, source)
         except JobsError as error:
             refusal = error
         earlier = _last_approved(session, row)
@@ -150,11 +152,12 @@ def compare_code(node: Node, job: str) -> CodeCompared | None:
 
 
 def _drawn(
-    node: Node, session: Session, chain: Chain, source: CohortSource
+    node: Node, session: Session, chain: Chain, tool: Tool, source: CohortSource
 ) -> tuple[str, tuple[DataHere, ...]]:
     wanted = datasets_here(node, chain)
     suited = serving(source, chain.request, at=node.clock.now())
     cohort = draw(node, session, suited, wanted, at_least=smallest(node, chain.manifest))
+    check_training(node, session, chain.manifest, tool, cohort)
     found = []
     for terms in terms_here(node, chain):
         name = terms.iri.rpartition("/")[2]
