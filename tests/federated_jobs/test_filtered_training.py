@@ -354,6 +354,13 @@ def test_a_site_far_off_is_refused_where_the_job_says_so(tmp_path: Path) -> None
     assert dict(found.reasons) == {"site-3": Reason.UPDATE_OUTLIER}
 
 
+def test_a_site_much_longer_than_the_running_median_is_refused_where_the_job_says_so(tmp_path: Path) -> None:
+    made = federation(tmp_path, "fedsgd", sites=5, refuse_longer="3", server_rate="1")
+    made.sites[3].step = lambda weights, number: {**weights, "body": weights["body"] - 50 * CENTRE}
+    found = made.close(made.collect())
+    assert dict(found.reasons) == {"site-3": Reason.UPDATE_OUTLIER}
+
+
 def test_a_free_rider_is_refused_where_the_job_says_so(tmp_path: Path) -> None:
     made = federation(tmp_path, "fedsgd", refuse_unchanged=True)
     made.sites[1].step = lambda weights, number: weights

@@ -504,3 +504,22 @@ def test_a_model_that_came_with_a_lease_counts_only_if_it_is_the_one_that_is_nam
     monkeypatch.setattr(hub_routes, "_small_model", lambda path: b"another model")
     fed = start("east", "north", "west")
     assert final(fed, fed.run(rounds=3)) == expected
+
+
+def test_a_round_tells_how_long_each_update_was_and_who_sent_what_it_had_sent_before(fed):
+    runner = fed.sites["north"].runner
+
+    def send_the_first_again(task):
+        if task.round == 2:
+            model = float(load_file(task.global_model)["w"][0])
+            runner.step = (float(sent) - model) / 2
+
+    sent, runner.before = runner.step, send_the_first_again
+    job = fed.run(rounds=2)
+    with reading(fed.hub.engine) as session:
+        first, second = (session.get_one(RoundRow, (job, number)).record["updates"] for number in (1, 2))
+    assert all(told["norm_ratio"] is not None for told in (*first.values(), *second.values()))
+    assert {node: "sent_before" in told["flags"] for node, told in second.items()} == {
+        node: node == "north" for node in fed.sites
+    }
+    assert not any("sent_before" in told["flags"] for told in first.values())

@@ -15,6 +15,7 @@ from fairbank.federated_jobs.aggregators.merge import Merged, Merging, in_order,
 from fairbank.federated_jobs.aggregators.rules import rule_of
 from fairbank.federated_jobs.aggregators.stack import SiteUpdate
 from fairbank.federated_jobs.algorithms.weights import digest_of_file
+from fairbank.federated_jobs.axes.aggregators import AveragingOptions
 from fairbank.federated_jobs.tensor_files import (
     Form,
     TensorFile,
@@ -125,7 +126,8 @@ class FedAvg:
         """
         ordered = in_order(updates)
         form = tuple(checked) if checked is not None else _common_form(ordered, max_bytes)
-        return merge_updates(rule_of(self.name), ordered, Merging(form), into=into)
+        rule = rule_of(self.name, AveragingOptions(clip_beyond=None))
+        return merge_updates(rule, ordered, Merging(form), into=into)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,9 @@ _LEAST_SPREAD = 0.1
 _UNCHANGED = 1e-6
 _LIKE_NOISE, _LIKE_EACH_OTHER = 4.0, 20.0
 _FEWEST_TO_JUDGE = 3
+_COLUMNS = 1024
+# Cosine to the last step of the model beyond which an update is that step, and how many weights it takes to tell.
+_REPLAYED, _FEWEST_WEIGHTS = 0.999, 100
 
 
 class Flag(StrEnum):
@@ -32,6 +35,8 @@ class Flag(StrEnum):
     UNCHANGED = "unchanged"
     NOISE = "noise"
     TWIN = "same_as_another"
+    REPLAY = "replays_the_model"
+    REPEATED = "sent_before"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,17 +48,26 @@ class Geometry:
         to_base: whether it is of differences to the base.
         base_norm: Euclidean norm of the base, 0 without one.
         parameters: how many weights there are.
+        from_middle: without a base, the distance of each update to the median of each weight, (n_sites,).
+        to_last: cosine of each difference to the last step of the model, (n_sites,); None where that is not known.
     """
 
     gram: NDArray[np.float64]
     to_base: bool
     base_norm: float
     parameters: int
+    from_middle: NDArray[np.float64] | None = None
+    to_last: NDArray[np.float64] | None = None
 
     @property
     def norms(self) -> NDArray[np.float64]:
         """Return the length of each difference, (n_sites,)."""
         return np.sqrt(np.maximum(np.diag(self.gram), 0))
+
+    @property
+    def lengths(self) -> NDArray[np.float64]:
+        """Return how long each difference is to what differences are shortened about: the base, or the median."""
+        return self.norms if self.from_middle is None else self.from_middle
 
     @property
     def distances(self) -> NDArray[np.float64]:
@@ -91,17 +105,43 @@ class GeometrySum:
         self._gram = np.zeros((len(stack.updates),) * 2, dtype=np.float64)
         self._to_base = stack.has_base
         self._base_square, self._parameters = 0.0, 0
+        self._from_middle = np.zeros(len(stack.updates), dtype=np.float64)
+        self._along, self._moved_square = np.zeros(len(stack.updates), dtype=np.float64), 0.0
 
-    def add(self, values: NDArray[np.float64], base: NDArray[np.float64]) -> None:
-        """Add a piece: (n_sites, m) of the updates, (m,) of the base."""
+    def add(
+        self,
+        values: NDArray[np.float64],
+        base: NDArray[np.float64],
+        moved: NDArray[np.float64] | None = None,
+    ) -> None:
+        """Add a piece: (n_sites, m) of the updates, (m,) of the base, (m,) of the last step of the model."""
+        if not self._to_base:
+            # A few columns at a time, as a median takes copies.
+            for start in range(0, values.shape[1], _COLUMNS):
+                some = values[:, start : start + _COLUMNS]
+                self._from_middle += np.square(some - np.median(some, axis=0)).sum(axis=1)
         apart = values - (base if self._to_base else values.mean(axis=0))
         self._gram += apart @ apart.T
         self._base_square += float(base @ base)
         self._parameters += values.shape[1]
+        if moved is not None:
+            self._along += apart @ moved
+            self._moved_square += float(moved @ moved)
 
     def done(self) -> Geometry:
         """Return what the pieces add up to."""
-        return Geometry(self._gram, self._to_base, float(np.sqrt(self._base_square)), self._parameters)
+        base_norm, to_last = float(np.sqrt(self._base_square)), None
+        if self._moved_square > 0:
+            product = np.sqrt(np.maximum(np.diag(self._gram), 0) * self._moved_square)
+            to_last = np.divide(self._along, product, out=np.zeros_like(product), where=product > 0)
+        return Geometry(
+            self._gram,
+            self._to_base,
+            base_norm,
+            self._parameters,
+            from_middle=None if self._to_base else np.sqrt(self._from_middle),
+            to_last=to_last,
+        )
 
 
 def geometry_of(stack: Stack) -> Geometry:
@@ -109,7 +149,8 @@ def geometry_of(stack: Stack) -> Geometry:
     summed = GeometrySum(stack)
     for tensor in stack.weights():
         for start, stop in pieces(tensor.size):
-            summed.add(stack.values(tensor, start, stop), stack.base(tensor, start, stop))
+            at = tensor, start, stop
+            summed.add(stack.values(*at), stack.base(*at), stack.moved(*at))
     return summed.done()
 
 
@@ -143,7 +184,18 @@ def flags_of(geometry: Geometry, *, far_off: float = FAR_OFF) -> list[frozenset[
     same = (apart <= 1e-9 * geometry.norms[:, None]).any(axis=1) & (geometry.norms > 0)
     for place in np.flatnonzero(same):
         found[place].add(Flag.TWIN)
+    if geometry.to_last is not None and geometry.parameters >= _FEWEST_WEIGHTS:
+        for place in np.flatnonzero(geometry.to_last > _REPLAYED):
+            found[place].add(Flag.REPLAY)
     return [frozenset(each) for each in found]
+
+
+def ratios(lengths: NDArray[np.float64]) -> NDArray[np.float64] | None:
+    """Return how many times the median each length is, (n,); None with too few to judge, or where most are nothing."""
+    middle = float(np.median(lengths))
+    if len(lengths) < _FEWEST_TO_JUDGE or not middle > 0:
+        return None
+    return np.asarray(lengths / middle, dtype=np.float64)
 
 
 def _like_noise(geometry: Geometry) -> NDArray[np.bool_]:

@@ -7,14 +7,22 @@ same bits in whatever order they came.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fairbank.federated_jobs.aggregators.geometry import Geometry, GeometrySum, flags_of, geometry_of
+from fairbank.federated_jobs.aggregators.geometry import (
+    Flag,
+    Geometry,
+    GeometrySum,
+    flags_of,
+    geometry_of,
+    ratios,
+)
+from fairbank.federated_jobs.aggregators.robust import shortened
 from fairbank.federated_jobs.aggregators.rules import Rule
 from fairbank.federated_jobs.aggregators.stack import SiteUpdate, Stack
 from fairbank.federated_jobs.aggregators.weighing import Seen, Weights
@@ -38,6 +46,7 @@ class Merging:
         state: what the rule has kept from the round before.
         round: the number of the round.
         sites: how many sites the job has, present or not; as many as updates by default.
+        previous: the model that the round before started from, to tell who sends its last step once more.
     """
 
     form: Form
@@ -45,6 +54,7 @@ class Merging:
     state: Path | None = None
     round: int = 1
     sites: int | None = None
+    previous: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +63,8 @@ class Merged:
 
     Attributes:
         state: file and digest of what the rule keeps; None if it keeps nothing.
-        record: by site: `weight` (None where each weight is merged by itself), `norm`, `cosine`, `distance`, `flags`.
+        record: by site: `weight` (None where each weight is merged by itself), `norm`, `norm_ratio`, `cosine`,
+            `distance`, `flags`, and `shortened_to` where only a part of its difference counts.
     """
 
     file: Path
@@ -104,26 +115,63 @@ def merge_updates(
     ordered = in_order(updates)
     if rule.needs_base and how.base is None:
         raise unfit("There is no model that the differences could be added to.")
-    with Stack(ordered, how.form, how.base) as stack:
+    files = into, state_into or into.with_name("server-state.safetensors")
+    with Stack(ordered, how.form, how.base, how.previous) as stack:
         known = _sound(geometry_of(stack)) if rule.asks_geometry else None
         weights = rule.weigh(_seen(ordered, how, known))
-        keep = _Keep(rule, how, stack, state_into or into.with_name("server-state.safetensors"))
-        with keep, TensorWriter(into, how.form) as writer:
-            summed = GeometrySum(stack)
-            for tensor in how.form:
-                _merge_tensor(_Job(rule, weights, stack, how, keep, summed), tensor, writer)
-            lie = known or _sound(summed.done())
-            digest, size = writer.finish()
-            state = keep.finish(weights.state)
+        written = _written(rule, weights, stack, how, known, files)
+        lie = written.lie
+        # How long updates are is known once they were read; only where one is too long they are read once more.
+        if (parts := _shortened(rule, lie)) is not None:
+            weights = _with_parts(weights, parts)
+            written = _written(rule, weights, stack, how, lie, files)
     return Merged(
         file=into,
-        digest=digest,
-        bytes=size,
+        digest=written.digest,
+        bytes=written.bytes,
         sites=tuple(update.site for update in ordered),
         n_samples=sum(update.n_samples for update in ordered),
-        state=state,
-        record=_record(ordered, weights, lie, by_coordinate=rule.by_coordinate is not None),
+        state=written.state,
+        record=_record(ordered, weights, lie, parts, by_coordinate=rule.by_coordinate is not None),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    digest: str
+    bytes: int
+    state: tuple[Path, str] | None
+    lie: Geometry
+
+
+def _written(
+    rule: Rule, weights: Weights, stack: Stack, how: Merging, known: Geometry | None, files: tuple[Path, Path]
+) -> _Written:
+    """Write the merged model and what the rule keeps; how updates lie to each other is found on the way."""
+    keep = _Keep(rule, how, stack, files[1])
+    with keep, TensorWriter(files[0], how.form) as writer:
+        summed = GeometrySum(stack)
+        for tensor in how.form:
+            _merge_tensor(
+                _Job(rule, weights, stack, how, keep, summed, known=known is not None), tensor, writer
+            )
+        lie = known or _sound(summed.done())
+        digest, size = writer.finish()
+        return _Written(digest, size, keep.finish(weights.state), lie)
+
+
+def _shortened(rule: Rule, lie: Geometry) -> NDArray[np.float64] | None:
+    """Return which part of each difference counts, (n_sites,) up to 1; None where all count whole."""
+    if rule.clip_beyond is None or (times := ratios(lie.lengths)) is None:
+        return None
+    return shortened(times, rule.clip_beyond) if bool((times > rule.clip_beyond).any()) else None
+
+
+def _with_parts(weights: Weights, counts: NDArray[np.float64]) -> Weights:
+    """Return weights of which a part counts; statistics and counters are taken of those that count whole."""
+    whole = weights.shares * (counts >= 1)
+    shares = whole / whole.sum() if whole.sum() > 0 else weights.shares
+    return replace(weights, parts=weights.parts * counts, shares=shares, about_base=True)
 
 
 def _sound(lie: Geometry) -> Geometry:
@@ -141,6 +189,7 @@ class _Job:
     how: Merging
     keep: _Keep
     summed: GeometrySum
+    known: bool = False
 
 
 def _merge_tensor(job: _Job, tensor: TensorShape, writer: TensorWriter) -> None:
@@ -181,12 +230,15 @@ def _merged_weights(
 ) -> NDArray[np.float64]:
     weights = job.weights
     base = job.stack.base(tensor, *at)
-    if not job.rule.asks_geometry:
-        job.summed.add(values, base)
+    if not job.known:
+        job.summed.add(values, base, job.stack.moved(tensor, *at))
     if job.rule.by_coordinate is not None:
         return job.rule.by_coordinate(values)
     if not weights.about_base and job.rule.server is None:
         return _sum(weights.parts, values) / weights.whole
+    if not job.stack.has_base:
+        # Without a base, differences that are too long are shortened about the median of each weight.
+        base = np.median(values, axis=0)
     change = _sum(weights.parts, values - base) / weights.whole
     if job.rule.server is None:
         return base + change
@@ -277,18 +329,27 @@ def _numbers(state: Path | None) -> dict[str, float]:
 
 
 def _record(
-    ordered: Sequence[SiteUpdate], weights: Weights, lie: Geometry, *, by_coordinate: bool
+    ordered: Sequence[SiteUpdate],
+    weights: Weights,
+    lie: Geometry,
+    parts: NDArray[np.float64] | None,
+    *,
+    by_coordinate: bool,
 ) -> dict[str, dict[str, object]]:
     cosines, apart = lie.cosine_to(weights.shares), lie.distance_to(weights.shares)
+    times = ratios(lie.lengths)
     told: dict[str, dict[str, object]] = {}
     for place, (update, flags) in enumerate(zip(ordered, flags_of(lie), strict=True)):
         told[update.site] = {
             "weight": None if by_coordinate else _short(weights.parts[place] / weights.whole),
             "norm": _short(lie.norms[place]) if lie.to_base else None,
+            "norm_ratio": _short(times[place]) if times is not None else None,
             "cosine": _short(cosines[place]) if lie.to_base else None,
             "distance": _short(apart[place]),
-            "flags": sorted(flag.value for flag in flags),
+            "flags": sorted(flag.value for flag in (flags | {Flag.REPEATED} if update.repeated else flags)),
         }
+        if parts is not None and parts[place] < 1:
+            told[update.site]["shortened_to"] = _short(parts[place])
         if update.staleness:
             told[update.site]["staleness"] = update.staleness
     return told

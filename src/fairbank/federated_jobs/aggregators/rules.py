@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from fairbank.federated_jobs.aggregators import robust, weighing
 from fairbank.federated_jobs.aggregators.server import Adaptive, Momentum, ServerOptimizer, Sgd
 from fairbank.federated_jobs.aggregators.weighing import Seen, Weights
-from fairbank.federated_jobs.axes.aggregators import AGGREGATORS, AggregatorOptions
+from fairbank.federated_jobs.axes.aggregators import AGGREGATORS, AggregatorOptions, ClippedOptions
 from fairbank.federated_jobs.axes.elements import Options, chosen
 
 Weigh = Callable[[Seen], Weights]
@@ -28,6 +28,7 @@ class Rule:
         by_coordinate: merges each weight by itself instead, (n_sites, m) to (m,); `weigh` then serves counters only.
         server: what is done with the mean difference.
         asks_geometry: whether `weigh` needs to know how the updates lie to each other.
+        clip_beyond: how many times the median length an update may have; None for any.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Rule:
     by_coordinate: Callable[[NDArray[np.float64]], NDArray[np.float64]] | None = None
     server: ServerOptimizer | None = None
     asks_geometry: bool = False
+    clip_beyond: float | None = None
 
     @property
     def stateful(self) -> bool:
@@ -54,7 +56,11 @@ def rule_of(name: str, options: Options | None = None) -> Rule:
         PlanRefused: if there is no such aggregator.
     """
     choice = chosen("aggregator", AGGREGATORS, name)
-    return _MADE[name](options if options is not None else choice.options())
+    given = options if options is not None else choice.options()
+    rule = _MADE[name](given)
+    if isinstance(given, ClippedOptions) and given.clip_beyond is not None:
+        return replace(rule, clip_beyond=float(given.clip_beyond))
+    return rule
 
 
 def _weighing(name: str, weigh: Callable[..., Weights], *, geometry: bool = False) -> Callable[[Any], Rule]:

@@ -30,6 +30,7 @@ class SiteUpdate:
         base: the model that it started from, where that is not the base of the round.
         notes: the numbers that it brings.
         staleness: how many rounds its base is old.
+        repeated: it is, to the byte, what the same site has sent before.
     """
 
     site: str
@@ -38,6 +39,7 @@ class SiteUpdate:
     base: Path | None = None
     notes: Mapping[str, float] = field(default_factory=dict)
     staleness: int = 0
+    repeated: bool = False
 
 
 class Stack:
@@ -47,14 +49,18 @@ class Stack:
         updates: in the sorted order of their sites.
         form: what all of them have.
         base: the model that the round started from; None if there is none.
+        previous: the model that the round before started from; None if there is none.
     """
 
-    def __init__(self, updates: Sequence[SiteUpdate], form: Form, base: Path | None) -> None:
+    def __init__(
+        self, updates: Sequence[SiteUpdate], form: Form, base: Path | None, previous: Path | None = None
+    ) -> None:
         self.updates, self.form = tuple(updates), form
         self._opened = ExitStack()
         try:
             self._files = [self._open(update.file) for update in updates]
             self._base = self._open(base) if base is not None else None
+            self._previous = self._open(previous) if base is not None and previous is not None else None
             self._older = [self._open(u.base) if u.base is not None else None for u in updates]
         except BaseException:
             self._opened.close()
@@ -88,6 +94,13 @@ class Stack:
         if self._base is None or tensor.name not in self._base.named:
             return np.zeros(stop - start, dtype=np.float64)
         return self._base.piece(tensor.name, start, stop).astype(np.float64)
+
+    def moved(self, tensor: TensorShape, start: int, stop: int) -> NDArray[np.float64] | None:
+        """Return a piece of the last step of the model itself, (stop - start,) float64; None if it is not known."""
+        if self._previous is None or tensor.name not in self._previous.named:
+            return None
+        before = self._previous.piece(tensor.name, start, stop).astype(np.float64)
+        return self.base(tensor, start, stop) - before
 
     def close(self) -> None:
         """Close all files."""

@@ -22,14 +22,40 @@ class AggregatorOptions(Options):
     Attributes:
         refuse_beyond: refuse an update whose size is further from those of the others than so many robust standard
             deviations; none is refused by default, it is only marked. With fewer than three sites nothing is judged.
-        refuse_unchanged: refuse an update that is the model it started from, or that model and noise.
+        refuse_longer: refuse an update that is longer than so many times the running median: that of the lengths of
+            this round and of the five before; none is refused by default. With fewer than three sites none is judged.
+        refuse_unchanged: refuse an update that is the model it started from, or that model and noise, or the last step
+            of the model once more, or what the same site has sent before.
     """
 
     refuse_beyond: Annotated[Decimal, Field(ge=2, le=1000)] | None = None
+    refuse_longer: Annotated[Decimal, Field(ge=1, le=1000)] | None = None
     refuse_unchanged: bool = False
 
+    @property
+    def judges_updates(self) -> bool:
+        """Tell whether the job asks that single updates are judged, which needs a hub that sees them."""
+        return self.refuse_beyond is not None or self.refuse_longer is not None or self.refuse_unchanged
 
-class AveragingOptions(AggregatorOptions):
+
+class ClippedOptions(AggregatorOptions):
+    """Options of the aggregators that average and would follow one long update.
+
+    Attributes:
+        clip_beyond: shorten an update that is longer than so many times the median of its round to that; null shortens
+            none. With fewer than three sites, and where the hub sees no single update, none is.
+            Source: Sun et al. 2019, Can You Really Backdoor Federated Learning?, section 4; the factor is measured.
+    """
+
+    clip_beyond: Annotated[Decimal, Field(ge=1, le=1000)] | None = Decimal(2)
+
+    @property
+    def judges_updates(self) -> bool:
+        """Tell whether the job asks that single updates are judged; the usual shortening is left out without them."""
+        return "clip_beyond" in self.model_fields_set or super().judges_updates
+
+
+class AveragingOptions(ClippedOptions):
     """Options of the aggregators that average, by samples.
 
     Attributes:
@@ -107,7 +133,7 @@ class NovaOptions(AggregatorOptions):
     server_rate: _Rate = Decimal(1)
 
 
-class CostOptions(AggregatorOptions):
+class CostOptions(ClippedOptions):
     """Options of FedCostWAvg.
 
     Attributes:
@@ -117,7 +143,7 @@ class CostOptions(AggregatorOptions):
     alpha: _Fraction = Decimal("0.5")
 
 
-class FocusOptions(AggregatorOptions):
+class FocusOptions(ClippedOptions):
     """Options of FedFocus.
 
     Attributes:

@@ -68,6 +68,9 @@ class Closing:
         bases: the model that a site's update started from, where that is not `base`.
         staleness: how many rounds that one is older, by node.
         columns: of the rows, where the tool is a container.
+        previous: the model that the round before started from; None if the hub does not have it.
+        lengths: of the differences that were merged in the rounds just before.
+        repeated: the sites whose update is, to the byte, one that they sent for an earlier round.
     """
 
     manifest: Manifest
@@ -79,6 +82,9 @@ class Closing:
     bases: Mapping[str, Path] = field(default_factory=dict)
     staleness: Mapping[str, int] = field(default_factory=dict)
     columns: tuple[OutputColumn, ...] = ()
+    previous: Path | None = None
+    lengths: tuple[float, ...] = ()
+    repeated: frozenset[str] = frozenset()
 
     def outputs(self, name: str) -> dict[str, Path]:
         """Return the files of one output by node, in the order of their names."""

@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+import numpy as np
+
 from fairbank.federated_jobs.aggregation import check_update
 from fairbank.federated_jobs.aggregators.geometry import Flag, deviations, flags_of, geometry_of
 from fairbank.federated_jobs.aggregators.merge import Merged, Merging, merge_updates
@@ -101,7 +103,7 @@ def examine_updates(
     )
     with place as folder:
         opened = _open(closing, chain, base, Path(folder), values=values)
-        reasons = dict.fromkeys(opened.unfit, Reason.UPDATE_REFUSED) or _refused(opened, mix)
+        reasons = dict.fromkeys(opened.unfit, Reason.UPDATE_REFUSED) or _refused(closing, opened, mix)
     return reasons, opened.form
 
 
@@ -133,6 +135,7 @@ def merge_round(closing: Closing, folder: Path, *, into: Path) -> MergedRound:
         state=closing.state,
         round=closing.round,
         sites=len(closing.manifest.datasets),
+        previous=closing.previous,
     )
     return MergedRound(
         merge_updates(rule, _updates(closing, opened), how, into=into), rule.name, opened.notes
@@ -156,28 +159,34 @@ def _updates(closing: Closing, opened: Opened) -> list[SiteUpdate]:
             base=opened.bases.get(node),
             notes=opened.notes[node],
             staleness=closing.staleness.get(node, 0),
+            repeated=node in closing.repeated,
         )
         for node, path in opened.files.items()
     ]
 
 
-def _refused(opened: Opened, mix: Mix) -> dict[str, Reason]:
+def _refused(closing: Closing, opened: Opened, mix: Mix) -> dict[str, Reason]:
     """Return the sites whose update is odder than the job allows, with the word for it."""
     options = mix.aggregator[1]
     assert isinstance(options, AggregatorOptions)
-    if options.refuse_beyond is None and not options.refuse_unchanged:
+    if options.refuse_beyond is None and options.refuse_longer is None and not options.refuse_unchanged:
         return {}
     bases = opened.bases
     updates = [SiteUpdate(node, path, 1, base=bases.get(node)) for node, path in opened.files.items()]
-    with Stack(updates, opened.form or (), opened.base) as stack:
+    with Stack(updates, opened.form or (), opened.base, closing.previous) as stack:
         lie = geometry_of(stack)
     found: dict[str, Reason] = {}
+    if options.refuse_longer is not None and len(updates) >= _FEWEST_TO_JUDGE:
+        # Lengths of earlier rounds are to their bases; without a base this round is judged by itself.
+        known = [*lie.lengths, *(closing.lengths if lie.to_base else ())]
+        far = lie.lengths > float(options.refuse_longer) * float(np.median(known))
+        found |= {u.site: Reason.UPDATE_OUTLIER for u, is_far in zip(updates, far, strict=True) if is_far}
     if options.refuse_beyond is not None and len(updates) >= _FEWEST_TO_JUDGE:
         far = deviations(lie.norms) > float(options.refuse_beyond)
         found |= {u.site: Reason.UPDATE_OUTLIER for u, is_far in zip(updates, far, strict=True) if is_far}
     if options.refuse_unchanged:
         for update, flags in zip(updates, flags_of(lie), strict=True):
-            if flags & {Flag.UNCHANGED, Flag.NOISE}:
+            if flags & {Flag.UNCHANGED, Flag.NOISE, Flag.REPLAY} or update.site in closing.repeated:
                 found[update.site] = Reason.UPDATE_UNCHANGED
     return found
 

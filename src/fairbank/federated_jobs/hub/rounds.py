@@ -307,6 +307,7 @@ def _plan(hub: Hub, session: Session, job_id: str, number: int) -> _Plan | None:
     kept = _state_before(session, job_id, number)
     manifest = manifest_of(job)
     collects = manifest.plan.aggregator == "collect"
+    earlier = _before(session, job_id, number, rows)
     return _Plan(
         closing=Closing(
             manifest,
@@ -317,6 +318,9 @@ def _plan(hub: Hub, session: Session, job_id: str, number: int) -> _Plan | None:
             bases={node: blobs.path_of(hub, digest) for node, digest in from_models.items() if digest},
             staleness=stale,
             columns=container_columns(session, manifest.code) if collects else (),
+            previous=_path(hub, earlier.model),
+            lengths=earlier.lengths,
+            repeated=earlier.repeated,
         ),
         step=step,
         complete=step.staleness is not None or len(released) == len(there),
@@ -337,6 +341,32 @@ def _path(hub: Hub, digest: str | None) -> Path | None:
 
 def _model_before(session: Session, job: str, number: int) -> str | None:
     return session.get_one(RoundRow, (job, number)).global_digest
+
+
+@dataclass(frozen=True, slots=True)
+class _Before:
+    """What the rounds before leave to judge updates by."""
+
+    model: str | None = None
+    lengths: tuple[float, ...] = ()
+    repeated: frozenset[str] = frozenset()
+
+
+def _before(session: Session, job: str, number: int, arrived: Sequence[Any]) -> _Before:
+    if number == 1:
+        return _Before()
+    rounds = session.execute(
+        _ROUNDS_BEFORE, {"job": job, "least": number - _JUDGED_BY, "round": number}
+    ).all()
+    told = [each for row in rounds for each in (row.record or {}).get("updates", {}).values()]
+    lengths = (each.get("norm") for each in told if isinstance(each, dict))
+    sent = session.execute(_SENT_BEFORE, {"job": job, "round": number}).all()
+    again = {(row.node, row.digest) for row in sent if row.computed_for < number}
+    return _Before(
+        next((row.global_digest for row in rounds if row.round == number - 1), None),
+        tuple(float(each) for each in lengths if isinstance(each, int | float)),
+        frozenset(row.node for row in arrived if (row.node, row.digest) in again),
+    )
 
 
 def _state_before(session: Session, job: str, number: int) -> str | None:
@@ -463,6 +493,20 @@ def _commit(
     return True
 
 
+# How many rounds before lengths of updates are judged by.
+_JUDGED_BY = 5
+_ROUNDS_BEFORE = (
+    select(RoundRow.round, RoundRow.global_digest, RoundRow.record)
+    .where(
+        RoundRow.job == bindparam("job"),
+        RoundRow.round >= bindparam("least"),
+        RoundRow.round < bindparam("round"),
+    )
+    .order_by(RoundRow.round)
+)
+_SENT_BEFORE = select(UpdateRow.node, UpdateRow.digest, UpdateRow.round.label("computed_for")).where(
+    UpdateRow.job == bindparam("job"), UpdateRow.merged_in < bindparam("round")
+)
 _ARRIVE = insert(UpdateRow.metadata.tables[UpdateRow.__tablename__])
 _ARRIVED = (
     select(UpdateRow.node, UpdateRow.output, UpdateRow.digest, UpdateRow.path, UpdateRow.round)

@@ -23,7 +23,7 @@ from fairbank.catalogue.store import DatasetRow
 from fairbank.clock import iso
 from fairbank.federated_jobs.code import WorkerKind, tool_named
 from fairbank.federated_jobs.evaluating import evaluates
-from fairbank.federated_jobs.hub.merging import GROUPS, METRICS, MODEL
+from fairbank.federated_jobs.hub.merging import GROUPS, METRICS, MODEL, RECORD
 from fairbank.federated_jobs.hub.progress import manifest_of, sites_of
 from fairbank.federated_jobs.hub.store import JobRow, OutputRow, RoundRow, SiteRow, UpdateRow, UsageRow
 from fairbank.federated_jobs.protections import protections_in
@@ -41,6 +41,8 @@ from fairbank.federated_jobs.training_record import (
 from fairbank.ontology.record import CollectionKind
 from fairbank.ontology.signed_objects import Element, Manifest, Training
 
+# What the hub writes down of each update while merging, and tells on.
+_SEEN = ("norm", "norm_ratio", "cosine", "shortened_to")
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}[a-z0-9]")
 # A collection for tests holds no patients' images; of what is not in the catalogue nobody has said anything.
 _SYNTHETIC = CollectionKind.TEST.value
@@ -216,6 +218,11 @@ def _told(hub: Hub, digest: str) -> _Told:
     """Return what the sites told in one round; whatever else the file holds is not told."""
     kept = json.loads(blobs.path_of(hub, digest).read_bytes())
     notes = {node: _numbers(told) for node, told in kept.get("sites", {}).items() if isinstance(told, dict)}
+    # What the hub saw counts more than what a site says under the same name.
+    for node, seen in kept.get(RECORD, {}).items():
+        if isinstance(seen, dict):
+            measured = {name: seen[name] for name in _SEEN if seen.get(name) is not None}
+            notes[node] = notes.get(node, {}) | _numbers(measured)
     groups = {
         node: tuple(GroupMetric.model_validate_json(json.dumps(row)) for row in rows)
         for node, rows in kept.get(GROUPS, {}).items()

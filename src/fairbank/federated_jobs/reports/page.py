@@ -265,6 +265,7 @@ def _steps(record: TrainingRecord) -> str:
     drawn = []
     for name, title in (
         ("norm", "Length of each update"),
+        ("norm_ratio", "Length of each update, in medians of its round"),
         ("cosine", "Agreement of each update with the mean"),
     ):
         curves: dict[str, dict[int, float]] = {}
