@@ -99,9 +99,14 @@ class Geometry:
 
 
 class GeometrySum:
-    """Adds up the inner products while pieces pass by."""
+    """Adds up the inner products while pieces pass by.
 
-    def __init__(self, stack: Stack) -> None:
+    Args:
+        about_middle: without a base, also how far each update is from the median of each weight.
+    """
+
+    def __init__(self, stack: Stack, *, about_middle: bool = False) -> None:
+        self._about_middle = about_middle and not stack.has_base
         self._gram = np.zeros((len(stack.updates),) * 2, dtype=np.float64)
         self._to_base = stack.has_base
         self._base_square, self._parameters = 0.0, 0
@@ -115,7 +120,7 @@ class GeometrySum:
         moved: NDArray[np.float64] | None = None,
     ) -> None:
         """Add a piece: (n_sites, m) of the updates, (m,) of the base, (m,) of the last step of the model."""
-        if not self._to_base:
+        if self._about_middle:
             # A few columns at a time, as a median takes copies.
             for start in range(0, values.shape[1], _COLUMNS):
                 some = values[:, start : start + _COLUMNS]
@@ -139,14 +144,14 @@ class GeometrySum:
             self._to_base,
             base_norm,
             self._parameters,
-            from_middle=None if self._to_base else np.sqrt(self._from_middle),
+            from_middle=np.sqrt(self._from_middle) if self._about_middle else None,
             to_last=to_last,
         )
 
 
-def geometry_of(stack: Stack) -> Geometry:
+def geometry_of(stack: Stack, *, about_middle: bool = False) -> Geometry:
     """Return how updates lie to each other, reading each once."""
-    summed = GeometrySum(stack)
+    summed = GeometrySum(stack, about_middle=about_middle)
     for tensor in stack.weights():
         for start, stop in pieces(tensor.size):
             at = tensor, start, stop

@@ -150,7 +150,7 @@ def _written(
     """Write the merged model and what the rule keeps; how updates lie to each other is found on the way."""
     keep = _Keep(rule, how, stack, files[1])
     with keep, TensorWriter(files[0], how.form) as writer:
-        summed = GeometrySum(stack)
+        summed = GeometrySum(stack, about_middle=rule.clip_beyond is not None)
         for tensor in how.form:
             _merge_tensor(
                 _Job(rule, weights, stack, how, keep, summed, known=known is not None), tensor, writer

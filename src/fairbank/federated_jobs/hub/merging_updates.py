@@ -174,7 +174,7 @@ def _refused(closing: Closing, opened: Opened, mix: Mix) -> dict[str, Reason]:
     bases = opened.bases
     updates = [SiteUpdate(node, path, 1, base=bases.get(node)) for node, path in opened.files.items()]
     with Stack(updates, opened.form or (), opened.base, closing.previous) as stack:
-        lie = geometry_of(stack)
+        lie = geometry_of(stack, about_middle=True)
     found: dict[str, Reason] = {}
     if options.refuse_longer is not None and len(updates) >= _FEWEST_TO_JUDGE:
         # Lengths of earlier rounds are to their bases; without a base this round is judged by itself.
