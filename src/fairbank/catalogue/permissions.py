@@ -161,6 +161,7 @@ ROUTES: Final[tuple[tuple[str, str, Action], ...]] = (
     (_UNSAFE, r"/v1/requests(/.*)?", Action.REQUEST_ACT),
     (_GET, r"/v1/committees(/.*)?", Action.COMMITTEE_READ),
     (_UNSAFE, r"/v1/committees(/.*)?", Action.COMMITTEE_ACT),
+    ("POST", r"/v1/models/\{digest\}/release", Action.REVIEW),
     (_GET, r"/v1/(jobs|models|model-files|usage|counts)(/.*)?", Action.JOB_READ),
     (_GET, r"/v1/measurements(/.*)?", Action.MEASUREMENT_READ),
     ("POST", r"/v1/(jobs|counts|model-files)", Action.JOB_SUBMIT),

@@ -229,3 +229,32 @@ def quarantine(
     """
     body = {"schema": "model-state/1", "state": "registered" if lift else "quarantined"}
     say(f"The model is {api(ctx).post(f'/v1/models/{model}/state', body, signed_in=True)['state']}.")
+
+
+_BECAUSE = typer.Option(help="Why, in a sentence; it is kept with the decision.")
+
+
+@app.command()
+def release(ctx: typer.Context, model: Annotated[str, _MODEL], because: Annotated[str, _BECAUSE]) -> None:
+    """Vote that a model that failed its release check may be handed out; committees of its datasets only.
+
+    Example: fairbank model release sha256:0123… --because "The set is public, and nobody in it is known."
+    """
+    _decide(ctx, model, "release", because)
+
+
+@app.command()
+def hold(ctx: typer.Context, model: Annotated[str, _MODEL], because: Annotated[str, _BECAUSE]) -> None:
+    """Vote that a model that failed its release check stays held; committees of its datasets only.
+
+    Example: fairbank model hold sha256:0123… --because "It tells too well who was in it; train it anew with noise."
+    """
+    _decide(ctx, model, "hold", because)
+
+
+def _decide(ctx: typer.Context, model: str, decision: str, because: str) -> None:
+    body = {"schema": "release-vote/1", "decision": decision, "because": because}
+    stands = api(ctx).post(f"/v1/models/{model}/release", body, signed_in=True)
+    waits = ", ".join(stands["waits_for"])
+    decided = stands.get("decision") or f"not decided; it waits for {waits}"
+    say(f"Your vote is kept. The model is: {decided}.")

@@ -13,6 +13,7 @@ from pydantic import Field, JsonValue
 
 from fairbank.federated_jobs.parcel_faults import ParcelFault
 from fairbank.federated_jobs.reasons import Reason
+from fairbank.federated_jobs.release_check import ReleaseCheck
 from fairbank.federated_jobs.states import JobState, RoundState, SiteState
 from fairbank.ontology.model_cards import ModelState
 from fairbank.ontology.outputs import OutputClass
@@ -558,6 +559,7 @@ class ModelDetail(Wire):
 
     Attributes:
         evaluations: completed jobs of the same account that measured this model.
+        release_check: what the sites measured of how much it remembers, and what was decided.
     """
 
     schema_name = "model/1"
@@ -569,6 +571,7 @@ class ModelDetail(Wire):
     started: Moment
     ended: Moment
     evaluations: tuple[Id, ...] = ()
+    release_check: ReleaseCheck | None = None
 
 
 class ModelStateWish(Wire):

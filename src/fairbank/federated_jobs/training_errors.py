@@ -13,6 +13,9 @@ JobsError
 ├── ParcelRefused            FB-JOBS-360
 ├── SealingKeyRefused        FB-JOBS-363
 ├── NoiseLedgerRefused       FB-JOBS-391
+├── ModelHeld                FB-JOBS-460
+├── NothingToDecide          FB-JOBS-461
+├── NotOnItsCommittee        FB-JOBS-462
 ├── NoiseLedgerBroken        FB-JOBS-392
 └── JobPausedHere
     └── TrainingHalted       FB-JOBS-440
@@ -93,6 +96,27 @@ class ModelStateRefused(JobsError):
 
     code = "FB-JOBS-346"
     kind = Kind.CONFLICT
+
+
+class ModelHeld(JobsError):
+    """A model failed its release check, and somebody would have it before the committees have let it go."""
+
+    code = "FB-JOBS-460"
+    kind = Kind.CONFLICT
+
+
+class NothingToDecide(JobsError):
+    """Somebody would release or hold a model that did not fail its check, or about which all is decided."""
+
+    code = "FB-JOBS-461"
+    kind = Kind.CONFLICT
+
+
+class NotOnItsCommittee(JobsError):
+    """Somebody would decide about a model whose datasets are not hers to decide about, or that she asked for."""
+
+    code = "FB-JOBS-462"
+    kind = Kind.FORBIDDEN
 
 
 class SettingsDeviate(JobsError):

@@ -24,6 +24,7 @@ class Classification(NetworkTrainer):
     """Trains a classifier by cross-entropy."""
 
     classifies = True
+    of_single_images = True
 
     def samples(self, task: SiteTask) -> SiteSamples:
         """Return the images of subjects whose label is one of the classes."""

@@ -126,6 +126,10 @@ class TrainingAlgorithm(ClientAlgo):
             todo="Evaluate each by itself: fairbank model evaluate.",
         )
 
+    def remembered(self, data: ExchangeObject) -> dict[str, float]:
+        """Return how much a model remembers of the samples of this site, for the release check; nothing if unknown."""
+        return {}
+
     def network(self, parameters: Any) -> torch.nn.Module | None:
         """Return the network that parameters lead to, with any weights; None if there is none. Needs no series."""
         return None

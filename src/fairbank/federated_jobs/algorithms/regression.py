@@ -30,6 +30,8 @@ _LOSSES: dict[str, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = {
 class Regression(NetworkTrainer):
     """Trains a network with one output on (value - offset) / scale."""
 
+    of_single_images = True
+
     def samples(self, task: SiteTask) -> SiteSamples:
         """Return the images of subjects whose label is a number."""
         assert isinstance(task.parameters, RegressionParameters)

@@ -13,7 +13,7 @@ import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -269,9 +269,24 @@ class TrainingSession:
             self._partners.close()
             raise
 
-    def evaluate(self, weights: Path | None, *, grouped: bool = False) -> ModelMetrics:
-        """Return the metrics of a global model, None for the initial one; also by group if asked."""
-        return self._evaluate(self._base(weights)[0], grouped=grouped)
+    def evaluate(
+        self, weights: Path | None, *, grouped: bool = False, release_check: bool = False
+    ) -> ModelMetrics:
+        """Return the metrics of a global model, None for the initial one; also by group if asked.
+
+        Args:
+            release_check: also measure how much it remembers of the samples that were trained on.
+        """
+        from fairbank.federated_jobs.algorithms.interface import exchanged
+
+        base = self._base(weights)[0]
+        found = self._evaluate(base, grouped=grouped)
+        if not release_check:
+            return found
+        remembered = self._algorithm.remembered(exchanged(base))
+        return replace(
+            found, metrics=found.metrics | {name: round_digits(each) for name, each in remembered.items()}
+        )
 
     def evaluate_ensemble(self, members: Sequence[Path], *, combine: str) -> ModelMetrics:
         """Return the metrics of the predictions of several models, put together.

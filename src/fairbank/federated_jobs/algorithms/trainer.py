@@ -15,8 +15,10 @@ from typing import Any
 import numpy as np
 import torch
 from monai.fl.utils.exchange_object import ExchangeObject
+from numpy.typing import NDArray
 from torch import nn
 
+from fairbank.federated_jobs.algorithms import remembering
 from fairbank.federated_jobs.algorithms.by_group import (
     AGE,
     MAKER,
@@ -56,7 +58,7 @@ from fairbank.federated_jobs.algorithms.optimizers import (
     slots_of,
     state_of,
 )
-from fairbank.federated_jobs.algorithms.samples import SampleSet, SiteSamples
+from fairbank.federated_jobs.algorithms.samples import IMAGE, TARGET, SampleSet, SiteSamples
 from fairbank.federated_jobs.algorithms.seeds import derive_seed
 from fairbank.federated_jobs.algorithms.training_parameters import OptimizerState, TrainingParameters
 from fairbank.federated_jobs.algorithms.weights import Weights
@@ -86,6 +88,8 @@ class NetworkTrainer(TrainingAlgorithm):
     # Whether the target of a sample is its class.
     classifies = False
     trains_together = True
+    # Whether a sample is one image with one target, so that its loss by itself says whether it is remembered.
+    of_single_images = False
     _state: Weights
 
     def samples(self, task: SiteTask) -> SiteSamples:
@@ -254,6 +258,36 @@ class NetworkTrainer(TrainingAlgorithm):
             found |= {f"personal_{name}": value for name, value in own.metrics.items()}
             found["personal_loss"] = own.loss
         return measured(found, **{N_HELDOUT: len(heldout)})
+
+    def remembered(self, data: ExchangeObject) -> dict[str, float]:
+        """Return how much a model remembers of the samples that this site trained on."""
+        if not self.of_single_images:
+            return {}
+        self._load(_split(weights_in(data))[0])
+        self._network.eval()
+        sides = [self._looked_at(each) for each in (self._samples.train, self._samples.heldout)]
+        images = [image for image, _ in sides[0]]
+        if not images:
+            return {}
+        middle = np.mean(images, axis=0, dtype=np.float64)
+        inside, outside = ([loss for _, loss in side] for side in sides)
+        far, far_outside = (remembering.rareness([image for image, _ in side], middle) for side in sides)
+        return remembering.told(
+            (np.array(inside), np.array(outside)),
+            (far, far_outside),
+            remembering.copied(self._network, images),
+        )
+
+    def _looked_at(self, some: SampleSet) -> list[tuple[NDArray[np.float32], float]]:
+        """Return images as they are, without random changes, each with its loss."""
+        found = []
+        with torch.no_grad():
+            for place in remembering.places(len(some)):
+                one = some.item(place)
+                output = self._forward(one[IMAGE][None])
+                loss = float(self.batch_loss(output, one[TARGET][None], None))
+                found.append((one[IMAGE].numpy(), loss))
+        return found
 
     def evaluate_together(self, models: Sequence[ExchangeObject], *, combine: str) -> ExchangeObject:
         """Return loss and metrics of the predictions of several models, put together, on the held-out samples."""

@@ -63,16 +63,22 @@ class SynapticIntelligence(Options):
 
 
 class Evaluate(Options):
-    """`members`: digests of models whose predictions are put together; `combine`: their mean, or the classes' votes."""
+    """`members`: digests of models whose predictions are put together; `combine`: their mean, or the classes' votes.
+
+    `release_check`: also measure how much one model remembers of what it was trained on.
+    """
 
     members: Annotated[
         tuple[Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")], ...],
         Field(max_length=64, strict=False),
     ] = ()
     combine: Literal["mean", "vote"] = "mean"
+    release_check: bool = False
 
     @model_validator(mode="after")
     def _are_several(self) -> Self:
+        if self.release_check and self.members:
+            raise ValueError("a release check looks at one model, not at an ensemble")
         if len(self.members) == 1 or len(set(self.members)) != len(self.members):
             raise ValueError("an ensemble has at least two members, each named once")
         return self

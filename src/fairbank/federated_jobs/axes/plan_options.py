@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from enum import StrEnum
 from fractions import Fraction
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from fairbank.federated_jobs.axes.elements import Options
 from fairbank.ontology.wire import Decimal
@@ -64,11 +64,20 @@ class AggregationOptions(Judged):
         close_at_quorum: close a round as soon as the quorum has delivered, without waiting for the others.
         measure_last: in the last round nothing is trained: all sites measure the model that the round before has made,
             so that its card tells how it does.
+        release_check: in that last round the sites also measure how much the model remembers of what it was trained on;
+            beyond a threshold it stays in quarantine until a committee decides.
     """
 
     site_fraction: Share = "1"
     close_at_quorum: bool = False
     measure_last: bool = False
+    release_check: bool = False
+
+    @model_validator(mode="after")
+    def _is_measured(self) -> Self:
+        if self.release_check and not self.measure_last:
+            raise ValueError("a release check needs measure_last: it looks at the model that was made")
+        return self
 
 
 class SingleTransferOptions(Judged):

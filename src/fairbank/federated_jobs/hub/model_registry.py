@@ -20,6 +20,7 @@ from fairbank.catalogue.errors import RootKeyElsewhere
 from fairbank.catalogue.store import DatasetRow
 from fairbank.clock import iso
 from fairbank.federated_jobs.errors import NotYetMerged
+from fairbank.federated_jobs.hub.release_checks import held, holds_back, is_held
 from fairbank.federated_jobs.hub.store import JobRow, ModelRow, OutputRow, SettingsRow
 from fairbank.federated_jobs.hub.training_views import origins, training_record
 from fairbank.federated_jobs.hub.usage import usage_of_job
@@ -106,9 +107,9 @@ def usable_by(session: Session, account: str, digest: str) -> bool:
 
 
 def is_kept_back(session: Session, digest: str) -> bool:
-    """Tell whether a model is in quarantine or withdrawn, so that its weights are handed to nobody."""
+    """Tell whether a model is in quarantine, withdrawn or held, so that its weights are handed to nobody."""
     states = session.scalars(select(ModelRow.state).where(ModelRow.digest == digest))
-    return any(state in KEPT_BACK for state in states)
+    return any(state in KEPT_BACK for state in states) or holds_back(session, digest)
 
 
 def move(hub: Hub, session: Session, digest: str, state: ModelState, *, who: Account) -> ModelRow:
@@ -125,8 +126,10 @@ def move(hub: Hub, session: Session, digest: str, state: ModelState, *, who: Acc
     if state is ModelState.RELEASED:
         raise _refused(
             "A model is not released by hand.",
-            "A model may tell of those whose images it was trained on; no check of that stands yet.",
+            "It may tell of those whose images it was trained on; committees decide about one that failed its check.",
         )
+    if state is ModelState.REGISTERED and is_held(session, digest):
+        raise held()
     if state is not ModelState.WITHDRAWN and not who.has(Role.ADMIN):
         raise _refused(
             f"You may not make a model {state.value}.", "An administrator of the hub decides that."

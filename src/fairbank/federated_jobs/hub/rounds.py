@@ -40,7 +40,7 @@ from fairbank.federated_jobs.algorithms.errors import UpdateUnfit
 from fairbank.federated_jobs.axes.plans import PLANS
 from fairbank.federated_jobs.errors import JobNotFound, OutputRefused, RoundClosed
 from fairbank.federated_jobs.evaluating import looks_last
-from fairbank.federated_jobs.hub import mailbox, measurements, usage
+from fairbank.federated_jobs.hub import mailbox, measurements, release_checks, usage
 from fairbank.federated_jobs.hub.changing import changing
 from fairbank.federated_jobs.hub.ensembles import keep_all
 from fairbank.federated_jobs.hub.finishing import Settled, complete, delivered_by_too_few
@@ -490,6 +490,8 @@ def _commit(
         return True
     measurements.keep(hub, session, job, closing, told.released)
     complete(hub, session, job, closing, list(by_name.values()), outcome)
+    session.flush()
+    release_checks.settle(hub, session, job, closing.manifest, number=closing.round, told=told.notes)
     return True
 
 

@@ -321,6 +321,38 @@ class WithdrawalRow(HubBase):
     day: Mapped[date]
 
 
+class ReleaseCheckRow(HubBase):
+    """What the check before release came to for one model, and what was decided where it failed.
+
+    `body` holds the findings, `statement` the sealed decision, byte for byte.
+    """
+
+    __tablename__ = "jobs_release_checks"
+
+    model: Mapped[str] = mapped_column(primary_key=True)
+    job: Mapped[str] = mapped_column(ForeignKey("jobs_jobs.id"))
+    verdict: Mapped[str] = mapped_column(index=True)
+    body: Mapped[dict[str, Any]]
+    measured: Mapped[datetime]
+    decision: Mapped[str | None] = mapped_column(default=None)
+    decided: Mapped[datetime | None] = mapped_column(default=None)
+    statement: Mapped[bytes | None] = mapped_column(LargeBinary, default=None)
+
+
+class ReleaseVoteRow(HubBase):
+    """What somebody on a committee said of a model that is held; a later one of hers counts, both stay."""
+
+    __tablename__ = "jobs_release_votes"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    model: Mapped[str] = mapped_column(ForeignKey("jobs_release_checks.model"), index=True)
+    committee: Mapped[str]
+    account: Mapped[str]
+    decision: Mapped[str]
+    because: Mapped[str]
+    at: Mapped[datetime]
+
+
 class AnchorRow(HubBase):
     """A head of a node's audit log, as the node stated it, and the newest head of the hub's that it had seen."""
 

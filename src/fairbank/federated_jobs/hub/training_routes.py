@@ -14,10 +14,18 @@ from fairbank.catalogue.context import Hub
 from fairbank.catalogue.nodes import NodeIdentity, signed_node
 from fairbank.database import reading
 from fairbank.federated_jobs.errors import JobNotFound, NotYetMerged
-from fairbank.federated_jobs.hub import model_registry, site_settings, training_views, twins, views
+from fairbank.federated_jobs.hub import (
+    model_registry,
+    release_checks,
+    site_settings,
+    training_views,
+    twins,
+    views,
+)
 from fairbank.federated_jobs.hub.changing import changing
 from fairbank.federated_jobs.hub.progress import manifest_of
 from fairbank.federated_jobs.protocol import ModelStateWish
+from fairbank.federated_jobs.release_check import ReleaseVoteWish
 from fairbank.federated_jobs.training_settings import SiteSettings
 from fairbank.ontology.wire import Wire
 
@@ -26,6 +34,7 @@ def add(routes: APIRouter, hub: Hub) -> None:
     """Add the routes to a router."""
     _of_nodes(routes, hub)
     _of_accounts(routes, hub)
+    _of_release(routes, hub)
 
 
 def _of_nodes(routes: APIRouter, hub: Hub) -> None:
@@ -89,6 +98,25 @@ def _of_accounts(routes: APIRouter, hub: Hub) -> None:
             answer = {"digest": model.digest, "state": model.state}
         hub.notifier.notify()
         return JSONResponse(answer)
+
+
+def _of_release(routes: APIRouter, hub: Hub) -> None:
+    anybody, body_of = Depends(account(hub)), Depends(bodies.body())
+
+    @routes.get("/v1/models/{digest}/release")
+    def release_check(digest: str, who: Account = anybody) -> Response:
+        with reading(hub.engine) as session:
+            return _json(release_checks.seen_check(session, digest, who))
+
+    @routes.post("/v1/models/{digest}/release")
+    def decide_release(digest: str, who: Account = anybody, body: bytes = body_of) -> Response:
+        wish = ReleaseVoteWish.parse(body)
+        with changing(hub) as session:
+            stands = release_checks.vote(
+                hub, session, digest, who=who, decision=wish.decision, because=wish.because
+            )
+        hub.notifier.notify()
+        return _json(stands)
 
 
 def _json(body: Wire) -> Response:

@@ -11,6 +11,7 @@ from fairbank.clock import iso
 from fairbank.federated_jobs.hub.dispatch import not_found
 from fairbank.federated_jobs.hub.model_registry import is_kept_back, model_of
 from fairbank.federated_jobs.hub.progress import manifest_of, sites_of
+from fairbank.federated_jobs.hub.release_checks import check_of, held, holds_back
 from fairbank.federated_jobs.hub.store import JobRow, ModelRow, OutputRow, RoundRow, SiteRow, UpdateRow
 from fairbank.federated_jobs.hub.withdrawals import day_of, days_of
 from fairbank.federated_jobs.protocol import (
@@ -207,6 +208,7 @@ def model_detail(session: Session, digest: str, account: str) -> ModelDetail:
         started=iso(job.started or job.created),
         ended=iso(model.created),
         evaluations=_evaluations(session, digest, account),
+        release_check=check_of(session, digest),
     )
 
 
@@ -235,15 +237,20 @@ def may_read_as_account(session: Session, account: str, digest: str) -> bool:
     """Tell whether a blob is a merged result or model of one of an account's jobs; single updates are not.
 
     The weights of a model that is in quarantine or withdrawn are handed to nobody.
+
+    Raises:
+        ModelHeld: if it is one, and its release check holds it back.
     """
-    if is_kept_back(session, digest):
-        return False
     merged = (
         select(OutputRow.digest)
         .join(JobRow, JobRow.id == OutputRow.job)
         .where(OutputRow.digest == digest, JobRow.account == account)
     )
-    return session.scalars(merged.limit(1)).first() is not None
+    if session.scalars(merged.limit(1)).first() is None:
+        return False
+    if holds_back(session, digest):
+        raise held()
+    return not is_kept_back(session, digest)
 
 
 def may_read_as_node(session: Session, node: str, digest: str) -> bool:

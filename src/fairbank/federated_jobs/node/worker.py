@@ -199,7 +199,9 @@ class Worker:
             return _json(self._training.evaluate_ensemble(files, combine=str(message["combine"])))
         return _json(
             self._training.evaluate(
-                self._handed_over(message["weights"]), grouped=message.get("grouped") is True
+                self._handed_over(message["weights"]),
+                grouped=message.get("grouped") is True,
+                release_check=message.get("release_check") is True,
             )
         )
 

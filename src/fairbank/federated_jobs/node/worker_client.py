@@ -356,9 +356,18 @@ class JobWorker:
         self._fetch(answer, to, max_bytes, notes=None if notes is None else notes(outcome))
         return outcome
 
-    def evaluate(self, weights: Path | None, *, timeout_s: float, grouped: bool = False) -> Evaluation:
-        """Return the metrics of a model (None: the initial one) on the held-out samples, by group too if asked."""
-        return self._evaluated(timeout_s=timeout_s, weights=self._hand_over(weights), grouped=grouped)
+    def evaluate(
+        self, weights: Path | None, *, timeout_s: float, grouped: bool = False, release_check: bool = False
+    ) -> Evaluation:
+        """Return the metrics of a model (None: the initial one) on the held-out samples, by group too if asked.
+
+        Args:
+            release_check: also measure how much it remembers of the samples that were trained on.
+        """
+        asked: dict[str, Any] = {"release_check": True} if release_check else {}
+        return self._evaluated(
+            timeout_s=timeout_s, weights=self._hand_over(weights), grouped=grouped, **asked
+        )
 
     def evaluate_ensemble(self, members: Sequence[str], *, combine: str, timeout_s: float) -> Evaluation:
         """Return the metrics of the predictions of several models, put together, on the held-out samples.
