@@ -1,4 +1,4 @@
-"""What encrypted updates cost: to encrypt, to add and to open, in processor seconds for a million weights, and in bytes."""
+"""What encrypted updates cost: to encrypt, to add and to open, in processor seconds, and in bytes."""
 
 from __future__ import annotations
 

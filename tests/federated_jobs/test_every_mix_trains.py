@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,8 @@ from fairbank.federated_jobs.axes.filters import FILTERS
 from fairbank.federated_jobs.axes.plans import PLANS
 from fairbank.federated_jobs.axes.validator import check_mix, usual_rounds
 from fairbank.federated_jobs.code import UPDATE, tool_named
+from fairbank.federated_jobs.encrypted_jobs import is_encrypted
+from fairbank.federated_jobs.filters.encrypting import new_key
 from fairbank.federated_jobs.hub.ensembles import keep_all
 from fairbank.federated_jobs.hub.merging import MODEL, Arrived, Closing, examine, merge, read_metrics
 from fairbank.federated_jobs.hub.steps import behind
@@ -212,6 +215,7 @@ class Tiny:
             previous_round=self.previous.get(site, 0),
             global_model=self.bases[number],
             folder=folder,
+            shared_key=_key() if is_encrypted(self.manifest) else None,
         )
 
         def train(model: Path | None, target: Path) -> None:
@@ -236,6 +240,11 @@ class Tiny:
         assert not examined.unfit
         checked = replace(closing, form=examined.form)
         return (keep_all if step.merging is Merging.KEEP_ALL else merge)(checked, folder)
+
+
+@cache
+def _key() -> bytes:
+    return new_key()
 
 
 def leave(task: RoundTask, train: Any, *, folder: Path, into: Path) -> None:
@@ -273,15 +282,18 @@ def mean_error(models: list[np.ndarray]) -> float:
 MIXES = sorted((mix for mix in all_mixes() if allowed(mix)), key=str)
 # Each plan with its usual aggregator, and some of the rest by a fixed seed; all of it in the long run.
 SURE = [mix for mix in MIXES if mix.aggregator == "fedavg" and not mix.filters]
-DRAWN = random.Random(20).sample([mix for mix in MIXES if mix not in SURE], k=min(10, len(MIXES) - len(SURE)))
+ENCRYPTED = [mix for mix in MIXES if any(FILTERS[name].encrypts for name in mix.filters)]
+REST = [mix for mix in MIXES if mix not in [*SURE, *ENCRYPTED]]
+DRAWN = random.Random(20).sample(REST, k=min(10, len(REST)))
 
 
 @pytest.mark.parametrize(
     "mix",
     [
         *SURE,
+        *ENCRYPTED,
         *DRAWN,
-        *(pytest.param(mix, marks=pytest.mark.long) for mix in MIXES if mix not in [*SURE, *DRAWN]),
+        *(pytest.param(mix, marks=pytest.mark.long) for mix in REST if mix not in DRAWN),
     ],
     ids=str,
 )

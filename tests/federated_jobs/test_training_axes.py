@@ -20,7 +20,7 @@ from fairbank.federated_jobs.axes.plans import PLANS
 from fairbank.federated_jobs.axes.rules import RULES, Mix, Numbers
 from fairbank.federated_jobs.axes.validator import clashes
 from fairbank.federated_jobs.axes.words import chosen_in_words
-from fairbank.ontology.signed_objects import Objective, PlanName, Training
+from fairbank.ontology.signed_objects import Objective, PlanName, SecureAggregation, Training
 
 TURN, BUFFERED, ONCE = (
     PLANS[name] for name in ("cyclic-weight-transfer", "buffered-asynchronous", "single-weight-transfer")
@@ -37,6 +37,7 @@ SHARE = FilterChoice(name="some-layers", local_layers=True, stateful=True, **_WO
 SPARSE = FilterChoice(name="sparse", place=30, stateful=True, sparse=True, **_WORDS)
 BOUND = FilterChoice(name="bound", place=20, protects=True, weights_only=True, **_WORDS)
 HALF = FilterChoice(name="half", place=40, **_WORDS)
+LOCKED = FilterChoice(name="locked", place=90, linear=True, encrypts=True, weights_only=False, **_WORDS)
 
 
 def mixed(*choices: Choice) -> Mix:
@@ -100,6 +101,15 @@ BROKEN: dict[str, tuple[Mix, Callable[[Mix], Numbers]]] = {
     ),
     "rounds × plan of peers": (mixed(PEERS), lambda mix: few(mix, rounds=1)),
     "filter × plan whose updates are sealed": (mixed(PEERS, HALF), few),
+    "filter that encrypts × any other filter": (mixed(HALF, LOCKED), few),
+    "filter that encrypts × aggregator": (mixed(ROBUST, LOCKED), few),
+    "filter that encrypts × plan": (mixed(TURN, LOCKED), few),
+    "filter that encrypts × rounds": (mixed(LOCKED), lambda mix: few(mix, rounds=1)),
+    "filter that encrypts × number of sites": (mixed(LOCKED), lambda mix: few(mix, quorum=1)),
+    "filter that encrypts × secure aggregation": (
+        replace(mixed(LOCKED), training=Training(secure_aggregation=SecureAggregation(bound="1"))),
+        few,
+    ),
 }
 
 

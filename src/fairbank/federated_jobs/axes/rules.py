@@ -319,8 +319,8 @@ def _encrypted_never_opened(mix: Mix, of: Numbers) -> str | None:
 
 
 def _encrypted_alone(mix: Mix, of: Numbers) -> str | None:
-    name = _encrypts(mix)
-    if name is not None and min(of.sites, of.quorum, chosen_sites(mix, of.sites)) < _SITES_TO_ADD:
+    name, together = _encrypts(mix), isinstance(mix.plan[1], AggregationOptions)
+    if name is not None and together and min(of.quorum, chosen_sites(mix, of.sites)) < _SITES_TO_ADD:
         return f"{name!r} needs sums of {_SITES_TO_ADD} sites, and a round may be of fewer."
     return None
 
