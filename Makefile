@@ -73,6 +73,7 @@ clean: ## remove what was built, but not .venv and .venv-peers
 $(DEV_STAMP): $(BASE_STAMP) pyproject.toml constraints.txt
 	@echo "setup: fairbank with everything for development"
 	@$(PIP) install -qq -c constraints.txt -e '.[dev]'
+	@$(PIP) install -qq --no-deps openmined-psi==2.0.6
 	@touch $(DEMO_STAMP) $@
 
 $(BENCH_STAMP): $(DEV_STAMP)

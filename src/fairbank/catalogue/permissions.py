@@ -132,6 +132,7 @@ ROUTES: Final[tuple[tuple[str, str, Action], ...]] = (
         r"/v1/(leases/\{lease_id\}|node/(key|grants)|nodes/\{node\}/(claim|place|training-rules|counts))",
         Action.NODE,
     ),
+    ("POST", r"/v1/nodes/\{node\}/overlaps(/.*)?", Action.NODE),
     ("POST", r"/v1/jobs/\{job_id\}/sites/\{node\}/(state|withdrawal|settings|left-out)", Action.NODE),
     ("PUT", r"/v1/jobs/\{job_id\}/sites/\{node\}/sealing-key", Action.NODE),
     ("POST", r"/v1/jobs/\{job_id\}/sites/\{node\}/shared-key", Action.NODE),

@@ -14,6 +14,7 @@ from fairbank.cli import (
     node_jobs,
     node_keys,
     node_labels,
+    node_overlaps,
     node_pages,
     node_people,
     node_report,
@@ -214,6 +215,7 @@ node_status.add_to(app)
 node_withdrawal.add_to(app)
 node_keys.add_to(app)
 app.add_typer(node_people.app, name="person")
+app.add_typer(node_overlaps.app, name="overlap")
 app.add_typer(node_grants.app, name="grants")
 app.add_typer(node_report.app, name="report")
 app.add_typer(outbox_commands.app, name="outbox")

@@ -34,8 +34,8 @@ KeyText = Annotated[str, Field(pattern=r"^ed25519:[A-Za-z0-9_-]{43}$")]
 SignatureText = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{86}$")]
 # An X25519 public key, and an Ed25519 signature as envelopes hold it: base64 of 32 and of 64 bytes.
 SealingKeyText = Annotated[str, Field(pattern=r"^x25519:[A-Za-z0-9_-]{43}$")]
-# What only the node that it is sealed to can open: base64 of at most 384 KiB.
-SealedText = Annotated[str, Field(pattern=r"^[A-Za-z0-9+/]+={0,2}$", max_length=524_288)]
+# What only the node that it is sealed to can open: base64 of at most 768 KiB.
+SealedText = Annotated[str, Field(pattern=r"^[A-Za-z0-9+/]+={0,2}$", max_length=1_048_576)]
 EnvelopeSignatureText = Annotated[str, Field(pattern=r"^[A-Za-z0-9+/]{86}==$")]
 Moment = Annotated[str, AfterValidator(_moment)]
 Decimal = Annotated[str, Field(max_length=40), AfterValidator(_decimal)]

@@ -40,6 +40,7 @@ from fairbank.federated_jobs.hub import (
     model_file_routes,
     model_files,
     node_logs,
+    overlap_routes,
     priorities,
     retrying,
     runs,
@@ -106,6 +107,7 @@ def router(hub: Hub, *, grants: GrantLookup | None = None) -> APIRouter:
     model_file_routes.add(routes, hub)
     training_routes.add(routes, hub)
     mailbox_routes.add(routes, hub)
+    overlap_routes.add(routes, hub)
     return routes
 
 

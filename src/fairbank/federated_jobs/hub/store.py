@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary, UniqueConstraint
+from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from fairbank.database import HubBase
@@ -190,6 +190,27 @@ class SharedKeyRow(HubBase):
     node: Mapped[str]
     parcel: Mapped[bytes] = mapped_column(LargeBinary)
     told: Mapped[datetime]
+
+
+class OverlapRow(HubBase):
+    """An overlap that one site asks another to count: the question, and the newest message, sealed to one of them.
+
+    `own`, `other` and `project` are digests; `step` is that of the newest message.
+    """
+
+    __tablename__ = "jobs_overlaps"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    asker: Mapped[str] = mapped_column(index=True)
+    answerer: Mapped[str] = mapped_column(index=True)
+    own: Mapped[str]
+    other: Mapped[str]
+    project: Mapped[str]
+    envelope: Mapped[bytes] = mapped_column(LargeBinary)
+    step: Mapped[int]
+    parcel: Mapped[str | None] = mapped_column(Text)
+    declined: Mapped[bool] = mapped_column(default=False)
+    created: Mapped[datetime] = mapped_column(index=True)
 
 
 class LeftOutRow(HubBase):

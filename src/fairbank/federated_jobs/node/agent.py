@@ -30,6 +30,7 @@ from fairbank.federated_jobs.node.errors import WorkerCancelled
 from fairbank.federated_jobs.node.hub_log import HubLog
 from fairbank.federated_jobs.node.lanes import Lanes
 from fairbank.federated_jobs.node.live_counts import CountDesk, is_live_count
+from fairbank.federated_jobs.node.overlaps import go_on
 from fairbank.federated_jobs.node.pausing import held_leases, paused_jobs
 from fairbank.federated_jobs.node.peers import forget_key
 from fairbank.federated_jobs.node.reopening import reopen
@@ -179,6 +180,7 @@ class Agent:
         self._hub_log.refuse_if_forked()
         # An outbox of its own: what it sends rests on a question, not on an approved job.
         outbox = Outbox(self._node, self._site.client)
+        go_on(self._node, outbox, self._site.source)
         return CountDesk(self._node, outbox, self._site.source).step(max_wait_s=max_wait_s)
 
     def _keep_answering(self, over: threading.Event) -> None:

@@ -6,12 +6,8 @@ the hub's directory, where nobody has pinned any.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import os
-import tempfile
 from collections.abc import Mapping
-from pathlib import Path
 
 from fairbank.database import reading
 from fairbank.federated_jobs.encrypted_jobs import is_encrypted
@@ -59,10 +55,9 @@ def shared_key(node: Node, outbox: Outbox, manifest: Manifest) -> bytes | None:
     return key
 
 
-def _exchange(node: Node, outbox: Outbox, job: str, parcel: bytes | None) -> SharedKeyAnswer:
-    text = base64.b64encode(parcel).decode() if parcel is not None else None
+def _exchange(node: Node, outbox: Outbox, job: str, parcel: str | None) -> SharedKeyAnswer:
     path = f"/v1/jobs/{job}/sites/{node.name}/shared-key"
-    response = outbox.ask("POST", path, SharedKeyReport(parcel=text))
+    response = outbox.ask("POST", path, SharedKeyReport(parcel=parcel))
     return SharedKeyAnswer.parse(response.content)
 
 
@@ -71,48 +66,45 @@ def _peers(node: Node, manifest: Manifest, answer: SharedKeyAnswer) -> Mapping[s
         return known_peers(session, node, manifest, answer.peers, number=_AS_ROUND)
 
 
-def _sealed(node: Node, manifest: Manifest, peers: Mapping[str, KnownPeer], key: bytes) -> bytes:
-    from fairbank.federated_jobs.parcels import Address, public_key, seal_parcel
+def _sealed(node: Node, manifest: Manifest, peers: Mapping[str, KnownPeer], key: bytes) -> str:
+    from fairbank.federated_jobs.parcels import Address, public_key
+    from fairbank.federated_jobs.small_parcels import seal_text
 
     # To itself as well, so that the one that counts is opened in one way, whoever made it.
     recipients = {name: peer.sealing for name, peer in peers.items()}
     recipients[node.name] = public_key(private_key(node, manifest.id))
-    with tempfile.TemporaryDirectory(dir=shared_key_file(node, manifest.id).parent) as folder:
-        plain, into = Path(folder) / "key", Path(folder) / "parcel"
-        with os.fdopen(os.open(plain, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as opened:
-            opened.write(key)
-        address = Address(manifest.id, _AS_ROUND, node.name)
-        seal_parcel(plain, into=into, address=address, recipients=recipients, notes={}, key=node.key)
-        return into.read_bytes()
+    return seal_text(
+        key,
+        address=Address(manifest.id, _AS_ROUND, node.name),
+        recipients=recipients,
+        key=node.key,
+        scratch=shared_key_file(node, manifest.id).parent,
+    )
 
 
 def _opened(node: Node, manifest: Manifest, answer: SharedKeyAnswer) -> bytes:
-    from fairbank.federated_jobs.parcels import Address, head_of, open_parcel
+    from fairbank.federated_jobs.parcels import Address
+    from fairbank.federated_jobs.small_parcels import open_text, sender_of
 
     if answer.parcel is None:
         raise _refused("The hub keeps no key of this job.")
     known = {name: peer.identity for name, peer in _peers(node, manifest, answer).items()}
     known[node.name] = str(node.key.key_id)
-    with tempfile.TemporaryDirectory(dir=shared_key_file(node, manifest.id).parent) as folder:
-        parcel, into = Path(folder) / "parcel", Path(folder) / "key"
-        try:
-            parcel.write_bytes(base64.b64decode(answer.parcel, validate=True))
-            sender = head_of(parcel, trusted=sorted(known.values())).sender
-            if sender not in known:
-                raise _refused("It was made by a site that does not count here.")
-            open_parcel(
-                parcel,
-                into=into,
-                address=Address(manifest.id, _AS_ROUND, sender),
-                node=node.name,
-                private=private_key(node, manifest.id),
-                trusted=[known[sender]],
-            )
-        except ParcelRefused as err:
-            raise _refused(f"The parcel of the key cannot be used: {err.fault.value}.") from err
-        except (binascii.Error, ValueError) as err:
-            raise _refused("The hub's answer is no parcel.") from err
-        return into.read_bytes()
+    scratch = shared_key_file(node, manifest.id).parent
+    try:
+        sender = sender_of(answer.parcel, trusted=sorted(known.values()), scratch=scratch)
+        if sender not in known:
+            raise _refused("It was made by a site that does not count here.")
+        return open_text(
+            answer.parcel,
+            address=Address(manifest.id, _AS_ROUND, sender),
+            node=node.name,
+            private=private_key(node, manifest.id),
+            trusted=[known[sender]],
+            scratch=scratch,
+        )
+    except ParcelRefused as err:
+        raise _refused(f"The parcel of the key cannot be used: {err.fault.value}.") from err
 
 
 def _refused(why: str) -> SharedKeyRefused:

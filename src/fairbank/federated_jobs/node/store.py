@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, ForeignKey, Index, Integer, LargeBinary
+from sqlalchemy import BigInteger, ForeignKey, Index, Integer, LargeBinary, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from fairbank.database import NodeBase
@@ -259,6 +259,37 @@ class LabelWordRow(NodeBase):
     word: Mapped[str]
     by: Mapped[str]
     since: Mapped[datetime]
+
+
+class OverlapHereRow(NodeBase):
+    """An overlap with another site: whose turn it is, what waits to be sent, and what came of it.
+
+    `own` and `other` are digests of the asker's and the answerer's dataset; `run` tells whether a blinded set of this
+    site has left, so that these two datasets are never counted again for the project. `items` is how many were in it.
+    """
+
+    __tablename__ = "jobs_overlaps"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    asked_here: Mapped[bool]
+    peer: Mapped[str]
+    dataset: Mapped[str | None]
+    own: Mapped[str]
+    other: Mapped[str]
+    project: Mapped[str]
+    envelope: Mapped[bytes] = mapped_column(LargeBinary)
+    state: Mapped[str] = mapped_column(index=True)
+    run: Mapped[bool] = mapped_column(default=False)
+    items: Mapped[int | None]
+    incoming: Mapped[str | None] = mapped_column(Text)
+    outgoing: Mapped[str | None] = mapped_column(Text)
+    step: Mapped[int]
+    kind: Mapped[str | None]
+    value: Mapped[int | None]
+    k: Mapped[int | None]
+    received: Mapped[datetime]
+    decided: Mapped[datetime | None]
+    decided_by: Mapped[str | None]
 
 
 class NoiseCohortRow(NodeBase):

@@ -1,4 +1,4 @@
-"""Keys that the sites of encrypted jobs share, sealed to them.
+"""Keys that the sites of encrypted jobs share, and overlaps between two sites; both sealed to nodes.
 
 Revision: 5f2b8c6d10e7
 Follows: 7d24e9b0f163
@@ -26,7 +26,25 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["job"], ["jobs_jobs.id"], name=op.f("fk_jobs_shared_keys_job")),
         sa.PrimaryKeyConstraint("job", name=op.f("pk_jobs_shared_keys")),
     )
+    op.create_table(
+        "jobs_overlaps",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("asker", sa.String(), nullable=False),
+        sa.Column("answerer", sa.String(), nullable=False),
+        sa.Column("own", sa.String(), nullable=False),
+        sa.Column("other", sa.String(), nullable=False),
+        sa.Column("project", sa.String(), nullable=False),
+        sa.Column("envelope", sa.LargeBinary(), nullable=False),
+        sa.Column("step", sa.Integer(), nullable=False),
+        sa.Column("parcel", sa.Text(), nullable=True),
+        sa.Column("declined", sa.Boolean(), nullable=False),
+        sa.Column("created", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_jobs_overlaps")),
+    )
+    for column in ("asker", "answerer", "created"):
+        op.create_index(op.f(f"ix_jobs_overlaps_{column}"), "jobs_overlaps", [column])
 
 
 def downgrade() -> None:
+    op.drop_table("jobs_overlaps")
     op.drop_table("jobs_shared_keys")
