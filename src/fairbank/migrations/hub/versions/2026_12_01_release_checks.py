@@ -1,7 +1,7 @@
 """Release checks of models, and what committees say of those that failed.
 
 Revision: 5b7e1f0c4a92
-Follows: 7d24e9b0f163
+Follows: 5f2b8c6d10e7
 Written: 2026-12-01 04:10:00+00:00
 """
 
@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "5b7e1f0c4a92"
-down_revision = "7d24e9b0f163"
+down_revision = "5f2b8c6d10e7"
 branch_labels = None
 depends_on = None
 

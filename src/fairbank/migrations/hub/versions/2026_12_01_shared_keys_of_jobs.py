@@ -1,7 +1,7 @@
 """Keys that the sites of encrypted jobs share, and overlaps between two sites; both sealed to nodes.
 
 Revision: 5f2b8c6d10e7
-Follows: 7d24e9b0f163
+Follows: 9c41e7ad5b20
 Written: 2026-12-01 03:50:00.000000+00:00
 """
 
@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "5f2b8c6d10e7"
-down_revision = "7d24e9b0f163"
+down_revision = "9c41e7ad5b20"
 branch_labels = None
 depends_on = None
 
