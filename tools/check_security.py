@@ -29,6 +29,7 @@ ACCEPTED: dict[tuple[str, str], str] = {
             "deid/pixels/tesseract.py",
             "deid/verification/dciodvfy.py",
             "demo/processes.py",
+            "federated_jobs/algorithms/several.py",
             "federated_jobs/node/container_runner.py",
             "federated_jobs/node/sandbox.py",
         )
