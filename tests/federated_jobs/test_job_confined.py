@@ -12,6 +12,7 @@ from pydicom.data import get_testdata_file
 from safetensors.numpy import load_file, save_file
 
 from fairbank.database import reading
+from fairbank.demo.small_cohorts import allow_small_trainings
 from fairbank.federated_jobs.node.runner import ConfinedRunner
 from fairbank.federated_jobs.node.store import ReviewRow
 from fairbank.ontology.outputs import OutputClass
@@ -132,3 +133,13 @@ def test_a_model_that_could_not_be_made_by_training_ends_the_job_there_and_harms
     again = confined.run("slice-autoencoder", parameters=parameters)
     assert confined.state(again) == "completed"
     assert confined.site_state(again, "east")[0] == "released"
+
+
+def test_an_update_of_fewer_images_than_the_site_asks_for_is_not_sent_though_the_cohort_has_them(confined):
+    # Six series are in the cohort; one of three subjects is held out, so fewer are trained on.
+    allow_small_trainings(confined.sites["east"].node, minimum_images=6)
+    parameters = {"image_size": 16, "width": 2, "levels": 1}
+    job = confined.run("slice-autoencoder", quorum=1, parameters=parameters)
+    assert confined.site_state(job, "east") == ("failed", "cohort_insufficient")
+    assert confined.site_state(job, "north")[0] == "released"
+    assert confined.sites["east"].outbox.pending() == []

@@ -59,6 +59,9 @@ def imprint(kind: str) -> Model:
             rows *= chance.uniform(0.1, 10, (64, 1))
         case "half of the rows":
             rows[32:] = model["fc.weight"][32:]
+        case "a fifth of the rows":
+            rows[13:] = model["fc.weight"][13:]
+            rows = chance.permutation(rows)
         case "noise":
             rows += chance.normal(size=rows.shape) * 0.1
         case "few pixels":
@@ -69,7 +72,9 @@ def imprint(kind: str) -> Model:
     }
 
 
-@pytest.mark.parametrize("kind", ["plain", "signs", "lengths", "half of the rows", "noise", "few pixels"])
+@pytest.mark.parametrize(
+    "kind", ["plain", "signs", "lengths", "half of the rows", "a fifth of the rows", "noise", "few pixels"]
+)
 def test_a_layer_that_imprints_is_refused_by_the_name_of_its_tensor(tmp_path: Path, kind: str) -> None:
     assert judged(linear(), tmp_path) == ""
     assert "'fc.weight'" in judged(imprint(kind), tmp_path)
@@ -171,7 +176,13 @@ def opened(name: str, parameters: dict[str, Any], made: Callable[[], Any]) -> tu
     return session, folder.scratch
 
 
-@pytest.mark.parametrize("network", NETWORKS)
+# These two take longer than all others together.
+_LARGE = ("mnist-cnn", "resnet18")
+
+
+@pytest.mark.parametrize(
+    "network", [pytest.param(name, marks=[pytest.mark.long] * (name in _LARGE)) for name in NETWORKS]
+)
 def test_our_networks_pass_fresh_and_trained(tmp_path: Path, network: str) -> None:
     name, parameters = NETWORKS[network]
     made = (lambda: volumes(tmp_path, 10)) if name == "segmentation" else (lambda: images(tmp_path, WORDS))

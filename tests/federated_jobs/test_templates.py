@@ -330,6 +330,16 @@ def test_networks_have_the_weights_that_they_are_known_for(parameters: dict[str,
     assert sum(parameter.numel() for parameter in network.parameters()) == weights
 
 
+@pytest.mark.parametrize("norm", ["instance", "group", "batch"])
+def test_a_network_normalises_as_it_is_asked_to(norm: str) -> None:
+    from fairbank.federated_jobs.algorithms.networks import batch_norms, image_network
+
+    checked = algorithm_parameters("classification", {"network": "resnet18", "image_size": 64, "norm": norm})
+    network = image_network(checked, 2)
+    assert len(batch_norms(network)) == (20 if norm == "batch" else 0)
+    assert {name for name in network.state_dict() if name.endswith("weight")} >= {"bn1.weight", "fc.weight"}
+
+
 @pytest.mark.parametrize(
     ("name", "parameters"),
     [

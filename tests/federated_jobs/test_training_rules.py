@@ -23,6 +23,7 @@ from fairbank.federated_jobs.node.training_rules import (
     rules_of,
     training_lines,
 )
+from fairbank.federated_jobs.node.weighing import weigh
 from fairbank.federated_jobs.training_errors import TrainingHalted, TrainingRuleBroken
 from fairbank.ontology.signed_objects import DifferentialPrivacy, Element, SecureAggregation, Training
 from fairbank.ontology.training_rules import Stance
@@ -89,6 +90,13 @@ class TestAtTheSite:
         fed.clock.advance(120)
         fed.settle()
         assert fed.state(job) == "completed"
+
+    def test_who_weighs_a_job_sees_the_rule_that_it_breaks(self, fed, site):
+        job = arrived(fed)
+        assert weigh(site.node, job, source=site.index).refusal is None
+        put(site, 'secure_aggregation = "required"\nminimum_subjects = 1\nminimum_images = 1')
+        refusal = weigh(site.node, job, source=site.index).refusal
+        assert isinstance(refusal, TrainingRuleBroken) and "secure_aggregation" in refusal.why
 
     def test_rules_that_nobody_signed_let_nothing_be_trained(self, fed, site):
         ada = site.person("ada")

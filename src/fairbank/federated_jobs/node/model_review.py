@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -31,6 +31,8 @@ FEWEST_ROWS: Final = 8
 # Of the pairs of rows; nets of ordinary training have none.
 MOST_ALIKE: Final = 0.2
 SAME: Final = 0.999
+# Of the rows of a linear layer: so many that are the same are an imprint among others.
+LEAST_GROUP: Final = 0.1
 # Enough where biases differ as well, as those of an imprint must.
 SIMILAR: Final = 0.98
 LARGEST: Final = 1e6
@@ -148,8 +150,9 @@ def _matrices(form: Form) -> Iterator[TensorShape]:
 
 def _check_rows(opened: TensorFile, tensor: TensorShape, chance: Generator) -> None:
     """Refuse a weight whose rows repeat each other, up to their sign and length."""
-    same, similar = _alike(_some_rows(opened, tensor, chance), (SAME, SIMILAR))
-    if same > MOST_ALIKE:
+    cosines = _cosines(_some_rows(opened, tensor, chance))
+    same, similar = (_share(cosines, least) for least in (SAME, SIMILAR))
+    if same > MOST_ALIKE or (_is_linear(tensor) and _hides_group(cosines)):
         raise refused(
             f"The rows of {tensor.name!r} repeat each other, as in a layer that is made to imprint single images."
         )
@@ -177,15 +180,27 @@ def _some_rows(opened: TensorFile, tensor: TensorShape, chance: Generator) -> ND
     return read[:, used].astype(np.float64)
 
 
-def _alike(rows: NDArray[Any], least: Sequence[float]) -> list[float]:
-    """Return which share of the pairs of rows has at least such a cosine, of either sign; zeros are like nothing."""
+def _cosines(rows: NDArray[Any]) -> NDArray[Any]:
+    """Return the amounts of the cosines of all pairs of rows, (rows, rows); of zeros, and of a row with itself, 0."""
     import numpy as np
 
-    lengths = np.linalg.norm(rows, axis=1)
-    unit = rows[lengths > 0] / lengths[lengths > 0, None]
-    cosines = np.abs(unit @ unit.T)[np.triu_indices(len(unit), k=1)]
-    pairs = len(rows) * (len(rows) - 1) / 2
-    return [float((cosines > each).sum()) / pairs for each in least]
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    unit = np.divide(rows, lengths, out=np.zeros_like(rows), where=lengths > 0)
+    cosines = np.abs(unit @ unit.T)
+    np.fill_diagonal(cosines, 0.0)
+    return cosines
+
+
+def _share(cosines: NDArray[Any], least: float) -> float:
+    """Return the share of the pairs whose cosine is larger."""
+    rows = len(cosines)
+    return float((cosines > least).sum()) / (rows * (rows - 1))
+
+
+def _hides_group(cosines: NDArray[Any]) -> bool:
+    """Tell whether some of the rows are all the same, among others that are not."""
+    largest = int((cosines > SAME).sum(axis=1).max()) + 1
+    return largest >= max(FEWEST_ROWS, LEAST_GROUP * len(cosines))
 
 
 def _all_differ(bias: NDArray[Any]) -> bool:
