@@ -186,7 +186,7 @@ def _cosines(rows: NDArray[Any]) -> NDArray[Any]:
 
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
     unit = np.divide(rows, lengths, out=np.zeros_like(rows), where=lengths > 0)
-    cosines = np.abs(unit @ unit.T)
+    cosines: NDArray[Any] = np.abs(unit @ unit.T)
     np.fill_diagonal(cosines, 0.0)
     return cosines
 
