@@ -231,6 +231,36 @@ def quarantine(
     say(f"The model is {api(ctx).post(f'/v1/models/{model}/state', body, signed_in=True)['state']}.")
 
 
+@app.command()
+def retrain(
+    ctx: typer.Context,
+    model: Annotated[str, _MODEL],
+    grant: Annotated[
+        str | None, typer.Option(help="Id of the grant, or of its request: send the job, too.")
+    ] = None,
+    format: FormatOption = Format.TABLE,
+) -> None:
+    """Print the settings that a model was trained with, or train it anew with them, without who was withdrawn since.
+
+    Example: fairbank model retrain sha256:0123…
+
+    Example: fairbank model retrain sha256:0123… --grant 01a1fdee-cff5-7f63-b5f0-d16d1d20c888
+    """
+    from fairbank.web.model_files import retrain_model
+
+    recipe, answer = retrain_model(api(ctx), model, grant=grant)
+    if recipe["starts_from"] is not None:
+        say(
+            "It started from another model, which may have been trained on the same person: see 'fairbank model show'."
+        )
+    if answer is None:
+        show_fields(recipe, format=format)
+        say("Send it with: fairbank model retrain MODEL --grant GRANT")
+        return
+    show_fields({"id": answer["id"], "state": answer["state"]}, format=format)
+    say(f"Watch it with: fairbank job watch {answer['id']}")
+
+
 _BECAUSE = typer.Option(help="Why, in a sentence; it is kept with the decision.")
 
 

@@ -136,6 +136,54 @@ def evaluate_model(
     )
 
 
+def retrain_model(
+    api: HubApi, digest: str, *, grant: str | None
+) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    """Return the settings of a model's training, and what the hub answered if a job with them was sent.
+
+    Sites choose their subjects anew, so whoever was withdrawn since is in none of them.
+
+    Args:
+        grant: under which the job is sent; None sends none.
+    """
+    card, _ = card_of(api, digest)
+    plan = card.plan
+    recipe: dict[str, Any] = {
+        "tool": card.code.name,
+        "datasets": [each.iri for each in card.datasets],
+        "parameters": dict(card.parameters),
+        "seed": card.seed,
+        "plan": plan.name.value,
+        "plan_options": dict(plan.options),
+        "aggregator": plan.aggregator,
+        "aggregator_options": dict(plan.aggregator_options),
+        "rounds": plan.rounds,
+        "quorum": plan.quorum,
+        "training": card.training.model_dump(mode="json", exclude_none=True) if card.training else None,
+        "starts_from": card.previous,
+    }
+    if grant is None:
+        return recipe, None
+    _, answer = acts.send_job(
+        api,
+        acts.grant(api, grant),
+        card.code.name,
+        card.parameters,
+        title=f"Trained anew: {card.title}"[:200],
+        datasets=recipe["datasets"],
+        rounds=plan.rounds,
+        quorum=plan.quorum,
+        seed=card.seed,
+        training=Chosen(
+            plan=plan.name,
+            plan_options=plan.options,
+            aggregator=Element(name=plan.aggregator, options=plan.aggregator_options),
+            training=card.training,
+        ),
+    )
+    return recipe, answer
+
+
 def _ensemble_of(api: HubApi, card: ModelCard) -> tuple[str, ...]:
     """Return the models of the ensemble that a model is of, in the order of their sites."""
     described = next((one.digest for one in card.files if one.name == ENSEMBLE), None)

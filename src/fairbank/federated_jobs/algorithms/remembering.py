@@ -110,4 +110,5 @@ def _rows(network: nn.Module, width: int) -> Iterator[Numbers]:
 def _whitened(rows: Numbers) -> Numbers:
     apart = rows - rows.mean(axis=1, keepdims=True)
     lengths = np.linalg.norm(apart, axis=1, keepdims=True)
-    return np.divide(apart, lengths, out=np.zeros_like(apart), where=lengths > 1e-12)
+    unit: Numbers = np.divide(apart, lengths, out=np.zeros_like(apart), where=lengths > 1e-12)
+    return unit

@@ -274,7 +274,7 @@ def _steps(record: TrainingRecord) -> str:
                 curves.setdefault(node, {})[one.round] = value
         if curves:
             lines = [RoundCurve(site, tuple(sorted(curve.items()))) for site, curve in sorted(curves.items())]
-            picture = round_chart(lines, title=title, axis=name, name=f"n{name}")
+            picture = round_chart(lines, title=title, axis=name, name=f"n{name}".replace("_", "-"))
             drawn.append(framed(record, picture, "As the hub measured it while merging."))
     return "".join(drawn)
 
