@@ -94,8 +94,9 @@ def by_hand(rounds: int) -> Weights:
     for _ in range(rounds):
         made = {name: trained(model, step) for name, (_, step) in SITES.items()}
         model = {
-            key: (sum(SITES[name][0] * made[name][key].astype(np.float64) for name in SITES) / total).astype(
-                model[key].dtype
+            key: np.asarray(
+                sum(SITES[name][0] * made[name][key].astype(np.float64) for name in SITES) / total,
+                dtype=model[key].dtype,
             )
             for key in model
         }

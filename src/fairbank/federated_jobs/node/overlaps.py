@@ -53,7 +53,8 @@ from fairbank.ontology.counts import Count, CountKind
 from fairbank.ontology.signed_objects import Selector
 from fairbank.release.node import Node
 from fairbank.release.outbox import Outbox
-from fairbank.release.person_decisions import Act, Signer, decide
+from fairbank.release.people import Signer
+from fairbank.release.person_decisions import Act, decide
 from fairbank.release.rounding import smallest_count
 from fairbank.release.suspension import check_not_suspended
 from fairbank.signing import sha256_digest

@@ -87,7 +87,8 @@ def size(secret: bytes, setup: bytes, response: bytes) -> int:
 @cache
 def _library() -> Any:
     require_library()
-    found = spec_from_file_location("_openmined_psi", distribution("openmined-psi").locate_file(_COMPILED))
+    compiled = str(distribution("openmined-psi").locate_file(_COMPILED))
+    found = spec_from_file_location("_openmined_psi", compiled)
     assert found is not None and found.loader is not None
     module: ModuleType = module_from_spec(found)
     found.loader.exec_module(module)
