@@ -2,9 +2,10 @@
 
     .venv/bin/python tools/build_texts.py
 
-Every text of a template (`_("…")`, `{% trans %}`) and of the code (`mark`, `say`, `say_many`) gets an entry in a file
-of each language, named after the template or module where it stands first; one that is there keeps its translation, one
-that no page says any more goes. What is left to translate is printed, and the exit status is then 1.
+Every text of a template (`_("…")`, `{% trans %}`) and of the code (`mark`, `say`, `say_many`), that of charts and
+counts included, gets an entry in a file of each language, named after the template or module where it stands first; one
+that is there keeps its translation, one that no page says any more goes. What is left to translate is printed, and the
+exit status is then 1.
 """
 
 from __future__ import annotations
@@ -19,9 +20,13 @@ from babel.messages.extract import extract_from_file
 from babel.messages.pofile import write_po
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-WEB = REPOSITORY / "src" / "fairbank" / "web"
+ROOMS = REPOSITORY / "src" / "fairbank"
+WEB = ROOMS / "web"
+# What says words of charts and counts; pages show them.
+BELOW = (*sorted((ROOMS / "charts").glob("*.py")), ROOMS / "ontology" / "counts.py")
 sys.path.insert(0, str(REPOSITORY / "src"))
 
+from fairbank.ontology.counts import REASON_TEXTS  # noqa: E402
 from fairbank.web.languages import LANGUAGES, SOURCE, TEXTS, messages_of  # noqa: E402
 
 _OF_CODE = {"mark": None, "say": None, "say_many": (1, 2), "_": None}
@@ -48,6 +53,11 @@ def _everything() -> Iterator[tuple[str, Any]]:
     for path in sorted(WEB.rglob("*.py")):
         for _, text, _, _ in extract_from_file("python", path, keywords=_OF_CODE):
             yield path.stem, text
+    for path in BELOW:
+        for _, text, _, _ in extract_from_file("python", path, keywords=_OF_CODE):
+            yield "charts", text
+    for reason in REASON_TEXTS.values():
+        yield "charts", reason
 
 
 def build(language: str) -> list[str]:

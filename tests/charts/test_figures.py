@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Callable, Sequence
 from itertools import pairwise
@@ -18,7 +19,9 @@ from fairbank.charts.figure import Figure, palette, stylesheet, stylesheet_of_fi
 from fairbank.charts.flow import STAGES, Flow, flow_chart
 from fairbank.charts.histogram import Bin, HistogramPanel, histogram
 from fairbank.charts.rounds import RoundCurve, round_chart
+from fairbank.charts.scale import number_text
 from fairbank.charts.upset import NamedSet, Together, guarded, upset_chart
+from fairbank.charts.words import spoken
 from fairbank.ontology.counts import AtLeast, Count, CountReason, Total
 
 _SINCE = "2026-01-31T12:00:00.000Z"
@@ -358,3 +361,40 @@ def test_flows_beyond_those_drawn_are_in_the_table() -> None:
     figure = flow_chart([Flow(f"node {at}", one) for at in range(8)], title="t", name="w", k=10)
     assert len(figure.table.rows) == 8
     assert "3 more in the table." in [words for words, _ in texts(figure)]
+
+
+# Languages
+
+
+class _Elsewhere:
+    """A language without Latin letters: whatever is left of them was not said by it."""
+
+    separators = (".", ",")
+
+    def say(self, text: str, **parts: object) -> str:
+        pieces = re.split(r"(%\(\w+\)s)", text)
+        strange = "".join(each if each.startswith("%(") else re.sub("[A-Za-z]", "я", each) for each in pieces)
+        return strange % parts if parts else strange
+
+
+@pytest.mark.parametrize("draw", KINDS)
+@pytest.mark.parametrize("number", [0, 1, 3, 30])
+def test_a_chart_speaks_the_language_of_its_reader_and_of_nobody_after(draw: Draw, number: int) -> None:
+    if draw.__name__ == "flows" and not number:
+        return
+    plain = draw(labels(number, "имя"), counts(number), "Числа")
+    with spoken(_Elsewhere()):
+        page = draw(labels(number, "имя"), counts(number), "Числа").inline()
+    visible = re.sub(
+        r"UTC|\bto\b|Alter in Jahren|Dice|Flächenmaß", "", " ".join(re.sub("<[^>]*>", " ", page).split())
+    )
+    assert re.findall("[A-Za-z]+", html.unescape(visible)) == []
+    assert draw(labels(number, "имя"), counts(number), "Числа") == plain
+
+
+def test_numbers_of_a_chart_have_the_separators_of_its_reader() -> None:
+    with spoken(_Elsewhere()):
+        made = bar_chart([Bar("CT", Count.exact(12_345))], title="CT", name="b")
+        assert number_text(-0.25) == "−0,25"
+    assert made.table.rows == (("CT", "12.345"),)
+    assert ">12.345<" in made.body

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from fairbank.charts.count_marks import BLOCK, CountMarks, largest, right_aligned
+from fairbank.charts.count_marks import BLOCK, CountMarks, and_more, largest, right_aligned
 from fairbank.charts.figure import TEXT_SIZE, WIDTH, Drawing, Figure, Table, box, path, text
 from fairbank.charts.text_width import fitted, text_width
+from fairbank.charts.words import count_in_full, count_words, say
 from fairbank.ontology.counts import Count, Total, checked, shown_total
 
 ROW_HEIGHT = 26
@@ -46,11 +47,11 @@ class Bar:
 
     def words(self, now: datetime | None) -> str:
         """Return how many as short text."""
-        return self.value.words if isinstance(self.value, Amount) else self.value.words(now)
+        return self.value.words if isinstance(self.value, Amount) else count_words(self.value, now)
 
     def in_full(self, now: datetime | None) -> str:
         """Return how many as text, with the reason where it is not known."""
-        return self.value.words if isinstance(self.value, Amount) else self.value.in_full(now)
+        return self.value.words if isinstance(self.value, Amount) else count_in_full(self.value, now)
 
 
 def bar_chart(
@@ -58,7 +59,7 @@ def bar_chart(
     *,
     title: str,
     name: str,
-    head: tuple[str, str] = ("Name", "Count"),
+    head: tuple[str, str] | None = None,
     total: Total | None = None,
     note: str = "",
     now: datetime | None = None,
@@ -69,7 +70,7 @@ def bar_chart(
         bars: in the order of the rows.
         title: what is counted.
         name: tells this picture from others of the same page.
-        head: what the rows are, and what is counted, for the table.
+        head: what the rows are, and what is counted, for the table; None: names and counts.
         total: of all rows, which then add up to it. It becomes a range where it would tell a row that is withheld.
         note: a sentence below.
         now: tells how long counts wait.
@@ -78,14 +79,16 @@ def bar_chart(
     amounts = [bar.value.value for bar in bars if isinstance(bar.value, Amount)]
     drawing, marks = Drawing.headed(title), CountMarks(now)
     widest = max([0.0, *(text_width(bar.label, TEXT_SIZE) for bar in bars)])
-    x = min(LABEL_ROOM, widest) + GAP
+    # Not worked out again from `x`: a rounding error would cut a name that fits.
+    label_room = min(LABEL_ROOM, widest)
+    x = label_room + GAP
     words_room = min(WORDS_ROOM, max([40.0, *(text_width(bar.words(now), TEXT_SIZE) for bar in bars)]) + GAP)
     room = WIDTH - x - words_room - BLOCK - 2 * GAP
     most = max([float(largest(counts)) if counts else 0.0, *amounts, 1e-9])
     labels, words, solid = [], [], []
     for bar in bars:
         top, base = drawing.y + 4, drawing.y + 17
-        labels.append(text(x - GAP, base, fitted(bar.label, x - GAP, TEXT_SIZE)))
+        labels.append(text(x - GAP, base, fitted(bar.label, label_room, TEXT_SIZE)))
         if isinstance(bar.value, Amount):
             end = x + room * max(0.0, bar.value.value) / most
             solid.append(box(x, top, end - x, BAR_HEIGHT))
@@ -96,20 +99,21 @@ def bar_chart(
     drawing.add(right_aligned(labels), path("".join(solid), "c-bar"), marks.drawn(), *words)
     if not bars:
         drawing.y += 20
-        drawing.add(text(0, drawing.y - 4, "Nothing."))
+        drawing.add(text(0, drawing.y - 4, say("Nothing.")))
     rows = [(bar.label, bar.in_full(now)) for bar in bars]
     said = [f"{bar.label}: {bar.words(now)}" for bar in bars[:TOLD]]
     if len(bars) > TOLD:
-        said.append(f"and {len(bars) - TOLD} more in the table")
+        said.append(and_more(len(bars) - TOLD))
     if total is not None:
         shown = shown_total(counts, total)
         drawing.y += ROW_HEIGHT
-        drawing.add(text(0, drawing.y - 8, f"All together: {shown.words(now)}", "c-strong"))
-        rows.append(("All together", shown.in_full(now)))
-        said.append(f"all together: {shown.words(now)}")
+        together = say("All together: %(count)s", count=count_words(shown, now))
+        drawing.add(text(0, drawing.y - 8, together, "c-strong"))
+        rows.append((say("All together"), count_in_full(shown, now)))
+        said.append(say("all together: %(count)s", count=count_words(shown, now)))
     drawing.note(*([note] if note else []), *marks.legend())
-    table = Table(head, tuple(rows), frozenset({1}))
-    return drawing.figure(name, title, f"{'; '.join(said) or 'Nothing'}.", table)
+    table = Table(head or (say("Name"), say("Count")), tuple(rows), frozenset({1}))
+    return drawing.figure(name, title, f"{'; '.join(said)}." if said else say("Nothing."), table)
 
 
 def counted(label: str, number: int) -> Bar:

@@ -13,18 +13,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import reduce
 from typing import Final
 
 from fairbank.charts.figure import box, group, path, place, short
+from fairbank.charts.words import count_words, say
 from fairbank.ontology.counts import AtLeast, Count, CountKind, Total
 
 BLOCK: Final = 24.0
 _STRIPES: Final = 4
-HATCHED: Final = (
-    "Hatched: {words}, or withheld to protect such a count; the block has the same size whatever the number."
-)
-OPEN_END: Final = "Solid with a hatched end: at least this many."
-DASHED: Final = "Dashed: no number; the text and the table say why."
 
 
 @dataclass(slots=True)
@@ -92,11 +89,18 @@ class CountMarks:
         limits = sorted({each.k for each in self._seen if isinstance(each, Count) and each.k is not None})
         said = []
         if limits:
-            said.append(HATCHED.format(words=" or ".join(Count.below(limit).words() for limit in limits)))
+            words = [count_words(Count.below(limit)) for limit in limits]
+            said.append(
+                say(
+                    "Hatched: %(words)s, or withheld to protect such a count; "
+                    "the block has the same size whatever the number.",
+                    words=reduce(_or, words),
+                )
+            )
         if any(isinstance(each, AtLeast) for each in self._seen):
-            said.append(OPEN_END)
+            said.append(say("Solid with a hatched end: at least this many."))
         if self._dashed:
-            said.append(DASHED)
+            said.append(say("Dashed: no number; the text and the table say why."))
         return said
 
 
@@ -107,11 +111,16 @@ def told_rows(rows: Iterable[tuple[str, Total]], now: datetime | None, *, most: 
     'CT: 12; MR: fewer than 10.'
     """
     listed = list(rows)
-    said = "; ".join(f"{label}: {count.words(now)}" for label, count in listed[:most])
+    said = "; ".join(f"{label}: {count_words(count, now)}" for label, count in listed[:most])
     if not listed:
-        return "Nothing."
+        return say("Nothing.")
     more = len(listed) - most
-    return f"{said}; and {more} more in the table." if more > 0 else f"{said}."
+    return f"{said}; {and_more(more)}." if more > 0 else f"{said}."
+
+
+def and_more(number: int) -> str:
+    """Return how many rows the table has beside those that are told."""
+    return say("and %(number)s more in the table", number=number)
 
 
 def largest(counts: Iterable[Total]) -> int:
@@ -127,6 +136,10 @@ def dots(points: Iterable[tuple[float, float]], classes: str) -> str:
 def right_aligned(parts: Iterable[str]) -> str:
     """Return texts that end where they are placed."""
     return group("c-e", parts)
+
+
+def _or(one: str, other: str) -> str:
+    return say("%(one)s or %(other)s", one=one, other=other)
 
 
 def _hatching(x: float, y: float, width: float, height: float) -> str:

@@ -11,6 +11,7 @@ from fairbank.charts.count_marks import dots, right_aligned
 from fairbank.charts.figure import TEXT_SIZE, WIDTH, Drawing, Figure, Table, path, place, text
 from fairbank.charts.scale import Scale, number_text
 from fairbank.charts.text_width import fitted, text_width
+from fairbank.charts.words import count_in_full, count_words, mark, say
 from fairbank.ontology.counts import Total, checked
 
 ROW_HEIGHT = 28
@@ -44,7 +45,7 @@ class SiteResult:
     def words(self) -> str:
         """Return value and interval as text."""
         if self.low is None or self.high is None:
-            return f"{number_text(self.value)}, no interval"
+            return f"{number_text(self.value)}, " + say("no interval")
         return f"{number_text(self.value)} [{number_text(self.low)}, {number_text(self.high)}]"
 
 
@@ -79,14 +80,16 @@ def fairness_chart(
     """
     drawing = Drawing.headed(title)
     ends = [end for site in sites for end in (site.value, site.low, site.high) if end is not None]
-    left = min(LABEL_ROOM, max([0.0, *(text_width(site.label, TEXT_SIZE) for site in sites)])) + 16
+    label_room = min(LABEL_ROOM, max([0.0, *(text_width(site.label, TEXT_SIZE) for site in sites)]))
+    left = label_room + 16
     scale = Scale.around(ends, left=left, right=WIDTH - WORDS_ROOM - 16, ticks=4)
     top = drawing.y
     full, hollow, intervals, labels, words = [], [], [], [], []
     for site in sites:
         middle = drawing.y + 12
-        labels.append(text(left - 16, middle + 5, fitted(site.label, left - 16, TEXT_SIZE)))
-        told = fitted(f"{site.words}, {site.cases.words(now)} cases", WORDS_ROOM, TEXT_SIZE)
+        labels.append(text(left - 16, middle + 5, fitted(site.label, label_room, TEXT_SIZE)))
+        cases = say("%(count)s cases", count=count_words(site.cases, now))
+        told = fitted(f"{site.words}, {cases}", WORDS_ROOM, TEXT_SIZE)
         words.append(text(WIDTH - WORDS_ROOM, middle + 5, told))
         x = scale.place(site.value)
         if site.low is not None and site.high is not None:
@@ -105,22 +108,22 @@ def fairness_chart(
     drawing.y += 4
     gap = gap_of(sites, few)
     said = (
-        f"Best and worst site are {number_text(gap)} apart."
+        say("Best and worst site are %(gap)s apart.", gap=number_text(gap))
         if gap is not None
-        else "Fewer than two sites have enough cases to compare."
+        else say("Fewer than two sites have enough cases to compare.")
     )
-    drawing.note(
-        said, f"Lines: 95 % interval. Hollow: fewer than {few} cases, or not known; not in the comparison."
-    )
+    hollow_words = mark("Hollow: fewer than %(few)s cases, or not known; not in the comparison.")
+    drawing.note(said, say("Lines: 95 % interval.") + " " + say(hollow_words, few=few))
     rows = tuple(
         (
             site.label,
             number_text(site.value),
-            *(number_text(end) if end is not None else "no interval" for end in (site.low, site.high)),
-            site.cases.in_full(now),
-            "no: few cases" if site.is_of_few(few) else "yes",
+            *(number_text(end) if end is not None else say("no interval") for end in (site.low, site.high)),
+            count_in_full(site.cases, now),
+            say("no: few cases") if site.is_of_few(few) else say("yes"),
         )
         for site in sites
     )
-    head = ("Site", axis, "95 % from", "to", "Cases", "Compared")
-    return drawing.figure(name, title, f"{axis} by site. {said}", Table(head, rows, frozenset({1, 2, 3, 4})))
+    head = (say("Site"), axis, say("95 % from"), say("to"), say("Cases"), say("Compared"))
+    described = say("%(axis)s by site.", axis=axis) + " " + said
+    return drawing.figure(name, title, described, Table(head, rows, frozenset({1, 2, 3, 4})))

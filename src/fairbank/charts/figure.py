@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Final
 
 from fairbank.charts.text_width import fitted, shown, wrapped
+from fairbank.charts.words import say
 
 WIDTH: Final = 720
 # Font sizes in pixels, by class: as `chart.css` has them.
@@ -109,7 +110,8 @@ class Figure:
     def details(self) -> str:
         """Return the table, folded, for a page that frames the picture itself."""
         table = self.table.html(self.title)
-        return f'<details class="c-details"><summary>The numbers as a table</summary>{table}</details>'
+        summary = escape(say("The numbers as a table"))
+        return f'<details class="c-details"><summary>{summary}</summary>{table}</details>'
 
     def alone(self) -> str:
         """Return the picture as a file of its own."""

@@ -10,9 +10,12 @@ from typing import Final
 from fairbank.charts.count_marks import BLOCK, CountMarks, largest, right_aligned, told_rows
 from fairbank.charts.figure import TEXT_SIZE, WIDTH, Drawing, Figure, Table, fitting_text, text
 from fairbank.charts.text_width import fitted
+from fairbank.charts.words import count_in_full, count_words, mark, say
 from fairbank.ontology.counts import AtLeast, Count, Total, checked
 
-STAGES: Final = ("held", "matched", "consented", "used", "in outputs", "released")
+STAGES: Final = (
+    mark("held"), mark("matched"), mark("consented"), mark("used"), mark("in outputs"), mark("released"),
+)  # fmt: skip
 ROW_HEIGHT = 24
 BAR_HEIGHT = 15
 LEFT = 112
@@ -67,7 +70,7 @@ def flow_chart(
     title: str,
     name: str,
     k: int,
-    what: str = "Subjects",
+    what: str = "",
     now: datetime | None = None,
 ) -> Figure:
     """Return a panel for each flow, with one bar for each stage.
@@ -75,10 +78,11 @@ def flow_chart(
     Args:
         name: tells this picture from others of the same page.
         k: the smallest count that is told of differences.
-        what: is counted.
+        what: is counted; subjects by default.
         now: tells how long counts wait.
     """
     told = [(flow.label, flow.shown(k)) for flow in flows]
+    stages = [say(stage) for stage in STAGES]
     most = largest(count for _, counts in told for count in counts)
     drawing, marks = Drawing.headed(title), CountMarks(now)
     room = WIDTH - LEFT - BLOCK - WORDS_ROOM
@@ -87,19 +91,19 @@ def flow_chart(
         if label:
             drawing.add(text(0, drawing.y + 14, fitted(label, WIDTH, TEXT_SIZE, bold=True), "c-strong"))
             drawing.y += 22
-        for stage, count in zip(STAGES, counts, strict=True):
+        for stage, count in zip(stages, counts, strict=True):
             base = drawing.y + 15
-            labels.append(text(LEFT - 8, base, stage))
+            labels.append(text(LEFT - 8, base, fitted(stage, LEFT - 8, TEXT_SIZE)))
             end = marks.across(count, LEFT, drawing.y + 3, BAR_HEIGHT, lambda number: room * number / most)
-            words.append(fitting_text(end + 6, base, count.words(now), WORDS_ROOM))
+            words.append(fitting_text(end + 6, base, count_words(count, now), WORDS_ROOM))
             drawing.y += ROW_HEIGHT
         drawing.y += 8
     drawing.add(right_aligned(labels), marks.drawn(), *words)
-    more = [f"{len(told) - DRAWN} more in the table."] if len(told) > DRAWN else []
-    drawing.note(*(more if told else ["Nothing."]), *marks.legend())
-    rows = tuple((label, *(count.in_full(now) for count in counts)) for label, counts in told)
-    table = Table(("Site", *STAGES), rows, frozenset(range(1, len(STAGES) + 1)))
+    more = [say("%(number)s more in the table.", number=len(told) - DRAWN)] if len(told) > DRAWN else []
+    drawing.note(*(more if told else [say("Nothing.")]), *marks.legend())
+    rows = tuple((label, *(count_in_full(count, now) for count in counts)) for label, counts in told)
+    table = Table((say("Site"), *stages), rows, frozenset(range(1, len(STAGES) + 1)))
     said = " ".join(
-        f"{label}: {told_rows(zip(STAGES, counts, strict=True), now)}" for label, counts in told[:DRAWN]
+        f"{label}: {told_rows(zip(stages, counts, strict=True), now)}" for label, counts in told[:DRAWN]
     )
-    return drawing.figure(name, title, f"{what}. {said or 'Nothing.'}", table)
+    return drawing.figure(name, title, f"{what or say('Subjects')}. {said or say('Nothing.')}", table)

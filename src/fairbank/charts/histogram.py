@@ -11,6 +11,7 @@ from fairbank.charts.count_marks import BLOCK, CountMarks, largest, right_aligne
 from fairbank.charts.figure import NOTE_SIZE, TEXT_SIZE, WIDTH, Drawing, Figure, Table, path, text
 from fairbank.charts.scale import Scale, number_text
 from fairbank.charts.text_width import fitted
+from fairbank.charts.words import count_in_full, count_words, say
 from fairbank.ontology.counts import Total, checked
 
 INSIDE, RIGHT = 84, 696
@@ -51,7 +52,7 @@ def histogram(
     title: str,
     axis: str,
     name: str,
-    what: str = "Subjects",
+    what: str = "",
     note: str = "",
     now: datetime | None = None,
 ) -> Figure:
@@ -60,10 +61,11 @@ def histogram(
     Args:
         axis: what the values are, with their unit.
         name: tells this picture from others of the same page.
-        what: is counted.
+        what: is counted; subjects by default.
         note: a sentence below.
         now: tells how long counts wait.
     """
+    what = what or say("Subjects")
     every = [one for panel in panels for one in panel.bins]
     across = Scale.around(
         [end for one in every for end in (one.low, one.high)], left=INSIDE, right=RIGHT, ticks=8
@@ -78,16 +80,16 @@ def histogram(
     drawing.y += 6
     notes = [note] if note else []
     if any(one.is_open for one in every):
-        notes.append("A column at the end with an arrow is open at that end.")
+        notes.append(say("A column at the end with an arrow is open at that end."))
     drawing.note(*notes, *marks.legend())
     grouped = len(panels) > 1 or any(panel.name for panel in panels)
     rows = tuple(
-        (*([panel.name or "all"] if grouped else []), one.label, one.count.in_full(now))
+        (*([panel.name or say("all")] if grouped else []), one.label, count_in_full(one.count, now))
         for panel in panels
         for one in panel.bins
     )
-    head = (*(["Group"] if grouped else []), axis, what)
-    said = " ".join(_said(panel, what, axis) for panel in panels) or "Nothing."
+    head = (*([say("Group")] if grouped else []), axis, what)
+    said = " ".join(_said(panel, what, axis) for panel in panels) or say("Nothing.")
     return drawing.figure(name, title, said, Table(head, rows, frozenset({len(head) - 1})))
 
 
@@ -96,9 +98,14 @@ def _said(panel: HistogramPanel, what: str, axis: str) -> str:
     hidden = sum(not one.count.at_least and one.count.words() != "0" for one in panel.bins)
     top = max(known, key=lambda one: one.count.at_least, default=None)
     named = f"{panel.name}: " if panel.name else ""
-    tallest = f"most in {top.label} ({top.count.words()})" if top is not None else "no bin has a number"
-    withheld = f", {hidden} withheld or not known" if hidden else ""
-    return f"{named}{what} by {axis} in {len(panel.bins)} bins: {tallest}{withheld}."
+    tallest = (
+        say("most in %(bin)s (%(count)s)", bin=top.label, count=count_words(top.count))
+        if top is not None
+        else say("no bin has a number")
+    )
+    withheld = ", " + say("%(number)s withheld or not known", number=hidden) if hidden else ""
+    bins = say("%(what)s by %(axis)s in %(number)s bins", what=what, axis=axis, number=len(panel.bins))
+    return f"{named}{bins}: {tallest}{withheld}."
 
 
 def _draw(drawing: Drawing, marks: CountMarks, panel: HistogramPanel, across: Scale, most: int) -> None:

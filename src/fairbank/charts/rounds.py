@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from operator import itemgetter
 
 from fairbank.charts.axes import tick_row
-from fairbank.charts.count_marks import dots, right_aligned
+from fairbank.charts.count_marks import and_more, dots, right_aligned
 from fairbank.charts.figure import (
     NOTE_SIZE,
     SERIES,
@@ -25,6 +25,7 @@ from fairbank.charts.figure import (
 )
 from fairbank.charts.scale import LogScale, Scale, number_text
 from fairbank.charts.text_width import fitted, text_width
+from fairbank.charts.words import mark, say
 
 PLOT_HEIGHT = 230
 LABEL_ROOM = 190
@@ -71,7 +72,7 @@ def round_chart(
     title: str,
     axis: str,
     name: str,
-    across: str = "round",
+    across: str = "",
     higher_is_better: bool | None = None,
     log: bool = False,
 ) -> Figure:
@@ -83,10 +84,11 @@ def round_chart(
     Args:
         axis: what the values are, with their unit.
         name: tells this picture from others of the same page.
-        across: what the horizontal axis counts.
+        across: what the horizontal axis counts; rounds by default.
         higher_is_better: which value is the best; None: the table has the lowest and the highest.
         log: draw values by their logarithm; where some are not above 0 the axis stays linear, and that is said.
     """
+    across = across or say("round")
     rounds = sorted({at for curve in curves for at, _ in curve.values})
     told = [(number, curve) for number, curve in enumerate(curves) if curve.told]
     # The worst site and the mean are drawn in any case.
@@ -101,27 +103,36 @@ def round_chart(
     if drawn:
         _plot(drawing, drawn, rounds, across, log=log and not unfit)
     else:
-        drawing.note("No values.")
+        drawing.note(say("No values."))
     silent = [curve.label for curve in curves if not curve.told]
     missed = [
-        f"{curve.label}: no value in {spans(lost, across)}."
+        say("%(curve)s: no value in %(rounds)s.", curve=curve.label, rounds=spans(lost, across))
         for _, curve in told
         if not curve.mean and (lost := curve.missed(rounds))
     ]
     if len(missed) > NAMED:
-        missed[NAMED:] = [f"{len(missed) - NAMED} more curves miss rounds: see the table."]
+        missed[NAMED:] = [
+            say("%(number)s more curves miss rounds: see the table.", number=len(missed) - NAMED)
+        ]
     left_out = len(told) - len(drawn)
-    more = [f"Not drawn, but in the table: {left_out} of {len(told)} curves."] if left_out else []
+    more = []
+    if left_out:
+        left = mark("Not drawn, but in the table: %(number)s of %(all)s curves.")
+        more = [say(left, number=left_out, all=len(told))]
     if unfit:
-        more.append("Some values are not above 0 and have no logarithm: the axis is linear.")
-    drawing.note(*more, *missed, *([f"No value at all: {', '.join(silent)}."] if silent else []))
-    said = "; ".join(_said(curve, across) for _, curve in told[:8]) or "No values"
-    others = f"; and {len(told) - 8} more in the table" if len(told) > 8 else ""
+        more.append(say("Some values are not above 0 and have no logarithm: the axis is linear."))
+    none = [say("No value at all: %(curves)s.", curves=", ".join(silent))] if silent else []
+    drawing.note(*more, *missed, *none)
+    said = "; ".join(_said(curve, across) for _, curve in told[:8])
+    others = f"; {and_more(len(told) - 8)}" if len(told) > 8 else ""
     table = _table(curves, rounds, across, higher_is_better)
-    return drawing.figure(name, title, f"{axis} by {across}. {said}{others}.", table)
+    by_round = say("%(axis)s by %(across)s.", axis=axis, across=across)
+    return drawing.figure(
+        name, title, f"{by_round} {said}{others}." if said else f"{by_round} {say('No values.')}", table
+    )
 
 
-def spans(rounds: Sequence[int], what: str = "round") -> str:
+def spans(rounds: Sequence[int], what: str = "") -> str:
     """Return numbers of rounds as spans.
 
     >>> spans([1, 2, 3, 7])
@@ -133,7 +144,8 @@ def spans(rounds: Sequence[int], what: str = "round") -> str:
             found[-1][1] = each
         else:
             found.append([each, each])
-    return f"{what} " + ", ".join(f"{a} to {b}" if a != b else str(a) for a, b in found)
+    told = (say("%(first)s to %(last)s", first=a, last=b) if a != b else str(a) for a, b in found)
+    return f"{what or say('round')} " + ", ".join(told)
 
 
 def segments(told: Mapping[int, float], rounds: Sequence[int]) -> list[list[int]]:
@@ -192,7 +204,10 @@ def _plot(
     drawing.y = bottom + 44
     if stride > 1:
         drawing.note(
-            f"Drawn: about every {stride}. value of each piece; all are in what this was drawn from."
+            say(
+                "Drawn: about every %(stride)s. value of each piece; all are in what this was drawn from.",
+                stride=stride,
+            )
         )
 
 
@@ -273,16 +288,22 @@ def _names(
 def _said(curve: RoundCurve, across: str) -> str:
     told = curve.told
     first, last = min(told), max(told)
-    return (
-        f"{curve.label}: from {number_text(told[first])} at {across} {first} "
-        f"to {number_text(told[last])} at {across} {last}"
+    return say(
+        "%(curve)s: from %(first)s to %(last)s",
+        curve=curve.label,
+        first=_at(told, first, across),
+        last=_at(told, last, across),
     )
 
 
 def _table(
     curves: Sequence[RoundCurve], rounds: Sequence[int], across: str, higher_is_better: bool | None
 ) -> Table:
-    wanted = {True: (("Best", max),), False: (("Best", min),), None: (("Lowest", min), ("Highest", max))}
+    wanted = {
+        True: ((say("Best"), max),),
+        False: ((say("Best"), min),),
+        None: ((say("Lowest"), min), (say("Highest"), max)),
+    }
     extremes = wanted[higher_is_better]
     rows = []
     for curve in curves:
@@ -290,14 +311,16 @@ def _table(
         lost = curve.missed(rounds)
         found = [(pick(told.values()) if told else None) for _, pick in extremes]
         cells = [
-            _at(told, next(at for at in told if told[at] == each), across) if told else "no value"
+            _at(told, next(at for at in told if told[at] == each), across) if told else say("no value")
             for each in found
         ]
-        last = _at(told, max(told), across) if told else "no value"
-        rows.append((curve.label, *cells, last, spans(lost, across) if lost else "none"))
-    head = ("Curve", *(word for word, _ in extremes), "Last", f"Without a value, by {across}")
+        last = _at(told, max(told), across) if told else say("no value")
+        rows.append((curve.label, *cells, last, spans(lost, across) if lost else say("none")))
+    without = say("Without a value, by %(across)s", across=across)
+    head = (say("Curve"), *(word for word, _ in extremes), say("Last"), without)
     return Table(head, tuple(rows), frozenset(range(1, len(extremes) + 2)))
 
 
 def _at(told: Mapping[int, float], at: int, across: str) -> str:
-    return f"{number_text(told[at])} at {across} {at}"
+    value = number_text(told[at])
+    return say("%(value)s at %(across)s %(round)s", value=value, across=across, round=at)

@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from fairbank.charts.words import speaker
+from fairbank.ontology.speaking import separated
+
 ROUND_STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
 
 
@@ -92,13 +95,13 @@ class LogScale:
 
 
 def number_text(value: float) -> str:
-    """Return a number as short text, a true minus sign before negative ones.
+    """Return a number as short text as the reader's language writes it, a true minus sign before negative ones.
 
     >>> number_text(-1200.0)
     '−1,200'
     """
     text = f"{value:,.0f}" if abs(value) >= 1000 and value == int(value) else f"{value:.4g}"
-    return text.replace("-", "\N{MINUS SIGN}")
+    return separated(text.replace("-", "\N{MINUS SIGN}"), speaker())
 
 
 def _round_step(rough: float) -> float:

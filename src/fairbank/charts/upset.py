@@ -16,6 +16,7 @@ from datetime import datetime
 from fairbank.charts.count_marks import BLOCK, CountMarks, dots, largest
 from fairbank.charts.figure import TEXT_SIZE, WIDTH, Drawing, Figure, Table, fitting_text, path, text
 from fairbank.charts.text_width import fitted
+from fairbank.charts.words import all_of, count_in_full, count_words, mark, say
 from fairbank.ontology.counts import Count, Total, certain, checked, display_order
 
 COLUMN = 24
@@ -83,7 +84,7 @@ def upset_chart(
     *,
     title: str,
     name: str,
-    what: str = "Subjects",
+    what: str = "",
     now: datetime | None = None,
 ) -> Figure:
     """Return one row for each combination, the largest first, with a dot for each attribute that it has.
@@ -92,9 +93,10 @@ def upset_chart(
         sets: with different labels, in the order of the columns.
         rows: each combination once.
         name: tells this picture from others of the same page.
-        what: is counted.
+        what: is counted; subjects by default.
         now: tells how long counts wait.
     """
+    what = what or say("Subjects")
     told = guarded(sets, rows)
     columns = told[:SETS]
     ordered = sorted(rows, key=lambda row: (display_order(row.count), sorted(row.members)))
@@ -117,22 +119,32 @@ def upset_chart(
         end = marks.across(
             row.count, start, middle - BAR_HEIGHT / 2, BAR_HEIGHT, lambda number: room * number / most
         )
-        words.append(fitting_text(end + 6, middle + 5, row.count.words(now), WORDS_ROOM))
+        words.append(fitting_text(end + 6, middle + 5, count_words(row.count, now), WORDS_ROOM))
         drawing.y += ROW_HEIGHT
     drawing.add(
         path("".join(lines), "c-on"), dots(holes, "c-hole"), dots(held, "c-dot"), marks.drawn(), *words
     )
     left_out = len(rows) - min(len(drawable), ROWS)
-    notes = [f"Not drawn, but in the table: {left_out} of {len(rows)} combinations."] if left_out else []
+    notes = []
+    if left_out:
+        left = mark("Not drawn, but in the table: %(number)s of %(all)s combinations.")
+        notes = [say(left, number=left_out, all=len(rows))]
     if not rows:
-        notes = ["Nothing."]
-    drawing.note("Each row: those who have exactly what its dots name.", *notes, *marks.legend())
-    top = "; ".join(
-        f"{' and '.join(sorted(row.members)) or 'none of them'}: {row.count.words(now)}"
-        for row in ordered[:4]
+        notes = [say("Nothing.")]
+    drawing.note(say("Each row: those who have exactly what its dots name."), *notes, *marks.legend())
+    top = "; ".join(f"{_named(sorted(row.members))}: {count_words(row.count, now)}" for row in ordered[:4])
+    said = say(
+        "%(what)s by what they have, %(sets)s attributes, %(rows)s combinations.",
+        what=what,
+        sets=len(sets),
+        rows=len(rows),
     )
-    said = f"{what} by what they have, {len(sets)} attributes, {len(rows)} combinations. {top or 'Nothing'}."
+    said = f"{said} {top}." if top else f"{said} {say('Nothing.')}"
     return drawing.figure(name, title, said, _table(told, ordered, what, now))
+
+
+def _named(members: Sequence[str]) -> str:
+    return all_of(members) if members else say("none of them")
 
 
 def _labels(drawing: Drawing, columns: Sequence[NamedSet], start: float, now: datetime | None) -> None:
@@ -145,7 +157,7 @@ def _labels(drawing: Drawing, columns: Sequence[NamedSet], start: float, now: da
     for number, each in enumerate(columns):
         y = drawing.y + LABEL_HEIGHT / 2
         leaders.append(f"M{start - 4:g} {y:g}H{COLUMN * number + COLUMN / 2:g}V{foot:g}")
-        words = f": {each.size.words(now)}"
+        words = f": {count_words(each.size, now)}"
         label = fitted(each.label, WIDTH - start - WORDS_ROOM, TEXT_SIZE)
         drawing.add(text(start, y + 5, fitted(label + words, WIDTH - start, TEXT_SIZE)))
         drawing.y += LABEL_HEIGHT
@@ -154,14 +166,14 @@ def _labels(drawing: Drawing, columns: Sequence[NamedSet], start: float, now: da
 
 
 def _table(sets: Sequence[NamedSet], rows: Sequence[Together], what: str, now: datetime | None) -> Table:
-    of_sets = [(each.label, "whatever else they have", each.size.in_full(now)) for each in sets]
+    of_sets = [(each.label, say("whatever else they have"), count_in_full(each.size, now)) for each in sets]
     labels = [each.label for each in sets]
     of_rows = [
         (
-            " and ".join(label for label in labels if label in row.members) or "none of them",
-            "exactly",
-            row.count.in_full(now),
+            _named([label for label in labels if label in row.members]),
+            say("exactly"),
+            count_in_full(row.count, now),
         )
         for row in rows
     ]
-    return Table(("Attributes", "How", what), (*of_sets, *of_rows), frozenset({2}))
+    return Table((say("Attributes"), say("How"), what), (*of_sets, *of_rows), frozenset({2}))

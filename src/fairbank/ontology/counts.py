@@ -15,6 +15,7 @@ from typing import Annotated, Final, Literal, Self, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from fairbank.clock import iso, parse_iso
+from fairbank.ontology.speaking import ENGLISH, Speaker, separated
 
 
 class CountKind(StrEnum):
@@ -147,11 +148,12 @@ class Count(BaseModel):
         """Tell whether the number is known."""
         return self.kind is CountKind.EXACT
 
-    def words(self, now: datetime | None = None) -> str:
+    def words(self, now: datetime | None = None, by: Speaker = ENGLISH) -> str:
         """Return what people read, without the reason.
 
         Args:
             now: tells how long something waits; None: since when.
+            by: says it.
 
         >>> Count.exact(1200).words(), Count.below(10).words(), Count.not_countable().words()
         ('1,200', 'fewer than 10', 'cannot be counted')
@@ -161,23 +163,26 @@ class Count(BaseModel):
         """
         match self.kind:
             case CountKind.EXACT:
-                return f"{self.value:,}"
+                return separated(f"{self.value:,}", by)
             case CountKind.BELOW_K:
-                return f"fewer than {self.k}"
+                return by.say("fewer than %(k)s", k=self.k)
             case CountKind.NOT_COUNTABLE:
-                return "cannot be counted"
+                return by.say("cannot be counted")
             case CountKind.DECLINED:
-                return "declined"
+                return by.say("declined")
             case CountKind.WAITING:
-                return "waiting" if self.since is None else f"waiting since {_since(self.since, now)}"
+                if self.since is None:
+                    return by.say("waiting")
+                return by.say("waiting since %(since)s", since=_since(self.since, now, by))
 
-    def in_full(self, now: datetime | None = None) -> str:
-        """Return what people read, with the reason where one was said.
+    def in_full(self, now: datetime | None = None, by: Speaker = ENGLISH) -> str:
+        """Return what people read, with the reason where one was said; arguments as of `words`.
 
         >>> Count.not_countable(CountReason.NODE_FAULT).in_full()
         "cannot be counted: the site's node could not work it out"
         """
-        return f"{self.words(now)}: {REASON_TEXTS[self.why]}" if self.why else self.words(now)
+        words = self.words(now, by)
+        return f"{words}: {by.say(REASON_TEXTS[self.why])}" if self.why else words
 
     def __add__(self, other: Total) -> Total:
         """Return what both tell together, for counts that add up."""
@@ -202,15 +207,18 @@ class AtLeast(BaseModel):
     withheld: Annotated[int, Field(ge=0)] = 0
     unknown: Annotated[int, Field(ge=0)] = 0
 
-    def words(self, now: datetime | None = None) -> str:
+    def words(self, now: datetime | None = None, by: Speaker = ENGLISH) -> str:
         """Return what people read; `now` is taken as by a count, and changes nothing."""
-        return f"at least {self.at_least:,}" if self.at_least else "not known"
+        if not self.at_least:
+            return by.say("not known")
+        return by.say("at least %(number)s", number=separated(f"{self.at_least:,}", by))
 
-    def in_full(self, now: datetime | None = None) -> str:
+    def in_full(self, now: datetime | None = None, by: Speaker = ENGLISH) -> str:
         """Return what people read, with how many counts are missing in it."""
-        missing = {"withheld": self.withheld, "not told": self.unknown}
-        said = ", ".join(f"{number} {what}" for what, number in missing.items() if number)
-        return f"{self.words()} ({said})" if said else self.words()
+        missing = [by.say("%(number)s withheld", number=self.withheld)] if self.withheld else []
+        if self.unknown:
+            missing.append(by.say("%(number)s not told", number=self.unknown))
+        return f"{self.words(by=by)} ({', '.join(missing)})" if missing else self.words(by=by)
 
     def __str__(self) -> str:
         return self.in_full()
@@ -315,11 +323,13 @@ def display_order(count: Total) -> tuple[int, int]:
     return (0 if isinstance(count, AtLeast) else _RANKS[count.kind], -count.at_least)
 
 
-def _since(since: str, now: datetime | None) -> str:
+def _since(since: str, now: datetime | None, by: Speaker) -> str:
     begun = parse_iso(since)
     if now is None:
         return f"{begun:%Y-%m-%d %H:%M} UTC"
     minutes = max(0, int((now - begun).total_seconds()) // 60)
     if minutes < 60:
         return f"{max(1, minutes)} min"
-    return f"{minutes // 60} h" if minutes < 48 * 60 else f"{minutes // (24 * 60)} days"
+    return (
+        f"{minutes // 60} h" if minutes < 48 * 60 else by.say("%(number)s days", number=minutes // (24 * 60))
+    )

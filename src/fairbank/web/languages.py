@@ -53,6 +53,15 @@ class Tongue:
         """Return the locale that numbers and days are written by."""
         return SOURCE if self.code == PSEUDO else self.code
 
+    @property
+    def separators(self) -> tuple[str, str]:
+        """Return what stands between thousands, and before decimals.
+
+        >>> Tongue("de").separators
+        ('.', ',')
+        """
+        return _separators(self.locale)
+
     def say(self, text: str, **parts: object) -> str:
         """Return a whole sentence with its parts put in.
 
@@ -104,6 +113,13 @@ class Tongue:
         return str(
             format_timedelta(length, locale=self.locale, threshold=1.0 if length < timedelta(1) else 2)
         )
+
+
+@lru_cache(maxsize=8)
+def _separators(locale: str) -> tuple[str, str]:
+    from babel.numbers import get_decimal_symbol, get_group_symbol
+
+    return str(get_group_symbol(locale)), str(get_decimal_symbol(locale))
 
 
 # A list says the same few numbers and days again and again, and Babel reads a pattern for each.

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
+
+from fairbank.web.languages import messages_of
 
 NARROW = {"width": 320, "height": 800}
 WIDE = {"width": 1280, "height": 900}
@@ -32,6 +35,21 @@ def small_targets(tab: Any) -> list[str]:
     """Return what is smaller than 24 px; links in a sentence may be (WCAG 2.5.8)."""
     found: list[str] = tab.evaluate(_SMALL_TARGETS)
     return found
+
+
+@lru_cache(maxsize=1)
+def _words_of_charts() -> tuple[str, ...]:
+    """Return what charts say in English, without what is put in; short words may be somebody's data."""
+    said = [str(message.id) for name, message in messages_of("de") if name == "charts"]
+    pieces = (piece.strip(" .,:;()") for text in said for piece in re.split(r"%\(\w+\)s", text))
+    return tuple(sorted({piece for piece in pieces if " " in piece and len(piece) > 8}))
+
+
+def untranslated_in_charts(tab: Any) -> list[str]:
+    """Return what charts of a page in the long language say in English."""
+    charts = tab.locator(".c-figure").all_text_contents()
+    found = [words for words in _words_of_charts() for text in charts if words in " ".join(text.split())]
+    return found + [text[:80] for text in charts if "[" not in text]
 
 
 def badly_focused(tab: Any) -> list[str]:

@@ -16,6 +16,7 @@ from tests.web.pages.page_checks import (
     badly_focused,
     badly_printed,
     small_targets,
+    untranslated_in_charts,
     violations,
 )
 from tests.web.pages.samples import WALKED, samples
@@ -50,6 +51,7 @@ def test_a_page_is_for_all_and_clean(bed: Bed, page: Page) -> None:
             for language in ("en", "xx"):
                 if language != "en":
                     tab.goto(f"{address}{'&' if '?' in address else '?'}lang={language}")
+                    faults += [(place, ("English in a chart", each)) for each in untranslated_in_charts(tab)]
                 width = tab.evaluate("document.documentElement.scrollWidth")
                 faults += [(place, f"{width} px wide in {language}")] if width > NARROW["width"] else []
                 faults += [(place, ("less than 24 px", each)) for each in small_targets(tab)]

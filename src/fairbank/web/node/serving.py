@@ -12,6 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
+from fairbank.charts.words import spoken
 from fairbank.errors import FairbankError, Kind
 from fairbank.web import frame, languages
 from fairbank.web.frame import Frame, MenuItem
@@ -153,10 +154,14 @@ def _add(routes: APIRouter, desk: Desk, page: NodePage) -> None:
     def look(request: Request, visit: Any = visited) -> Response:
         if isinstance(visit, Response):
             return visit
-        return _answer(desk, request, page, visit, _context(desk, page, visit))
+        with spoken(visit.tongue):
+            return _answer(desk, request, page, visit, _context(desk, page, visit))
 
     def send(request: Request, visit: Any = visited) -> Response:
-        return visit if isinstance(visit, Response) else _sent(desk, request, page, visit)
+        if isinstance(visit, Response):
+            return visit
+        with spoken(visit.tongue):
+            return _sent(desk, request, page, visit)
 
     routes.add_api_route(page.path, look, methods=["GET", "HEAD"], include_in_schema=False)
     if page.acts:

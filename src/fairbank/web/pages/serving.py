@@ -29,9 +29,11 @@ from fairbank.catalogue.identity.model import TokenScope
 from fairbank.catalogue.parameters import is_known
 from fairbank.catalogue.permissions import Action
 from fairbank.charts.figure import Figure
+from fairbank.charts.words import spoken
 from fairbank.clock import iso
 from fairbank.errors import FairbankError, Kind
 from fairbank.web import file_forms, frame, languages, onward
+from fairbank.web.languages import Tongue
 from fairbank.web.once import StaleForm
 from fairbank.web.pages.page import Once, Page
 from fairbank.web.pages.registry import pages
@@ -102,7 +104,8 @@ def _add(routes: APIRouter, hub: Hub, page: Page) -> None:
     visited: Visit = Depends(visitor(hub, page))
 
     def look(request: Request, visit: Any = visited) -> Response:
-        return _shown(hub, request, page, visit)
+        with spoken(tongue_of(request, visit)):
+            return _shown(hub, request, page, visit)
 
     class Looked(APIRoute):
         """Leaves to the routes after it what they answer."""
@@ -119,7 +122,8 @@ def _add(routes: APIRouter, hub: Hub, page: Page) -> None:
 
         def send(request: Request, visit: Any = visited) -> Response:
             try:
-                return _sent(hub, request, page, visit)
+                with spoken(tongue_of(request, visit)):
+                    return _sent(hub, request, page, visit)
             finally:
                 if visit.file is not None:
                     visit.file.path.unlink(missing_ok=True)
@@ -311,6 +315,11 @@ def prefers_page(request: Request) -> bool:
     """Tell whether a request is for a page, and not for its JSON."""
     accept = rdf_answers.accepted(request) or ""
     return HTML in accept and negotiation.choose(accept, (negotiation.JSON, HTML)) == HTML
+
+
+def tongue_of(request: Request, visit: Visit) -> Tongue:
+    """Return the language of charts: the reader's on a page, English in its JSON, so that programs know the words."""
+    return visit.tongue if prefers_page(request) else Tongue()
 
 
 def _is_elsewhere(request: Request, page: Page) -> bool:
