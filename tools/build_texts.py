@@ -10,6 +10,7 @@ exit status is then 1.
 
 from __future__ import annotations
 
+import ast
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +25,22 @@ ROOMS = REPOSITORY / "src" / "fairbank"
 WEB = ROOMS / "web"
 # What says words of charts and counts; pages show them.
 BELOW = (*sorted((ROOMS / "charts").glob("*.py")), ROOMS / "ontology" / "counts.py")
+# Whose errors people meet on pages: they are said in every language.
+ERRORS = (
+    *(path for path in sorted(WEB.rglob("*.py")) if path.parent != WEB),
+    ROOMS / "catalogue" / "accounts.py",
+    *(WEB / f"{name}.py" for name in ("limits", "login_pages", "once", "own_origin", "problems", "static_files")),
+    *(
+        ROOMS / "catalogue" / "identity" / f"{name}.py"
+        for name in ("logins", "page_keys", "passwords", "second_factors")
+    ),
+    *(
+        ROOMS / "catalogue" / "governance" / f"{name}.py"
+        for name in (
+            "attachments", "casting", "document_types", "drafting", "drafts", "moves", "permitted", "requests",
+        )
+    ),
+)  # fmt: skip
 sys.path.insert(0, str(REPOSITORY / "src"))
 
 from fairbank.ontology.counts import REASON_TEXTS  # noqa: E402
@@ -56,8 +73,31 @@ def _everything() -> Iterator[tuple[str, Any]]:
     for path in BELOW:
         for _, text, _, _ in extract_from_file("python", path, keywords=_OF_CODE):
             yield "charts", text
+    for path in ERRORS:
+        for text in _errors(path):
+            yield "errors", text
     for reason in REASON_TEXTS.values():
         yield "charts", reason
+
+
+def _errors(path: Path) -> Iterator[str]:
+    """Yield what errors that a module raises say, apart from sentences with parts that `told` does not keep."""
+    for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if not isinstance(call, ast.Call):
+            continue
+        named = {word.arg: word.value for word in call.keywords}
+        is_told = isinstance(call.func, ast.Name) and call.func.id == "told"
+        if is_told or named.keys() & {"why", "todo"}:
+            for each in (*call.args[:1], *(named[word] for word in ("what", "why", "todo") if word in named)):
+                yield from _constants(each)
+
+
+def _constants(told: ast.expr) -> Iterator[str]:
+    if isinstance(told, ast.IfExp):
+        yield from _constants(told.body)
+        yield from _constants(told.orelse)
+    elif isinstance(told, ast.Constant) and isinstance(told.value, str) and told.value:
+        yield told.value
 
 
 def build(language: str) -> list[str]:

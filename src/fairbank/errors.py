@@ -19,6 +19,28 @@ from typing import ClassVar, Generic, NoReturn, TypeVar
 T = TypeVar("T")
 
 
+class Told(str):
+    """A sentence that keeps its text without the parts that were put in, so that pages can say it in other languages.
+
+    Attributes:
+        text: with `%(name)s` for each part.
+    """
+
+    text: str
+    parts: dict[str, object]
+
+
+def told(text: str, **parts: object) -> Told:
+    """Return an English sentence of an error with parts put in.
+
+    >>> told("Wait %(count)s minutes.", count=5)
+    'Wait 5 minutes.'
+    """
+    made = Told(text % parts if parts else text)
+    made.text, made.parts = text, parts
+    return made
+
+
 class Kind(Enum):
     """What sort of failure it is: (exit code of the command line, HTTP status)."""
 

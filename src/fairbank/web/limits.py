@@ -16,6 +16,7 @@ from fairbank.catalogue.context import Hub
 from fairbank.catalogue.identity.errors import TooManyRequests
 from fairbank.catalogue.identity.origins import origin_of
 from fairbank.catalogue.meters import FAILURES_PER_MINUTE, PROVEN
+from fairbank.errors import told
 from fairbank.web.problems import answer
 
 _KEY_ID: Final = re.compile(r'keyid="([^"]{1,200})"')
@@ -89,6 +90,6 @@ def _refusal(request: Request, wait_s: float) -> ASGIApp:
     error = TooManyRequests(
         "There were too many requests.",
         why="One caller must not take the hub from all others.",
-        todo=f"Wait {seconds} s, and ask more slowly.",
+        todo=told("Wait %(seconds)s s, and ask more slowly.", seconds=seconds),
     )
     return answer(request, error, headers={"Retry-After": str(seconds)})

@@ -18,7 +18,7 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 from starlette.routing import Match
 
 from fairbank.catalogue.errors import StorageFailed
-from fairbank.errors import FairbankError, Kind
+from fairbank.errors import FairbankError, Kind, told
 from fairbank.web import frame
 from fairbank.web.pages.visits import log_in_address, path_of
 from fairbank.web.rendering import render
@@ -45,9 +45,7 @@ _PLAIN = """<!doctype html>
 class ErrorPage:
     """`error.html`; what is not there and what the hub failed at have words of their own, in the reader's language."""
 
-    what: str
-    why: str
-    todo: str
+    error: FairbankError
     code: str
     is_missing: bool
     is_failure: bool
@@ -117,9 +115,7 @@ def _page(request: Request, error: FairbankError, status: int, headers: Mapping[
         return RedirectResponse(log_in_address(path_of(request)), 303, headers={"Cache-Control": "no-store"})
     is_missing = status == 404
     view = ErrorPage(
-        what=error.what,
-        why=error.why,
-        todo=error.todo,
+        error=error,
         # Of all that is not there, or not for the reader, one code: which it is, nobody learns from it.
         code=NoSuchPage.code if is_missing else error.code,
         is_missing=is_missing,
@@ -164,8 +160,8 @@ async def _http_error(request: Request, error: Exception) -> Response:
     elif error.status_code == 405:
         headers["Allow"] = _allowed(request)
         problem = NoSuchPage(
-            f"This address does not take {request.method}.",
-            why=f"It takes {headers['Allow']}.",
+            told("This address does not take %(method)s.", method=request.method),
+            why=told("It takes %(methods)s.", methods=headers["Allow"]),
             todo="See /openapi.json.",
         )
     else:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from starlette.responses import HTMLResponse
 
 from fairbank.web import job_words, request_words
+from fairbank.web.error_words import error_words, sentence
 from fairbank.web.frame import Frame
 from fairbank.web.languages import Tongue, is_just_now, texts_of
 from fairbank.web.pages.visits import Fields
@@ -86,6 +87,8 @@ def environment(code: str) -> Environment:
     made.filters.update(
         number=tongue.number, day=tongue.day, moment=tongue.moment, span=tongue.span, words=tongue.say
     )
+    made.filters["error_words"] = lambda error: error_words(error, tongue)
+    made.filters["sentence"] = lambda text: sentence(text, tongue)
     made.tests["just_now"] = is_just_now
     made.globals.update(
         state_of=words_of,

@@ -27,6 +27,7 @@ from fairbank.catalogue.governance.store import AttachmentRow, RequestRow
 from fairbank.catalogue.governance.workflow import RequestState
 from fairbank.clock import iso
 from fairbank.database import reading, writing
+from fairbank.errors import told
 from fairbank.ontology.signed_objects import EvidenceKind, Request
 from fairbank.signing import file_digest
 
@@ -60,8 +61,8 @@ def check_may_attach(hub: Hub, who: Account, request_id: str) -> None:
         held = session.scalar(select(func.count()).where(AttachmentRow.request == row.id)) or 0
     if held >= MOST_DOCUMENTS:
         raise AttachmentTooLarge(
-            f"The request has {held} documents already.",
-            why=f"A request has at most {MOST_DOCUMENTS}.",
+            told("The request has %(number)s documents already.", number=held),
+            why=told("A request has at most %(most)s.", most=MOST_DOCUMENTS),
             todo="Put what belongs together into one document.",
         )
 
@@ -196,9 +197,12 @@ def check_evidence(session: Session, request: Request) -> None:
     held = set(session.scalars(select(AttachmentRow.digest).where(AttachmentRow.request == request.id)))
     if named - held:
         raise AttachmentNotFound(
-            f"The request names {len(named - held)} documents that are not attached to it.",
+            told(
+                "The request names %(number)s documents that are not attached to it.",
+                number=len(named - held),
+            ),
             why="A committee has to be able to read what a request rests on.",
-            todo=f"Attach them first: fairbank request attach {request.id} FILE.",
+            todo=told("Attach them first: fairbank request attach %(request)s FILE.", request=request.id),
         )
 
 
@@ -276,7 +280,7 @@ def _name_as_evidence(row: RequestRow, found: AttachmentRow, offered: Offered) -
 
 def _too_large(limit: int) -> AttachmentTooLarge:
     return AttachmentTooLarge(
-        f"The document is larger than {limit} bytes.",
+        told("The document is larger than %(limit)s bytes.", limit=limit),
         why="That is the most that this hub takes (setting catalogue_attachment_bytes); nothing of it was kept.",
         todo="Make it smaller, such as by saving its pictures at a lower resolution, or ask the hub's operator.",
     )

@@ -24,6 +24,7 @@ from fairbank.catalogue.store import DatasetRow
 from fairbank.catalogue.visibility import visible
 from fairbank.clock import iso
 from fairbank.database import reading, writing
+from fairbank.errors import told
 from fairbank.signing import SigningKey
 
 MOST_DRAFTS: Final = 100
@@ -70,7 +71,7 @@ def create(hub: Hub, who: Account, content: Draft) -> RequestRow:
         )
         if len(session.scalars(mine.limit(MOST_DRAFTS)).all()) >= MOST_DRAFTS:
             raise DraftRefused(
-                f"You have {MOST_DRAFTS} drafts already.",
+                told("You have %(most)s drafts already.", most=MOST_DRAFTS),
                 why="A hub keeps that many for one account.",
                 todo="Submit or discard one: fairbank request list --state draft.",
             )

@@ -25,6 +25,7 @@ from fairbank.catalogue.identity.sessions import Stage
 from fairbank.catalogue.identity.store import KnownOriginRow, LoginFlowRow, ResetCodeRow
 from fairbank.catalogue.store import AccountRow, LoginFailureRow, TokenRow
 from fairbank.database import one_writer_at_a_time, reading, writing
+from fairbank.errors import told
 
 FAILURES_PER_ORIGIN: Final = 5
 FAILURES_PER_ACCOUNT: Final = 50
@@ -183,7 +184,10 @@ def use_reset_code(hub: Hub, *, name: str, code: str, new: str, origin: str) -> 
         ):
             raise ResetRefused(
                 "The code does not work.",
-                why=f"It is for another account, was used, or is older than {RESET_CODE_HOURS} hours.",
+                why=told(
+                    "It is for another account, was used, or is older than %(hours)s hours.",
+                    hours=RESET_CODE_HOURS,
+                ),
                 todo="Ask the hub's administrator for a new one.",
             )
         set_password(session, hub, name=name, password=new, actor=name)
@@ -302,8 +306,11 @@ def _refuse_flood(session: Session, name: str, origin: str, now: datetime) -> No
     ):
         raise TooManyLogins(
             "There were too many wrong passwords for this account.",
-            why=f"After {FAILURES_PER_ORIGIN} wrong ones, log-ins wait, so that guessing is useless.",
-            todo=f"Wait {FAILURE_WINDOW_S // 60} minutes, then try again.",
+            why=told(
+                "After %(tries)s wrong ones, log-ins wait, so that guessing is useless.",
+                tries=FAILURES_PER_ORIGIN,
+            ),
+            todo=told("Wait %(count)s minutes, then try again.", count=FAILURE_WINDOW_S // 60),
         )
 
 

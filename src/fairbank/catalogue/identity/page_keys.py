@@ -30,6 +30,7 @@ from fairbank.catalogue.identity.errors import (
 from fairbank.catalogue.identity.store import PageKeyRow
 from fairbank.clock import iso
 from fairbank.database import reading, writing
+from fairbank.errors import told
 from fairbank.ontology.signed_objects import KeyKeeper
 from fairbank.signing import KeyFileError, KeyId, SigningKey
 
@@ -86,12 +87,15 @@ def check_who(hub: Hub, account: str, *, password: str, begun: datetime | None) 
     if stored == passwords.NO_PASSWORD:
         if begun is None or hub.clock.now() - begun > FRESH:
             raise _refused(
-                "Your log-in is too old to make a key.",
-                f"A key signs in your name, so it is made within {FRESH.seconds // 60} minutes of a log-in.",
-                "Sign out, log in again at your institution, and come back here at once.",
+                told("Your log-in is too old to make a key."),
+                told(
+                    "A key signs in your name, so it is made within %(minutes)s minutes of a log-in.",
+                    minutes=FRESH.seconds // 60,
+                ),
+                told("Sign out, log in again at your institution, and come back here at once."),
             )
         return
-    tries.count(hub, account, _AGAIN, refused=_too_many("passwords"))
+    tries.count(hub, account, _AGAIN, refused=_too_many(told("passwords")))
     if not passwords.matches(stored, password):
         raise _refused(
             "The password is not the one of your account.", "A key signs in your name.", "Try again."
@@ -113,7 +117,7 @@ def make(hub: Hub, who: Account, passphrase: str, *, replace: bool = False) -> K
     """
     if not are_offered(hub):
         raise _refused("This hub keeps no keys for its pages.", "Its operator has switched that off.")
-    passwords.check(passphrase, name=who.name, called="passphrase")
+    passwords.check(passphrase, name=who.name, called=passwords.PASSPHRASE)
     _check_not_password(hub, who.name, passphrase)
     key = SigningKey.generate()
     sealed = _sealed(hub, who.name, key, passphrase)
@@ -162,7 +166,7 @@ def change_passphrase(hub: Hub, account: str, *, old: str, new: str) -> None:
         PageKeyRefused: if it is the account's password.
         NoPageKey, PassphraseWrong, TooManyPassphrases, PageKeyDamaged: as `unlock` does.
     """
-    passwords.check(new, name=account, called="passphrase")
+    passwords.check(new, name=account, called=passwords.PASSPHRASE)
     _check_not_password(hub, account, new)
     key = _opened(hub, account, old)
     sealed = _sealed(hub, account, key, new)
@@ -198,7 +202,7 @@ def _opened(hub: Hub, account: str, passphrase: str) -> SigningKey:
         sealed = session.get_one(PageKeyRow, account).sealed if kept is not None else b""
     if kept is None:
         raise _none()
-    tries.count(hub, account, _MARK, refused=_too_many("passphrases"))
+    tries.count(hub, account, _MARK, refused=_too_many(told("passphrases")))
     try:
         content = hub_secrets.shown(hub, sealed, name=_name(account))
     except InvalidTag as err:
@@ -251,8 +255,12 @@ def _note(session: Session, hub: Hub, account: str, act: str, key: KeyId) -> Non
 
 def _too_many(what: str) -> TooManyPassphrases:
     return TooManyPassphrases(
-        f"There were too many wrong {what} for your key.",
-        why=f"After {tries.WRONG} wrong ones in an hour, {what} wait, so that guessing is useless.",
+        told("There were too many wrong %(what)s for your key.", what=what),
+        why=told(
+            "After %(tries)s wrong ones in an hour, %(what)s wait, so that guessing is useless.",
+            tries=tries.WRONG,
+            what=what,
+        ),
         todo="Wait an hour; if it was not you, sign out everywhere and change your password.",
     )
 

@@ -11,6 +11,7 @@ from argon2.exceptions import InvalidHashError, VerifyMismatchError
 from argon2.low_level import Type, hash_secret_raw
 
 from fairbank.catalogue.errors import AccountRefused
+from fairbank.errors import told
 
 SHORTEST_PASSWORD = 10
 # What stands for the hash of an account that has no password, such as one of a provider of identities.
@@ -34,6 +35,8 @@ _HASHER = PasswordHasher(COST.passes, COST.memory_kib, COST.threads)
 # Two at a time bound the memory.
 _HASHING = threading.BoundedSemaphore(2)
 _FEWEST_CHARACTERS = 4
+# What is checked is called.
+PASSWORD, PASSPHRASE = told("password"), told("passphrase")
 
 
 def hashed(password: str, *, name: str) -> str:
@@ -46,7 +49,7 @@ def hashed(password: str, *, name: str) -> str:
     return hashed_again(password)
 
 
-def check(secret: str, *, name: str, called: str = "password") -> None:
+def check(secret: str, *, name: str, called: str = PASSWORD) -> None:
     """Refuse a password, or a passphrase, that is too weak.
 
     Args:
@@ -57,14 +60,16 @@ def check(secret: str, *, name: str, called: str = "password") -> None:
     """
     if len(secret) < SHORTEST_PASSWORD:
         raise AccountRefused(
-            f"The {called} is too short.",
-            why=f"A {called} has at least {SHORTEST_PASSWORD} characters.",
+            told("The %(called)s is too short.", called=called),
+            why=told(
+                "A %(called)s has at least %(least)s characters.", called=called, least=SHORTEST_PASSWORD
+            ),
             todo="Choose a longer one; a few random words do well.",
         )
     if name.lower() in secret.lower() and len(secret) - len(name) < SHORTEST_PASSWORD:
-        raise _weak(called, "it holds the account's name")
+        raise _weak(called, told("it holds the account's name"))
     if len(set(secret)) < _FEWEST_CHARACTERS:
-        raise _weak(called, "it repeats very few characters")
+        raise _weak(called, told("it repeats very few characters"))
 
 
 def stretched(secret: str, *, salt: bytes, cost: Cost = COST) -> bytes:
@@ -118,7 +123,7 @@ def _decoy() -> str:
 
 def _weak(called: str, reason: str) -> AccountRefused:
     return AccountRefused(
-        f"The {called} is too easy to guess: {reason}.",
+        told("The %(called)s is too easy to guess: %(reason)s.", called=called, reason=reason),
         why="Whoever guesses passwords tries these first.",
         todo="Choose another one; a few random words do well.",
     )

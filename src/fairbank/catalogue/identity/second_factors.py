@@ -19,6 +19,7 @@ from fairbank.catalogue.identity.model import Role
 from fairbank.catalogue.identity.store import RecoveryCodeRow, SecondFactorRow
 from fairbank.catalogue.store import AccountRow, LoginFailureRow
 from fairbank.database import writing
+from fairbank.errors import told
 
 if TYPE_CHECKING:
     from pyotp import TOTP
@@ -110,7 +111,7 @@ def confirm(hub: Hub, name: str, code: str) -> list[str]:
     with writing(hub.engine) as session:
         row = session.get(SecondFactorRow, name, with_for_update=True)
         if row is None or row.confirmed is not None or not _take_code(hub, row, code):
-            raise _refused("It is wrong, or there is nothing to confirm.")
+            raise _refused(told("It is wrong, or there is nothing to confirm."))
         row.confirmed = hub.clock.now()
         codes = [_recovery_code() for _ in range(RECOVERY_CODES)]
         session.execute(delete(RecoveryCodeRow).where(RecoveryCodeRow.account == name))
@@ -146,9 +147,9 @@ def check(hub: Hub, name: str, code: str) -> None:
     with writing(hub.engine) as session:
         row = session.get(SecondFactorRow, name, with_for_update=True)
         if row is None or row.confirmed is None:
-            raise _refused("The account has no second factor.")
+            raise _refused(told("The account has no second factor."))
         if not _take_code(hub, row, code) and not _take_recovery_code(session, hub, name, code):
-            raise _refused("It is wrong, too old, or was used before; each works once.")
+            raise _refused(told("It is wrong, too old, or was used before; each works once."))
         tries.forget(session, name, _MARK)
 
 
@@ -204,7 +205,10 @@ def _take_recovery_code(session: Session, hub: Hub, name: str, code: str) -> boo
 def _count_try(hub: Hub, name: str) -> None:
     refused = TooManyLogins(
         "There were too many wrong codes for this account.",
-        why=f"After {tries.WRONG} wrong ones in an hour, codes wait, so that guessing is useless.",
+        why=told(
+            "After %(tries)s wrong ones in an hour, codes wait, so that guessing is useless.",
+            tries=tries.WRONG,
+        ),
         todo="Wait an hour; if it was not you, change your password then.",
     )
     tries.count(hub, name, _MARK, refused=refused)

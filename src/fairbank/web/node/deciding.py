@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from fairbank.release.people import Signer
+from fairbank.web.languages import mark
 from fairbank.web.node.desk import Desk
 from fairbank.web.node.errors import DecisionIncomplete
 from fairbank.web.node.page import Visit
@@ -33,7 +34,9 @@ def why(visit: Visit, *, needed: bool) -> str:
     parts = (visit.form.get("reason", "").strip(), visit.form.get(WHY, "").strip())
     text = ": ".join(part for part in parts if part)[:_LONGEST_WHY]
     if needed and not text:
-        raise incomplete("Say why.", "The reason is kept in this node’s audit log, and nowhere else.")
+        raise incomplete(
+            mark("Say why."), mark("The reason is kept in this node’s audit log, and nowhere else.")
+        )
     return text
 
 

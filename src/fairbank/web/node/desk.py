@@ -19,6 +19,7 @@ from typing import Any, Final
 
 from fairbank.clock import Clock
 from fairbank.database import reading
+from fairbank.errors import told
 from fairbank.federated_jobs.node.cohort import CohortSource, harvest_index
 from fairbank.release.errors import NoSuchPerson, PersonLocked, PersonNeeded, PersonRetired
 from fairbank.release.node import Node
@@ -235,7 +236,10 @@ class Desk:
         if len(self._wrong) >= _MOST_TRIES:
             raise TooManyTries(
                 "The passphrase was wrong too often.",
-                why=f"After {_MOST_TRIES} wrong ones within five minutes nobody is asked for a while.",
+                why=told(
+                    "After %(tries)s wrong ones within five minutes nobody is asked for a while.",
+                    tries=_MOST_TRIES,
+                ),
                 todo="Wait five minutes.",
             )
 

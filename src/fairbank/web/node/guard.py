@@ -12,7 +12,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from fairbank.errors import FairbankError
+from fairbank.errors import FairbankError, told
 from fairbank.web.node.errors import ForeignHost
 from fairbank.web.own_origin import ForeignForm, is_own
 from fairbank.web.problems import answer
@@ -59,7 +59,7 @@ class Guard:
         if request.headers.get("host", "") not in self._hosts:
             return ForeignHost(
                 "These pages are not here under that name.",
-                why=f"They answer at {' and '.join(sorted(self._hosts))} only.",
+                why=told("They answer at %(hosts)s only.", hosts=", ".join(sorted(self._hosts))),
                 todo="Use the address that 'fairbank node pages' has printed.",
             )
         if request.method not in _SAFE and not is_own(request):

@@ -25,7 +25,7 @@ from fairbank.charts.bars import Bar, bar_chart
 from fairbank.charts.figure import Figure
 from fairbank.clock import parse_iso
 from fairbank.database import reading
-from fairbank.errors import FairbankError, Kind
+from fairbank.errors import FairbankError, Kind, told
 from fairbank.federated_jobs.count_protocol import Counts as Answers
 from fairbank.federated_jobs.hub import asking, counts
 from fairbank.ontology.counts import Count, CountReason
@@ -208,7 +208,11 @@ def ask(hub: Hub, visit: Visit) -> Response:
     if not pairs or not 0 < len(held) <= asking.MOST_DATASETS:
         raise NothingToAsk(
             "The question was not asked." if pairs else "The question was not asked: it has no criteria.",
-            why=f"It names 1 to {asking.MOST_DATASETS} collections, and {len(held)} match that a biobank holds.",
+            why=told(
+                "It names 1 to %(most)s collections, and %(found)s match that a biobank holds.",
+                most=asking.MOST_DATASETS,
+                found=len(held),
+            ),
             todo="Choose other criteria.",
         )
     selector, _ = searched(_as_search(pairs))

@@ -126,7 +126,7 @@ def make_token(hub: Hub, visit: Visit) -> Me:
         )
     except (ValidationError, ValueError) as err:
         raise _refused(
-            "A token needs a name, at least one thing that it may do, and a number of days."
+            mark("A token needs a name, at least one thing that it may do, and a number of days.")
         ) from err
     with writing(hub.engine) as session:
         _, secret = tokens.make(session, hub, account=visit.account.name, wish=wish)
@@ -152,7 +152,7 @@ def set_mail(hub: Hub, visit: Visit) -> Response:
     try:
         wish = Address(email=visit.form.get("email", "").strip() or None)
     except ValidationError as err:
-        raise _refused("This is no e-mail address.") from err
+        raise _refused(mark("This is no e-mail address.")) from err
     name = visit.account.name
     with writing(hub.engine) as session:
         addresses.set_email(session, hub, name=name, address=wish, actor=name)
@@ -216,7 +216,7 @@ def _begun(hub: Hub, visit: Visit) -> datetime | None:
 
 def _said_twice(visit: Visit, field: str) -> str:
     if visit.form.get(field, "") != visit.form.get(f"{FIELD}-again", ""):
-        raise _refused("The passphrase was typed in two ways.")
+        raise _refused(mark("The passphrase was typed in two ways."))
     return visit.form.get(field, "")
 
 

@@ -24,7 +24,7 @@ from fairbank.catalogue.governance.drafts import Draft, Lack
 from fairbank.catalogue.governance.request_errors import DraftRefused
 from fairbank.clock import iso
 from fairbank.database import reading
-from fairbank.errors import FairbankError, Kind
+from fairbank.errors import FairbankError, Kind, told
 from fairbank.ontology.signed_objects import EvidenceKind, Request
 from fairbank.web import once, page_signing
 from fairbank.web.languages import mark
@@ -255,7 +255,11 @@ def _sealed(hub: Hub, visit: Visit, request: str) -> bytes:
         raise NothingSealed(
             "Nothing was sent: this is not the sealed form of this request.",
             why="A committee decides on what its requester has signed, and the hub signs for nobody.",
-            todo=f"Seal it with 'fairbank request submit {request} --to request.json' and put the file's text here.",
+            todo=told(
+                "Seal it with 'fairbank request submit %(request)s --to request.json' "
+                "and put the file's text here.",
+                request=request,
+            ),
         )
     return envelope
 

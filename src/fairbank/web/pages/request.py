@@ -36,6 +36,7 @@ from fairbank.clock import iso, parse_iso
 from fairbank.database import reading
 from fairbank.errors import FairbankError, Kind
 from fairbank.web import once
+from fairbank.web.languages import mark
 from fairbank.web.once import Bound
 from fairbank.web.pages.page import Once, Page
 from fairbank.web.pages.visits import Visit
@@ -233,7 +234,7 @@ def countersign(hub: Hub, visit: Visit) -> Response:
     try:
         wanted = agreements.Countersignature(leg=leg.id, digest=visit.form.get("digest", ""))
     except ValidationError as err:
-        raise _unclear("No document was chosen.") from err
+        raise _unclear(mark("No document was chosen.")) from err
 
     def do() -> str:
         finishing.countersign(hub, visit.account, request, wanted)
@@ -251,7 +252,7 @@ def comment(hub: Hub, visit: Visit) -> Response:
             audience=comments.Audience(visit.form.get("audience", "everybody")),
         )
     except (ValidationError, ValueError) as err:
-        raise _unclear("The message is empty, or too long.") from err
+        raise _unclear(mark("The message is empty, or too long.")) from err
 
     def do() -> str:
         comments.add(hub, visit.account, request, said)
@@ -278,9 +279,9 @@ def _said(visit: Visit) -> tuple[Word, str]:
     word, reason = visit.form.get("word", ""), visit.form.get("reason", "")
     text = visit.form.get("why", "").strip()
     if word not in set(Word) or (reason and reason not in REASONS):
-        raise _unclear("No verdict was chosen.")
+        raise _unclear(mark("No verdict was chosen."))
     if word in (Word.DECLINE, Word.RETURN) and not text and reason in ("", "other"):
-        raise _unclear("Who declines or sends back says why.")
+        raise _unclear(mark("Who declines or sends back says why."))
     # What was chosen is kept in the words of the hub's letters, which are English.
     chosen = REASONS[reason] if reason and reason != "other" else ""
     return Word(word), " ".join(each for each in (chosen, text) if each)
@@ -296,7 +297,7 @@ def _terms(visit: Visit) -> Terms:
         until = asked if asked and parse_iso(asked).date() == last.date() else iso(last)
         return Terms(until=until, maximum_runs=int(form.get("runs", "100")), conditions=lines)
     except (ValidationError, ValueError) as err:
-        raise _unclear("The terms need a day on which they end, and a number of runs.") from err
+        raise _unclear(mark("The terms need a day on which they end, and a number of runs.")) from err
 
 
 def _unclear(what: str) -> DecisionUnclear:
@@ -307,7 +308,7 @@ def _unclear(what: str) -> DecisionUnclear:
 
 def _offered(word: str, offered: frozenset[str]) -> None:
     if word not in offered:
-        raise _unclear("This is nothing that a form can ask for.")
+        raise _unclear(mark("This is nothing that a form can ask for."))
 
 
 def _of_vote(leg: LegRow) -> Bound:

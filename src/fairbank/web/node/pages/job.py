@@ -126,9 +126,11 @@ def decide(desk: Desk, visit: Visit) -> Response:
     def do() -> str:
         word = visit.form.get(deciding.DECISION, "")
         if word not in ("approve", "refuse"):
-            raise deciding.incomplete("Say yes or no.", "Nothing was chosen.")
+            raise deciding.incomplete(mark("Say yes or no."), mark("Nothing was chosen."))
         if word == "approve" and set(visit.form.every("statement")) != {"1", "2", "3"}:
-            raise deciding.incomplete("A statement is not ticked.", "An approval rests on all three.")
+            raise deciding.incomplete(
+                mark("A statement is not ticked."), mark("An approval rests on all three.")
+            )
         why = deciding.why(visit, needed=word == "refuse")
         by, signer = deciding.signer(desk, visit)
         if word == "refuse":

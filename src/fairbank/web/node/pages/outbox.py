@@ -146,7 +146,7 @@ def decide(desk: Desk, visit: Visit) -> Response:
     def do() -> str:
         word = visit.form.get(deciding.DECISION, "")
         if word not in ("release", "keep"):
-            raise deciding.incomplete("Say whether it may leave.", "Nothing was chosen.")
+            raise deciding.incomplete(mark("Say whether it may leave."), mark("Nothing was chosen."))
         why = deciding.why(visit, needed=word == "keep")
         if word == "release":
             for one in together:

@@ -169,7 +169,7 @@ def decide(desk: Desk, visit: Visit) -> Response:
     def do() -> str:
         word = visit.form.get(deciding.DECISION, "")
         if group.held is None or word not in {one.value for one in group.held.may}:
-            raise deciding.incomplete("Say what becomes of them.", "Nothing was chosen.")
+            raise deciding.incomplete(mark("Say what becomes of them."), mark("Nothing was chosen."))
         why = deciding.why(visit, needed=True)
         by, signer = deciding.signer(desk, visit)
         decision = Decision(group.held.group, Verdict(word), why, by)
@@ -192,7 +192,9 @@ def sign(desk: Desk, visit: Visit) -> Response:
 
     def do() -> str:
         if not words:
-            raise deciding.incomplete("Say what becomes of them.", "Nothing was said of any file.")
+            raise deciding.incomplete(
+                mark("Say what becomes of them."), mark("Nothing was said of any file.")
+            )
         if not words.keys() <= there.keys():
             raise NotHeldAnyMore(
                 "Not all of these files wait any more.",

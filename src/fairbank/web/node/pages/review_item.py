@@ -16,6 +16,7 @@ from fairbank.deid.pixels import sheets
 from fairbank.deid.pixels.boxes import within
 from fairbank.deid.pixels.found_places import Places, places
 from fairbank.deid.pixels.work import Box
+from fairbank.errors import told
 from fairbank.web.languages import mark
 from fairbank.web.node.desk import Desk
 from fairbank.web.node.marks import Mark
@@ -260,15 +261,15 @@ def _areas(visit: Visit, shot: Shot) -> tuple[Box, ...]:
     try:
         found = places(shot.path)
     except NoPreview as error:
-        raise _no_area("The picture cannot be read.") from error
+        raise _no_area(mark("The picture cannot be read.")) from error
     named = [_edge(name, found) for name in visit.form.every("edge") if name in EDGES]
     lines = visit.form.get("areas", "").replace(",", " ").splitlines()
     named += [_named(line, found) for line in lines if line.strip()]
     areas = tuple(dict.fromkeys((*found.blanked, *named)))
     if not areas:
-        raise _no_area("Nothing was found in the file, and no area was named.")
+        raise _no_area(mark("Nothing was found in the file, and no area was named."))
     if len(areas) > _MOST_AREAS:
-        raise _no_area(f"More than {_MOST_AREAS} areas are too many.")
+        raise _no_area(told("More than %(most)s areas are too many.", most=_MOST_AREAS))
     return areas
 
 
@@ -285,10 +286,10 @@ def _edge(name: str, found: Places) -> Box:
 def _named(line: str, found: Places) -> Box:
     numbers = line.split()
     if len(numbers) != 4 or not all(one.isdecimal() and len(one) <= 6 for one in numbers):
-        raise _no_area("An area is four whole numbers: left, top, width and height.")
+        raise _no_area(mark("An area is four whole numbers: left, top, width and height."))
     inside = within(Box(*map(int, numbers)), found.rows, found.columns)
     if inside is None:
-        raise _no_area("An area lies outside the picture.")
+        raise _no_area(mark("An area lies outside the picture."))
     return inside
 
 

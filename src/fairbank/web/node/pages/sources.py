@@ -138,10 +138,12 @@ def connect(desk: Desk, visit: Visit) -> Response:
         form = visit.form
         kinds = {one.value: one for one in known_kinds()}
         if form.get("kind", "") not in kinds:
-            raise deciding.incomplete("Say what kind of archive it is.", "Nothing was chosen.")
+            raise deciding.incomplete(mark("Say what kind of archive it is."), mark("Nothing was chosen."))
         name, location = (form.get(field, "").strip() for field in ("name", "location"))
         if not name or not location:
-            raise deciding.incomplete("Give the archive a name and an address.", "One of them is missing.")
+            raise deciding.incomplete(
+                mark("Give the archive a name and an address."), mark("One of them is missing.")
+            )
         secret = form.get("secret-file", "").strip()
         deciding.signer(desk, visit)
         add_source(
@@ -230,7 +232,7 @@ def decide(desk: Desk, visit: Visit) -> Response:
             outbox_review.decide(desk.node, waits, Decision.HOLD, by=by, why=why, signer=signer)
             return f"/sources/{collection.slug}"
         if word != "publish":
-            raise deciding.incomplete("Say what to do.", "Nothing was chosen.")
+            raise deciding.incomplete(mark("Say what to do."), mark("Nothing was chosen."))
         made = publish(desk.node, collection.slug)
         return f"/outbox/{made.release.id}" if made.release else "/outbox"
 
