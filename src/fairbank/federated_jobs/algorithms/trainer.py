@@ -269,7 +269,7 @@ class NetworkTrainer(TrainingAlgorithm):
         images = [image for image, _ in sides[0]]
         if not images:
             return {}
-        middle = np.mean(images, axis=0, dtype=np.float64)
+        middle = np.asarray(np.mean(images, axis=0, dtype=np.float64))
         inside, outside = ([loss for _, loss in side] for side in sides)
         far, far_outside = (remembering.rareness([image for image, _ in side], middle) for side in sides)
         return remembering.told(

@@ -239,8 +239,9 @@ def _signatures(session: Session, node: Node, digest: Digest, policy: SitePolicy
 
 
 def _words(policy: SitePolicy) -> dict[str, Json]:
+    said: dict[str, Json] = {"rules": policy.words()}
     training = policy.training_words()
-    return {"rules": policy.words()} | ({"training": training} if training is not None else {})
+    return said if training is None else {**said, "training": training}
 
 
 def _rules_of(signed: Verified) -> list[Json]:

@@ -131,9 +131,9 @@ def warnings(manifest: Manifest) -> tuple[str, ...]:
     off = [title_of(name) for name in PROTECTIONS_OFF if name not in on]
     has = [f"{PROTECTIONS[name].title}: {PROTECTIONS[name].leaves_open}" for name in CHOSEN if name in on]
     filtered = (f"Filtered at this site, in this order: {', '.join(filters)}.",) if filters else ()
-    if is_encrypted(manifest):
-        filtered += (ENCRYPTED,)
-    return (UPDATES, f"Not in place: {', '.join(off)}.", *filtered, *has, *_trust(manifest), *started)
+    encrypted = (ENCRYPTED,) if is_encrypted(manifest) else ()
+    off_now = f"Not in place: {', '.join(off)}."
+    return (UPDATES, off_now, *filtered, *encrypted, *has, *_trust(manifest), *started)
 
 
 def _trust(manifest: Manifest) -> tuple[str, ...]:
