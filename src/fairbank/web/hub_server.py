@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import gc
 import socket
+from asyncio.sslproto import SSLProtocol
 
 import uvicorn
 
 from fairbank.catalogue.notifier import Notifier
+
+# Each TLS connection has a buffer of this size for what it reads, and OpenSSL one that grows as large; the default of
+# 256 KiB is half a megabyte for each of the several connections that every node holds. More than this is not taken in
+# at once anyway: the server stops reading when 64 KiB of a body wait.
+TLS_READ_BYTES = 1 << 16
 
 
 class HubServer(uvicorn.Server):
@@ -19,6 +25,7 @@ class HubServer(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to serve."""
+        SSLProtocol.max_size = TLS_READ_BYTES
         await super().startup(sockets)
         leave_alone_what_stays()
 

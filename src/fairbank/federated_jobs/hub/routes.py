@@ -86,7 +86,7 @@ AFTER_FAILURE_S = 1.0
 # Shorter than a node waits for the answer to a piece, and than proxies wait.
 PATIENCE_S = 10.0
 _NODE_NAME = r"^[a-z0-9][a-z0-9-]{0,62}$"
-_PIECE_BYTES = 1 << 18
+_PIECE_BYTES = 1 << 17
 
 
 def router(hub: Hub, *, grants: GrantLookup | None = None) -> APIRouter:
