@@ -5,6 +5,9 @@ from __future__ import annotations
 import subprocess
 import sys
 
+from fairbank.catalogue.ontology_view import ontology_quads
+from fairbank.web.hub_server import forget_what_was_for_the_beginning
+
 # In a process of its own: what is frozen in this one would never be collected.
 BEGUN = """
 import asyncio, gc, sys, uvicorn
@@ -52,3 +55,11 @@ def test_a_collection_looks_at_nothing_that_was_loaded_at_the_start() -> None:
     loaded, frozen, looked_at = map(int, ran.stdout.split())
     assert frozen > 0.9 * loaded
     assert looked_at < 0.1 * loaded
+
+
+def test_the_ontology_is_not_kept_as_statements_once_the_hub_has_begun() -> None:
+    base = "https://hub.example.org"
+    assert ontology_quads(base) is ontology_quads(base)
+    forget_what_was_for_the_beginning()
+    assert ontology_quads.cache_info().currsize == 0
+    assert len(ontology_quads(base)) > 1000
