@@ -287,6 +287,7 @@ def plan(**changes: Any) -> Plan:
         ({"rounds": 1}, ("ckks",), "only opened"),
         ({"quorum": 1}, ("ckks",), "sums of 2 sites"),
         ({"options": {"measure_last": True}}, ("ckks",), "measure_last"),
+        ({"options": {"patience": 2}}, ("ckks",), "before its last round"),
         ({}, ("int8", "ckks"), "'int8'"),
         ({}, ("difference", "ckks"), "'difference'"),
     ],

@@ -10,12 +10,16 @@ import pydicom
 import pytest
 from pydicom.data import get_testdata_file
 from safetensors.numpy import load_file, save_file
+from sqlalchemy import select
 
+from fairbank.catalogue import blobs
 from fairbank.database import reading
 from fairbank.demo.small_cohorts import allow_small_trainings
+from fairbank.federated_jobs.hub.store import UpdateRow
 from fairbank.federated_jobs.node.runner import ConfinedRunner
 from fairbank.federated_jobs.node.store import ReviewRow
 from fairbank.ontology.outputs import OutputClass
+from fairbank.ontology.signed_objects import Element, Training
 
 pytestmark = pytest.mark.sandbox
 
@@ -63,6 +67,26 @@ def test_what_confined_workers_left_out_is_told_by_reason_where_enough_subjects_
     assert table["statuses"]["east"] == {"ok": 5, "impossible": 0, "error": 0}
     assert table["statuses"]["north"] == {"ok": 4, "impossible": 2, "error": 0}
     assert "exclusions.svg" in files
+
+
+@pytest.mark.long
+def test_confined_workers_train_under_encryption_and_hand_the_opened_model_over(confined):
+    asked = Training(filters=(Element(name="ckks"),))
+    small = {"image_size": 16, "width": 2, "levels": 1}
+    job = confined.run("slice-autoencoder", rounds=3, quorum=2, training=asked, parameters=small)
+    assert confined.state(job) == "completed", [confined.site_state(job, n) for n in confined.sites]
+    with reading(confined.hub.engine) as session:
+        sent = {(row.round, row.node): load_file(row.path) for row in session.scalars(select(UpdateRow))}
+    assert {name for (number, _), update in sent.items() if number < 3 for name in update} == {
+        "ckks",
+        "ckks.layout",
+    }
+    final = load_file(blobs.path_of(confined.hub, confined.model(job)))
+    assert final.keys() == sent[3, "east"].keys() == sent[3, "north"].keys()
+    for name, values in final.items():
+        np.testing.assert_array_equal(values, sent[3, "east"][name])
+    # What reads a job's rounds bears that of these updates no norm is known.
+    assert confined.get(f"/v1/jobs/{job}/training").status_code == 200
 
 
 def test_confined_workers_train_a_model_round_after_round(confined):

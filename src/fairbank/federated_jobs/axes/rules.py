@@ -308,6 +308,8 @@ def _encrypted_not_together(mix: Mix, of: Numbers) -> str | None:
         return None
     if not isinstance(options, AggregationOptions):
         return f"{name!r} needs the sums of the plan 'aggregation', and the job's is {plan.name!r}."
+    if options.patience:
+        return f"Under {name!r} a job cannot end before its last round, and patience would end it."
     return f"{name!r} and measure_last do not go together." if options.measure_last else None
 
 
@@ -477,7 +479,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "filter that encrypts × plan",
         "Each round is one sum, and in the last one the sites open it together.",
-        "Use the plan 'aggregation' without measure_last.",
+        "Use the plan 'aggregation' without measure_last and patience.",
         _encrypted_not_together,
     ),
     Rule(
