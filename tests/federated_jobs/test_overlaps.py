@@ -10,8 +10,11 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 from tests.federated_jobs.conftest import DATASET, FakeSeries, Federation, Site
+from typer.testing import CliRunner
 
 from fairbank import audit
+from fairbank.cli import node_overlaps
+from fairbank.cli.main import app
 from fairbank.database import reading, writing
 from fairbank.errors import FairbankError, MissingExtra, RemoteError
 from fairbank.federated_jobs.hub.store import OverlapRow
@@ -322,3 +325,31 @@ def test_without_the_library_nothing_is_answered(two: Federation, monkeypatch: p
     monkeypatch.setattr(intersecting, "require_library", missing)
     with pytest.raises(FairbankError, match="'psi'"):
         answer(two, "north", overlap, numbers(20, 70))
+
+
+def test_people_do_all_of_it_by_commands(
+    two: Federation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def typed(name: str, *words: str) -> str:
+        monkeypatch.setattr(node_overlaps, "node", lambda ctx: two.sites[name].node)
+        monkeypatch.setattr(node_overlaps, "_desk", lambda opened: desk(two, name))
+        done = CliRunner().invoke(app, ["node", "overlap", *words])
+        assert done.exit_code == 0, done.output
+        return done.stdout + done.stderr
+
+    tables = {}
+    for name, table in (("east", numbers(0, 45)), ("north", numbers(20, 70))):
+        tables[name] = tmp_path / f"{name}.csv"
+        rows = (f"{subject},{identifier}\n" for subject, identifier in table.items())
+        tables[name].write_text("subject,identifier\n" + "".join(rows))
+    meant = ("--dataset", DATASET, "--project", PROJECT)
+    asked = typed("east", "ask", "north", *meant, "--peer-dataset", DATASET)
+    (overlap,) = [word.strip(".:") for word in asked.split() if word.count("-") == 4]
+    assert "decide" in typed("north", "list")
+    said = typed("north", "answer", overlap, *meant, "--identifiers", str(tables["north"]))
+    assert "learns how many of them are here" in said and "50 subjects are in the set" in said
+    said = typed("east", "answer", overlap, *meant, "--identifiers", str(tables["east"]))
+    assert "40 subjects are in the set; 5 lines of the table are left out" in said
+    typed("north", "list")
+    (row,) = json.loads(typed("east", "list", "--format", "json"))
+    assert (row["state"], row["subjects in common"]) == ("done", "20")
