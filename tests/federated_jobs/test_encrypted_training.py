@@ -29,7 +29,8 @@ from fairbank.federated_jobs.node.runner import Product, RoundTask
 from fairbank.federated_jobs.node.what_leaves import warnings
 from fairbank.federated_jobs.reasons import Reason
 from fairbank.federated_jobs.training_errors import GroupMetricsRefused, PlanRefused
-from fairbank.federated_jobs.update_notes import annotate
+from fairbank.federated_jobs.update_notes import annotate, notes_of
+from fairbank.ontology.model_cards import ModelCard
 from fairbank.ontology.signed_objects import Element, Manifest, Plan, PlanName
 from fairbank.ontology.signed_objects import Training as Asked
 
@@ -133,6 +134,13 @@ def test_an_encrypted_job_ends_with_the_mean_and_the_hub_never_reads_an_update(
             np.testing.assert_array_equal(sent[3, other][name], final[name])
     assert final["bn.num_batches_tracked"] == 7
     assert [site.runner.calls for site in fed.sites.values()] == [[(job, 1), (job, 2), (job, 3)]] * 3
+    # The model's card tells of what it was trained on, and that no update was read.
+    content = fed.get(f"/v1/models/{fed.model(job)}/card").content
+    card, _ = ModelCard.open(content, trusted=[fed.hub.key.key_id])
+    assert "encryption against the hub" in {one.name for one in card.protections if one.on}
+    assert all("could read them" not in one.meaning for one in card.protections)
+    for row in rows:
+        assert notes_of(Path(row.path))["n_train"] == SITES[row.node][0]
     # What the sites opened the models with is nowhere at the hub, and gone at the sites when the job is over.
     assert len(models) == 3 and key.node in SITES
     for site in fed.sites.values():

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from fairbank.federated_jobs.encrypted_jobs import is_encrypted
 from fairbank.federated_jobs.protections import PROTECTIONS, ProtectionName, protections_in
 from fairbank.federated_jobs.training_record import Origin, TrainingRecord
 from fairbank.ontology.model_cards import CardProtection
 from fairbank.ontology.signed_objects import Manifest
 
+_ENCRYPTION = CardProtection(
+    name="encryption against the hub",
+    on=True,
+    meaning="The hub added encrypted updates up and could not read them while it kept to the protocol. All sites held "
+    "one key: each could have opened another's update.",
+)
+
 
 def protections_of(manifest: Manifest) -> tuple[CardProtection, ...]:
     """Return what protected those whose images a model was trained on, and what did not."""
     filters = [each.name for each in manifest.training.filters] if manifest.training is not None else []
-    named = ", ".join(filters)
+    named, encrypted = ", ".join(filters), is_encrypted(manifest)
     private = manifest.privacy_budget is not None
     masked = ProtectionName.MASKS in protections_in(manifest)
     return (
@@ -45,6 +53,8 @@ def protections_of(manifest: Manifest) -> tuple[CardProtection, ...]:
             on=masked,
             meaning=PROTECTIONS[ProtectionName.MASKS].stops
             if masked
+            else "The hub merged encrypted updates of single sites."
+            if encrypted
             else "The hub merged the updates of single sites and could read them.",
         ),
         CardProtection(
@@ -57,6 +67,7 @@ def protections_of(manifest: Manifest) -> tuple[CardProtection, ...]:
             on=True,
             meaning=PROTECTIONS[ProtectionName.MODEL_REVIEW].stops,
         ),
+        *((_ENCRYPTION,) if encrypted else ()),
     )
 
 

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from fairbank.federated_jobs.node.runner import RoundTask
 
 
+# How many samples the last update of this site was trained on.
+_SAMPLES = "samples"
+
+
 def opened_model(task: RoundTask, first: Path, into: Path) -> Path:
     """Return the model that a round starts from, in the open.
 
@@ -42,8 +46,13 @@ def opened_model(task: RoundTask, first: Path, into: Path) -> Path:
     return into
 
 
-def sealed_update(task: RoundTask, raw: Path, into: Path) -> tuple[Path, dict[str, ReleasedShape]]:
+def sealed_update(
+    task: RoundTask, raw: Path, into: Path, kept: Path
+) -> tuple[Path, dict[str, ReleasedShape]]:
     """Write an update encrypted, with its counts and metrics in the open; return its file and its form.
+
+    Args:
+        kept: the folder where the number of its samples is kept for the round in which the model is opened.
 
     Raises:
         EncryptionUnfit: if a weight is not finite, or too large for a sum.
@@ -52,9 +61,11 @@ def sealed_update(task: RoundTask, raw: Path, into: Path) -> tuple[Path, dict[st
     from fairbank.federated_jobs.filters import encrypting
 
     notes = notes_of(raw)
+    samples = max(int(notes.get(N_TRAIN, 0)), 1)
+    (kept / _SAMPLES).write_text(str(samples))
     tensors = encrypting.encrypt(
         read_weights(raw),
-        samples=max(int(notes.get(N_TRAIN, 0)), 1),
+        samples=samples,
         sites=site_count(task.manifest.datasets),
         key=_key(task),
     )
@@ -68,8 +79,8 @@ def sealed_update(task: RoundTask, raw: Path, into: Path) -> tuple[Path, dict[st
     return into, form
 
 
-def shown_model(task: RoundTask, opened: Path, into: Path) -> Path:
-    """Write the opened model of a job as it leaves in the last round; nothing is trained."""
+def shown_model(task: RoundTask, opened: Path, into: Path, kept: Path) -> Path:
+    """Write the opened model of a job as it leaves in the last round, with this site's samples; nothing is trained."""
     from fairbank.federated_jobs.algorithms.weights import read_weights, write_weights
     from fairbank.federated_jobs.filters import encrypting
 
@@ -77,8 +88,8 @@ def shown_model(task: RoundTask, opened: Path, into: Path) -> Path:
     plain = into.with_name(f"plain-{into.name}")
     try:
         write_weights(shown, plain, durable=False)
-        # One sample each: all sites show the same model, and none weighs more.
-        return annotate(plain, {N_TRAIN: 1}, to=into)
+        told = kept / _SAMPLES
+        return annotate(plain, {N_TRAIN: int(told.read_text())} if told.exists() else {}, to=into)
     finally:
         plain.unlink(missing_ok=True)
 

@@ -105,12 +105,12 @@ def _encrypted_round(task: RoundTask, training: Training, kept: Path, into: Path
     # Ciphertexts are opened here and nowhere else: the job's code gets the weights, never the key.
     started = opened_model(task, first, kept / "model.safetensors")
     if opens(task.manifest, task.round):
-        return Filtered(shown_model(task, started, into), released_form(first))
+        return Filtered(shown_model(task, started, into, kept), released_form(first))
     raw = into.with_name(f"raw-{into.name}")
     try:
         training.train(started if task.global_model is not None else None, raw)
         _refuse(problems(raw, _expected(raw, started)))
-        return Filtered(*sealed_update(task, raw, into), encoded=True)
+        return Filtered(*sealed_update(task, raw, into, kept), encoded=True)
     finally:
         raw.unlink(missing_ok=True)
         (kept / "model.safetensors").unlink(missing_ok=True)

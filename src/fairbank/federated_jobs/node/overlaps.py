@@ -198,6 +198,7 @@ class OverlapDesk:
         """
         with reading(self.node.engine) as session:
             check_not_suspended(session)
+        self._expire()
         self.tell()
         path = f"/v1/nodes/{self.node.name}/overlaps"
         try:
@@ -241,11 +242,17 @@ class OverlapDesk:
             elif call.declined and row.state in _OPEN:
                 row.state = OverlapState.DECLINED.value
                 overlap_secrets.forget(self.node, row.id)
-            elif row.state in _OPEN and self.node.clock.now() >= parse_iso(said.expires):
-                row.state = OverlapState.FAILED.value
-                overlap_secrets.forget(self.node, row.id)
             elif call.parcel is not None and _is_next(row, call):
                 self._go_on(session, row, call.step, call.parcel)
+
+    def _expire(self) -> None:
+        """End what nobody went on with in time, also where the hub has forgotten it."""
+        with writing(self.node.engine) as session:
+            for row in session.scalars(select(OverlapHereRow).where(OverlapHereRow.state.in_(_OPEN))):
+                said = OverlapAsk.open(row.envelope, trusted=None)[0]
+                if self.node.clock.now() >= parse_iso(said.expires):
+                    row.state, row.outgoing = OverlapState.FAILED.value, None
+                    overlap_secrets.forget(self.node, row.id)
 
     def _receive(self, session: Session, call: OverlapCall, said: OverlapAsk) -> None:
         if (
@@ -277,8 +284,10 @@ class OverlapDesk:
             if step == RESPONDED:
                 self._count(row, parcel, pin)
             else:
-                told = self._opened(row, step, parcel, pin)["count"]
-                _settle(row, Count.model_validate(told))
+                told = Count.model_validate(self._opened(row, step, parcel, pin)["count"])
+                if told.value is not None and told.value < self._smallest():
+                    raise unusable("The peer told a count that is too small to be told.")
+                _settle(row, told)
         except (OverlapMessageRefused, KeyError, TypeError, ValueError) as err:
             # A set has left: it is over, and is not begun again.
             log.warning("an overlap has failed: %s", type(err).__name__)
