@@ -11,6 +11,7 @@ from starlette.requests import Request
 from fairbank.catalogue.accounts import Account
 from fairbank.web import static_files
 from fairbank.web.languages import LANGUAGES, PARAMETER, Tongue, chosen
+from fairbank.web.menu_line import on_line
 from fairbank.web.pages import registry
 from fairbank.web.pages.visits import THEME_PARAMETER, Theme, Visit, log_in_address, path_of, theme_of
 
@@ -56,6 +57,26 @@ class Frame:
     def style(self) -> str:
         """Return the address of the style sheet."""
         return static_files.files()["app.css"].address
+
+    @property
+    def menu_line(self) -> tuple[MenuItem, ...]:
+        """Return the items that stand on the menu's line where the window is wide."""
+        return self.menu[: self._on_line()]
+
+    @property
+    def menu_more(self) -> tuple[MenuItem, ...]:
+        """Return the items behind them."""
+        return self.menu[self._on_line() :]
+
+    def _on_line(self) -> int:
+        say = self.tongue.say
+        return on_line(
+            [item.text for item in self.menu],
+            brand=say("fairbank at %(node)s", node=self.node) if self.node else "fairbank",
+            who=self.who,
+            door=say("Sign out") if self.who else say("Sign in"),
+            more=say("More"),
+        )
 
     @property
     def is_mine(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import Final
 
 from starlette.datastructures import MutableHeaders
@@ -52,7 +53,10 @@ class SecurityHeaders:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 is_page = headers.get("content-type", "").startswith("text/html")
-                headers.setdefault("Content-Security-Policy", OF_PAGES if is_page else OF_THE_REST)
+                # What has not changed keeps the policy that it came with: headers of 304 replace those kept (RFC 9111,
+                # section 3.2), and a page would lose its style and its script.
+                if message["status"] != HTTPStatus.NOT_MODIFIED:
+                    headers.setdefault("Content-Security-Policy", OF_PAGES if is_page else OF_THE_REST)
                 for name, value in ALWAYS.items():
                     headers.setdefault(name, value)
                 if is_page or of_a_session:

@@ -103,6 +103,8 @@ def test_a_page_that_has_not_changed_is_not_sent_again(filled: Filled, page: Pag
     first = look(filled, who, address, HTML)
     again = look(filled, who, address, {**HTML, "If-None-Match": first.headers["etag"]})
     assert (again.status_code, again.content) == (304, b"")
+    # A browser would put it in the place of the policy that the page came with.
+    assert "content-security-policy" not in again.headers
     other = look(filled, who, address, {**HTML, "Accept-Language": "de"})
     assert other.headers["etag"] != first.headers["etag"]
 
