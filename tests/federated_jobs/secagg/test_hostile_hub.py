@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +14,17 @@ from tests.federated_jobs.secagg.parties import OTHER_BASE, Party, drawn_from, r
 
 from fairbank.federated_jobs.secagg.collecting import Collecting
 from fairbank.federated_jobs.secagg.errors import Fault, MessageUnfit, SharesUnfit, TooFewSites
-from fairbank.federated_jobs.secagg.messages import Keys, Shares, Survivors, Unmasking, key_text
+from fairbank.federated_jobs.secagg.masks import Mask, agreed, derived, put_on
+from fairbank.federated_jobs.secagg.messages import (
+    Keys,
+    Shares,
+    Survivors,
+    Unmasking,
+    key_bytes,
+    key_text,
+    threshold,
+)
+from fairbank.federated_jobs.secagg.shamir import joined
 from fairbank.federated_jobs.secagg.site import Site
 from fairbank.signing import SigningKey
 
@@ -327,23 +336,97 @@ def test_shares_that_do_not_belong_together_open_nothing(secret: str) -> None:
         hub.total()
 
 
-def test_all_that_a_hub_keeps_opens_no_single_update() -> None:
-    """What it saw, with every secret that shares open: one site's masks stay, whichever it is."""
-    party = Party(4, seeded=True)
-    at = scene("unmask", party)
-    answers = [Unmasking.open(at.sites[name].unmask(at.signed), trusted=None)[0] for name in at.survivors]
-    seen = json.dumps([one.model_dump(mode="json") for one in answers]).encode()
-    seen += b"".join([*at.keys, *at.shares, *at.signed])
-    for site in at.sites.values():
+@dataclass
+class Curious:
+    """A hub that keeps every message of an attempt, each masked update too, and takes off whatever mask it can.
+
+    Attributes:
+        keys, seeds: the secrets that it has, by site: what shares in its hands open, and what a test tells it.
+    """
+
+    at: Scene
+    keys: dict[str, bytes]
+    seeds: dict[str, bytes]
+
+    @classmethod
+    def after(cls, at: Scene) -> Curious:
+        """Let the survivors of a scene answer, and open all that their answers open."""
+        answers = {
+            name: Unmasking.open(at.sites[name].unmask(at.signed), trusted=None)[0] for name in at.survivors
+        }
+        places = {name: place for place, name in enumerate(at.party.names, 1)}
+
+        def opened(which: str) -> dict[str, bytes]:
+            found: dict[str, bytes] = {}
+            for name in at.party.names:
+                shares = {
+                    places[site]: base64.b64decode(getattr(answer, which)[name])
+                    for site, answer in answers.items()
+                    if name in getattr(answer, which)
+                }
+                secret = joined(shares, threshold=threshold(len(places)))
+                if secret is not None:
+                    found[name] = secret
+            return found
+
+        return cls(at, opened("keys"), opened("seeds"))
+
+    def unmasked(self, name: str, masked: NDArray[Any]) -> NDArray[Any]:
+        """Return what is left of one masked update."""
+        salt = self.at.party.context().digest()
+        public = {
+            message.node: key_bytes(message.masking)
+            for message in (Keys.open(envelope, trusted=None)[0] for envelope in self.at.keys)
+        }
+        masks = []
+        if name in self.seeds:
+            masks.append(Mask(derived(self.seeds[name], context=salt, info="secagg self"), added=False))
+        for other in set(public) - {name}:
+            for one, two in ((name, other), (other, name)):
+                if one in self.keys:
+                    key = agreed(self.keys[one], public[two], context=salt, info="secagg pair")
+                    masks.append(Mask(key, added=other < name))
+                    break
+        numbers = masked.copy()
+        put_on(numbers, masks)
+        return numbers
+
+
+def secrets_of(name: str) -> tuple[bytes, bytes]:
+    """Return the masking key and the seed of a seeded site; before them it draws its sealing key."""
+    _, key, seed = map(drawn_from(name), [32] * 3)
+    return key, seed
+
+
+@pytest.mark.parametrize("without", [(), ("site-07",)], ids=["all are here", "one is lost"])
+def test_all_that_a_hub_keeps_opens_no_single_update(without: tuple[str, ...]) -> None:
+    """Whatever shares open, the masks between two live sites stay; one secret more and an update lies open."""
+    party = Party(7, seeded=True)
+    at = scene("unmask", party, without=without)
+    curious = Curious.after(at)
+    assert set(curious.seeds) == set(at.survivors) and set(curious.keys) == set(without)
+    for name in at.survivors:
+        update, (_, masked) = party.ring.encoded(party.updates[name]), at.masked[name]
+        assert not np.any(curious.unmasked(name, masked) == update), f"{name} lies open"
+        told = Curious(at, {**curious.keys, name: secrets_of(name)[0]}, curious.seeds)
+        assert np.array_equal(told.unmasked(name, masked), update), "the masks are those that are looked for"
+    for site in (at.sites[name] for name in at.survivors):
         for secret in (site._sealing, site._masking, site._seed):
             assert bytes(secret) == bytes(32), "secrets are overwritten after the answer"
-    for answer in answers:
-        assert not answer.keys
-    # The masking keys of live sites, which make the masks between two of them, are in nobody's answer.
-    for name in party.names:
-        draw = drawn_from(name)
-        for secret in [draw(32) for _ in range(2)]:
-            assert secret not in seen and base64.b64encode(secret) not in seen
+
+
+def test_an_update_that_comes_after_its_site_was_called_lost_stays_masked() -> None:
+    """The hub has the lost site's key then, and so all its masks with others; its own is left."""
+    party = Party(7, seeded=True)
+    at = scene("unmask", party, without=("site-07",))
+    update = party.ring.encoded(party.updates["site-07"])
+    late = update.copy()
+    at.sites["site-07"].mask(at.shares, late)
+    curious = Curious.after(at)
+    assert curious.keys == {"site-07": secrets_of("site-07")[0]}
+    assert not np.any(curious.unmasked("site-07", late) == update)
+    told = Curious(at, curious.keys, {**curious.seeds, "site-07": secrets_of("site-07")[1]})
+    assert np.array_equal(told.unmasked("site-07", late), update)
 
 
 def test_what_a_fault_says_names_no_site() -> None:
