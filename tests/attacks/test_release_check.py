@@ -9,7 +9,9 @@ from tests.attacks.sites import AtSite, Images, Job, Labels, Perceptron, Smooth,
 from fairbank.federated_jobs.algorithms.interface import SiteTask, exchanged, weights_in
 from fairbank.federated_jobs.algorithms.registry import algorithm_parameters
 from fairbank.federated_jobs.algorithms.samples import SampleSet, SiteSamples
-from fairbank.federated_jobs.release_check import Verdict, judged
+from fairbank.federated_jobs.release_check import Verdict, Wish, judged
+
+ALONE = Wish()
 
 
 class WithHeldOut(AtSite):
@@ -21,7 +23,9 @@ class WithHeldOut(AtSite):
         return SiteSamples(SampleSet(whole[:half]), SampleSet(whole[half:]), len(whole), len(whole), half, 0)
 
 
-def measured(job: Job, samples: tuple[Images, Labels], *, image: Images | None = None) -> dict[str, float]:
+def measured(
+    job: Job, samples: tuple[Images, Labels], *, image: Images | None = None, wish: Wish = ALONE
+) -> dict[str, float]:
     """Return what the site tells of its own model after a round; with an image put into its first layer if given."""
     algorithm = WithHeldOut(*samples, job.network)
     algorithm.begin(SiteTask(algorithm_parameters("classification", job.parameters()), (), job.seed, "north"))
@@ -30,7 +34,7 @@ def measured(job: Job, samples: tuple[Images, Labels], *, image: Images | None =
     weights = weights_in(algorithm.get_weights())
     if image is not None:
         weights["fc1.weight"][7] = (0.01 * image - 0.003).reshape(-1)
-    return algorithm.remembered(exchanged(weights))
+    return algorithm.remembered(exchanged(weights), wish)
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +62,19 @@ def test_a_model_that_was_hardly_trained_passes(samples: tuple[Images, Labels]) 
         found
     )
     assert verdict(found) is Verdict.PASSED
+
+
+def test_shadow_models_tell_what_was_learnt_by_heart_and_nothing_of_what_was_hardly_trained(
+    samples: tuple[Images, Labels],
+) -> None:
+    images, labels = samples
+    wrong = np.random.default_rng(1).random(len(labels)) < 0.2
+    noisy = images, np.where(wrong, 1 - labels, labels)
+    job = Job(network=Smooth, optimizer="adam", learning_rate=0.003, batch_size=20, local_epochs=10)
+    found = measured(job, noisy, wish=Wish(8, 10))
+    assert found["release_lira_auc"] > 0.6 and {"release_lira_rare_auc"} <= set(found)
+    brief = Job(network=Smooth, optimizer="adam", learning_rate=0.0005, batch_size=40)
+    assert measured(brief, noisy, wish=Wish(8, 1))["release_lira_auc"] < 0.6
 
 
 def test_a_tensor_that_is_an_image_is_found(samples: tuple[Images, Labels]) -> None:

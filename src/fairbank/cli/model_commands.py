@@ -167,6 +167,13 @@ def evaluate(
     by_group: Annotated[
         bool, typer.Option("--by-group", help="Also by sex, age and maker, where a site may.")
     ] = False,
+    release_check: Annotated[
+        bool, typer.Option("--release-check", help="Also how much it remembers of what it was trained on.")
+    ] = False,
+    shadows: Annotated[
+        int, typer.Option(help="Of a release check: models each site trains to compare with, 8 and more.")
+    ] = 0,
+    shadow_passes: Annotated[int, typer.Option(help="Passes that each of these makes.", min=1)] = 20,
     format: FormatOption = Format.TABLE,
 ) -> None:
     """Have the sites measure a model, or an ensemble, on their held-out subjects; nothing is trained.
@@ -176,6 +183,7 @@ def evaluate(
     Example: fairbank model evaluate sha256:0123… --grant 01a1fdee-cff5-7f63-b5f0-d16d1d20c888 --combine vote
     """
     from fairbank.federated_jobs.errors import OptionRefused
+    from fairbank.federated_jobs.release_check import Wish
     from fairbank.ontology.signed_objects import Objective
     from fairbank.web.model_files import evaluate_model
 
@@ -192,6 +200,7 @@ def evaluate(
             todo="Choose one of them.",
         )
     chosen = Objective(objective) if objective is not None else None
+    wish = Wish(shadows, shadow_passes) if release_check or shadows else None
     _, answer = evaluate_model(
         api(ctx),
         model,
@@ -201,6 +210,7 @@ def evaluate(
         objective=chosen,
         combine=combine,
         by_group=by_group,
+        release_check=wish,
     )
     show_fields({"id": answer["id"], "state": answer["state"]}, format=format)
     say(f"Watch it with: fairbank job watch {answer['id']}")

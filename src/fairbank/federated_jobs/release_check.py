@@ -25,6 +25,10 @@ RELEASE_CHECK: Final = "release_check"
 # How the numbers are called among the metrics of a site.
 PREFIX: Final = "release_"
 GAP, AUC, TPR, RARE_AUC, COPY = "loss_gap", "auc", "tpr", "rare_auc", "copy"
+LIRA, RARE_LIRA = "lira_auc", "lira_rare_auc"
+# The options of an evaluation that ask for shadow models, and how many passes each makes.
+SHADOWS: Final = "shadows"
+SHADOW_PASSES: Final = "shadow_passes"
 
 
 class Verdict(StrEnum):
@@ -63,12 +67,24 @@ MEASURES: Final = (
         TPR, "0.05", "How many of those trained on are told when one in a hundred others is named wrongly."
     ),
     Measure(RARE_AUC, "0.65", "The same as auc, for the tenth of the samples that is least like the others."),
+    Measure(LIRA, "0.60", "How well shadow models of the site tell whether a sample was trained on."),
+    Measure(
+        RARE_LIRA, "0.65", "The same as lira_auc, for the tenth of the samples that is least like the others."
+    ),
     Measure(
         COPY,
         "0.90",
         "How like a part of the model is to an image that was trained on; 1 is the image itself.",
     ),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a site shall measure; `shadows` models of so many `passes`, none by default."""
+
+    shadows: int = 0
+    passes: int = 1
 
 
 class Finding(Part):
@@ -138,12 +154,20 @@ class ReleaseDecision(SignedObject):
 
 def checks_release(manifest: Manifest, number: int) -> bool:
     """Tell whether sites measure in a round of a job how much the model remembers."""
+    return wish_of(manifest, number) is not None
+
+
+def wish_of(manifest: Manifest, number: int) -> Wish | None:
+    """Return what sites shall measure in a round of a job; None for nothing."""
     if looks_last(manifest, number):
-        return manifest.plan.options.get(RELEASE_CHECK) is True
+        return Wish() if manifest.plan.options.get(RELEASE_CHECK) is True else None
     if not evaluates(manifest) or manifest.training is None:
-        return False
+        return None
     step = manifest.training.local_step
-    return step.name == EVALUATE and step.options.get(RELEASE_CHECK) is True
+    if step.name != EVALUATE or step.options.get(RELEASE_CHECK) is not True:
+        return None
+    shadows, passes = (step.options.get(name) for name in (SHADOWS, SHADOW_PASSES))
+    return Wish(shadows if isinstance(shadows, int) else 0, passes if isinstance(passes, int) else 1)
 
 
 def judged(told: Mapping[str, Mapping[str, float]], *, head: str) -> tuple[Verdict, tuple[Finding, ...]]:

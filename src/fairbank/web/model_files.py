@@ -12,6 +12,7 @@ from typing import Any
 from fairbank.errors import FairbankError
 from fairbank.federated_jobs.axes.words import Chosen
 from fairbank.federated_jobs.evaluating import EVALUATE
+from fairbank.federated_jobs.release_check import RELEASE_CHECK, SHADOW_PASSES, SHADOWS, Wish
 from fairbank.federated_jobs.reports import card as card_text
 from fairbank.federated_jobs.training_errors import CardUntrusted, EvaluationRefused
 from fairbank.ontology.model_cards import ModelCard
@@ -101,6 +102,7 @@ def evaluate_model(
     objective: Objective | None = None,
     combine: str | None = None,
     by_group: bool = False,
+    release_check: Wish | None = None,
 ) -> tuple[Manifest, dict[str, Any]]:
     """Send a job that measures a model at the sites of a grant and trains nothing; return manifest and answer.
 
@@ -110,6 +112,7 @@ def evaluate_model(
     Args:
         combine: measure the whole ensemble that the model is of, its predictions put together by `mean` or `vote`.
         by_group: also have metrics told by sex, age and maker, where a site may.
+        release_check: also have sites measure how much the model remembers of what it was trained on.
 
     Raises:
         EvaluationRefused: if an ensemble is asked for and the model is of none.
@@ -117,6 +120,10 @@ def evaluate_model(
     card, _ = card_of(api, digest)
     members = _ensemble_of(api, card) if combine is not None else ()
     options: dict[str, Any] = {"members": list(members), "combine": combine} if members else {}
+    if release_check is not None:
+        options[RELEASE_CHECK] = True
+        if release_check.shadows:
+            options |= {SHADOWS: release_check.shadows, SHADOW_PASSES: release_check.passes}
     training = Training(
         local_step=Element(name=EVALUATE, options=options),
         initial_model=members[0] if members else digest,

@@ -23,6 +23,7 @@ from fairbank.federated_jobs.algorithms.errors import NotTogether
 from fairbank.federated_jobs.algorithms.parameters import AlgorithmParameters
 from fairbank.federated_jobs.algorithms.several import Group
 from fairbank.federated_jobs.algorithms.weights import Weights
+from fairbank.federated_jobs.release_check import Wish
 from fairbank.ontology.signed_objects import Training
 
 if TYPE_CHECKING:
@@ -126,7 +127,7 @@ class TrainingAlgorithm(ClientAlgo):
             todo="Evaluate each by itself: fairbank model evaluate.",
         )
 
-    def remembered(self, data: ExchangeObject) -> dict[str, float]:
+    def remembered(self, data: ExchangeObject, wish: Wish) -> dict[str, float]:
         """Return how much a model remembers of the samples of this site, for the release check; nothing if unknown."""
         return {}
 

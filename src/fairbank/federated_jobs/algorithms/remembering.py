@@ -48,11 +48,17 @@ def told(
         found[GAP] = float(outside.mean() - inside.mean())
         found[AUC] = area(-inside, -outside)
         found[TPR] = caught(-inside, -outside)
-        limit = float(np.quantile(np.concatenate(rareness), _RARE))
-        rare = [each[how >= limit] for each, how in zip(losses, rareness, strict=True)]
-        if min(len(each) for each in rare) >= FEWEST:
-            found[RARE_AUC] = area(-rare[0], -rare[1])
+        rare = rarest(rareness)
+        if rare is not None:
+            found[RARE_AUC] = area(-inside[rare[0]], -outside[rare[1]])
     return {PREFIX + name: value for name, value in found.items()}
+
+
+def rarest(far: tuple[Numbers, Numbers]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]] | None:
+    """Return which samples of both sides are among the tenth that is furthest off; None if too few are."""
+    limit = float(np.quantile(np.concatenate(far), _RARE))
+    inside, outside = far[0] >= limit, far[1] >= limit
+    return (inside, outside) if min(inside.sum(), outside.sum()) >= FEWEST else None
 
 
 def area(inside: Numbers, outside: Numbers) -> float:

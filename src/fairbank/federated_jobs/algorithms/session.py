@@ -39,6 +39,7 @@ from fairbank.federated_jobs.algorithms.weights import (
     write_weights,
 )
 from fairbank.federated_jobs.axes.local_steps import require_fitting
+from fairbank.federated_jobs.release_check import Wish
 from fairbank.ontology.signed_objects import Training
 
 if TYPE_CHECKING:
@@ -270,20 +271,20 @@ class TrainingSession:
             raise
 
     def evaluate(
-        self, weights: Path | None, *, grouped: bool = False, release_check: bool = False
+        self, weights: Path | None, *, grouped: bool = False, release_check: Wish | None = None
     ) -> ModelMetrics:
         """Return the metrics of a global model, None for the initial one; also by group if asked.
 
         Args:
-            release_check: also measure how much it remembers of the samples that were trained on.
+            release_check: also measure how much it remembers of the samples that were trained on; None for not.
         """
         from fairbank.federated_jobs.algorithms.interface import exchanged
 
         base = self._base(weights)[0]
         found = self._evaluate(base, grouped=grouped)
-        if not release_check:
+        if release_check is None:
             return found
-        remembered = self._algorithm.remembered(exchanged(base))
+        remembered = self._algorithm.remembered(exchanged(base), release_check)
         return replace(
             found, metrics=found.metrics | {name: round_digits(each) for name, each in remembered.items()}
         )

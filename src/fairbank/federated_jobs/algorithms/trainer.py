@@ -18,7 +18,7 @@ from monai.fl.utils.exchange_object import ExchangeObject
 from numpy.typing import NDArray
 from torch import nn
 
-from fairbank.federated_jobs.algorithms import remembering
+from fairbank.federated_jobs.algorithms import remembering, shadows
 from fairbank.federated_jobs.algorithms.by_group import (
     AGE,
     MAKER,
@@ -58,11 +58,12 @@ from fairbank.federated_jobs.algorithms.optimizers import (
     slots_of,
     state_of,
 )
-from fairbank.federated_jobs.algorithms.samples import IMAGE, TARGET, SampleSet, SiteSamples
+from fairbank.federated_jobs.algorithms.samples import IMAGE, TARGET, Item, SampleSet, SiteSamples
 from fairbank.federated_jobs.algorithms.seeds import derive_seed
 from fairbank.federated_jobs.algorithms.training_parameters import OptimizerState, TrainingParameters
 from fairbank.federated_jobs.algorithms.weights import Weights
 from fairbank.federated_jobs.axes.local_steps import FineTune
+from fairbank.federated_jobs.release_check import Wish
 from fairbank.federated_jobs.tensor_prefixes import CONTROL, OPTIMIZER
 
 _STEP, _LOCAL, _PERSONAL = "step.", "local.", "personal."
@@ -259,35 +260,63 @@ class NetworkTrainer(TrainingAlgorithm):
             found["personal_loss"] = own.loss
         return measured(found, **{N_HELDOUT: len(heldout)})
 
-    def remembered(self, data: ExchangeObject) -> dict[str, float]:
+    def remembered(self, data: ExchangeObject, wish: Wish) -> dict[str, float]:
         """Return how much a model remembers of the samples that this site trained on."""
-        if not self.of_single_images:
+        if not self.of_single_images or not len(self._samples.train):
             return {}
         self._load(_split(weights_in(data))[0])
-        self._network.eval()
-        sides = [self._looked_at(each) for each in (self._samples.train, self._samples.heldout)]
-        images = [image for image, _ in sides[0]]
-        if not images:
-            return {}
-        middle = np.asarray(np.mean(images, axis=0, dtype=np.float64))
-        inside, outside = ([loss for _, loss in side] for side in sides)
-        far, far_outside = (remembering.rareness([image for image, _ in side], middle) for side in sides)
-        return remembering.told(
-            (np.array(inside), np.array(outside)),
-            (far, far_outside),
-            remembering.copied(self._network, images),
+        inside, outside = (self._looked_at(self._network, one) for one in self._sides())
+        middle = np.asarray(np.mean(inside[0], axis=0, dtype=np.float64))
+        far = remembering.rareness(inside[0], middle), remembering.rareness(outside[0], middle)
+        copied = remembering.copied(self._network, inside[0])
+        found = remembering.told((inside[1], outside[1]), far, copied)
+        if not wish.shadows:
+            return found
+        return found | shadows.told(
+            np.concatenate([inside[1], outside[1]]),
+            len(inside[1]),
+            np.concatenate(far),
+            shadow=partial(self._shadow, passes=wish.passes),
+            count=wish.shadows,
+            seed=derive_seed(self._task.job_seed, site=self._task.site, round_number=0, purpose="shadows"),
         )
 
-    def _looked_at(self, some: SampleSet) -> list[tuple[NDArray[np.float32], float]]:
-        """Return images as they are, without random changes, each with its loss."""
-        found = []
+    def _sides(self) -> tuple[list[Item], list[Item]]:
+        """Return samples that were trained on and samples that were held out, without random changes."""
+        train, heldout = (
+            [some.item(place) for place in remembering.places(len(some))]
+            for some in (self._samples.train, self._samples.heldout)
+        )
+        return train, heldout
+
+    def _shadow(self, places: Sequence[int], seed: int, *, passes: int) -> NDArray[np.float64]:
+        """Train a fresh network on some samples of both sides, and return the loss of each of all."""
+        items = [item for side in self._sides() for item in side]
+        torch.manual_seed(seed)
+        network = self.network(self.parameters).to(self._device)
+        optimizer = new_optimizer(
+            self._given, network.parameters(), rate_of(self._given, 1, self._task.rounds)
+        )
+        network.train()
+        for chosen in shadows.batches(places, size=self._given.batch_size, passes=passes, seed=seed):
+            images, targets = (torch.stack([items[at][name] for at in chosen]) for name in (IMAGE, TARGET))
+            loss = self.batch_loss(network(images.to(self._device)), targets.to(self._device), None)
+            optimizer.zero_grad()
+            torch.autograd.backward(loss)
+            optimizer.step()
+        return self._looked_at(network, items)[1]
+
+    def _looked_at(
+        self, network: nn.Module, items: Sequence[Item]
+    ) -> tuple[list[NDArray[np.float32]], NDArray[np.float64]]:
+        """Return images, and the loss of each under a network."""
+        network.eval()
+        losses = []
         with torch.no_grad():
-            for place in remembering.places(len(some)):
-                one = some.item(place)
-                output = self._forward(one[IMAGE][None])
-                loss = float(self.batch_loss(output, one[TARGET][None], None))
-                found.append((one[IMAGE].numpy(), loss))
-        return found
+            for item in items:
+                output = network(item[IMAGE][None].to(self._device)).float().cpu()
+                losses.append(float(self.batch_loss(output, item[TARGET][None], None)))
+        return [item[IMAGE].numpy() for item in items], np.array(losses, dtype=np.float64)
 
     def evaluate_together(self, models: Sequence[ExchangeObject], *, combine: str) -> ExchangeObject:
         """Return loss and metrics of the predictions of several models, put together, on the held-out samples."""

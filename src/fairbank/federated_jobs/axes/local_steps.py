@@ -62,10 +62,15 @@ class SynapticIntelligence(Options):
     damping: Annotated[Decimal, Field(gt=0, le=1000)] = Decimal("0.1")
 
 
+# Fewer say too little of a single sample.
+_FEWEST_SHADOWS = 8
+
+
 class Evaluate(Options):
     """`members`: digests of models whose predictions are put together; `combine`: their mean, or the classes' votes.
 
-    `release_check`: also measure how much one model remembers of what it was trained on.
+    `release_check`: also measure how much one model remembers of what it was trained on; with `shadows` each site also
+    trains so many models of its own to compare with, each of `shadow_passes` passes over half of its samples.
     """
 
     members: Annotated[
@@ -74,6 +79,14 @@ class Evaluate(Options):
     ] = ()
     combine: Literal["mean", "vote"] = "mean"
     release_check: bool = False
+    shadows: Annotated[int, Field(ge=0, le=64, multiple_of=2)] = 0
+    shadow_passes: Annotated[int, Field(ge=1, le=1000)] = 20
+
+    @model_validator(mode="after")
+    def _are_enough(self) -> Self:
+        if self.shadows and (not self.release_check or self.shadows < _FEWEST_SHADOWS):
+            raise ValueError(f"shadows belong to a release check, and {_FEWEST_SHADOWS} are the fewest")
+        return self
 
     @model_validator(mode="after")
     def _are_several(self) -> Self:

@@ -30,7 +30,7 @@ from fairbank.federated_jobs.node.progress import job_folder
 from fairbank.federated_jobs.node.sandbox_staging import SeriesToStage
 from fairbank.federated_jobs.node.site_policy import TrainingRules
 from fairbank.federated_jobs.node.spent import Spent, measured, processor_seconds
-from fairbank.federated_jobs.release_check import checks_release
+from fairbank.federated_jobs.release_check import wish_of
 from fairbank.federated_jobs.update_notes import N_HELDOUT, N_STEPS, N_TRAIN, N_UNLABELLED
 from fairbank.ontology.group_metrics import is_classwise
 from fairbank.ontology.signed_objects import Manifest
@@ -457,10 +457,8 @@ class ConfinedRunner:
             found = worker.evaluate_ensemble(members, combine=combining(task.manifest), timeout_s=wall_s)
         else:
             grouped = wants_groups(task.manifest)
-            checked = checks_release(task.manifest, task.round)
-            found = worker.evaluate(
-                task.global_model, timeout_s=wall_s, grouped=grouped, release_check=checked
-            )
+            wish = wish_of(task.manifest, task.round)
+            found = worker.evaluate(task.global_model, timeout_s=wall_s, grouped=grouped, release_check=wish)
         k = self._node.settings.release_minimum_count
         metrics, n_heldout = _tellable(found.metrics, found.classes, k=k), found.n_heldout
         heldout = found.subjects[1] if found.subjects is not None else None

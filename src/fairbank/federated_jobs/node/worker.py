@@ -22,6 +22,7 @@ from fairbank.federated_jobs.node.worker_protocol import FrameBroken, JobKind, M
 
 if TYPE_CHECKING:
     from fairbank.federated_jobs.algorithms.session import TrainingSession
+    from fairbank.federated_jobs.release_check import Wish
 
 CODE_FAILED = "FB-JOBS-117"
 OUT_OF_MEMORY = "FB-JOBS-112"
@@ -201,7 +202,7 @@ class Worker:
             self._training.evaluate(
                 self._handed_over(message["weights"]),
                 grouped=message.get("grouped") is True,
-                release_check=message.get("release_check") is True,
+                release_check=_wish(message.get("release_check")),
             )
         )
 
@@ -217,6 +218,12 @@ class Worker:
         if self._session is None:
             raise RuntimeError("no training algorithm is prepared")
         return self._session
+
+
+def _wish(told: Any) -> Wish | None:
+    from fairbank.federated_jobs.release_check import Wish
+
+    return Wish(int(told["shadows"]), int(told["passes"])) if isinstance(told, dict) else None
 
 
 def serve(reading: BinaryIO, writing: BinaryIO) -> None:

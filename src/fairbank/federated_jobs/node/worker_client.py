@@ -42,6 +42,7 @@ from fairbank.federated_jobs.node.worker_protocol import (
     StreamEnded,
     frame,
 )
+from fairbank.federated_jobs.release_check import Wish
 from fairbank.federated_jobs.update_notes import noted_head
 
 MODULE = "fairbank.federated_jobs.node.worker"
@@ -357,14 +358,22 @@ class JobWorker:
         return outcome
 
     def evaluate(
-        self, weights: Path | None, *, timeout_s: float, grouped: bool = False, release_check: bool = False
+        self,
+        weights: Path | None,
+        *,
+        timeout_s: float,
+        grouped: bool = False,
+        release_check: Wish | None = None,
     ) -> Evaluation:
         """Return the metrics of a model (None: the initial one) on the held-out samples, by group too if asked.
 
         Args:
-            release_check: also measure how much it remembers of the samples that were trained on.
+            release_check: also measure how much it remembers of the samples that were trained on; None for not.
         """
-        asked: dict[str, Any] = {"release_check": True} if release_check else {}
+        wish = release_check
+        asked: dict[str, Any] = (
+            {} if wish is None else {"release_check": {"shadows": wish.shadows, "passes": wish.passes}}
+        )
         return self._evaluated(
             timeout_s=timeout_s, weights=self._hand_over(weights), grouped=grouped, **asked
         )
