@@ -28,6 +28,7 @@ from fairbank.federated_jobs.node.sandbox import Sandbox
 from fairbank.federated_jobs.node.sandbox_policy import MIB, JobFolder, SandboxPolicy
 from fairbank.federated_jobs.node.worker_client import JobWorker
 from fairbank.federated_jobs.node.worker_protocol import JobKind
+from fairbank.federated_jobs.release_check import Wish
 from fairbank.release.tensors import problems
 
 session_module = pytest.importorskip(
@@ -203,6 +204,9 @@ class TestWhatIsTrained:
             session.evaluate(None, grouped=True).by_group == told
             and not session.evaluate(None).by_group.kinds
         )
+        # Of this handful only copies are told, and only where the job asks.
+        checked = session.evaluate(None, release_check=Wish()).metrics
+        assert set(checked) - set(session.evaluate(None).metrics) == {"release_copy"}
 
     def test_a_site_without_labels_says_so(self, tmp_path: Path) -> None:
         with pytest.raises(LabelsMissing, match="no usable label"):

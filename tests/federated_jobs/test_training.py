@@ -38,6 +38,7 @@ from fairbank.federated_jobs.node.sandbox_policy import MIB, JobFolder, SandboxP
 from fairbank.federated_jobs.node.sandbox_staging import SeriesToStage, stage_series
 from fairbank.federated_jobs.node.worker_client import JobWorker
 from fairbank.federated_jobs.node.worker_protocol import JobKind
+from fairbank.federated_jobs.release_check import Wish
 
 session_module = pytest.importorskip(
     "fairbank.federated_jobs.algorithms.session", reason="needs the extra 'train'"
@@ -282,7 +283,7 @@ class TestInTheSandbox:
         with self._worker(tmp_path, folder) as worker:
             assert worker.checkpoints()[0] == 1
             second = worker.train_round(2, global_1, to=tmp_path / "u2", max_bytes=MIB, timeout_s=120)
-            measured = worker.evaluate(second.file, timeout_s=60)
+            measured = worker.evaluate(second.file, timeout_s=60, release_check=Wish(8, 2))
         assert second.digest == undisturbed[1].digest == digest_of_file(second.file)
         assert second.base_digest == first.digest
         assert measured.metrics == second.after == undisturbed[1].after

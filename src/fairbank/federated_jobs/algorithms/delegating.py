@@ -9,6 +9,7 @@ from monai.fl.utils.exchange_object import ExchangeObject
 
 from fairbank.federated_jobs.algorithms.interface import Groups, SiteTask, TrainingAlgorithm
 from fairbank.federated_jobs.algorithms.weights import Weights
+from fairbank.federated_jobs.release_check import Wish
 
 
 class Delegating(TrainingAlgorithm):
@@ -67,3 +68,7 @@ class Delegating(TrainingAlgorithm):
     def evaluate_together(self, models: Sequence[ExchangeObject], *, combine: str) -> ExchangeObject:
         """Return metrics of the predictions of several models put together."""
         return self.inner.evaluate_together(models, combine=combine)
+
+    def remembered(self, data: ExchangeObject, wish: Wish) -> dict[str, float]:
+        """Return how much a model remembers of the samples of this site."""
+        return self.inner.remembered(data, wish)
