@@ -20,6 +20,7 @@ from fairbank.federated_jobs.axes.plans import PlanChoice
 from fairbank.federated_jobs.axes.validator import check_mix, usual_rounds
 from fairbank.federated_jobs.checks import Check
 from fairbank.federated_jobs.code import GROUP_METRICS, UPDATE, Tool, WorkerKind, offers_of, tool_of
+from fairbank.federated_jobs.dp.plan import asked_of
 from fairbank.federated_jobs.encrypted_jobs import is_encrypted
 from fairbank.federated_jobs.errors import (
     BeyondVisa,
@@ -29,7 +30,7 @@ from fairbank.federated_jobs.errors import (
     VisaRefused,
 )
 from fairbank.federated_jobs.reasons import Reason
-from fairbank.federated_jobs.training_errors import GroupMetricsRefused
+from fairbank.federated_jobs.training_errors import GroupMetricsRefused, NoiseRefused
 from fairbank.ontology.errors import MalformedObject
 from fairbank.ontology.signed_objects import (
     Code,
@@ -39,6 +40,7 @@ from fairbank.ontology.signed_objects import (
     Output,
     Plan,
     PlanName,
+    PrivacyBudget,
     Request,
     Resources,
     Selector,
@@ -235,18 +237,19 @@ def check_code(manifest: Manifest, find: Callable[[Code], Tool] = tool_of) -> To
         ManifestRefused: if outputs or plan do not fit the tool.
     """
     tool = find(manifest.code)
-    if manifest.privacy_budget is not None:
-        raise ManifestRefused(
-            "The manifest sets a privacy budget, and no tool adds noise for differential privacy.",
+    noise = asked_of(manifest)
+    if noise is not None and tool.worker is not WorkerKind.TRAINING:
+        raise NoiseRefused(
+            "Only trainings add noise for differential privacy.",
             why="A promise that nothing keeps would be worse than none.",
             todo="Leave the privacy budget out.",
         )
     asked = manifest.training
-    if asked is not None and (asked.differential_privacy or asked.secure_aggregation):
+    if asked is not None and asked.secure_aggregation:
         raise ManifestRefused(
             "The manifest asks for a protection that this version does not carry out.",
             why="A promise that nothing keeps would be worse than none.",
-            todo="Leave 'differential_privacy' and 'secure_aggregation' out of the training.",
+            todo="Leave 'secure_aggregation' out of the training.",
         )
     tool.check_parameters(manifest.parameters)
     known = {output.name: output for output in (*tool.outputs, *tool.on_request)}
@@ -302,6 +305,7 @@ def draft(
     aggregator: Element | None = None,
     training: Training | None = None,
     by_group: bool = False,
+    privacy_budget: PrivacyBudget | None = None,
 ) -> Manifest:
     """Return the manifest of a job under a visa, with every default written out.
 
@@ -311,6 +315,7 @@ def draft(
         quorum: how many sites must deliver; all of them by default.
         plan_name, plan_options, aggregator, training: of a training job; as usual for the tool by default.
         by_group: also ask for the metrics of each group of held-out subjects.
+        privacy_budget: what a training with noise may cost each patient of a site.
 
     Raises:
         GroupMetricsRefused: if the tool has no metrics by group.
@@ -356,6 +361,7 @@ def draft(
         plan=plan,
         training=training,
         resources=resources or Resources(),
+        privacy_budget=privacy_budget,
         seed=seed,
         created=iso(now),
     )

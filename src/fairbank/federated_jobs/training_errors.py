@@ -30,6 +30,7 @@ SiteRefusal
 ├── BundleNotTaken           FB-JOBS-373
 ├── BundleNotHere            FB-JOBS-374
 ├── BudgetExceeded           FB-JOBS-390
+├── NoiseRefused             FB-JOBS-420
 ├── TrainingRuleBroken       FB-JOBS-441
 └── ModelRefused             FB-JOBS-442
 SubmissionRefused
@@ -68,6 +69,12 @@ class LocalStepUnfit(ManifestRefused):
     """A local step, or frozen layers, are asked of an algorithm that has not what they need."""
 
     code = "FB-JOBS-325"
+
+
+class NoiseRefused(ManifestRefused):
+    """Noise in training is asked for as it cannot be carried out, or as it would promise nothing."""
+
+    code = "FB-JOBS-420"
 
 
 class GroupMetricsRefused(ManifestRefused):

@@ -61,6 +61,10 @@ class Classification(NetworkTrainer):
             return outputs.sum() * 0.0
         return nn.functional.cross_entropy(outputs, targets, weight=weights)
 
+    def losses(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """Return the cross-entropy of each sample."""
+        return nn.functional.cross_entropy(outputs, targets, reduction="none")
+
     def judge(self, forward: Callable[[torch.Tensor], torch.Tensor], heldout: SampleSet) -> Judged:
         """Return mean cross-entropy, and accuracy, AUROC and the like."""
         outputs, targets = outputs_of(forward, heldout)

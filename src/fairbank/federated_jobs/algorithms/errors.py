@@ -13,6 +13,7 @@ SiteJobError                         FB-JOBS-100
 │   ├── BatchTooSmall                FB-JOBS-327
 │   ├── ModelUnfit                   FB-JOBS-328
 │   ├── NotTogether                  FB-JOBS-375
+│   ├── NoiseUnplanned               FB-JOBS-421
 │   ├── GradientsDead                FB-JOBS-443
 │   └── PartnerLost                  FB-JOBS-500
 └── UpdateError                      FB-JOBS-130
@@ -112,6 +113,12 @@ class PartnerLost(AlgorithmError):
 
     code = "FB-JOBS-500"
     kind = Kind.UNAVAILABLE
+
+
+class NoiseUnplanned(AlgorithmError):
+    """A job asks for noise, and the node did not say how much; or the node says so, and the job does not ask."""
+
+    code = "FB-JOBS-421"
 
 
 class UpdateError(SiteJobError):

@@ -23,6 +23,7 @@ from fairbank.federated_jobs.algorithms.errors import NotTogether
 from fairbank.federated_jobs.algorithms.parameters import AlgorithmParameters
 from fairbank.federated_jobs.algorithms.several import Group
 from fairbank.federated_jobs.algorithms.weights import Weights
+from fairbank.federated_jobs.dp.plan import NoisePlan
 from fairbank.federated_jobs.release_check import Wish
 from fairbank.ontology.signed_objects import Training
 
@@ -46,6 +47,7 @@ class SiteTask:
         training: the local step and the frozen layers of the job.
         rounds: how many rounds the job has, for schedules.
         models: the folder with the files of models that came with the job; None if there is none.
+        noise: how the node has it add noise; None for none.
     """
 
     parameters: AlgorithmParameters
@@ -55,6 +57,7 @@ class SiteTask:
     training: Training = field(default_factory=Training)
     rounds: int = 1
     models: Path | None = None
+    noise: NoisePlan | None = None
 
 
 class TrainingAlgorithm(ClientAlgo):

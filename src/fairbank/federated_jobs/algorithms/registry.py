@@ -60,10 +60,13 @@ _TRAINER = (
     f"{_ROOM}.local_steps.steps",
     f"{_ROOM}.metrics",
     f"{_ROOM}.networks",
+    f"{_ROOM}.noise_source",
+    f"{_ROOM}.noisy_steps",
     f"{_ROOM}.optimizers",
     f"{_ROOM}.samples",
     f"{_ROOM}.trainer",
     "fairbank.federated_jobs.axes.local_steps",
+    "fairbank.federated_jobs.dp.plan",
     "fairbank.federated_jobs.tensor_prefixes",
 )
 
@@ -239,6 +242,9 @@ def algorithm_offers(name: str, parameters: AlgorithmParameters) -> frozenset[st
         found.add("features")
     if parameters.keeps_running_means:
         found.add("batch-norm")
+    elif name in ("classification", "regression"):
+        # One image of a patient gives one gradient that no other image of the batch changes.
+        found.add("per-patient")
     if parameters.optimizer == "sgd" and parameters.momentum == 0:
         found.add("plain-sgd")
     return frozenset(found)

@@ -22,7 +22,12 @@ import torch
 
 from fairbank.analysis.staged import read_staged
 from fairbank.federated_jobs.algorithms.by_group import ByGroup, round_digits
-from fairbank.federated_jobs.algorithms.errors import CheckpointMissing, GradientsDead, TrainingDiverged
+from fairbank.federated_jobs.algorithms.errors import (
+    CheckpointMissing,
+    GradientsDead,
+    NoiseUnplanned,
+    TrainingDiverged,
+)
 from fairbank.federated_jobs.algorithms.registry import (
     algorithm_offers,
     algorithm_parameters,
@@ -39,6 +44,7 @@ from fairbank.federated_jobs.algorithms.weights import (
     write_weights,
 )
 from fairbank.federated_jobs.axes.local_steps import require_fitting
+from fairbank.federated_jobs.dp.plan import NoisePlan
 from fairbank.federated_jobs.release_check import Wish
 from fairbank.ontology.signed_objects import Training
 
@@ -131,6 +137,7 @@ class TrainingSession:
         rounds: int = 1,
         models: Path | None = None,
         processes: int | None = None,
+        noise: dict[str, object] | None = None,
     ) -> TrainingSession:
         """Load the approved code and read the staged series.
 
@@ -139,6 +146,7 @@ class TrainingSession:
             rounds: how many rounds the job has.
             models: the folder with the files of models that came with the job.
             processes: how many train together; None for as many as there are GPUs, and one where there is none.
+            noise: how the node has it add noise, as `NoisePlan.to_json` tells it; None for none.
 
         Raises:
             AlgorithmError: if code, parameters or series do not fit.
@@ -153,7 +161,7 @@ class TrainingSession:
             "rounds": rounds,
         }
         algorithm, n_series = opened_algorithm(
-            **given, inputs=inputs, models=models, group=group_of(processes)
+            **given, inputs=inputs, models=models, group=group_of(processes), noise=noise
         )
         partners = None
         if algorithm.group.size > 1:
@@ -359,16 +367,27 @@ def opened_algorithm(
     rounds: int,
     models: Path | None,
     group: Group,
+    noise: dict[str, object] | None = None,
 ) -> tuple[TrainingAlgorithm, int]:
     """Return an algorithm that has read its series, and how many it can use; arguments as in `TrainingSession.open`.
 
     Args:
         group: the processes that train together; an algorithm that trains alone leaves it.
+
+    Raises:
+        NoiseUnplanned: if noise is asked for and not planned, or the other way round.
     """
     entry = require_algorithm(name, digest)
     checked = algorithm_parameters(name, parameters)
     asked = Training.model_validate_json(json.dumps(training)) if training else Training()
     require_fitting(name, algorithm_offers(name, checked), asked)
+    planned = NoisePlan.from_json(noise) if noise is not None else None
+    if (planned is None) is not (asked.differential_privacy is None):
+        raise NoiseUnplanned(
+            "Noise is asked for and not planned, or planned and not asked for.",
+            why="The node reckons what noise a job needs, and writes it down, before it trains.",
+            todo="Update the node, or ask for no noise.",
+        )
     be_deterministic()
     from fairbank.federated_jobs.algorithms.interface import SiteTask
 
@@ -376,7 +395,7 @@ def opened_algorithm(
     # Noise belongs to a whole batch: it is drawn by one process.
     if algorithm.trains_together and asked.differential_privacy is None:
         algorithm.group = group
-    task = SiteTask(checked, read_staged(inputs), job_seed, site, asked, rounds, models)
+    task = SiteTask(checked, read_staged(inputs), job_seed, site, asked, rounds, models, planned)
     return algorithm, algorithm.begin(task)
 
 

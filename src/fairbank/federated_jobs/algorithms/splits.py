@@ -15,8 +15,11 @@ def held_out(keys: Collection[str], percent: int) -> set[str]:
         keys: pseudonyms of subjects.
         percent: the share to hold out; at least one is, and at least one is left. 0 holds none out.
     """
-    if percent == 0:
-        return set()
-    count = min(len(keys) - 1, max(1, round(len(keys) * percent / 100)))
+    count = count_held_out(len(keys), percent)
     ranked = sorted(enumerate(sorted(keys)), key=lambda one: hashlib.sha256(str(one[0]).encode()).digest())
     return {key for _, key in ranked[:count]}
+
+
+def count_held_out(keys: int, percent: int) -> int:
+    """Return how many of so many keys are held out."""
+    return min(keys - 1, max(1, round(keys * percent / 100))) if percent and keys else 0

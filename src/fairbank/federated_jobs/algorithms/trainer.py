@@ -50,6 +50,8 @@ from fairbank.federated_jobs.algorithms.local_steps.base import LocalRound, Loca
 from fairbank.federated_jobs.algorithms.local_steps.steps import made, options_of
 from fairbank.federated_jobs.algorithms.metrics import Metrics
 from fairbank.federated_jobs.algorithms.networks import batch_norms, head_of, with_features
+from fairbank.federated_jobs.algorithms.noise_source import NoiseSource
+from fairbank.federated_jobs.algorithms.noisy_steps import Patients, clipped_sum
 from fairbank.federated_jobs.algorithms.optimizers import (
     empty_state,
     new_optimizer,
@@ -63,6 +65,7 @@ from fairbank.federated_jobs.algorithms.seeds import derive_seed
 from fairbank.federated_jobs.algorithms.training_parameters import OptimizerState, TrainingParameters
 from fairbank.federated_jobs.algorithms.weights import Weights
 from fairbank.federated_jobs.axes.local_steps import FineTune
+from fairbank.federated_jobs.dp.plan import NoisePlan
 from fairbank.federated_jobs.release_check import Wish
 from fairbank.federated_jobs.tensor_prefixes import CONTROL, OPTIMIZER
 
@@ -111,6 +114,11 @@ class NetworkTrainer(TrainingAlgorithm):
         """
         raise NotImplementedError
 
+    def losses(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """Return the loss of each sample of a batch by itself, (n,), for training with noise."""
+        pairs = zip(outputs.split(1), targets.split(1), strict=True)
+        return torch.stack([self.batch_loss(output, target, None) for output, target in pairs])
+
     def judge(self, forward: Callable[[torch.Tensor], torch.Tensor], heldout: SampleSet) -> Judged:
         """Return loss and metrics on held-out samples, of which there are some.
 
@@ -158,6 +166,9 @@ class NetworkTrainer(TrainingAlgorithm):
                 todo="Choose instance or group normalisation, or a cohort with more subjects.",
             )
         self._judged: Judged | None = None
+        self._patients = Patients(self._samples.train)
+        # A worker's own, for all of its rounds: with the job's seed anybody could draw the noise again.
+        self._source = NoiseSource()
         self._take_up({})
         return self._samples.n_series
 
@@ -209,7 +220,12 @@ class NetworkTrainer(TrainingAlgorithm):
         )
         self._step.begin(at)
         given = self._given
-        self._steps = self._passes(optimizer, self._step, epochs=given.local_epochs, most=given.local_steps)
+        if self._task.noise is not None:
+            self._steps = self._noisy_passes(optimizer, self._step, self._task.noise)
+        else:
+            self._steps = self._passes(
+                optimizer, self._step, epochs=given.local_epochs, most=given.local_steps
+            )
         self._images = len(self._drawn)
         ended = self._step.end(self._steps)
         trained = _as_numpy(self._network.state_dict())
@@ -417,6 +433,26 @@ class NetworkTrainer(TrainingAlgorithm):
             done += 1
         group.average_running_means(self._network)
         return done
+
+    def _noisy_passes(self, optimizer: torch.optim.Optimizer, step: LocalStep, plan: NoisePlan) -> int:
+        """Make all steps of a round with noise, as many as the node has planned; return how many."""
+        self._network.train()
+        with clipped_sum(self._network, self._trained, clip=float(plan.clip)) as summed:
+            for _ in range(plan.steps):
+                places = self._patients.draw(self._source, float(plan.rate))
+                images, targets = torch.zeros(0), torch.zeros(0)
+                if places:
+                    images, targets = self._patients.batch(places, self._source)
+                there = images.to(self._device), targets.to(self._device)
+                summed.gradients(*there, self.losses, plan, self._source)
+                # All that follows works on what has its noise.
+                step.gradients()
+                if self._given.clip_norm is not None:
+                    nn.utils.clip_grad_norm_(self._trained.values(), float(self._given.clip_norm))
+                optimizer.step()
+                step.after_step()
+                self._drawn.update(places)
+        return plan.steps
 
     def _batches(self, epochs: int, most: int | None) -> Iterator[tuple[list[int], int]]:
         """Yield places and a seed for each step; the order is drawn anew for each pass."""

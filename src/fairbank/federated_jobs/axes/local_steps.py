@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 from fairbank.federated_jobs.axes.elements import Choice, Options
 from fairbank.federated_jobs.evaluating import EVALUATE
 from fairbank.federated_jobs.tensor_prefixes import CONTROL
-from fairbank.federated_jobs.training_errors import LocalStepUnfit
+from fairbank.federated_jobs.training_errors import LocalStepUnfit, NoiseRefused
 from fairbank.ontology.signed_objects import Training
 
 
@@ -107,12 +107,14 @@ class LocalStepChoice(Choice):
         local_layers: whether some layers stay at the site by the method itself.
         needs: what it needs of an algorithm: `classes`, `features` (of a layer before the last), `batch-norm`, or
             `plain-sgd`; nothing for all that trains a network.
+        after_noise: whether all that it does is worked out of weights and of gradients that have their noise.
     """
 
     exchanges: str = ""
     stateful: bool = False
     local_layers: bool = False
     needs: tuple[str, ...] = ()
+    after_noise: bool = False
 
 
 PLAIN = "plain"
@@ -124,6 +126,7 @@ LOCAL_STEPS: dict[str, LocalStepChoice] = {
             name=PLAIN,
             title="The algorithm's own training, unchanged",
             source="McMahan et al. 2017, Communication-Efficient Learning of Deep Networks, algorithm 1",
+            after_noise=True,
         ),
         LocalStepChoice(
             name="weighted-loss",
@@ -137,6 +140,7 @@ LOCAL_STEPS: dict[str, LocalStepChoice] = {
             title="Weights are held near those of the global model",
             source="Li et al. 2020, Federated Optimization in Heterogeneous Networks, equation 2",
             options=FedProx,
+            after_noise=True,
         ),
         LocalStepChoice(
             name="scaffold",
@@ -145,6 +149,7 @@ LOCAL_STEPS: dict[str, LocalStepChoice] = {
             exchanges=CONTROL,
             stateful=True,
             needs=("plain-sgd",),
+            after_noise=True,
         ),
         LocalStepChoice(
             name="fedmax",
@@ -182,6 +187,7 @@ LOCAL_STEPS: dict[str, LocalStepChoice] = {
             source="Zenke, Poole & Ganguli 2017, Continual Learning Through Synaptic Intelligence, equations 3 to 5",
             options=SynapticIntelligence,
             stateful=True,
+            after_noise=True,
         ),
         LocalStepChoice(
             name=EVALUATE,
@@ -210,7 +216,10 @@ def require_fitting(algorithm: str, offers: frozenset[str], training: Training |
 
     Raises:
         LocalStepUnfit: naming the first thing that is missing.
+        NoiseRefused: if the training asks for noise, which the algorithm cannot add for each patient.
     """
+    if training is not None and training.differential_privacy is not None:
+        _require_per_patient(algorithm, offers)
     if training is None or training.local_step.name == EVALUATE:
         return
     if training.local_step.name == PLAIN and not training.frozen:
@@ -225,3 +234,19 @@ def require_fitting(algorithm: str, offers: frozenset[str], training: Training |
                 todo="Choose another local step, or other parameters; docs/reference/training.md lists what goes "
                 "together.",
             )
+
+
+def _require_per_patient(algorithm: str, offers: frozenset[str]) -> None:
+    if "per-patient" in offers:
+        return
+    if "batch-norm" in offers:
+        raise NoiseRefused(
+            "Noise in training does not go with batch normalisation.",
+            why="It mixes the images of a batch, so that no patient has a gradient of her own.",
+            todo="Choose norm=group or norm=instance.",
+        )
+    raise NoiseRefused(
+        f"The template {algorithm!r} cannot train with noise.",
+        why="It gives no gradient for each patient that could be shortened.",
+        todo="Choose 'classification' or 'regression', or leave the noise out.",
+    )

@@ -253,6 +253,20 @@ def _protection_passed_by(mix: Mix, of: Numbers) -> str | None:
     return None
 
 
+def _noise_passed_by(mix: Mix, of: Numbers) -> str | None:
+    step = mix.local_step[0]
+    if mix.training.differential_privacy is None or step.after_noise:
+        return None
+    return f"{step.name!r} looks at images beside the steps that have noise."
+
+
+def _noise_uncounted(mix: Mix, of: Numbers) -> str | None:
+    plan = mix.plan[0]
+    if mix.training.differential_privacy is None or (plan.aggregates and not plan.asynchronous):
+        return None
+    return f"Under {plan.name!r} a site does not train once in each round."
+
+
 def _measured_untrained(mix: Mix, of: Numbers) -> str | None:
     options = mix.plan[1]
     if isinstance(options, AggregationOptions) and options.measure_last and of.rounds < _ROUNDS_AND_A_LOOK:
@@ -439,6 +453,18 @@ RULES: tuple[Rule, ...] = (
         "What the step exchanges beside the weights would leave without the protection.",
         "Choose a local step that exchanges weights only, or leave the filter out.",
         _protection_passed_by,
+    ),
+    Rule(
+        "noise (differential privacy) × local step that looks at images by itself",
+        "What it works out of them is not hidden by the noise.",
+        "Choose 'plain', 'fedprox', 'scaffold' or 'synaptic-intelligence', or leave the noise out.",
+        _noise_passed_by,
+    ),
+    Rule(
+        "noise (differential privacy) × plan",
+        "A site has to know before its first step how often it will train.",
+        "Choose the plan 'aggregation', or leave the noise out.",
+        _noise_uncounted,
     ),
     Rule(
         "rounds × last round that measures",
