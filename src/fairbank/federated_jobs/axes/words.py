@@ -14,10 +14,19 @@ from fairbank.federated_jobs.axes.filters import FILTERS
 from fairbank.federated_jobs.axes.local_steps import LOCAL_STEPS
 from fairbank.federated_jobs.axes.plans import PLANS
 from fairbank.federated_jobs.errors import OptionRefused
-from fairbank.ontology.signed_objects import Element, Objective, PlanName, Training
+from fairbank.ontology.signed_objects import (
+    DifferentialPrivacy,
+    Element,
+    Objective,
+    PlanName,
+    PrivacyBudget,
+    Training,
+)
 
 # A comma begins another option where a name and an equals sign follow it; other commas are part of a list.
 _NEXT_OPTION = re.compile(r",(?=[a-z][a-z0-9_]*=)")
+# A delta of at most a tenth of one over the patients: this one serves sites of up to 10,000.
+USUAL_DELTA, USUAL_CLIP_NORM = "0.00001", "1"
 _WHOLE = re.compile(r"-?\d+")
 
 
@@ -30,6 +39,7 @@ class Chosen:
     aggregator: Element | None = None
     training: Training | None = None
     by_group: bool = False
+    privacy_budget: PrivacyBudget | None = None
 
 
 def chosen_in_words(
@@ -43,6 +53,9 @@ def chosen_in_words(
     start_from: str | None = None,
     objective: Objective | None = None,
     by_group: bool = False,
+    epsilon: str | None = None,
+    delta: str | None = None,
+    clip_norm: str | None = None,
 ) -> Chosen:
     """Read what a person wrote.
 
@@ -51,11 +64,20 @@ def chosen_in_words(
         aggregator, local_step, filters: `NAME` or `NAME,OPTION=VALUE,…`.
         start_from: digest of a model.
         by_group: also ask for metrics by sex, age and maker.
+        epsilon: what all rounds may cost each patient of a site; noise is added if it is given.
+        delta, clip_norm: beside it; `USUAL_DELTA` and `USUAL_CLIP_NORM` by default.
 
     Raises:
         PlanRefused: if an axis has no such choice.
-        OptionRefused: if an option is unknown, or is not written as OPTION=VALUE.
+        OptionRefused: if an option is unknown, or is not written as OPTION=VALUE, or noise is given no epsilon.
     """
+    if epsilon is None and (delta is not None or clip_norm is not None):
+        raise OptionRefused(
+            "A delta, or a clipping norm, is given without an epsilon.",
+            why="How much noise there is follows from epsilon.",
+            todo="Give an epsilon, such as 3, or none of them.",
+        )
+    noise = None if epsilon is None else DifferentialPrivacy(clip_norm=clip_norm or USUAL_CLIP_NORM)
     the_plan = chosen("plan", PLANS, plan or PlanName.AGGREGATION.value)
     written = {
         "local_step": element_from("local step", LOCAL_STEPS, local_step) if local_step else None,
@@ -63,6 +85,7 @@ def chosen_in_words(
         "frozen": tuple(frozen) or None,
         "initial_model": start_from,
         "objective": objective,
+        "differential_privacy": noise,
     }
     given = {name: value for name, value in written.items() if value is not None}
     return Chosen(
@@ -71,6 +94,9 @@ def chosen_in_words(
         aggregator=element_from("aggregator", AGGREGATORS, aggregator) if aggregator else None,
         training=Training.model_validate(given) if given else None,
         by_group=by_group,
+        privacy_budget=None
+        if epsilon is None
+        else PrivacyBudget(epsilon=epsilon, delta=delta or USUAL_DELTA),
     )
 
 

@@ -64,6 +64,7 @@ from fairbank.federated_jobs.node.judging import (
     terms_here,
 )
 from fairbank.federated_jobs.node.lanes import check_room
+from fairbank.federated_jobs.node.noise_budget import check_fits
 from fairbank.federated_jobs.node.pausing import check_goes_on
 from fairbank.federated_jobs.node.persons_word import check_approval, check_let_go, sign_approval
 from fairbank.federated_jobs.node.site_keys import site_key, site_public_key
@@ -252,7 +253,8 @@ def approve(
             ).because(Reason.APPROVAL_DEADLINE)
         expires = iso(min(consent.expires or visa_ends, visa_ends))
         decision = sign_approval(session, node, chain, consent, expires=expires)
-        check_training(node, session, chain.manifest, tool, cohort)
+        rules = check_training(node, session, chain.manifest, tool, cohort)
+        check_fits(session, chain.manifest, tool, cohort, rules)
         approval = SiteApproval(
             id=node.clock.new_id(),
             node=node.name,

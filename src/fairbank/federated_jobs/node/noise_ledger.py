@@ -10,7 +10,7 @@ The caller holds the writing transaction, so that two jobs cannot both take the 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
@@ -82,6 +82,18 @@ class Budget:
         return max(0.0, self.cap - self.spent.epsilon)
 
 
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of the ledger about a round of a job."""
+
+    act: Act
+    round: int
+    sigma: str
+    rate: str
+    steps: int
+    clip: str
+
+
 def reserve(session: Session, clock: Clock, wanted: Steps, *, cap: float, delta: float) -> Epsilon:
     """Set aside what an attempt will spend, and return what is then spent on the patient on whom most is.
 
@@ -95,28 +107,82 @@ def reserve(session: Session, clock: Clock, wanted: Steps, *, cap: float, delta:
         BudgetExceeded: if it goes beyond the cap, or a delta is named that so many patients do not allow.
         NoiseLedgerRefused: if the attempt was reserved with other numbers, was spent or was given up.
     """
-    if not wanted.patients or delta > accountant.largest_delta(len(wanted.patients)):
-        raise BudgetExceeded(
-            "A delta is too large for this cohort.",
-            why="With so large a delta the whole record of one patient in ten could be given away.",
-            todo="Lower the delta to a tenth of one over the number of patients, or take a larger cohort.",
-        )
+    _check_delta(wanted, delta)
     lines = _of_attempt(session, wanted)
     if lines:
         if [line.act for line in lines] == [Act.RESERVED] and _same(lines[0], wanted):
             return spent_on(session, wanted.patients, delta=delta)
         raise _refused("An attempt is reserved once.")
-    after = spent_on(session, wanted.patients, delta=delta, beside=[wanted])
-    if after.epsilon > cap:
-        before = spent_on(session, wanted.patients, delta=delta)
-        raise BudgetExceeded(
-            f"This round would spend more than the site's budget: epsilon {after.epsilon:.2f} of {cap:g}.",
-            why=f"Epsilon {before.epsilon:.2f} is spent or set aside for a patient of this cohort.",
-            todo="Ask for more noise, fewer rounds or other patients; what is spent does not come back.",
-        )
+    after = _check_cap(session, [wanted], cap=cap, delta=delta)
     _write_cohort(session, wanted)
     _write(session, clock, wanted, Act.RESERVED)
     return after
+
+
+def reserve_all(
+    session: Session, clock: Clock, wanted: Sequence[Steps], *, cap: float, delta: float
+) -> Epsilon:
+    """Set aside all rounds of a job on the same patients, of which none was set aside before: all of them, or none.
+
+    Raises:
+        BudgetExceeded: if together they go beyond the cap, or the delta is one that so many patients do not allow.
+    """
+    _check_delta(wanted[0], delta)
+    after = _check_cap(session, wanted, cap=cap, delta=delta)
+    _write_cohort(session, wanted[0])
+    for each in wanted:
+        _write(session, clock, each, Act.RESERVED)
+    return after
+
+
+def lines_of(session: Session, job: str) -> list[Line]:
+    """Return all lines about a job, in their order."""
+    return [
+        Line(Act(row.act), row.round, row.sigma, row.rate, row.steps, row.clip)
+        for row in _of_job(session, job)
+    ]
+
+
+def check_open(lines: Sequence[Line], number: int) -> None:
+    """Refuse to train a round again whose update has left, or whose steps were given up.
+
+    Raises:
+        NoiseLedgerRefused: if so.
+    """
+    acts = [line.act for line in lines if line.round == number]
+    if acts and acts[-1] is not Act.RESERVED:
+        raise _refused("What was spent, or given up, is not set aside any more.")
+
+
+def spend_round(session: Session, clock: Clock, job: str, number: int) -> None:
+    """Say that the update of a round leaves; to be written before it does. Saying it twice is fine.
+
+    Raises:
+        NoiseLedgerRefused: if the round was not reserved, or was given up.
+    """
+    rows = [row for row in _of_job(session, job) if row.round == number]
+    if not rows or rows[-1].act == Act.GIVEN_UP:
+        raise _refused("Only what is reserved can be spent.")
+    if rows[-1].act == Act.RESERVED:
+        _follow(session, clock, rows[-1], Act.SPENT)
+
+
+def give_up_rest(session: Session, clock: Clock, job: str) -> None:
+    """Say that nothing more of a job will leave: what it reserved and did not spend counts no more."""
+    last = {row.round: row for row in _of_job(session, job)}
+    for row in last.values():
+        if row.act == Act.RESERVED:
+            _follow(session, clock, row, Act.GIVEN_UP)
+
+
+def jobs_reserved(session: Session) -> list[str]:
+    """Return the jobs of which a round is reserved, and neither spent nor given up."""
+    last: dict[tuple[str, int, int], str] = {}
+    for job, number, attempt, act in session.execute(
+        select(NoiseRow.job, NoiseRow.round, NoiseRow.attempt, NoiseRow.act).order_by(NoiseRow.seq)
+    ):
+        last[job, number, attempt] = act
+    return sorted({job for (job, _, _), act in last.items() if act == Act.RESERVED})
 
 
 def spend(session: Session, clock: Clock, wanted: Steps) -> None:
@@ -152,7 +218,7 @@ def give_up(session: Session, clock: Clock, wanted: Steps) -> None:
 
 
 def spent_on(
-    session: Session, patients: Collection[str], *, delta: float, beside: Iterable[Steps] = ()
+    session: Session, patients: Collection[str], *, delta: float, beside: Iterable[Spent] = ()
 ) -> Epsilon:
     """Return what is spent or set aside for the one of some patients for whom it is most.
 
@@ -170,7 +236,7 @@ def spent_on(
     # Patients in the same cohorts have spent the same.
     kinds = {frozenset(cohorts.get(name, ())) for name in names} or {frozenset[str]()}
     spent = _spent_by_cohort(session, frozenset().union(*kinds))
-    more = [one.spent for one in beside]
+    more = list(beside)
     found = (
         accountant.epsilon([*more, *(one for cohort in kind for one in spent[cohort])], delta=delta)
         for kind in kinds
@@ -202,6 +268,29 @@ def check_chain(session: Session) -> int:
     return count
 
 
+def _check_delta(wanted: Steps, delta: float) -> None:
+    if not wanted.patients or delta > accountant.largest_delta(len(wanted.patients)):
+        raise BudgetExceeded(
+            "A delta is too large for this cohort.",
+            why="With so large a delta the whole record of one patient in ten could be given away.",
+            todo="Lower the delta to a tenth of one over the number of patients, or take a larger cohort.",
+        )
+
+
+def _check_cap(session: Session, wanted: Sequence[Steps], *, cap: float, delta: float) -> Epsilon:
+    patients = wanted[0].patients
+    after = spent_on(session, patients, delta=delta, beside=[one.spent for one in wanted])
+    if after.epsilon > cap:
+        before = spent_on(session, patients, delta=delta)
+        what = "This round" if len(wanted) == 1 else "This job"
+        raise BudgetExceeded(
+            f"{what} would spend more than the site's budget: epsilon {after.epsilon:.2f} of {cap:g}.",
+            why=f"Epsilon {before.epsilon:.2f} is spent or set aside for a patient of this cohort.",
+            todo="Ask for more noise, fewer rounds or other patients; what is spent does not come back.",
+        )
+    return after
+
+
 def _spent_by_cohort(session: Session, cohorts: Collection[str]) -> Mapping[str, list[Spent]]:
     found: dict[str, list[Spent]] = defaultdict(list)
     names = sorted(cohorts)
@@ -230,6 +319,10 @@ def _of_attempt(session: Session, wanted: Steps) -> list[NoiseRow]:
     return list(session.scalars(query.order_by(NoiseRow.seq)))
 
 
+def _of_job(session: Session, job: str) -> list[NoiseRow]:
+    return list(session.scalars(select(NoiseRow).where(NoiseRow.job == job).order_by(NoiseRow.seq)))
+
+
 def _same(row: NoiseRow, wanted: Steps) -> bool:
     return (row.cohort, row.sigma, row.rate, row.steps, row.clip) == (
         wanted.cohort, str(wanted.sigma), str(wanted.rate), wanted.steps, str(wanted.clip),
@@ -244,21 +337,34 @@ def _write_cohort(session: Session, wanted: Steps) -> None:
 
 
 def _write(session: Session, clock: Clock, wanted: Steps, act: Act) -> None:
-    last = session.scalar(select(NoiseRow.hash).order_by(NoiseRow.seq.desc()).limit(1))
-    row = NoiseRow(
-        at=clock.now(),
-        act=act.value,
-        job=wanted.job,
-        round=wanted.round,
-        attempt=wanted.attempt,
-        cohort=wanted.cohort,
-        sigma=str(wanted.sigma),
-        rate=str(wanted.rate),
-        steps=wanted.steps,
-        clip=str(wanted.clip),
-        accountant=accountant.VERSION,
-        before=last or _FIRST,
+    _add(
+        session,
+        NoiseRow(
+            at=clock.now(),
+            act=act.value,
+            job=wanted.job,
+            round=wanted.round,
+            attempt=wanted.attempt,
+            cohort=wanted.cohort,
+            sigma=str(wanted.sigma),
+            rate=str(wanted.rate),
+            steps=wanted.steps,
+            clip=str(wanted.clip),
+            accountant=accountant.VERSION,
+        ),
     )
+
+
+def _follow(session: Session, clock: Clock, line: NoiseRow, act: Act) -> None:
+    """Write what became of what a line set aside."""
+    same = ("job", "round", "attempt", "cohort", "sigma", "rate", "steps", "clip")
+    kept = {name: getattr(line, name) for name in same}
+    _add(session, NoiseRow(at=clock.now(), act=act.value, accountant=accountant.VERSION, **kept))
+
+
+def _add(session: Session, row: NoiseRow) -> None:
+    last = session.scalar(select(NoiseRow.hash).order_by(NoiseRow.seq.desc()).limit(1))
+    row.before = last or _FIRST
     row.hash = _hash(row)
     session.add(row)
     session.flush()

@@ -6,8 +6,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from fairbank.database import reading
+from fairbank.errors import FairbankError
 from fairbank.federated_jobs.container_tools import Find
 from fairbank.federated_jobs.errors import CodeUnknown, NotApproved
 from fairbank.federated_jobs.manifest import Chain, datasets_at, open_chain
@@ -16,8 +18,10 @@ from fairbank.federated_jobs.node.carried_tools import Told, told_of
 from fairbank.federated_jobs.node.cohort import CohortSource, harvest_index
 from fairbank.federated_jobs.node.containers_here import known_tools, terms_of
 from fairbank.federated_jobs.node.judging import approved_runs, terms_here
+from fairbank.federated_jobs.node.noise_budget import outlook, patient_key
 from fairbank.federated_jobs.node.policy_file import put_manifests
 from fairbank.federated_jobs.node.store import ApprovalRow, ReviewRow
+from fairbank.federated_jobs.node.training_rules import rules_here
 from fairbank.federated_jobs.node.what_leaves import Leaving, leaves, publisher
 from fairbank.ontology.signed_objects import GrantedDataset
 from fairbank.release import hub_keys
@@ -47,6 +51,7 @@ class JobReview:
         leaves: what would leave.
         container: image, engine and limits of a container, in words; nothing of installed code.
         bundle: digest, names and expressions of a bundle that would be trained; nothing if there is none.
+        noise: what a noisy training would cost a patient here, in words; nothing if there is none.
     """
 
     chain: Chain
@@ -62,6 +67,7 @@ class JobReview:
     leaves: tuple[Leaving, ...]
     container: dict[str, str] = field(default_factory=dict)
     bundle: dict[str, str | list[str]] = field(default_factory=dict)
+    noise: str = ""
 
 
 def review(node: Node, job: str, *, source: CohortSource = harvest_index) -> JobReview:
@@ -86,9 +92,12 @@ def review(node: Node, job: str, *, source: CohortSource = harvest_index) -> Job
         chain = open_chain(row.request, row.visa, row.manifest, hub_key=hub_key)
         wanted = datasets_at(chain.manifest, node.name, node.enrolment.public_base_iri)
         now = node.clock.now()
-        found = [
-            one for dataset, selector in wanted.items() for one in source(session, dataset, selector, at=now)
+        chosen = [
+            (dataset, one)
+            for dataset, selector in wanted.items()
+            for one in source(session, dataset, selector, at=now)
         ]
+        found = [one for _, one in chosen]
         terms = tuple(
             TermsHere(one, approved_runs(session, chain.request, one.iri)) for one in terms_here(node, chain)
         )
@@ -98,6 +107,8 @@ def review(node: Node, job: str, *, source: CohortSource = harvest_index) -> Job
             .where(ReviewRow.requester_key == chain.visa.requester_key, ApprovalRow.job != job)
             .limit(1)
         ).first()
+        patients = frozenset(patient_key(dataset, one.subject) for dataset, one in chosen)
+        noise = _noise(node, session, chain, patients)
     find = known_tools(node)
     return JobReview(
         chain,
@@ -113,7 +124,18 @@ def review(node: Node, job: str, *, source: CohortSource = harvest_index) -> Job
         leaves=leaves(chain.manifest, at_least=node.settings.release_minimum_count, find=find),
         container=_container(node, chain, find),
         bundle=bundles_here.told(node, chain, find),
+        noise=noise,
     )
+
+
+def _noise(node: Node, session: Session, chain: Chain, patients: frozenset[str]) -> str:
+    try:
+        tool = known_tools(node)(chain.manifest.code)
+        found = outlook(session, chain.manifest, tool, patients, rules_here(session, node))
+    except FairbankError as err:
+        # The same check refuses the job.
+        return err.what if chain.manifest.privacy_budget is not None else ""
+    return "" if found is None else str(found)
 
 
 def _container(node: Node, chain: Chain, find: Find) -> dict[str, str]:

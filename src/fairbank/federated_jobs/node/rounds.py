@@ -41,7 +41,7 @@ from fairbank.federated_jobs.errors import (
 )
 from fairbank.federated_jobs.evaluating import members_of
 from fairbank.federated_jobs.model_scan import check_models
-from fairbank.federated_jobs.node import model_files, progress, spent
+from fairbank.federated_jobs.node import model_files, noise_budget, progress, spent
 from fairbank.federated_jobs.node.approval import (
     Authorised,
     authorise,
@@ -323,6 +323,15 @@ def _attempt(site: Site, row: Work, given: bytes | None) -> list[Release] | None
         authorised = authorise(site.node, session, row.job, source=site.source)
         previous = _last_released(session, row.job)
         _check_order(site, session, row, authorised, previous=previous)
+        noise = noise_budget.set_aside(
+            site.node,
+            session,
+            authorised.chain.manifest,
+            authorised.tool,
+            authorised.cohort,
+            authorised.rules,
+            number=row.round,
+        )
     progress.begin(site.node, row.job, authorised.cohort)
     if previous == 0:
         chain = authorised.chain
@@ -332,7 +341,7 @@ def _attempt(site: Site, row: Work, given: bytes | None) -> list[Release] | None
     model = _global_model(site, row, given) if taken is None or row.global_digest else taken.model
     task = _task(site, row, authorised, previous=previous, model=model)
     key = shared_key(site.node, site.outbox, authorised.chain.manifest)
-    task = replace(task, models=_models(site, row, authorised), shared_key=key)
+    task = replace(task, models=_models(site, row, authorised), shared_key=key, noise=noise)
     try:
         if letter is not None and taken is not None and not letter.order.trains:
             products = [put_together(taken, task.folder)]
@@ -396,6 +405,7 @@ def _stage(
                 releases.append(site.outbox.stage(session, candidate, hold=approval.hold_outputs))
             fresh.releases = [release.id for release in releases]
             fresh.state = STAGED
+            noise_budget.spend(site.node, session, authorised.chain.manifest, row.round)
             for task, _ in products[:1]:
                 spent.note(session, row.job, row.round, task.spent)
             approval.runs = 1

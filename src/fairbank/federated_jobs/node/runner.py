@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 from fairbank.analysis.networks import file_name
 from fairbank.federated_jobs.algorithms.by_group import ByGroup
 from fairbank.federated_jobs.code import GROUP_METRICS, MEASUREMENTS, SUMS, UPDATE, Tool, WorkerKind
+from fairbank.federated_jobs.dp.plan import NoisePlan
 from fairbank.federated_jobs.evaluating import (
     combining,
     evaluation_file,
@@ -75,6 +76,7 @@ class RoundTask:
         rules: what the site asks of a training.
         shared_key: the secret key of an encrypted job; the node's own, never the worker's.
         spent: what the round costs is added here, also if it fails.
+        noise: how it adds noise; None for none.
     """
 
     manifest: Manifest
@@ -91,6 +93,7 @@ class RoundTask:
     rules: TrainingRules = field(default_factory=TrainingRules)
     shared_key: bytes | None = field(default=None, repr=False)
     spent: Spent = field(default_factory=Spent)
+    noise: NoisePlan | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,6 +324,7 @@ class ConfinedRunner:
             site=task.site,
             training=None if manifest.training is None else manifest.training.model_dump(mode="json"),
             rounds=manifest.plan.rounds,
+            noise=None if task.noise is None else task.noise.to_json(),
             timeout_s=max(_PREPARATION_S, self._wall_s(manifest)),
         )
 
@@ -394,7 +398,9 @@ class ConfinedRunner:
                 max_bytes=longest,
                 timeout_s=self._wall_s(manifest),
                 previous_round=task.previous_round,
-                notes=partial(_notes, k=self._node.settings.release_minimum_count),
+                notes=partial(
+                    _notes, k=self._node.settings.release_minimum_count, coarse=task.noise is not None
+                ),
                 on_progress=partial(progress.note, self._node, manifest.id),
                 grouped=wants_groups(manifest),
             )
@@ -521,9 +527,13 @@ def _behind(outcome: RoundOutcome, task: RoundTask) -> Counted:
     return Counted(min(outcome.images or outcome.n_train, len(task.members)), used)
 
 
-def _notes(outcome: RoundOutcome, *, k: int) -> dict[str, int | float]:
-    """Return what travels with an update; metrics and counts of fewer than k subjects stay here."""
-    counts = {N_TRAIN: outcome.n_train}
+def _notes(outcome: RoundOutcome, *, k: int, coarse: bool = False) -> dict[str, int | float]:
+    """Return what travels with an update; metrics and counts of fewer than k subjects stay here.
+
+    Args:
+        coarse: tell of the number of training samples two digits: noise does not hide it.
+    """
+    counts = {N_TRAIN: int(float(f"{outcome.n_train:.1e}")) if coarse else outcome.n_train}
     if outcome.n_steps:
         counts[N_STEPS] = outcome.n_steps
     if outcome.unlabelled >= k:

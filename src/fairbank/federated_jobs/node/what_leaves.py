@@ -109,15 +109,17 @@ def leaves(manifest: Manifest, *, at_least: int, find: Find = tool_of) -> tuple[
     )
 
 
-def privacy_cost(manifest: Manifest) -> str:
-    """Return what a job would spend of a privacy budget at this site."""
+def privacy_cost(manifest: Manifest, noise: str = "") -> str:
+    """Return what a job would spend of a privacy budget at this site.
+
+    Args:
+        noise: what the site has reckoned that it costs a patient, in words.
+    """
     budget = manifest.privacy_budget
     times = f"{len(manifest.outputs)} outputs × {manifest.plan.rounds} rounds enter the ledger"
     if budget is None:
         return f"no budget asked for, no noise added; {times}"
-    return (
-        f"epsilon {budget.epsilon}, delta {budget.delta} asked for, no noise added by this version; {times}"
-    )
+    return noise or f"at most epsilon {budget.epsilon}, delta {budget.delta} for each patient; {times}"
 
 
 def warnings(manifest: Manifest) -> tuple[str, ...]:

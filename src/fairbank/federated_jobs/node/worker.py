@@ -138,6 +138,7 @@ class Worker:
                 training=message.get("training"),
                 rounds=int(message.get("rounds", 1)),
                 models=self._incoming,
+                noise=message.get("noise"),
             )
             return {"series": self._session.n_series}
         from fairbank.analysis.tool import require_tool, tool_parameters

@@ -269,6 +269,7 @@ class JobWorker:
         site: str,
         training: Mapping[str, object] | None = None,
         rounds: int = 1,
+        noise: Mapping[str, object] | None = None,
         timeout_s: float = 300.0,
     ) -> int:
         """Load a training algorithm and the staged series; return how many series it can use.
@@ -276,6 +277,7 @@ class JobWorker:
         Args:
             training: the manifest's local step and frozen layers; plain training by default.
             rounds: how many rounds the job has.
+            noise: how it adds noise, as `NoisePlan.to_json` tells it; None for none.
         """
         answer = self._ask(
             Operation.PREPARE,
@@ -288,6 +290,7 @@ class JobWorker:
             site=site,
             training=None if training is None else dict(training),
             rounds=rounds,
+            noise=None if noise is None else dict(noise),
         )
         return int(answer["series"])
 
