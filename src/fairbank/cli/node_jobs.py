@@ -113,7 +113,7 @@ def show(
             **found.bundle,
             "parameters": manifest.parameters,
             "would leave": [str(one) for one in found.leaves],
-            "privacy cost": privacy_cost(manifest),
+            "privacy cost": privacy_cost(manifest, found.noise),
             "training": list(warnings(manifest)) or "no model is trained",
             "paused": found.paused or "",
             "rounds": manifest.plan.rounds,

@@ -42,6 +42,19 @@ _OPTIONS: dict[str, Any] = {
         bool | None,
         typer.Option("--by-group", help="Also have metrics told by sex, age and maker, where a site may."),
     ],
+    "epsilon": Annotated[
+        str | None,
+        typer.Option(help="Add noise: what all rounds together may cost each patient of a site, such as 3."),
+    ],
+    "delta": Annotated[
+        str | None,
+        typer.Option(
+            help="Beside epsilon: at most a tenth of one over a site's patients; 0.00001 by default."
+        ),
+    ],
+    "clip_norm": Annotated[
+        str | None, typer.Option(help="Beside epsilon: the longest gradient of a patient; 1 by default.")
+    ],
 }
 
 
@@ -81,6 +94,9 @@ def chosen_from(given: Mapping[str, Any]) -> Chosen | None:
         start_from=given["start_from"],
         objective=given["objective"],
         by_group=bool(given["by_group"]),
+        epsilon=given["epsilon"],
+        delta=given["delta"],
+        clip_norm=given["clip_norm"],
     )
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from fairbank.federated_jobs.dp.accountant import VERSION
+from fairbank.federated_jobs.dp.plan import ADJACENCY, UNIT
 from fairbank.federated_jobs.encrypted_jobs import is_encrypted
 from fairbank.federated_jobs.protections import PROTECTIONS, ProtectionName, protections_in
 from fairbank.federated_jobs.training_record import Origin, TrainingRecord
 from fairbank.ontology.model_cards import CardProtection
-from fairbank.ontology.signed_objects import Manifest
+from fairbank.ontology.signed_objects import DifferentialPrivacy, Manifest, PrivacyBudget
 
 _ENCRYPTION = CardProtection(
     name="encryption against the hub",
@@ -43,9 +45,8 @@ def protections_of(manifest: Manifest) -> tuple[CardProtection, ...]:
         CardProtection(
             name="differential privacy",
             on=private,
-            meaning="The manifest sets a privacy budget for the training. "
-            + PROTECTIONS[ProtectionName.NOISE].leaves_open
-            if private
+            meaning=_noise(manifest.privacy_budget, manifest.training.differential_privacy)
+            if private and manifest.training is not None
             else "No noise was added: nothing bounds what the model may tell of a single subject.",
         ),
         CardProtection(
@@ -68,6 +69,20 @@ def protections_of(manifest: Manifest) -> tuple[CardProtection, ...]:
             meaning=PROTECTIONS[ProtectionName.MODEL_REVIEW].stops,
         ),
         *((_ENCRYPTION,) if encrypted else ()),
+    )
+
+
+def _noise(budget: PrivacyBudget | None, noise: DifferentialPrivacy | None) -> str:
+    """Return what was promised to each patient, and what was not."""
+    if budget is None or noise is None:
+        return "The manifest sets a privacy budget, and asks for no noise."
+    return (
+        f"Epsilon at most {budget.epsilon} at delta {budget.delta} for each {UNIT} of a site, over all rounds of this "
+        f"job: every update that the hub got, and so the model. Neighbours: {ADJACENCY}. Each patient was drawn by "
+        f"herself (Poisson sampling), her gradient shortened to {noise.clip_norm}, and Gaussian noise added; reckoned "
+        f"by {VERSION} at each site, from its own number of patients. Other jobs on the same patients add to it; so "
+        "does the same patient at another site. Not protected: the balance of classes of a site, how many patients "
+        "it has, and metrics on patients who were held out."
     )
 
 

@@ -158,6 +158,7 @@ def send_job(
             aggregator=wish.aggregator,
             training=wish.training,
             by_group=wish.by_group,
+            privacy_budget=wish.privacy_budget,
         )
     except ValidationError as err:
         raise MalformedObject.from_validation("job", err.errors()) from err

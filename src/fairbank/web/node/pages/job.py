@@ -193,7 +193,7 @@ def _asked(node: Node, found: JobReview) -> Asked:
         },
         rounds=manifest.plan.rounds,
         leaves=found.leaves,
-        privacy=privacy_cost(manifest),
+        privacy=privacy_cost(manifest, found.noise),
         warnings=warnings(manifest),
         request=found.chain.sealed_request.digest,
     )
