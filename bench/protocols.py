@@ -6,11 +6,12 @@
     python bench/protocols.py hippocampus    60 volumes: in one place, FedAvg
     python bench/protocols.py plans          one job under every plan, two splits, three seeds
     python bench/protocols.py waiting        one slow site: who waits for it
+    python bench/protocols.py privacy        what noise for each patient costs: four budgets, three seeds
     python bench/protocols.py                figures and goals of what has been run
 
 mnist, pneumonia and hippocampus go through a hub and three nodes: real processes, TLS, signatures, databases, release
-gate, sandbox. plans and waiting run plans, trainer and merging of the product in one process. Results are kept in
-`bench/results`, one file a run; what is finished is not run again. A run in one place goes on from its last round.
+gate, sandbox. plans, waiting and privacy run plans, trainer and merging of the product in one process. Results are kept
+in `bench/results`, one file a run; what is finished is not run again. A run in one place goes on from its last round.
 `tools/build_training_results_page.py` makes the page of the documentation from them.
 
 Goals: within 0.2 points of the run in one place with the same passes (MNIST); at least 99 % of its AUROC
@@ -41,6 +42,8 @@ def run(name: str, results: Results, only: list[str], until: float) -> None:
         _plans(results, only)
     elif name == "waiting":
         _waiting(results)
+    elif name == "privacy":
+        _privacy(results, only)
     elif name == "hippocampus":
         from parts.protocol_volumes import run_hippocampus
 
@@ -85,11 +88,26 @@ def _waiting(results: Results) -> None:
     results.keep(name, {"split": "dirichlet", "seed": "1", "parameters": PARAMETERS, **found})
 
 
+def _privacy(results: Results, only: list[str]) -> None:
+    from parts.protocol_data import data_folder, pneumonia
+    from parts.protocol_privacy import EPSILONS, SEEDS, run_budget
+
+    train, test = pneumonia(data_folder())
+    for seed in SEEDS:
+        for budget in EPSILONS:
+            name = f"privacy-{budget}-{seed}"
+            if not results.missing(name) or (only and budget not in only):
+                continue
+            results.keep(name, run_budget(train, test, budget=budget, seed=seed, told=teller(name)))
+
+
 def main() -> None:
     """Run what is asked for, and print what stands."""
     said = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     said.add_argument(
-        "protocol", nargs="?", choices=["mnist", "pneumonia", "hippocampus", "plans", "waiting"]
+        "protocol",
+        nargs="?",
+        choices=["mnist", "pneumonia", "hippocampus", "plans", "waiting", "privacy"],
     )
     said.add_argument("--only", action="append", default=[], help="a run of the protocol; all by default")
     said.add_argument("--results", type=Path, default=KEPT, help="folder of results")
