@@ -100,7 +100,14 @@ def _region(name: str, results: Results) -> str:
         return _gains(results, name.removeprefix("gains-"))
     if name == "peers":
         return _peers(json.loads(PEERS.read_text(encoding="utf-8")))
-    return {"waiting": _waiting, "costs": _costs, "environment": _environment, "goals": _goals}[name](results)
+    written = {
+        "waiting": _waiting,
+        "noise": _noise,
+        "costs": _costs,
+        "environment": _environment,
+        "goals": _goals,
+    }
+    return written[name](results)
 
 
 def _runs(results: Results, protocol: str) -> list[tuple[str, dict[str, Any]]]:
@@ -256,6 +263,39 @@ def _waiting(results: Results) -> str:
     ]
     head = ("plan", "target reached", "time", "versions", "passes", "too old", "AUROC at the end")
     return f"The target is an AUROC of {found['target']:.4f}.\n\n" + _table(head, rows)
+
+
+def _noise(results: Results) -> str:
+    budgets: dict[str, list[dict[str, Any]]] = {}
+    for run, result in results.items():
+        if run.startswith("privacy-"):
+            budgets.setdefault(result["epsilon"], []).append(result)
+    if not budgets:
+        return "Not run yet.\n"
+    rows = [
+        (
+            budget if budget != "none" else "no noise",
+            runs[0]["sigma"],
+            f"{runs[0]['spent']:.2f}" if runs[0]["spent"] is not None else "–",
+            len(runs),
+            _mean_sd([run["auroc"] for run in runs]),
+            _mean_sd([run["accuracy"] for run in runs]),
+            f"{statistics.mean(run['cpu_s'] for run in runs):.0f}",
+        )
+        for budget, runs in sorted(
+            budgets.items(), key=lambda one: -float("inf" if one[0] == "none" else one[0])
+        )
+    ]
+    head = (
+        "epsilon asked for",
+        "noise, in clipping norms",
+        "epsilon spent",
+        "seeds",
+        "AUROC on the test",
+        "accuracy",
+        "processor s",
+    )
+    return _table(head, rows)
 
 
 def _environment(results: Results) -> str:
