@@ -531,9 +531,9 @@ def _notes(outcome: RoundOutcome, *, k: int, coarse: bool = False) -> dict[str, 
     """Return what travels with an update; metrics and counts of fewer than k subjects stay here.
 
     Args:
-        coarse: tell of the number of training samples two digits: noise does not hide it.
+        coarse: tell of numbers of samples two digits: noise does not hide them.
     """
-    counts = {N_TRAIN: int(float(f"{outcome.n_train:.1e}")) if coarse else outcome.n_train}
+    counts = {N_TRAIN: _two_digits(outcome.n_train) if coarse else outcome.n_train}
     if outcome.n_steps:
         counts[N_STEPS] = outcome.n_steps
     if outcome.unlabelled >= k:
@@ -543,10 +543,19 @@ def _notes(outcome: RoundOutcome, *, k: int, coarse: bool = False) -> dict[str, 
     before, after = (_tellable(each, outcome.classes, k=k) for each in (outcome.before, outcome.after))
     return {
         **counts,
-        N_HELDOUT: outcome.n_heldout,
+        N_HELDOUT: _two_digits(outcome.n_heldout) if coarse else outcome.n_heldout,
         **{f"before_{name}": value for name, value in before.items()},
         **{f"after_{name}": value for name, value in after.items()},
     }
+
+
+def _two_digits(number: int) -> int:
+    """Return a number with all its digits but the first two being 0.
+
+    >>> _two_digits(1569), _two_digits(37)
+    (1600, 37)
+    """
+    return int(float(f"{number:.1e}"))
 
 
 def _tellable(metrics: Mapping[str, float], classes: Sequence[int], *, k: int) -> dict[str, float]:
