@@ -10,9 +10,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, select
 
 from fairbank import migrations
+from fairbank.audit import NodeAudit
 from fairbank.clock import FixedClock
 from fairbank.database import connect, reading, writing
 from fairbank.errors import FairbankError
@@ -39,6 +40,7 @@ from fairbank.ontology.signed_objects import (
     PrivacyBudget,
     Training,
 )
+from fairbank.signing import SigningKey
 
 ASKED = NoiseAsked(Decimal(3), Decimal("0.00001"), Decimal(1))
 PARAMETERS = {"batch_size": 64, "local_epochs": 1, "local_steps": None}
@@ -57,7 +59,7 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
 
 @pytest.fixture
 def node(engine: Engine) -> Any:
-    return SimpleNamespace(engine=engine, clock=FixedClock())
+    return SimpleNamespace(engine=engine, clock=FixedClock(), key=SigningKey.generate())
 
 
 def manifest(job: str = "a", *, budget: str = "3", rounds: int = ROUNDS, **options: Any) -> Any:
@@ -184,7 +186,11 @@ class TestLedger:
         with reading(node.engine) as session:
             acts = [(line.round, line.act.value) for line in noise_ledger.lines_of(session, "a")]
             noise_ledger.check_chain(session)
+            logged = session.scalars(select(NodeAudit).order_by(NodeAudit.seq)).all()
         assert acts[ROUNDS:] == [(1, "spent"), (2, "given-up"), (3, "given-up")]
+        named = [row.act for row in logged]
+        assert named == ["noise.reserve", "noise.spend", "noise.give-up", "noise.reserve"]
+        assert len({row.detail["ledger"] for row in logged}) == len(logged)
 
     def test_a_round_that_has_left_is_not_trained_again(self, node: Any) -> None:
         set_aside(node, manifest())

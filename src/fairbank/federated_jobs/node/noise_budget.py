@@ -16,6 +16,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from fairbank import audit
 from fairbank.errors import MissingExtra
 from fairbank.federated_jobs.algorithms.splits import count_held_out
 from fairbank.federated_jobs.code import Tool
@@ -111,6 +112,7 @@ def set_aside(
     noise_ledger.reserve_all(
         session, node.clock, every, cap=float(rules.epsilon_cap), delta=float(asked.delta)
     )
+    _log(node, session, act="noise.reserve", job=manifest.id)
     return plan
 
 
@@ -122,6 +124,7 @@ def spend(node: Node, session: Session, manifest: Manifest, number: int) -> None
     """
     if asked_of(manifest) is not None and not measures_only(manifest, number):
         noise_ledger.spend_round(session, node.clock, manifest.id, number)
+        _log(node, session, act="noise.spend", job=manifest.id)
 
 
 def outlook(
@@ -179,6 +182,19 @@ def patient_key(dataset: str, subject: str) -> str:
     return f"{dataset}/{subject}"
 
 
+def _log(node: Node, session: Session, *, act: str, job: str) -> None:
+    """Name the newest line of the ledger in the audit log, whose checkpoints show if the ledger ever goes back."""
+    audit.record(
+        session,
+        audit.NodeAudit,
+        clock=node.clock,
+        actor=node.key.key_id,
+        act=act,
+        target=job,
+        detail={"ledger": noise_ledger.head(session)},
+    )
+
+
 def _plan(
     asked: NoiseAsked, manifest: Manifest, parameters: Mapping[str, Any], patients: frozenset[str]
 ) -> NoisePlan:
@@ -212,3 +228,4 @@ def _give_up_ended(node: Node, session: Session) -> None:
         review = session.get(ReviewRow, job)
         if review is not None and review.ended:
             noise_ledger.give_up_rest(session, node.clock, job)
+            _log(node, session, act="noise.give-up", job=job)

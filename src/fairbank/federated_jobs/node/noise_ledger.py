@@ -249,6 +249,11 @@ def budget(session: Session, patients: Collection[str], *, cap: float, delta: fl
     return Budget(cap, spent_on(session, patients, delta=delta))
 
 
+def head(session: Session) -> str:
+    """Return the hash of the newest line."""
+    return session.scalar(select(NoiseRow.hash).order_by(NoiseRow.seq.desc()).limit(1)) or _FIRST
+
+
 def check_chain(session: Session) -> int:
     """Return how many lines there are, after hashing all of them anew.
 
@@ -363,8 +368,7 @@ def _follow(session: Session, clock: Clock, line: NoiseRow, act: Act) -> None:
 
 
 def _add(session: Session, row: NoiseRow) -> None:
-    last = session.scalar(select(NoiseRow.hash).order_by(NoiseRow.seq.desc()).limit(1))
-    row.before = last or _FIRST
+    row.before = head(session)
     row.hash = _hash(row)
     session.add(row)
     session.flush()

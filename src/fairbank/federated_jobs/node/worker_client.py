@@ -54,6 +54,7 @@ _OF_WORKERS = (
     "FB-JOBS-327",
     "FB-JOBS-328",
     "FB-JOBS-375",
+    "FB-JOBS-421",
     "FB-JOBS-443",
     "FB-JOBS-500",
     "FB-ANA-",
