@@ -115,7 +115,7 @@ class TestPlan:
 
     def test_a_site_smaller_than_a_batch_draws_everybody(self) -> None:
         plan = plan_for(ASKED, PARAMETERS, patients=50, trained=40, rounds=2)
-        assert (plan.rate, plan.steps, plan.batch) == (1, 1, 40)
+        assert (plan.rate, plan.steps, plan.batch) == (Decimal(1), 1, 40)
 
     def test_steps_are_taken_as_they_are_asked_for(self) -> None:
         plan = plan_for(ASKED, {**PARAMETERS, "local_steps": 7}, patients=500, trained=400, rounds=2)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from importlib import import_module
@@ -137,7 +137,7 @@ class TrainingSession:
         rounds: int = 1,
         models: Path | None = None,
         processes: int | None = None,
-        noise: dict[str, object] | None = None,
+        noise: Mapping[str, object] | None = None,
     ) -> TrainingSession:
         """Load the approved code and read the staged series.
 
@@ -367,7 +367,7 @@ def opened_algorithm(
     rounds: int,
     models: Path | None,
     group: Group,
-    noise: dict[str, object] | None = None,
+    noise: Mapping[str, object] | None = None,
 ) -> tuple[TrainingAlgorithm, int]:
     """Return an algorithm that has read its series, and how many it can use; arguments as in `TrainingSession.open`.
 

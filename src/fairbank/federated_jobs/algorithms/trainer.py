@@ -116,7 +116,7 @@ class NetworkTrainer(TrainingAlgorithm):
 
     def losses(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """Return the loss of each sample of a batch by itself, (n,), for training with noise."""
-        pairs = zip(outputs.split(1), targets.split(1), strict=True)
+        pairs = zip(torch.split(outputs, 1), torch.split(targets, 1), strict=True)
         return torch.stack([self.batch_loss(output, target, None) for output, target in pairs])
 
     def judge(self, forward: Callable[[torch.Tensor], torch.Tensor], heldout: SampleSet) -> Judged:
