@@ -82,6 +82,21 @@ def pictures(results: Results) -> dict[str, str]:
             name="waiting",
             higher_is_better=True,
         ).alone()
+    if drawn := _noisy(results):
+        lines = [
+            RoundCurve(
+                title, tuple((budget, statistics.mean(run[metric] for run in runs)) for budget, runs in drawn)
+            )
+            for metric, title in (("auroc", "AUROC"), ("accuracy", "Accuracy"))
+        ]
+        found["noise.svg"] = round_chart(
+            lines,
+            title="Noise for each patient: AUROC and accuracy on the test",
+            axis="AUROC, accuracy",
+            across="epsilon, over all rounds",
+            name="noise",
+            higher_is_better=True,
+        ).alone()
     return found
 
 
@@ -266,10 +281,7 @@ def _waiting(results: Results) -> str:
 
 
 def _noise(results: Results) -> str:
-    budgets: dict[str, list[dict[str, Any]]] = {}
-    for run, result in results.items():
-        if run.startswith("privacy-"):
-            budgets.setdefault(result["epsilon"], []).append(result)
+    budgets = _budgets(results)
     if not budgets:
         return "Not run yet.\n"
     rows = [
@@ -295,7 +307,22 @@ def _noise(results: Results) -> str:
         "accuracy",
         "processor s",
     )
-    return _table(head, rows)
+    picture = "\n![AUROC and accuracy by epsilon](training-results/noise.svg)\n" if _noisy(results) else ""
+    return _table(head, rows) + picture
+
+
+def _budgets(results: Results) -> dict[str, list[dict[str, Any]]]:
+    budgets: dict[str, list[dict[str, Any]]] = {}
+    for run, result in results.items():
+        if run.startswith("privacy-"):
+            budgets.setdefault(result["epsilon"], []).append(result)
+    return budgets
+
+
+def _noisy(results: Results) -> list[tuple[int, list[dict[str, Any]]]]:
+    """Return the runs of each budget, smallest first; nothing of fewer than two budgets."""
+    found = [(int(budget), runs) for budget, runs in _budgets(results).items() if budget != "none"]
+    return sorted(found, key=lambda one: one[0]) if len(found) > 1 else []
 
 
 def _environment(results: Results) -> str:

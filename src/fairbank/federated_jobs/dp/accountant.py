@@ -83,6 +83,7 @@ def largest_delta(units: int) -> float:
     return 1 / (10 * units)
 
 
+@lru_cache(maxsize=1_000)
 def noise_for(target: float, *, delta: float, rate: float, steps: int) -> float:
     """Return the smallest sigma, to three digits after the point, with which so many steps stay within an epsilon.
 
