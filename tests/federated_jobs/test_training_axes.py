@@ -20,7 +20,13 @@ from fairbank.federated_jobs.axes.plans import PLANS
 from fairbank.federated_jobs.axes.rules import RULES, Mix, Numbers
 from fairbank.federated_jobs.axes.validator import clashes
 from fairbank.federated_jobs.axes.words import chosen_in_words
-from fairbank.ontology.signed_objects import Objective, PlanName, SecureAggregation, Training
+from fairbank.ontology.signed_objects import (
+    DifferentialPrivacy,
+    Objective,
+    PlanName,
+    SecureAggregation,
+    Training,
+)
 
 TURN, BUFFERED, ONCE = (
     PLANS[name] for name in ("cyclic-weight-transfer", "buffered-asynchronous", "single-weight-transfer")
@@ -32,6 +38,8 @@ ROBUST = AggregatorChoice(
 )
 MEAN = AggregatorChoice(name="mean", linear=True, **_WORDS)
 CONTROL = LocalStepChoice(name="control", exchanges="control.", **_WORDS)
+LOOKS = LocalStepChoice(name="looks", **_WORDS)
+NOISY = Training(differential_privacy=DifferentialPrivacy(clip_norm="1"))
 AT_HOME = LocalStepChoice(name="at-home", local_layers=True, **_WORDS)
 SHARE = FilterChoice(name="some-layers", local_layers=True, stateful=True, **_WORDS)
 SPARSE = FilterChoice(name="sparse", place=30, stateful=True, sparse=True, **_WORDS)
@@ -99,6 +107,11 @@ BROKEN: dict[str, tuple[Mix, Callable[[Mix], Numbers]]] = {
         replace(mixed(SHARE), plan=(PLANS["aggregation"], AggregationOptions(measure_last=True))),
         few,
     ),
+    "noise (differential privacy) × local step that looks at images by itself": (
+        replace(mixed(LOOKS), training=NOISY),
+        few,
+    ),
+    "noise (differential privacy) × plan": (replace(mixed(TURN), training=NOISY), few),
     "rounds × plan of peers": (mixed(PEERS), lambda mix: few(mix, rounds=1)),
     "filter × plan whose updates are sealed": (mixed(PEERS, HALF), few),
     "filter that encrypts × any other filter": (mixed(HALF, LOCKED), few),
