@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from pydantic import ValidationError
 from tests.federated_jobs.test_templates import CLASSIFY, SEGMENT
 from tests.federated_jobs.training_sites import images
 
-from fairbank.federated_jobs.algorithms.errors import NoiseUnplanned
+from fairbank.federated_jobs.algorithms.errors import AlgorithmParametersRefused, NoiseUnplanned
 from fairbank.federated_jobs.algorithms.interface import exchanged, weights_in
 from fairbank.federated_jobs.algorithms.networks import image_network
 from fairbank.federated_jobs.algorithms.noise_source import NoiseSource
@@ -22,6 +23,7 @@ from fairbank.federated_jobs.algorithms.registry import (
     algorithm_offers,
     algorithm_parameters,
 )
+from fairbank.federated_jobs.algorithms.regression import Regression
 from fairbank.federated_jobs.algorithms.samples import Sample, SampleSet
 from fairbank.federated_jobs.algorithms.session import TrainingSession
 from fairbank.federated_jobs.axes.local_steps import require_fitting
@@ -208,3 +210,17 @@ class TestTemplates:
         with pytest.raises(NoiseRefused) as refused:
             require_fitting(name, offers, NOISY)
         assert word in refused.value.todo
+
+    def test_a_loss_is_of_one_sample_each(self) -> None:
+        algorithm = Regression()
+        algorithm.parameters = algorithm_parameters("regression", {"network": "linear", "loss": "huber"})
+        outputs, targets = torch.tensor([[0.2], [3.0], [-1.0]]), torch.tensor([0.0, 0.0, 1.0])
+        expected = torch.nn.functional.huber_loss(outputs[:, 0], targets, reduction="none")
+        torch.testing.assert_close(algorithm.losses(outputs, targets), expected)
+
+    @pytest.mark.parametrize("name", ["seed", "sampler", "sigma", "poisson_sampling"])
+    def test_a_job_says_nothing_of_chance(self, name: str) -> None:
+        with pytest.raises(AlgorithmParametersRefused):
+            algorithm_parameters("classification", {name: "1"})
+        with pytest.raises(ValidationError):
+            DifferentialPrivacy.model_validate({"clip_norm": "1", name: "1"})
