@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from fairbank.cli.node_noise import budget
 from fairbank.cli.output import Format, FormatOption, say, show_fields, show_rows
 from fairbank.cli.persons import As, PhraseFile, signer
 from fairbank.cli.session import CLOCK, node
@@ -27,6 +28,7 @@ _JOB = typer.Argument(help="Id of the job.")
 def add_to(node_app: typer.Typer) -> None:
     """Add these verbs to the noun `node`."""
     node_app.add_typer(app, name="jobs")
+    app.command()(budget)
     node_app.command()(outputs)
     node_app.command("let-go")(let_go)
     node_app.command("keep-back")(keep_back)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator
 from decimal import Decimal
@@ -187,6 +188,12 @@ class TestLedger:
             acts = [(line.round, line.act.value) for line in noise_ledger.lines_of(session, "a")]
             noise_ledger.check_chain(session)
             logged = session.scalars(select(NodeAudit).order_by(NodeAudit.seq)).all()
+            by_job = noise_ledger.by_job(session, delta=1e-5)
+        first, second = by_job
+        assert (first.job, first.patients) == ("a", 400)
+        assert (first.set_aside, first.sent, first.given_up) == (0, 1, 2)
+        assert (second.set_aside, second.sent, second.given_up) == (3, 0, 0)
+        assert 0 < first.spent.epsilon < second.spent.epsilon <= 6
         assert acts[ROUNDS:] == [(1, "spent"), (2, "given-up"), (3, "given-up")]
         named = [row.act for row in logged]
         assert named == ["noise.reserve", "noise.spend", "noise.give-up", "noise.reserve"]
@@ -240,6 +247,16 @@ class TestWords:
             assert "refused" in str(found)
             with pytest.raises(BudgetExceeded):
                 noise_budget.check_fits(session, manifest(budget="9"), TOOL, cohort(), RULES)
+
+    def test_the_people_of_a_site_list_what_each_job_has_cost(self, fairbank: Any, tmp_path: Path) -> None:
+        fairbank("node", "init", "--name", "east", "--title", "East").ok()
+        assert "No job has trained with noise" in fairbank("node", "jobs", "budget").ok().err
+        made = connect(f"sqlite:///{tmp_path / 'home' / 'node.db'}")
+        set_aside(SimpleNamespace(engine=made, clock=FixedClock(), key=SigningKey.generate()), manifest("a"))
+        made.dispose()
+        [row] = json.loads(fairbank("node", "jobs", "budget", "--format", "json").ok().out)
+        assert (row["job"], row["patients"], row["rounds set aside"]) == ("a", 400, ROUNDS)
+        assert 2.9 < row["epsilon"] <= 3
 
     def test_a_person_chooses_it_by_three_words(self) -> None:
         chosen = chosen_in_words(epsilon="3")

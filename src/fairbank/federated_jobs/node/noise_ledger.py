@@ -9,14 +9,14 @@ The caller holds the writing transaction, so that two jobs cannot both take the 
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 from typing import Final
 
-from sqlalchemy import insert, select
+from sqlalchemy import func, insert, select
 from sqlalchemy.orm import Session
 
 from fairbank.clock import Clock, iso
@@ -80,6 +80,24 @@ class Budget:
     def left(self) -> float:
         """Return how much epsilon is left; adding is no way to spend it, the accountant adds."""
         return max(0.0, self.cap - self.spent.epsilon)
+
+
+@dataclass(frozen=True, slots=True)
+class OfJob:
+    """What one job has set aside and spent.
+
+    Attributes:
+        patients: how many it is reckoned for.
+        set_aside, sent, given_up: how many rounds stand so; what was given up counts no more.
+        spent: of all that counts.
+    """
+
+    job: str
+    patients: int
+    set_aside: int
+    sent: int
+    given_up: int
+    spent: Epsilon
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,6 +265,25 @@ def spent_on(
 def budget(session: Session, patients: Collection[str], *, cap: float, delta: float) -> Budget:
     """Return what is left for some patients."""
     return Budget(cap, spent_on(session, patients, delta=delta))
+
+
+def by_job(session: Session, *, delta: float) -> list[OfJob]:
+    """Return what each job has set aside and spent, in the order in which they came."""
+    last: dict[str, dict[tuple[int, int], NoiseRow]] = {}
+    for row in session.scalars(select(NoiseRow).order_by(NoiseRow.seq)):
+        last.setdefault(row.job, {})[row.round, row.attempt] = row
+    counted = session.execute(select(NoiseCohortRow.cohort, func.count()).group_by(NoiseCohortRow.cohort))
+    sizes = {cohort: int(count) for cohort, count in counted}
+    found = []
+    for job, rows in last.items():
+        acts = Counter(row.act for row in rows.values())
+        counting = [row for row in rows.values() if row.act != Act.GIVEN_UP]
+        spent = accountant.epsilon(
+            [Spent(float(row.sigma), float(row.rate), row.steps) for row in counting], delta=delta
+        )
+        patients = max(sizes.get(row.cohort, 0) for row in rows.values())
+        found.append(OfJob(job, patients, acts[Act.RESERVED], acts[Act.SPENT], acts[Act.GIVEN_UP], spent))
+    return found
 
 
 def head(session: Session) -> str:
