@@ -187,6 +187,7 @@ ACTS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("take an approval back", (C,), "node jobs withdraw"),
     ("let one job stand still", (C,), "node jobs pause"),
     ("let it go on", (C,), "node jobs resume"),
+    ("see what noisy trainings have cost of the budget", (C,), "node jobs budget"),
     ("see how the site stands, and what needs somebody", (C,), "node status"),
     ("read the policy file", (C,), "node policy show"),
     ("stand behind the policy file", (C,), "node policy accept"),
