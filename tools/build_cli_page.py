@@ -299,6 +299,9 @@ ACTS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("have the sites measure a model", (R,), "model evaluate"),
     ("withdraw a model", (R, O), "model withdraw"),
     ("put a model into quarantine, or take it out", (O,), "model quarantine"),
+    ("train a model anew with its settings", (R,), "model retrain"),
+    ("let a model go that failed its release check", (K,), "model release"),
+    ("hold a model that failed its release check", (K,), "model hold"),
 )
 
 _HEAD = """\

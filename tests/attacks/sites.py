@@ -89,6 +89,7 @@ class Job:
     seed: str = "1"
     template: str = "lenet"
     optimizer: str = "sgd"
+    noise: Any = None
 
     def parameters(self) -> dict[str, object]:
         """Return them as a job names them."""
@@ -131,7 +132,8 @@ def trained(
 ) -> tuple[Weights, Weights]:
     """Return the model that one round at a site starts from and the one that it ends with."""
     algorithm = AtSite(images, labels, job.network)
-    task = SiteTask(algorithm_parameters("classification", job.parameters()), (), job.seed, site)
+    noise = {} if job.noise is None else {"noise": job.noise}
+    task = SiteTask(algorithm_parameters("classification", job.parameters()), (), job.seed, site, **noise)
     algorithm.begin(task)
     base = base if base is not None else algorithm.initial_weights()
     algorithm.begin_round(1, {})
