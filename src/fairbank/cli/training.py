@@ -55,6 +55,17 @@ _OPTIONS: dict[str, Any] = {
     "clip_norm": Annotated[
         str | None, typer.Option(help="Beside epsilon: the longest gradient of a patient; 1 by default.")
     ],
+    "secure_aggregation": Annotated[
+        bool | None,
+        typer.Option("--secure-aggregation", help="The hub sees the sum of the updates and none of them."),
+    ],
+    "bound": Annotated[
+        str | None,
+        typer.Option(
+            metavar="NUMBER",
+            help="With --secure-aggregation: by how much one weight may change in a round; 8 by default.",
+        ),
+    ],
 }
 
 
@@ -97,6 +108,8 @@ def chosen_from(given: Mapping[str, Any]) -> Chosen | None:
         epsilon=given["epsilon"],
         delta=given["delta"],
         clip_norm=given["clip_norm"],
+        secure_aggregation=bool(given["secure_aggregation"]),
+        bound=given["bound"],
     )
 
 
@@ -119,11 +132,18 @@ def show_choices(format: Format) -> None:
 
 def show_choice(name: str, format: Format) -> None:
     """Print one choice with its options, and what it does not go with."""
-    from fairbank.federated_jobs.axes.going_together import choice_named, options_of, refused_with
+    from fairbank.federated_jobs.axes.going_together import (
+        choice_named,
+        options_of,
+        refused_under_masks,
+        refused_with,
+    )
 
     axis, choice = choice_named(name)
     options = [{"option": one.name, "value": one.kind, "default": one.default} for one in options_of(choice)]
     refused = [{"axis": axis, "name": other, "why": what} for axis, other, what in refused_with(choice)]
+    if (what := refused_under_masks(choice)) is not None:
+        refused.append({"axis": "protection", "name": "secure aggregation", "why": what})
     if format is Format.JSON:
         head = {"axis": axis, "name": choice.name, "what": choice.title, "source": choice.source}
         show_fields({**head, "options": options, "not_with": refused}, format=format)

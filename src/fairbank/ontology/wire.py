@@ -37,6 +37,9 @@ SealingKeyText = Annotated[str, Field(pattern=r"^x25519:[A-Za-z0-9_-]{43}$")]
 # What only the node that it is sealed to can open: base64 of at most 768 KiB.
 SealedText = Annotated[str, Field(pattern=r"^[A-Za-z0-9+/]+={0,2}$", max_length=1_048_576)]
 EnvelopeSignatureText = Annotated[str, Field(pattern=r"^[A-Za-z0-9+/]{86}==$")]
+# Two shares of secrets, of 33 bytes each, sealed with a tag; one share: base64.
+BoxText = Annotated[str, Field(pattern=r"^[A-Za-z0-9+/]{110}==$")]
+ShareText = Annotated[str, Field(pattern=r"^[A-Za-z0-9+/]{44}$")]
 Moment = Annotated[str, AfterValidator(_moment)]
 Decimal = Annotated[str, Field(max_length=40), AfterValidator(_decimal)]
 Iri = Annotated[str, Field(pattern=r"^https?://[^\s<>\"{}|\\^`]+$", max_length=500)]

@@ -15,6 +15,7 @@ from pydantic import Field
 from pydantic.fields import FieldInfo
 
 from fairbank.ontology.wire import (
+    BoxText,
     Country,
     Decimal,
     DigestText,
@@ -25,6 +26,7 @@ from fairbank.ontology.wire import (
     Part,
     SealedText,
     SealingKeyText,
+    ShareText,
     SignatureText,
     Wire,
 )
@@ -44,6 +46,8 @@ _TEXT_THAT_IS_NOT_FREE: Final = (
     Country,
     ErrorCode,
     SignatureText,
+    BoxText,
+    ShareText,
 )
 _NUMBERS: Final = (int, bool, float, type(None))
 

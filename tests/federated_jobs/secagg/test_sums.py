@@ -19,7 +19,8 @@ from tests.federated_jobs.secagg.parties import Party, drawn_from, run
 
 from fairbank.federated_jobs.secagg.errors import NumbersUnfit, TooFewSites
 from fairbank.federated_jobs.secagg.fixed_point import Ring
-from fairbank.federated_jobs.secagg.messages import Context, fewest_survivors, threshold
+from fairbank.federated_jobs.secagg.limits import fewest_survivors, threshold
+from fairbank.federated_jobs.secagg.messages import Context
 from fairbank.federated_jobs.secagg.shamir import PRIME, joined, split
 
 VECTORS = Path(__file__).with_name("vectors.json")

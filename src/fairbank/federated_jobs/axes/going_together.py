@@ -14,7 +14,8 @@ from fairbank.federated_jobs.axes.plan_options import AggregationOptions
 from fairbank.federated_jobs.axes.plans import PLANS, PlanChoice
 from fairbank.federated_jobs.axes.rules import Mix, Numbers
 from fairbank.federated_jobs.axes.validator import clashes
-from fairbank.ontology.signed_objects import Training
+from fairbank.federated_jobs.secagg.limits import USUAL_BOUND
+from fairbank.ontology.signed_objects import SecureAggregation, Training
 
 AXES: Mapping[str, Mapping[str, Choice]] = {
     "plan": PLANS,
@@ -67,6 +68,15 @@ def refused_with(choice: Choice) -> list[tuple[str, str, str]]:
             if (what := next(said, None)) is not None:
                 found.append((axis, other.name, what))
     return found
+
+
+def refused_under_masks(choice: Choice) -> str | None:
+    """Return why a choice does not go with secure aggregation, all options as usual; None if it does."""
+    own = mix_with(choice)
+    masking = SecureAggregation(bound=USUAL_BOUND)
+    masked = replace(own, training=own.training.model_copy(update={"secure_aggregation": masking}))
+    before = [rule for rule, _ in clashes(own, numbers(own))]
+    return next((what for rule, what in clashes(masked, numbers(masked)) if rule not in before), None)
 
 
 def mix_with(choice: Choice, *, into: Mix | None = None) -> Mix:

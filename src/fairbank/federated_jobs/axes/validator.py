@@ -6,6 +6,7 @@ from fairbank.federated_jobs.axes.aggregators import AGGREGATORS
 from fairbank.federated_jobs.axes.elements import checked_options, chosen
 from fairbank.federated_jobs.axes.filters import FILTERS
 from fairbank.federated_jobs.axes.local_steps import LOCAL_STEPS
+from fairbank.federated_jobs.axes.masking_rules import MASKING_RULES
 from fairbank.federated_jobs.axes.plans import PLANS
 from fairbank.federated_jobs.axes.rules import RULES, Mix, Numbers, Rule
 from fairbank.federated_jobs.training_errors import PlanRefused
@@ -35,7 +36,7 @@ def mix_of(plan: Plan, training: Training | None) -> Mix:
 
 def clashes(mix: Mix, numbers: Numbers) -> list[tuple[Rule, str]]:
     """Return every rule that a job breaks, with what it says of it."""
-    found = ((rule, rule.finds(mix, numbers)) for rule in RULES)
+    found = ((rule, rule.finds(mix, numbers)) for rule in (*RULES, *MASKING_RULES))
     return [(rule, what) for rule, what in found if what is not None]
 
 

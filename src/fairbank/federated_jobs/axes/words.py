@@ -14,12 +14,14 @@ from fairbank.federated_jobs.axes.filters import FILTERS
 from fairbank.federated_jobs.axes.local_steps import LOCAL_STEPS
 from fairbank.federated_jobs.axes.plans import PLANS
 from fairbank.federated_jobs.errors import OptionRefused
+from fairbank.federated_jobs.secagg.limits import USUAL_BOUND
 from fairbank.ontology.signed_objects import (
     DifferentialPrivacy,
     Element,
     Objective,
     PlanName,
     PrivacyBudget,
+    SecureAggregation,
     Training,
 )
 
@@ -56,6 +58,8 @@ def chosen_in_words(
     epsilon: str | None = None,
     delta: str | None = None,
     clip_norm: str | None = None,
+    secure_aggregation: bool = False,
+    bound: str | None = None,
 ) -> Chosen:
     """Read what a person wrote.
 
@@ -66,6 +70,8 @@ def chosen_in_words(
         by_group: also ask for metrics by sex, age and maker.
         epsilon: what all rounds may cost each patient of a site; noise is added if it is given.
         delta, clip_norm: beside it; `USUAL_DELTA` and `USUAL_CLIP_NORM` by default.
+        secure_aggregation: updates are masked.
+        bound: by how much one weight may change in a round where they are; as usual by default.
 
     Raises:
         PlanRefused: if an axis has no such choice.
@@ -78,6 +84,12 @@ def chosen_in_words(
             todo="Give an epsilon, such as 3, or none of them.",
         )
     noise = None if epsilon is None else DifferentialPrivacy(clip_norm=clip_norm or USUAL_CLIP_NORM)
+    if bound is not None and not secure_aggregation:
+        raise OptionRefused(
+            "A bound is given, and secure aggregation is not asked for.",
+            why="The bound belongs to secure aggregation; unknown options are refused.",
+            todo="Add --secure-aggregation, or leave the bound out.",
+        )
     the_plan = chosen("plan", PLANS, plan or PlanName.AGGREGATION.value)
     written = {
         "local_step": element_from("local step", LOCAL_STEPS, local_step) if local_step else None,
@@ -86,6 +98,7 @@ def chosen_in_words(
         "initial_model": start_from,
         "objective": objective,
         "differential_privacy": noise,
+        "secure_aggregation": SecureAggregation(bound=bound or USUAL_BOUND) if secure_aggregation else None,
     }
     given = {name: value for name, value in written.items() if value is not None}
     return Chosen(

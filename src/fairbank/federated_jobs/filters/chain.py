@@ -188,6 +188,9 @@ def chain_of_mix(mix: Mix) -> Chain:
     named = {choice.name: options for choice, options in mix.filters}
     share, zstd = named.get(SHARE), named.get(ZSTD)
     steps = tuple(_MADE[choice.name](options) for choice, options in mix.filters if choice.name in _MADE)
+    if mix.training.secure_aggregation is not None and not steps:
+        # Sums are of differences to the model that a round started from.
+        steps = (_MADE["difference"](Options()),)
     return Chain(
         sharing=Sharing(share) if isinstance(share, ShareOptions) else None,
         steps=steps,

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from fairbank.federated_jobs.secagg.errors import Fault, SharesUnfit, refused
 from fairbank.federated_jobs.secagg.fixed_point import Ring, Whole
+from fairbank.federated_jobs.secagg.limits import fewest_survivors, threshold
 from fairbank.federated_jobs.secagg.masks import Mask, agreed, derived, put_on
 from fairbank.federated_jobs.secagg.messages import (
     Context,
@@ -26,11 +27,9 @@ from fairbank.federated_jobs.secagg.messages import (
     Shares,
     Survivors,
     Unmasking,
-    fewest_survivors,
     key_bytes,
     key_text,
     opened,
-    threshold,
 )
 from fairbank.federated_jobs.secagg.shamir import joined
 from fairbank.federated_jobs.secagg.site import too_few

@@ -18,14 +18,10 @@ from pydantic import Field
 from fairbank.errors import FairbankError
 from fairbank.federated_jobs.secagg.errors import Fault, refused
 from fairbank.ontology.signed_objects import SignedObject
-from fairbank.ontology.wire import DigestText, Id, Part, SealingKeyText, Slug
+from fairbank.ontology.wire import BoxText, DigestText, Id, Part, SealingKeyText, ShareText, Slug
 from fairbank.signing import KeyId, canonical, sha256_digest
 
-FEWEST: Final = 3
 _PREFIX: Final = "x25519:"
-# Two shares of 33 bytes and a tag, base64; one share.
-BoxText = Annotated[str, Field(pattern=r"^[A-Za-z0-9+/]{110}==$")]
-ShareText = Annotated[str, Field(pattern=r"^[A-Za-z0-9+/]{44}$")]
 
 
 class Context(Part):
@@ -117,20 +113,6 @@ class Unmasking(OfSite):
 def roster_digest(roster: Mapping[str, KeyId]) -> str:
     """Return the digest of all sites of a job with their identity keys."""
     return sha256_digest(canonical({name: str(key) for name, key in roster.items()}))
-
-
-def threshold(sites: int) -> int:
-    """Return how many shares open a secret: more than two thirds.
-
-    Two sets of so many sites have more than a third in common. So a hub with less than a third of the sites on its side
-    cannot have both secrets of one site opened, each by another set.
-    """
-    return 2 * sites // 3 + 1
-
-
-def fewest_survivors(sites: int) -> int:
-    """Return of how many sites a sum is made at least."""
-    return max(threshold(sites), FEWEST)
 
 
 Message = TypeVar("Message", bound=OfSite)

@@ -22,9 +22,9 @@ from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 from fairbank.federated_jobs.secagg.errors import Fault, TooFewSites, refused
 from fairbank.federated_jobs.secagg.fixed_point import Whole
+from fairbank.federated_jobs.secagg.limits import FEWEST, fewest_survivors, threshold
 from fairbank.federated_jobs.secagg.masks import Mask, agreed, derived, put_on
 from fairbank.federated_jobs.secagg.messages import (
-    FEWEST,
     Box,
     Context,
     Keys,
@@ -34,12 +34,10 @@ from fairbank.federated_jobs.secagg.messages import (
     Shares,
     Survivors,
     Unmasking,
-    fewest_survivors,
     key_bytes,
     key_text,
     opened,
     roster_digest,
-    threshold,
 )
 from fairbank.federated_jobs.secagg.shamir import SECRET_BYTES, SHARE_BYTES, split
 from fairbank.signing import KeyId, SigningKey, canonical, sha256_digest
