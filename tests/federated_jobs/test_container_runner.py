@@ -32,9 +32,9 @@ from fairbank.federated_jobs.node.errors import (
     WorkerOutOfMemory,
     WorkerTimedOut,
 )
+from fairbank.federated_jobs.node.failure_words import reason_of
 from fairbank.federated_jobs.node.progress import job_folder, progress_of
 from fairbank.federated_jobs.node.reviewing import review
-from fairbank.federated_jobs.node.rounds import reason_of
 from fairbank.federated_jobs.node.runner import RoundTask
 from fairbank.federated_jobs.node.runners import SiteRunner
 from fairbank.federated_jobs.node.sandbox_staging import SeriesToStage

@@ -244,13 +244,6 @@ def check_code(manifest: Manifest, find: Callable[[Code], Tool] = tool_of) -> To
             why="A promise that nothing keeps would be worse than none.",
             todo="Leave the privacy budget out.",
         )
-    asked = manifest.training
-    if asked is not None and asked.secure_aggregation:
-        raise ManifestRefused(
-            "The manifest asks for a protection that this version does not carry out.",
-            why="A promise that nothing keeps would be worse than none.",
-            todo="Leave 'secure_aggregation' out of the training.",
-        )
     tool.check_parameters(manifest.parameters)
     known = {output.name: output for output in (*tool.outputs, *tool.on_request)}
     for output in manifest.outputs:

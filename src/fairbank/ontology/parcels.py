@@ -5,8 +5,6 @@ Both are sealed with a node's identity key. A hub that only keeps parcels can re
 
 from __future__ import annotations
 
-import base64
-import json
 from typing import Annotated
 
 from pydantic import Field, model_validator
@@ -14,15 +12,12 @@ from pydantic import Field, model_validator
 from fairbank.ontology.signed_objects import SignedObject
 from fairbank.ontology.wire import (
     DigestText,
-    EnvelopeSignatureText,
     Id,
-    KeyText,
     Moment,
     Part,
     SealingKeyText,
     Slug,
 )
-from fairbank.signing import canonical, payload_type
 
 # Content is sealed in pieces of so many bytes, each with a tag; the head is no longer than this.
 PIECE_BYTES = 1 << 20
@@ -45,22 +40,6 @@ class SealingKey(SignedObject):
     key: SealingKeyText
     created: Moment
     expires: Moment
-
-    def envelope_of(self, signer: KeyText, signature: EnvelopeSignatureText) -> bytes:
-        """Return the envelope that a node sealed, from what it told of it in closed words.
-
-        Nothing is believed here: the envelope is verified by whoever opens it.
-        """
-        signed = {"keyid": signer, "sig": signature}
-        return json.dumps(
-            {
-                "payload": base64.b64encode(canonical(self.payload())).decode(),
-                "payloadType": payload_type(self.kind),
-                "signatures": [signed],
-            },
-            separators=(",", ":"),
-            sort_keys=True,
-        ).encode()
 
 
 class Recipient(Part):

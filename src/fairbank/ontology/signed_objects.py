@@ -7,6 +7,8 @@ its class. No floats: decimals, seeds and times are text. Unknown keys and out-o
 
 from __future__ import annotations
 
+import base64
+import json
 from enum import StrEnum
 from fractions import Fraction
 from typing import Annotated, Any, ClassVar, Literal, Self
@@ -34,7 +36,7 @@ from fairbank.ontology.wire import (
     Text,
     Wire,
 )
-from fairbank.signing import Sealed, SigningKey, open_sealed, seal
+from fairbank.signing import Sealed, SigningKey, canonical, open_sealed, payload_type, seal
 
 
 class SignedObject(Wire):
@@ -45,6 +47,21 @@ class SignedObject(Wire):
     def seal(self, key: SigningKey) -> bytes:
         """Return the DSSE envelope of this object, signed with `key`."""
         return seal(self.kind, self.payload(), key)
+
+    def envelope_of(self, signer: str, signature: str) -> bytes:
+        """Return the envelope that somebody sealed, from what they told of it in closed words.
+
+        Nothing is believed here: the envelope is verified by whoever opens it.
+        """
+        return json.dumps(
+            {
+                "payload": base64.b64encode(canonical(self.payload())).decode(),
+                "payloadType": payload_type(self.kind),
+                "signatures": [{"keyid": signer, "sig": signature}],
+            },
+            separators=(",", ":"),
+            sort_keys=True,
+        ).encode()
 
     @classmethod
     def open(cls, envelope: bytes, *, trusted: list[str] | None) -> tuple[Self, Sealed]:

@@ -20,7 +20,7 @@ from fairbank.catalogue.nodes import countries_of
 from fairbank.clock import iso
 from fairbank.errors import FairbankError
 from fairbank.federated_jobs.errors import LeaseGone
-from fairbank.federated_jobs.hub import mailbox, node_logs, usage
+from fairbank.federated_jobs.hub import mailbox, masking, node_logs, usage
 from fairbank.federated_jobs.hub.changing import concerns
 from fairbank.federated_jobs.hub.choosing import STILL_OF_THE_JOB, next_for, note_turn
 from fairbank.federated_jobs.hub.progress import ended, manifest_of, move_site
@@ -32,6 +32,7 @@ from fairbank.federated_jobs.protocol import (
     Lease,
     LeaseKind,
     LeaseWork,
+    MaskingStep,
     Renew,
     Renewed,
     SitePlace,
@@ -66,10 +67,13 @@ def lease_next(hub: Hub, session: Session, node: str, claim: Claim) -> Lease | N
         return brought.model_copy(update=told)
     participants = tuple(session.scalars(_PARTICIPANTS, {"job": job.id}))
     mail = mailbox.order_for(session, job, current, node)
+    steps = masking.order_for(session, job, current)
+    # A site has the model since it was asked for its keys.
+    model = current.global_digest if steps is None or steps.step is MaskingStep.KEYS else None
     lease = _grant(hub, session, site, found.kind)
     site.not_before = None
-    if current.global_digest is not None:
-        size_bytes = blobs.path_of(hub, current.global_digest).stat().st_size
+    if model is not None:
+        size_bytes = blobs.path_of(hub, model).stat().st_size
         usage.note_down(session, job.id, node, lease.round, size_bytes)
     if mail is not None and mail.parcels:
         parcels = sum(one.size_bytes for one in mail.parcels if one.sender != node)
@@ -84,13 +88,14 @@ def lease_next(hub: Hub, session: Session, node: str, claim: Claim) -> Lease | N
         round=lease.round,
         expires=iso(lease.expires),
         lease_s=hub.settings.jobs_lease_s,
-        global_digest=current.global_digest,
+        global_digest=model,
         round_deadline=iso(current.deadline),
         participants=participants,
         hub_country=hub.settings.hub_country or None,
         places=_places(session, participants),
         retries=site.retries or None,
         mail=mail,
+        masking=steps,
         hub_audit_seq=head.seq,
         hub_audit_hash=head.hash,
     )

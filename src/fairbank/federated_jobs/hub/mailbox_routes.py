@@ -1,4 +1,4 @@
-"""Routes by which nodes tell of peers: their own key for a job, and which parcels they could not use."""
+"""Routes by which nodes tell of peers, and answer steps of secure aggregation."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from fairbank.catalogue import bodies
 from fairbank.catalogue.context import Hub
 from fairbank.catalogue.nodes import NodeIdentity, signed_node
 from fairbank.federated_jobs.errors import JobNotFound
-from fairbank.federated_jobs.hub import mailbox, shared_keys, twins
+from fairbank.federated_jobs.hub import mailbox, masking, shared_keys, twins
 from fairbank.federated_jobs.hub.changing import changing
-from fairbank.federated_jobs.protocol import LeftOutReport, SealingKeyReport, SharedKeyReport
+from fairbank.federated_jobs.protocol import LeftOutReport, MaskingReport, SealingKeyReport, SharedKeyReport
 
 
 def add(routes: APIRouter, hub: Hub) -> None:
@@ -50,6 +50,19 @@ def add(routes: APIRouter, hub: Hub) -> None:
         twins.heed(hub, node, twins.boot_in(request.headers.get(twins.HEADER)))
         with changing(hub) as session:
             mailbox.take_left_out(hub, session, job_id, node=who.name, message=message)
+        return Response(status_code=204)
+
+    @routes.post("/v1/jobs/{job_id}/sites/{node}/masking", status_code=204)
+    def tell_masking(
+        job_id: str, node: str, request: Request, who: NodeIdentity = node_of, body: bytes = body_of
+    ) -> Response:
+        _same_node(node, who)
+        message = MaskingReport.parse(body)
+        twins.heed(hub, node, twins.boot_in(request.headers.get(twins.HEADER)))
+        with changing(hub) as session:
+            masking.take_report(hub, session, job_id, node=who.name, message=message)
+        # The step may be closed now.
+        hub.notifier.notify()
         return Response(status_code=204)
 
 

@@ -18,6 +18,7 @@ from fairbank.federated_jobs.hub.steps import behind, first_step, written
 from fairbank.federated_jobs.hub.store import JobRow, LeaseRow, RoundRow, SiteRow
 from fairbank.federated_jobs.plans.machine import Step
 from fairbank.federated_jobs.reasons import Reason
+from fairbank.federated_jobs.secagg.limits import is_masked
 from fairbank.federated_jobs.states import (
     ACTIVE_SITES,
     ENDED_JOBS,
@@ -131,8 +132,13 @@ def open_round(hub: Hub, session: Session, job: JobRow, number: int, *, step: St
         )
     )
     job.round = number
+    if is_masked(manifest):
+        # It moves sites itself, by what stands here.
+        from fairbank.federated_jobs.hub import masking
+
+        masking.begin(session, job, number, step.participants)
     if step.staleness is None:
-        _close_leases(session, job.id)
+        close_leases(session, job.id)
     for site in active(sites_of(session, job.id)):
         if not _goes_on(step, site, number):
             if step.staleness is not None:
@@ -194,7 +200,7 @@ def end_job(
     move_job(hub, job, event, reason=reason)
     if event is not JobEvent.COMPLETE:
         _stop_sites(hub, session, job, reason=reason)
-    _close_leases(session, job.id)
+    close_leases(session, job.id)
     abandon = update(RoundRow).where(RoundRow.job == job.id, RoundRow.state == RoundState.OPEN.value)
     session.execute(abandon.values(state=RoundState.ABANDONED.value))
     audit.record(
@@ -225,7 +231,8 @@ def _stop_sites(hub: Hub, session: Session, job: JobRow, *, reason: Reason) -> N
             move_site(hub, job, site, SiteEvent.FAIL, reason=reason)
 
 
-def _close_leases(session: Session, job: str) -> None:
+def close_leases(session: Session, job: str) -> None:
+    """Take back all leases of a job."""
     session.execute(_CLOSE_LEASES, {"of": job})
 
 

@@ -40,7 +40,7 @@ from fairbank.federated_jobs.algorithms.errors import UpdateUnfit
 from fairbank.federated_jobs.axes.plans import PLANS
 from fairbank.federated_jobs.errors import JobNotFound, OutputRefused, RoundClosed
 from fairbank.federated_jobs.evaluating import looks_last
-from fairbank.federated_jobs.hub import mailbox, measurements, release_checks, usage
+from fairbank.federated_jobs.hub import mailbox, masking, measurements, release_checks, usage
 from fairbank.federated_jobs.hub.changing import changing
 from fairbank.federated_jobs.hub.ensembles import keep_all
 from fairbank.federated_jobs.hub.finishing import Settled, complete, delivered_by_too_few
@@ -84,6 +84,7 @@ from fairbank.federated_jobs.hub.tool_registry import container_columns
 from fairbank.federated_jobs.hub.twins import boot_in, check_speaks
 from fairbank.federated_jobs.plans.machine import Closed, Done, Ending, Merging, Step
 from fairbank.federated_jobs.reasons import Reason
+from fairbank.federated_jobs.secagg.limits import is_masked, masked_bytes
 from fairbank.federated_jobs.states import (
     ACTIVE_SITES,
     WORKING_SITES,
@@ -121,6 +122,7 @@ class OutputReceiver:
         manifest = manifest_of(job)
         _check_declared(manifest, meta)
         check_told(session, manifest, meta.node)
+        masking.check_takes(session, job, meta.node, meta.round)
 
     def complete(self, session: Session, meta: ReleaseMeta, path: Path) -> None:
         """Accept an output, once per job, round, site and output."""
@@ -131,6 +133,7 @@ class OutputReceiver:
         manifest = manifest_of(job)
         _check_declared(manifest, meta)
         check_told(session, manifest, meta.node)
+        masking.check_takes(session, job, meta.node, meta.round)
         row = {
             "job": job.id,
             "round": meta.round,
@@ -252,6 +255,8 @@ def _close(hub: Hub, job_id: str, number: int) -> bool:
         plan = _plan(hub, session, job_id, number)
     if plan is None:
         return False
+    if is_masked(plan.closing.manifest):
+        return _close_masked(hub, plan)
     examined = _examined(hub, plan)
     if examined.unfit:
         _leave_out(hub, plan, examined)
@@ -286,6 +291,38 @@ def _close(hub: Hub, job_id: str, number: int) -> bool:
     if closed:
         hub.notifier.notify()
     return closed
+
+
+def _close_masked(hub: Hub, plan: _Plan) -> bool:
+    """Close the step of secure aggregation that is due; after the last one the round, with the sum of all updates."""
+    job_id, number = plan.closing.manifest.id, plan.closing.round
+    with changing(hub) as session:
+        job = session.get_one(JobRow, job_id)
+        if _plan(hub, session, job_id, number) is None or not _is_ready(hub, session, job_id, number):
+            return False
+        opens = masking.advance(hub, session, job, number, at_least=plan.step.at_least)
+    hub.notifier.notify()
+    if not opens:
+        return True
+    with tempfile.TemporaryDirectory(dir=hub.blobs / "incoming", prefix="round-") as folder:
+        with reading(hub.engine) as session:
+            after = _plan(hub, session, job_id, number)
+            if after is None:
+                return False
+            summed, told = masking.opened_sum(session, after.closing, Path(folder))
+        merged = merge(summed, Path(folder))
+        masking.with_notes(merged, told)
+        files = [_settled(hub, file) for file in merged]
+    released = measurements.released_in(after.closing)
+    with changing(hub) as session:
+        closed = _commit(hub, session, after, files, _Told(notes=told, updates={}, released=released))
+    if closed:
+        hub.notifier.notify()
+    return closed
+
+
+def _is_ready(hub: Hub, session: Session, job_id: str, number: int) -> bool:
+    return (job_id, number) in _ready(hub, session)
 
 
 def _plan(hub: Hub, session: Session, job_id: str, number: int) -> _Plan | None:
@@ -587,6 +624,8 @@ def _check_declared(manifest: Manifest, meta: ReleaseMeta) -> None:
     longest = declared.maximum_bytes
     if choice is not None and choice.sealed:
         longest += seal_bytes(longest)
+    if is_masked(manifest):
+        longest = masked_bytes(longest)
     if meta.total_bytes > longest:
         raise OutputRefused(
             f"The output {meta.output!r} has {meta.total_bytes} bytes.",

@@ -225,6 +225,38 @@ class LeftOutRow(HubBase):
     fault: Mapped[str]
 
 
+class MaskingRow(HubBase):
+    """Where secure aggregation stands in a round: which attempt, which step, and who takes part.
+
+    `roster` has the identity key of each site of the attempt, `sites` names those that are asked for the step; `base`
+    and `length` are what most sites' keys are bound to.
+    """
+
+    __tablename__ = "jobs_masking"
+
+    job: Mapped[str] = mapped_column(ForeignKey("jobs_jobs.id"), primary_key=True)
+    round: Mapped[int] = mapped_column(primary_key=True)
+    attempt: Mapped[int] = mapped_column(default=1)
+    step: Mapped[str]
+    roster: Mapped[dict[str, Any]]
+    sites: Mapped[list[Any]]
+    base: Mapped[str | None] = mapped_column(default=None)
+    length: Mapped[int | None] = mapped_column(BigInteger, default=None)
+
+
+class MaskingMessageRow(HubBase):
+    """What a site answered to a step of secure aggregation, as it signed it; None if it cannot go on."""
+
+    __tablename__ = "jobs_masking_messages"
+
+    job: Mapped[str] = mapped_column(ForeignKey("jobs_jobs.id"), primary_key=True)
+    round: Mapped[int] = mapped_column(primary_key=True)
+    attempt: Mapped[int] = mapped_column(primary_key=True)
+    step: Mapped[str] = mapped_column(primary_key=True)
+    node: Mapped[str] = mapped_column(primary_key=True)
+    envelope: Mapped[bytes | None] = mapped_column(LargeBinary)
+
+
 class OutputRow(HubBase):
     """One file that came of merging: a table, a plot, a model."""
 

@@ -21,7 +21,7 @@ from fairbank.database import reading, writing
 from fairbank.errors import FairbankError, RemoteError
 from fairbank.federated_jobs.errors import GrantPaused, JobPausedHere, JobsError, NodeDoubled, SiteRefusal
 from fairbank.federated_jobs.freed_memory import keep_freed_memory
-from fairbank.federated_jobs.node import notices, overlays, progress, rounds, spent
+from fairbank.federated_jobs.node import masked_rounds, notices, overlays, progress, rounds, spent
 from fairbank.federated_jobs.node.approval import leaving, receive, withhold_unsent
 from fairbank.federated_jobs.node.carried_tools import note_revoked
 from fairbank.federated_jobs.node.cohort import CohortSource, Member, harvest_index, harvest_intact
@@ -221,7 +221,7 @@ class Agent:
         with reading(self._node.engine) as session:
             waiting = rounds.unfinished(session)
         for job, number, lease in waiting:
-            self._work(job, number, lease=lease)
+            self._work(job, number, partial(rounds.work, self._site, job, number), lease=lease)
 
     def step(self, *, max_wait_s: int = 0) -> bool:
         """Ask for one piece of work and do it; return whether there was any.
@@ -394,7 +394,8 @@ class Agent:
             return
         if lease.retries is not None:
             self._faults.pop((lease.job, lease.round), None)
-        work = partial(self._work, lease.job, lease.round, lease=lease.id, lease_s=lease.lease_s, model=model)
+        do = partial(masked_rounds.work, self._site, lease.job, lease.round, lease.masking, model=model)
+        work = partial(self._work, lease.job, lease.round, do, lease=lease.id, lease_s=lease.lease_s)
         if self._lanes.several:
             manifest, _ = Manifest.open(known.manifest, trusted=None)
             self._lanes.start(lease.job, lease.id, manifest.resources, work)
@@ -402,12 +403,12 @@ class Agent:
             work()
 
     def _work(
-        self, job: str, number: int, *, lease: str, lease_s: int | None = None, model: bytes | None = None
+        self, job: str, number: int, do: Callable[[], SiteState], *, lease: str, lease_s: int | None = None
     ) -> None:
         progress.forget(self._node, job)
         try:
             with self._renewing(job, lease, lease_s):
-                state = rounds.work(self._site, job, number, model=model)
+                state = do()
         except WorkerCancelled:
             log.warning("job %s was stopped in round %d", job, number)
             return

@@ -9,24 +9,17 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, insert, select, update
 from sqlalchemy.orm import Session
 
-from fairbank.analysis.errors import (
-    BundleRefused,
-    BundleUntrainable,
-    ModelMissing,
-    ModelUnusable,
-    StatisticRefused,
-    StatisticWithheld,
-)
+from fairbank.analysis.errors import StatisticWithheld
 from fairbank.analysis.networks import LARGEST_BYTES
 from fairbank.database import reading, writing
 from fairbank.errors import FairbankError, RemoteError
-from fairbank.federated_jobs.algorithms.errors import GradientsDead, SiteJobError
 from fairbank.federated_jobs.axes.plans import PLANS
 from fairbank.federated_jobs.checks import Check
 from fairbank.federated_jobs.code import WorkerKind
@@ -53,13 +46,10 @@ from fairbank.federated_jobs.node.candidates import candidate_of
 from fairbank.federated_jobs.node.cohort import Cohort, CohortSource, Member, harvest_intact, mark_gone
 from fairbank.federated_jobs.node.effective_settings import tell_settings
 from fairbank.federated_jobs.node.errors import (
-    SandboxError,
     WorkerCancelled,
     WorkerCrashed,
-    WorkerOutOfDisk,
-    WorkerOutOfMemory,
-    WorkerTimedOut,
 )
+from fairbank.federated_jobs.node.failure_words import reason_of
 from fairbank.federated_jobs.node.inputs import series_to_stage
 from fairbank.federated_jobs.node.live_counts import Sets, harvest_sets
 from fairbank.federated_jobs.node.mail import (
@@ -82,6 +72,7 @@ from fairbank.federated_jobs.node.shared_keys import shared_key
 from fairbank.federated_jobs.node.store import ApprovalRow, ReviewRow, WorkRow
 from fairbank.federated_jobs.protocol import MailOrder
 from fairbank.federated_jobs.reasons import Reason
+from fairbank.federated_jobs.secagg.limits import is_masked
 from fairbank.federated_jobs.states import SiteState
 from fairbank.federated_jobs.training_errors import SettingsDeviate, SettingsMissing, TrainingHalted
 from fairbank.ontology.signed_objects import Manifest
@@ -128,6 +119,7 @@ class Site:
     Attributes:
         intact: compares a series' files with the index.
         published: the sets of subjects that records of a dataset told counts of.
+        masking: rounds of secure aggregation that are under way, with their secrets; in memory alone.
     """
 
     node: Node
@@ -137,6 +129,7 @@ class Site:
     source: CohortSource
     intact: Callable[[Member], bool] = harvest_intact
     published: Sets = harvest_sets
+    masking: dict[tuple[str, int], Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +194,7 @@ def work(site: Site, job: str, number: int, *, model: bytes | None = None) -> Si
         WorkerCancelled: if the job was stopped meanwhile.
     """
     with site.node.engine.connect() as connection:
-        row = _written_down(connection, job, number)
+        row = written_down(connection, job, number)
     if row.state == GIVEN_UP:
         return SiteState.FAILED
     if row.state == TAKEN:
@@ -215,7 +208,7 @@ def work(site: Site, job: str, number: int, *, model: bytes | None = None) -> Si
         except FairbankError as err:
             return give_up(site, job, number, err)
         # Everything was authorised in the transaction that has just staged them.
-        return _send(site, row, staged)
+        return send(site, row, staged)
     return deliver(site, job, number)
 
 
@@ -229,7 +222,7 @@ def deliver(site: Site, job: str, number: int) -> SiteState:
     """
     with reading(site.node.engine) as session:
         check_goes_on(session, job)
-        row = _written_down(session.connection(), job, number)
+        row = written_down(session.connection(), job, number)
         releases = [site.outbox.release(each) for each in row.releases]
         unsent = any(each.state in _UNSENT for each in releases)
         try:
@@ -246,18 +239,20 @@ def deliver(site: Site, job: str, number: int) -> SiteState:
         # The word for what people here keep back, so that it does not tell that somebody has withdrawn.
         return _kept_back(site, row, reason=Reason.OUTPUT_WITHHELD, error=None, by="a smaller cohort")
     if refusal is not None:
-        return _refused_here(site, row, refusal)
-    return _send(site, row, releases)
+        return refused_here(site, row, refusal)
+    return send(site, row, releases)
 
 
-def _written_down(connection: Connection, job: str, number: int) -> Work:
+def written_down(connection: Connection, job: str, number: int) -> Work:
+    """Return a round as it is written down here."""
     row = connection.execute(_WRITTEN_DOWN, {"of_job": job, "of_round": number}).one()
     # The same strict reading as on the wire: lists for tuples, and nothing else.
     mail = MailOrder.model_validate_json(json.dumps(row.mail)) if row.mail is not None else None
     return Work(row.job, row.round, row.global_digest, row.state, tuple(row.releases), mail)
 
 
-def _send(site: Site, row: Work, releases: Sequence[Release]) -> SiteState:
+def send(site: Site, row: Work, releases: Sequence[Release]) -> SiteState:
+    """Send what was just staged, while its authorisation is fresh; errors are those of `deliver`."""
     for release in releases:
         if release.state is ReleaseState.HELD:
             return SiteState.OUTPUT_REVIEW
@@ -268,7 +263,7 @@ def _send(site: Site, row: Work, releases: Sequence[Release]) -> SiteState:
         except ReleaseStateError:
             return SiteState.OUTPUT_REVIEW
         except SiteRefusal as err:
-            return _refused_here(site, row, err)
+            return refused_here(site, row, err)
         except RemoteError as err:
             if err.remote_code not in _FINAL:
                 raise
@@ -295,9 +290,12 @@ def give_up(site: Site, job: str, number: int, err: FairbankError) -> SiteState:
 
 
 def unfinished(session: Session) -> list[tuple[str, int, str]]:
-    """Return the rounds that were taken and not staged, of jobs that go on, oldest first, each with its lease."""
-    rows = session.scalars(
-        select(WorkRow)
+    """Return the rounds that were taken and not staged, of jobs that go on, oldest first, each with its lease.
+
+    A round of masked updates is not among them: its secrets were in memory alone, and the hub's next order begins anew.
+    """
+    rows = session.execute(
+        select(WorkRow, ReviewRow.manifest)
         .join(ReviewRow, ReviewRow.job == WorkRow.job)
         .where(
             WorkRow.state == TAKEN,
@@ -307,7 +305,11 @@ def unfinished(session: Session) -> list[tuple[str, int, str]]:
         )
         .order_by(WorkRow.taken, WorkRow.round)
     )
-    return [(row.job, row.round, row.lease) for row in rows]
+    return [
+        (row.job, row.round, row.lease)
+        for row, manifest in rows
+        if not is_masked(Manifest.open(manifest, trusted=None)[0])
+    ]
 
 
 def _compute(site: Site, row: Work, model: bytes | None) -> list[Release]:
@@ -317,11 +319,43 @@ def _compute(site: Site, row: Work, model: bytes | None) -> list[Release]:
     return staged
 
 
+@dataclass(frozen=True, slots=True)
+class Computed:
+    """What a round made, before the gate, and what it rests on."""
+
+    authorised: Authorised
+    task: RoundTask
+    products: list[Product]
+    sealed: Sealer | None = None
+
+
 def _attempt(site: Site, row: Work, given: bytes | None) -> list[Release] | None:
     """Compute and stage a round; return None if its cohort shrank meanwhile, and nothing was staged for that."""
+    made = compute(site, row, given)
+    if made is None:
+        return None
+    try:
+        return stage(site, row, made)
+    finally:
+        clear(site.node, row.job)
+        for product in made.products:
+            product.path.unlink(missing_ok=True)
+
+
+def compute(site: Site, row: Work, given: bytes | None, *, masked: bool = False) -> Computed | None:
+    """Compute a round; return None if its cohort shrank meanwhile.
+
+    Args:
+        masked: what comes of it leaves masked.
+
+    Raises:
+        RoundRefused: if the sealed plan does not have such a round.
+    """
     with writing(site.node.engine) as session:
         authorised = authorise(site.node, session, row.job, source=site.source)
         previous = _last_released(session, row.job)
+        if is_masked(authorised.chain.manifest) is not masked:
+            raise not_in_plan("Updates are masked where the plan says so, and only there.")
         _check_order(site, session, row, authorised, previous=previous)
         noise = noise_budget.set_aside(
             site.node,
@@ -356,12 +390,7 @@ def _attempt(site: Site, row: Work, given: bytes | None) -> list[Release] | None
             mark_gone(site.node, session, row.job, changed.members)
         return None
     sealed = sealer(site.node, letter, taken.peers) if letter is not None and taken is not None else None
-    try:
-        return _stage(site, row, authorised, [(task, product) for product in products], sealed)
-    finally:
-        clear(site.node, row.job)
-        for product in products:
-            product.path.unlink(missing_ok=True)
+    return Computed(authorised, task, products, sealed)
 
 
 def _models(site: Site, row: Work, authorised: Authorised) -> tuple[Path, ...]:
@@ -381,13 +410,22 @@ def _letter(row: Work, authorised: Authorised) -> Letter | None:
     return Letter(authorised.chain.manifest, row.round, row.mail) if row.mail is not None else None
 
 
-def _stage(
+def stage(
     site: Site,
     row: Work,
-    authorised: Authorised,
-    products: list[tuple[RoundTask, Product]],
-    sealed: Sealer | None,
+    made: Computed,
+    *,
+    masked: Callable[[Product], Sealer | None] = lambda product: None,
 ) -> list[Release] | None:
+    """Bring what a round made before the gate and into the outbox, all of it or nothing.
+
+    Args:
+        masked: returns what writes the masked form of a product.
+
+    Raises:
+        GateRefused: if the gate does not let it leave.
+    """
+    authorised = made.authorised
     candidate: Candidate | None = None
     try:
         with writing(site.node.engine) as session:
@@ -398,16 +436,15 @@ def _stage(
             fresh = session.get_one(WorkRow, (row.job, row.round))
             approval = session.get_one(ApprovalRow, row.job)
             releases = []
-            for task, product in products:
+            for product in made.products:
                 sums = _beside_records(site, session, product.sums)
-                made = candidate_of(task, product, in_cohort=authorised.cohort.subjects, sums=sums)
-                candidate = replace(made, sealed=sealed)
+                plain = candidate_of(made.task, product, in_cohort=authorised.cohort.subjects, sums=sums)
+                candidate = replace(plain, sealed=made.sealed or masked(product))
                 releases.append(site.outbox.stage(session, candidate, hold=approval.hold_outputs))
             fresh.releases = [release.id for release in releases]
             fresh.state = STAGED
             noise_budget.spend(site.node, session, authorised.chain.manifest, row.round)
-            for task, _ in products[:1]:
-                spent.note(session, row.job, row.round, task.spent)
+            spent.note(session, row.job, row.round, made.task.spent)
             approval.runs = 1
     except GateRefused as err:
         if candidate is not None:
@@ -552,7 +589,7 @@ def _refused_by_hub(site: Site, row: Work, release_id: str, err: RemoteError) ->
     return SiteState.QUEUED
 
 
-def _refused_here(site: Site, row: Work, err: SiteRefusal) -> SiteState:
+def refused_here(site: Site, row: Work, err: SiteRefusal) -> SiteState:
     """Keep back what the site itself does not let go any more."""
     return _kept_back(site, row, reason=err.reason, error=err.code, by="the approval's end", check=err.check)
 
@@ -571,29 +608,3 @@ def _kept_back(
             review.ended, review.reported = True, False
     site.runner.forget(row.job)
     return SiteState.WITHHELD
-
-
-def reason_of(err: FairbankError) -> Reason:
-    """Return the word that the hub is told for a failure."""
-    for kind, reason in _REASONS:
-        if isinstance(err, kind):
-            return reason
-    return err.reason if isinstance(err, JobsError) else Reason.NODE_FAULT
-
-
-_REASONS: tuple[tuple[type[FairbankError], Reason], ...] = (
-    (GateRefused, Reason.GATE_REFUSED),
-    (StatisticWithheld, Reason.GATE_REFUSED),
-    (StatisticRefused, Reason.OPTION_REFUSED),
-    (BundleRefused, Reason.CODE_FAILED),
-    (BundleUntrainable, Reason.CODE_FAILED),
-    (ModelUnusable, Reason.CODE_FAILED),
-    (ModelMissing, Reason.CODE_FAILED),
-    (SandboxError, Reason.SANDBOX_UNAVAILABLE),
-    (WorkerOutOfMemory, Reason.OUT_OF_MEMORY),
-    (WorkerOutOfDisk, Reason.OUT_OF_DISK),
-    (WorkerTimedOut, Reason.TIMED_OUT),
-    (WorkerCrashed, Reason.WORKER_CRASHED),
-    (GradientsDead, Reason.MODEL_REFUSED),
-    (SiteJobError, Reason.CODE_FAILED),
-)

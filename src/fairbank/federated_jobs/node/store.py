@@ -148,6 +148,16 @@ class ShrinkageRow(NodeBase):
     at: Mapped[datetime]
 
 
+class UnmaskedRow(NodeBase):
+    """A round in which this site has helped to unmask a sum; noted before it says so, and for ever."""
+
+    __tablename__ = "jobs_unmasked"
+
+    job: Mapped[str] = mapped_column(primary_key=True)
+    round: Mapped[int] = mapped_column(primary_key=True)
+    at: Mapped[datetime]
+
+
 class WorkRow(NodeBase):
     """One round of one job at this site; `releases` are in the outbox once it is staged.
 

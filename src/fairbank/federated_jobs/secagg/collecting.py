@@ -133,6 +133,16 @@ class Collecting:
         self._remember(Unmasking, message, envelope)
         self._answers[message.node] = message
 
+    def check_unmasking(self) -> None:
+        """Refuse to open a sum for which too few shares came.
+
+        Raises:
+            TooFewSites: if fewer than the threshold of sites gave shares.
+        """
+        needed = threshold(len(self._roster))
+        if len(self._answers) < needed:
+            raise too_few(len(self._answers), needed)
+
     def total(self) -> Whole:
         """Return the sum of the survivors' updates, in the ring.
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from fairbank.ontology.signed_objects import Manifest
 
 FEWEST: Final = 3
 # A site that has trained on more samples counts as one with so many.
@@ -15,6 +18,7 @@ USUAL_BOUND: Final = "8"
 # Running statistics are no differences; what is beyond this is cut off.
 MOST_STATISTIC: Final = 4_096
 MOST_ATTEMPTS: Final = 5
+_HEAD_BYTES: Final = 1 << 20
 
 
 def threshold(sites: int) -> int:
@@ -32,3 +36,19 @@ def threshold(sites: int) -> int:
 def fewest_survivors(sites: int) -> int:
     """Return of how many sites a sum is made at least."""
     return max(threshold(sites), FEWEST)
+
+
+def masked_bytes(plain: int) -> int:
+    """Return how long the masked form of an update may be: eight bytes for each two at least, and a base."""
+    return 5 * plain + _HEAD_BYTES
+
+
+def is_masked(manifest: Manifest) -> bool:
+    """Tell whether the sites of a job mask their updates."""
+    return manifest.training is not None and manifest.training.secure_aggregation is not None
+
+
+def bound_of(manifest: Manifest) -> float:
+    """Return where the masked updates of a job are cut off."""
+    assert manifest.training is not None and manifest.training.secure_aggregation is not None
+    return float(manifest.training.secure_aggregation.bound)
