@@ -1,7 +1,7 @@
 """Rounds of masked updates.
 
 Revision: b81d3f60a9e4
-Follows: 7d24e9b0f163
+Follows: 5b7e1f0c4a92
 Written: 2026-12-01 04:20:11.307155+00:00
 """
 
@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "b81d3f60a9e4"
-down_revision = "7d24e9b0f163"
+down_revision = "5b7e1f0c4a92"
 branch_labels = None
 depends_on = None
 

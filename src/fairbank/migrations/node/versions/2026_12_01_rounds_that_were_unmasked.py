@@ -1,7 +1,7 @@
 """Rounds that were unmasked.
 
 Revision: c40e7b92d518
-Follows: 3a3dd6d42897
+Follows: 8c41d7e95a02
 Written: 2026-12-01 04:20:40.118402+00:00
 """
 
@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "c40e7b92d518"
-down_revision = "3a3dd6d42897"
+down_revision = "8c41d7e95a02"
 branch_labels = None
 depends_on = None
 
