@@ -133,7 +133,7 @@ ROUTES: Final[tuple[tuple[str, str, Action], ...]] = (
         Action.NODE,
     ),
     ("POST", r"/v1/nodes/\{node\}/overlaps(/.*)?", Action.NODE),
-    ("POST", r"/v1/jobs/\{job_id\}/sites/\{node\}/(state|withdrawal|settings|left-out)", Action.NODE),
+    ("POST", r"/v1/jobs/\{job_id\}/sites/\{node\}/(state|withdrawal|settings|left-out|masking)", Action.NODE),
     ("PUT", r"/v1/jobs/\{job_id\}/sites/\{node\}/sealing-key", Action.NODE),
     ("POST", r"/v1/jobs/\{job_id\}/sites/\{node\}/shared-key", Action.NODE),
     ("POST", r"/v1/counts/\{question\}/sites/\{node\}", Action.NODE),

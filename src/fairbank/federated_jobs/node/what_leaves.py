@@ -17,6 +17,7 @@ from fairbank.federated_jobs.protections import (
     protections_in,
     title_of,
 )
+from fairbank.federated_jobs.secagg.limits import is_masked
 from fairbank.ontology.group_metrics import COLUMNS
 from fairbank.ontology.outputs import OutputClass
 from fairbank.ontology.signed_objects import Code, Manifest, PlanName
@@ -31,6 +32,17 @@ PROTECTIONS_OFF = tuple(name for name in CHOSEN if name is not ProtectionName.RO
 TRUST = (
     "The hub, and whoever runs it, sees this site's own update of every round; the requester gets the merged model, "
     "and the other sites of the job see it from the second round on."
+)
+TRUST_MASKED = (
+    "The hub sees the sum of the updates of all sites of a round and none of them; nothing of the update leaves this "
+    "site unmasked. What each site tells beside it (samples, metrics) the hub sees as ever."
+)
+TRUST_ROSTER = (
+    "Which sites take part, and their keys, the hub says. A hub that lies could put itself in their place, unless the "
+    "keys of the other sites are pinned in this site's policy ([[peer]])."
+)
+TRUST_SUM = (
+    "A sum is not anonymous: with few sites, or if all others work together, what this site sent can be told from it."
 )
 TRUST_IN_TURN = (
     "The model goes from site to site and is merged with none: the hub, the requester and the next site get the model "
@@ -140,6 +152,8 @@ def warnings(manifest: Manifest) -> tuple[str, ...]:
 
 def _trust(manifest: Manifest) -> tuple[str, ...]:
     """Return who sees what of this site's updates under the plan of a job."""
+    if is_masked(manifest):
+        return (TRUST_MASKED, TRUST_ROSTER, TRUST_SUM)
     choice = PLANS.get(manifest.plan.name.value)
     if choice is not None and choice.hands_on:
         return (TRUST_IN_TURN,)
