@@ -17,7 +17,7 @@ from fairbank.ontology.signed_objects import Element, Training
 Start = Callable[..., Federation]
 
 
-@pytest.mark.parametrize("aggregator", ["fedavg", "fedavgm"])
+@pytest.mark.parametrize("aggregator", ["fedavg", pytest.param("fedavgm", marks=pytest.mark.long)])
 def test_the_model_is_that_of_a_plain_run(start: Start, aggregator: str) -> None:
     how = {"rounds": 2, "aggregator": Element(name=aggregator)}
     plain = masking(start(*NAMES, folder="plain"))
@@ -65,7 +65,7 @@ def test_a_hub_that_starts_anew_goes_on_and_its_disk_holds_nothing_of_a_site(sta
             assert not any(part.tobytes() in body for body in files)
 
 
-@pytest.mark.parametrize("step", ["shares", "survivors"])
+@pytest.mark.parametrize("step", [pytest.param("shares", marks=pytest.mark.long), "survivors"])
 def test_a_site_that_starts_anew_loses_the_attempt_and_the_job_goes_on(start: Start, step: str) -> None:
     fed = masking(start(*NAMES))
     job = submitted(fed, quorum=3)
