@@ -10,7 +10,7 @@ from tests.federated_jobs.conftest import Federation
 from tests.federated_jobs.secagg.masked_sites import NAMES, first, masking, model_of, recorded, submitted
 
 from fairbank.database import reading, writing
-from fairbank.federated_jobs.hub.store import MaskingRow, UpdateRow
+from fairbank.federated_jobs.hub.store import MaskingMessageRow, MaskingRow, UpdateRow
 from fairbank.federated_jobs.secagg.fixed_point import FRACTION_BITS
 from fairbank.ontology.signed_objects import Element, Training
 
@@ -109,3 +109,22 @@ def test_an_order_without_masks_lets_no_update_leave(start: Start) -> None:
         assert session.query(UpdateRow).count() == 0
     assert fed.site_state(job, "north")[0] == "failed"
     assert not fed.sites["north"].runner.made
+
+
+@pytest.mark.parametrize(
+    "stranger", [True, False], ids=["a site that the job has not", "fewer than the quorum"]
+)
+def test_a_site_gives_no_keys_to_a_list_of_sites_that_the_manifest_has_not(
+    start: Start, stranger: bool
+) -> None:
+    fed = masking(start("east", "north", "west"))
+    job = submitted(fed)
+    fed.close_rounds()
+    with writing(fed.hub.engine) as session:
+        row = session.get_one(MaskingRow, (job, 1))
+        others = {name: key for name, key in row.roster.items() if name != "west"}
+        row.roster = row.roster | {"mallory": str(fed.hub.key.key_id)} if stranger else others
+    fed.sites["east"].agent.step()
+    with reading(fed.hub.engine) as session:
+        said = session.get_one(MaskingMessageRow, (job, 1, 1, "keys", "east"))
+        assert said.envelope is None
