@@ -370,7 +370,7 @@ def test_the_worker_s_numbers_leave_only_with_enough_held_out_subjects(tmp_path)
     from types import SimpleNamespace
 
     from fairbank.federated_jobs.node.runner import ConfinedRunner
-    from fairbank.federated_jobs.node.worker_client import Evaluation
+    from fairbank.federated_jobs.node.worker_answers import Evaluation
     from fairbank.federated_jobs.update_notes import notes_of
 
     asked: list[Any] = []

@@ -20,6 +20,7 @@ from fairbank.federated_jobs.manifest import check_code
 from fairbank.federated_jobs.node import rounds
 from fairbank.federated_jobs.node.approval import Consent, approve, authorise, receive, withdraw
 from fairbank.federated_jobs.node.output_review import held, let_go
+from fairbank.federated_jobs.node.sending import send_ready
 from fairbank.federated_jobs.node.store import ApprovalRow, CohortRow, ReviewRow, WorkRow
 from fairbank.federated_jobs.protocol import Lease, LeaseKind
 from fairbank.federated_jobs.states import SiteState
@@ -346,7 +347,7 @@ def test_an_output_is_kept_back_only_when_sending_it_again_cannot_help(fed, monk
 
     with monkeypatch.context() as patch:
         patch.setattr(Outbox, "send", refuse)
-        site.agent._send_ready()
+        send_ready(site.agent._site, under_way=frozenset())
     assert _releases(site, job) == [state]
     if state == "ready":
         fed.settle()

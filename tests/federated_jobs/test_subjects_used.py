@@ -8,7 +8,7 @@ from pathlib import Path
 from fairbank.database import writing
 from fairbank.federated_jobs.node import rounds
 from fairbank.federated_jobs.node.runner import _notes
-from fairbank.federated_jobs.node.worker_client import RoundOutcome
+from fairbank.federated_jobs.node.worker_answers import RoundOutcome
 from fairbank.federated_jobs.states import SiteState
 
 OUTCOME = RoundOutcome(

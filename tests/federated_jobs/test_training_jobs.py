@@ -21,7 +21,7 @@ from fairbank.federated_jobs.node.labels import remove_word, set_word, words
 from fairbank.federated_jobs.node.runner import GROUPS_FILE, Product, RoundTask, _keep_groups, _notes
 from fairbank.federated_jobs.node.sandbox_policy import JobFolder
 from fairbank.federated_jobs.node.sandbox_staging import stage_series
-from fairbank.federated_jobs.node.worker_client import RoundOutcome
+from fairbank.federated_jobs.node.worker_answers import RoundOutcome
 from fairbank.federated_jobs.training_errors import LabelRefused, LocalStepUnfit
 from fairbank.federated_jobs.update_notes import annotate
 from fairbank.harvest.clinical.store import VariableDefinitionRow, VariableRow

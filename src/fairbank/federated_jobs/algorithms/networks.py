@@ -119,7 +119,9 @@ def batch_norms(network: nn.Module) -> list[str]:
     ]
 
 
-def with_features(network: nn.Module, head: str, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def with_features(
+    network: nn.Module, images: torch.Tensor, *, head: str
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the outputs of a network and what goes into a layer of it, (n, n_features)."""
     seen: list[torch.Tensor] = []
 

@@ -215,7 +215,7 @@ class NetworkTrainer(TrainingAlgorithm):
             rate,
             {k.removeprefix(_STEP): v for k, v in self._kept.items() if k.startswith(_STEP)},
             {k: v for k, v in beside.items() if k.startswith(CONTROL)},
-            partial(_features, head=head_of(self._network)) if self._step.wants_features else None,
+            partial(with_features, head=head_of(self._network)) if self._step.wants_features else None,
             len(self.class_counts()),
         )
         self._step.begin(at)
@@ -475,7 +475,7 @@ class NetworkTrainer(TrainingAlgorithm):
     ) -> Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor | None]]:
         network = self._network
         if step.wants_features:
-            return partial(_features, network, head=head_of(network))
+            return partial(with_features, network, head=head_of(network))
         return lambda images: (network(images), None)
 
     def _judgement(self) -> Judged:
@@ -572,10 +572,6 @@ class NetworkTrainer(TrainingAlgorithm):
             shapes = {name: tuple(each.shape) for name, each in self._trained.items()}
             found = found | empty_state(self._given, shapes)
         return found
-
-
-def _features(network: nn.Module, images: torch.Tensor, *, head: str) -> tuple[torch.Tensor, torch.Tensor]:
-    return with_features(network, head, images)
 
 
 def _split(weights: Weights) -> tuple[Weights, Weights]:

@@ -29,7 +29,7 @@ from fairbank.federated_jobs.node.errands import any_due
 from fairbank.federated_jobs.node.errors import WorkerCancelled
 from fairbank.federated_jobs.node.hub_log import HubLog
 from fairbank.federated_jobs.node.lanes import Lanes
-from fairbank.federated_jobs.node.live_counts import CountDesk, is_live_count
+from fairbank.federated_jobs.node.live_counts import CountDesk
 from fairbank.federated_jobs.node.overlaps import go_on
 from fairbank.federated_jobs.node.pausing import held_leases, paused_jobs
 from fairbank.federated_jobs.node.peers import forget_key
@@ -46,6 +46,7 @@ from fairbank.federated_jobs.node.reporting import (
 from fairbank.federated_jobs.node.rounds import RoundOrder, Site
 from fairbank.federated_jobs.node.runner import Runner
 from fairbank.federated_jobs.node.runners import SiteRunner
+from fairbank.federated_jobs.node.sending import send_ready
 from fairbank.federated_jobs.node.store import ReviewRow
 from fairbank.federated_jobs.node.transfers import places_told
 from fairbank.federated_jobs.node.withdrawn_training import tell_due
@@ -64,9 +65,7 @@ from fairbank.ontology.signed_objects import Manifest
 from fairbank.release import hub_keys
 from fairbank.release.errors import (
     BadAnswer,
-    DecisionUntrusted,
     NodeSuspendedHere,
-    ReleaseConflict,
     SuccessionUntrusted,
 )
 from fairbank.release.hub_client import HubClient
@@ -217,7 +216,7 @@ class Agent:
         tell_place(self._node, self._site.outbox)
         report_decisions(self._node, self._site.outbox)
         tell_due(self._node, self._site.outbox)
-        self._send_ready()
+        send_ready(self._site, under_way=self._lanes.jobs())
         with reading(self._node.engine) as session:
             waiting = rounds.unfinished(session)
         for job, number, lease in waiting:
@@ -237,7 +236,7 @@ class Agent:
             notices.look(self._node)
             report_decisions(self._node, self._site.outbox)
             tell_due(self._node, self._site.outbox)
-            self._send_ready()
+            send_ready(self._site, under_way=self._lanes.jobs())
         self._hub_log.look_if_due(idle=False)
         if not self._lanes.wait_for_room(max_wait_s):
             return False
@@ -476,27 +475,6 @@ class Agent:
         # Whoever stages does so in a writing transaction, so nothing is being staged during this one.
         with writing(self._node.engine) as session:
             sweep(self._node.outbox_path, in_use=kept_digests(session))
-
-    def _send_ready(self) -> None:
-        """Send what is ready and was not sent: after a crash, or because the site's people have let it go."""
-        under_way = self._lanes.jobs()
-        with reading(self._node.engine) as session:
-            paused = paused_jobs(session)
-        for release in self._site.outbox.pending():
-            # A lane sends what it has just staged itself.
-            if release.job in under_way or release.job in paused:
-                continue
-            with reading(self._node.engine) as session:
-                if is_live_count(session, release):
-                    continue  # the count desk sends it
-            try:
-                if release.job is None:
-                    self._site.outbox.send(release.id)
-                else:
-                    rounds.deliver(self._site, release.job, release.round)
-            except (RemoteError, BadAnswer, ReleaseConflict, DecisionUntrusted) as err:
-                # It stays ready; what cannot leave now must not keep the node from its other work.
-                log.warning("a release does not leave for now: %s", err.what)
 
     @contextmanager
     def _renewing(self, job: str, lease: str, lease_s: int | None) -> Iterator[None]:

@@ -20,7 +20,6 @@ from fairbank.analysis.errors import StatisticWithheld
 from fairbank.analysis.networks import LARGEST_BYTES
 from fairbank.database import reading, writing
 from fairbank.errors import FairbankError, RemoteError
-from fairbank.federated_jobs.axes.plans import PLANS
 from fairbank.federated_jobs.checks import Check
 from fairbank.federated_jobs.code import WorkerKind
 from fairbank.federated_jobs.errors import (
@@ -55,7 +54,6 @@ from fairbank.federated_jobs.node.live_counts import Sets, harvest_sets
 from fairbank.federated_jobs.node.mail import (
     Desk,
     Letter,
-    check_order,
     clear,
     collect,
     not_in_plan,
@@ -63,9 +61,9 @@ from fairbank.federated_jobs.node.mail import (
     sealer,
 )
 from fairbank.federated_jobs.node.pausing import check_goes_on, halt
-from fairbank.federated_jobs.node.peers import is_sealed
 from fairbank.federated_jobs.node.persons_word import check_let_go
 from fairbank.federated_jobs.node.progress import job_folder
+from fairbank.federated_jobs.node.round_order import check_in_plan
 from fairbank.federated_jobs.node.runner import Product, RoundTask, Runner
 from fairbank.federated_jobs.node.sandbox_staging import SeriesToStage
 from fairbank.federated_jobs.node.shared_keys import shared_key
@@ -356,7 +354,15 @@ def compute(site: Site, row: Work, given: bytes | None, *, masked: bool = False)
         previous = _last_released(session, row.job)
         if is_masked(authorised.chain.manifest) is not masked:
             raise not_in_plan("Updates are masked where the plan says so, and only there.")
-        _check_order(site, session, row, authorised, previous=previous)
+        check_in_plan(
+            site.node,
+            session,
+            authorised.chain.manifest,
+            number=row.round,
+            base=row.global_digest,
+            letter=_letter(row, authorised),
+            previous=previous,
+        )
         noise = noise_budget.set_aside(
             site.node,
             session,
@@ -536,42 +542,6 @@ def _last_released(session: Session, job: str) -> int:
 
 
 _LAST_STAGED = select(func.max(WorkRow.round)).where(WorkRow.job == bindparam("job"), WorkRow.state == STAGED)
-
-
-def _check_order(site: Site, session: Session, row: Work, authorised: Authorised, *, previous: int) -> None:
-    """Refuse a round that the sealed plan does not have: a hub could ask the cohort as often as it likes otherwise.
-
-    A round that is staged is only sent again, so each is computed once and none goes backwards: one run is one passage
-    through the plan.
-    """
-    manifest = authorised.chain.manifest
-    rounds = manifest.plan.rounds
-    letter = _letter(row, authorised)
-    if is_sealed(manifest) is not (letter is not None):
-        raise not_in_plan("Sites send their models to each other where the plan says so, and only there.")
-    if letter is not None and row.round > previous:
-        check_order(site.node, session, letter, previous=previous, base=row.global_digest)
-        return
-    if not 1 <= row.round <= rounds:
-        raise not_in_plan(f"The plan has {rounds} rounds, and the hub asks for round {row.round}.")
-    if row.round <= previous:
-        raise not_in_plan(f"Round {previous} is done, and the hub asks for round {row.round}.")
-    initial = manifest.training.initial_model if manifest.training else None
-    if row.round == 1:
-        if row.global_digest != initial:
-            raise not_in_plan(
-                "The first round starts from the model that the sealed manifest names, or from none."
-            )
-    elif row.global_digest is None and (initial is not None or not _may_begin_later(manifest, previous)):
-        raise not_in_plan(
-            "Only the first round starts from no model, and each later one from the model before."
-        )
-
-
-def _may_begin_later(manifest: Manifest, previous: int) -> bool:
-    """Tell whether a later round may start from the seed: the model goes round, and all before have dropped out."""
-    choice = PLANS.get(manifest.plan.name.value)
-    return choice is not None and choice.hands_on and previous == 0
 
 
 def _refused_by_hub(site: Site, row: Work, release_id: str, err: RemoteError) -> SiteState:

@@ -47,7 +47,8 @@ if TYPE_CHECKING:
     from fairbank.federated_jobs.node.sandbox import Sandbox
     from fairbank.federated_jobs.node.sandbox_policy import SandboxPolicy
     from fairbank.federated_jobs.node.training_rules import Counted
-    from fairbank.federated_jobs.node.worker_client import JobWorker, RoundOutcome
+    from fairbank.federated_jobs.node.worker_answers import RoundOutcome
+    from fairbank.federated_jobs.node.worker_client import JobWorker
 
 # Metrics by group of the newest round, among the products, which a withdrawal clears.
 GROUPS_FILE = "groups.json"
