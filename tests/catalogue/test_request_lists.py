@@ -145,22 +145,12 @@ def test_a_grant_is_called_by_names(asking: Asking) -> None:
     assert granted["purpose"]["words"] == "health or medical or biomedical research"
     assert granted["organisation"] == "not stated"
     assert granted["not_before"] < granted["expires"]
-    page = asking.get("/grants").text
-    for words in (
-        "Lung screening CT</a>: granted",
-        "rita",
-        granted["purpose"]["words"],
-        granted["expires"][:10],
-        f'<a href="/jobs/new?grant={granted["id"]}">Start a job</a>',
-    ):
-        assert words in page
     (whole,) = [each for each in asking.get("/v1/grants").json()["grants"] if each["state"] == "holds"]
     assert (set(whole["titles"]), set(whole["titles"].values())) == ({BRAINS, LUNGS}, {"Lung screening CT"})
     assert whole["purpose"] == granted["purpose"]
     asking.post(f"/v1/requests/{request_id}/withdraw", {})
     ended = next(row for row in rows(asking, "grants") if row["id"] == granted["id"])
     assert (ended["datasets"], len(ended["sealed_over"])) == ([], 2)
-    assert "Lung screening CT" in asking.get("/grants").text
 
 
 @pytest.mark.parametrize("mark", ["x", "W10", "WyJ4IiwieSJd", "WyIyMDI2LTAxLTAxIiwieCJd", "%00", "e30"])

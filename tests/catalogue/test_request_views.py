@@ -34,7 +34,6 @@ LOOKS = (
     "/v1/grants",
     "/requests",
     "/requests/{id}",
-    "/grants",
 )
 
 
@@ -191,10 +190,6 @@ def test_versions_are_told_with_what_changed(asking: Asking) -> None:
     told = asking.get(f"/v1/requests/{request_id}/versions").json()["versions"]
     assert told[1]["changes"] == [f"asks also for {BRAINS}"]
     assert told[1]["concerned"] == [BRAINS]
-
-
-def test_pages_are_for_people_who_are_signed_in(client: TestClient) -> None:
-    assert client.get("/grants").status_code == 401
 
 
 def test_comments_are_audited_without_their_text(asking: Asking, hub: Hub) -> None:

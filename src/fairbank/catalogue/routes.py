@@ -39,7 +39,7 @@ from fairbank.catalogue import (
 from fairbank.catalogue.accounts import Account
 from fairbank.catalogue.context import Hub
 from fairbank.catalogue.errors import UnknownNode
-from fairbank.catalogue.governance import committee_routes, drafting_routes, expiry, request_pages
+from fairbank.catalogue.governance import committee_routes, drafting_routes, expiry
 from fairbank.catalogue.governance import routes as governance_routes
 from fairbank.catalogue.governance.reminders import Reminders
 from fairbank.catalogue.governance.retention import Sweeper
@@ -73,7 +73,6 @@ def router(hub: Hub) -> APIRouter:
         governance_routes.router(hub),
         committee_routes.router(hub),
         drafting_routes.router(hub),
-        request_pages.router(hub),
         profile_routes.router(hub),
         fdp_tokens.router(hub),
         # Before what nodes publish: an address that holds a UUID is never a node's.

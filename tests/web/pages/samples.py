@@ -33,6 +33,7 @@ SAMPLES: dict[str, Callable[[Filled], list[tuple[str | None, str]]]] = {
         ("rita", "/counts?modality=CT"),
         ("lena", "/counts?modality=CT&node=alpha"),
     ],
+    "/grants": lambda filled: [("otto", "/grants"), ("rita", "/grants"), ("lena", "/grants")],
     "/me": lambda filled: [("rita", "/me?back=/counts"), ("lena", "/me")],
     "/nodes/{node}": lambda filled: [(None, "/nodes/alpha")],
     "/collections/{node}/{dataset}": lambda filled: [(None, "/collections/alpha/lungs")],

@@ -6,15 +6,10 @@ import importlib
 import pkgutil
 from functools import lru_cache
 from pathlib import Path
-from typing import Final
 
 from fairbank.catalogue.accounts import Account
-from fairbank.catalogue.permissions import Action, action_of, allow
-from fairbank.web.languages import mark
-from fairbank.web.pages.page import Menu, Page
-
-# Pages that other modules still serve, until they stand here: address, and what the menu says.
-_ELSEWHERE: Final[tuple[tuple[str, Menu], ...]] = (("/grants", Menu(mark("Grants"), 50)),)
+from fairbank.catalogue.permissions import Action, allow
+from fairbank.web.pages.page import Page
 
 
 @lru_cache(maxsize=1)
@@ -38,8 +33,6 @@ def pages() -> tuple[Page, ...]:
 def menu(who: Account | None) -> list[tuple[str, str]]:
     """Return address and text of what stands in somebody's menu: what she may look at."""
     standing = [(page.path, page.menu, page.action) for page in pages() if page.menu is not None]
-    taken = {page.path for page in pages()}
-    standing += [(path, item, action_of("GET", path)) for path, item in _ELSEWHERE if path not in taken]
     shown = [
         (item.place, path, item.text)
         for path, item, action in standing
