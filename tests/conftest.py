@@ -13,6 +13,7 @@ import shutil
 import socket
 import sqlite3
 import sys
+import threading
 import uuid
 import zlib
 from collections import Counter
@@ -125,6 +126,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 _LONGEST = (
     "demo",
     "pages",
+    "tests/web/pages/test_hostile_texts.py",
+    "tests/web/node/test_node_walk.py",
     "tests/catalogue/test_nothing_hidden.py",
     "tests/harvest/test_planted_publishing.py",
     "tests/deid/test_planted_runs.py",
@@ -140,15 +143,20 @@ _LONGEST = (
 )
 
 
+# These lie in a folder that is one group, and share only what a process makes anew at little cost.
+_BY_THEMSELVES = ("tests/web/pages/test_hostile_texts.py",)
+
+
 def _together(nodeid: str) -> str:
     """Return what one process runs as a whole: a file, whose tests share what its fixtures made, or a folder.
 
     Marks of `xdist_group` would say the same, but pytest 9.2 does not let xdist 3.8 see them.
     """
+    file = nodeid.partition("::")[0]
     for folder, name in (("tests/demo/", "demo"), ("tests/web/pages/", "pages")):
-        if nodeid.startswith(folder):
+        if file.startswith(folder) and file not in _BY_THEMSELVES:
             return name
-    return nodeid.partition("::")[0]
+    return file
 
 
 def _longest_first(items: list[pytest.Item]) -> None:
@@ -282,6 +290,34 @@ def servers_that_end_at_once() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(server, "asyncio", Impatient())
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def requests_in_one_loop() -> Iterator[None]:
+    """Let all clients of a test send through one event loop and its threads: a loop for each request is a fifth of it.
+
+    A client that is entered has a loop of its own, as before, and so has one that is asked from inside of the loop.
+    """
+    client = sys.modules.get("starlette.testclient")
+    if client is None:
+        yield
+        return
+    from anyio.from_thread import BlockingPortal, start_blocking_portal
+
+    of_each = client.TestClient._portal_factory
+    with start_blocking_portal() as shared, pytest.MonkeyPatch.context() as patch:
+        thread = shared.call(threading.get_ident)
+
+        @contextmanager
+        def factory(sender: Any) -> Iterator[BlockingPortal]:
+            if sender.portal is None and threading.get_ident() != thread:
+                yield shared
+                return
+            with of_each(sender) as portal:
+                yield portal
+
+        patch.setattr(client.TestClient, "_portal_factory", factory)
         yield
 
 
