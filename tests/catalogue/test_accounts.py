@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from argon2.low_level import Type, hash_secret_raw
 from starlette.testclient import TestClient
 
 from fairbank import audit
@@ -14,7 +15,7 @@ from fairbank.catalogue import accounts
 from fairbank.catalogue.accounts import AccountKey, Role
 from fairbank.catalogue.context import Hub
 from fairbank.catalogue.errors import AccountRefused
-from fairbank.catalogue.identity import logins
+from fairbank.catalogue.identity import logins, passwords
 from fairbank.catalogue.identity.passwords import COST, EARLIER_COST
 from fairbank.clock import FixedClock, iso
 from fairbank.database import reading, writing
@@ -196,6 +197,13 @@ def test_a_hash_costs_as_many_bytes_moved_as_rfc_9106_asks_in_the_memory_that_ow
     assert stored.startswith("$argon2id$v=19$m=19456,t=12,p=1$")
     assert hasher_in_earnest.verify(stored, PASSWORD)
     assert COST.passes * COST.memory_kib >= EARLIER_COST.passes * EARLIER_COST.memory_kib
+
+
+def test_a_passphrase_is_stretched_at_the_same_cost(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(passwords, "hash_secret_raw", hash_secret_raw)
+    cost = {"time_cost": 12, "memory_cost": 19_456, "parallelism": 1}
+    wanted = hash_secret_raw(PASSWORD.encode(), bytes(16), **cost, hash_len=32, type=Type.ID)
+    assert passwords.stretched(PASSWORD, salt=bytes(16)) == wanted
 
 
 def proof(hub: Hub, key: SigningKey, /, **changes: Any) -> bytes:
