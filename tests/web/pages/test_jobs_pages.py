@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from html import unescape
-from typing import Any
 
 import pytest
 from sqlalchemy import delete
-from starlette.testclient import TestClient
-from tests.web.filled_hub import BASE, LUNGS, Filled, Kept
+from tests.web.filled_hub import LUNGS, Filled
 from tests.web.filled_jobs import granted
+from tests.web.pages.asking import JSON, client_of, form_of, told
 from tests.web.pages.clicks import Clicks
 from tests.web.pages.conftest import Bed
 
 from fairbank.catalogue import accounts
-from fairbank.catalogue.identity import page_keys, sessions
-from fairbank.catalogue.identity.sessions import Stage
+from fairbank.catalogue.identity import page_keys
 from fairbank.database import reading, writing
 from fairbank.federated_jobs.hub.store import BootRow, JobRow, SiteRow, UpdateRow
 from fairbank.federated_jobs.reasons import Reason
@@ -25,58 +21,11 @@ from fairbank.federated_jobs.states import SiteState
 from fairbank.web.job_words import REASONS
 from fairbank.web.selections import JobDraft
 
-JSON = {"Accept": "application/json"}
-
-
-@pytest.fixture
-def kept(filled: Filled) -> Iterator[Filled]:
-    """The hub, put back as it was after the test."""
-    was = Kept(filled)
-    yield filled
-    was.put_back()
-    was.close()
-
-
-@pytest.fixture
-def kept_bed(bed: Bed) -> Iterator[Bed]:
-    """The hub with a browser, put back as it was after the test."""
-    was = Kept(bed.filled)
-    yield bed
-    was.put_back()
-    was.close()
-    bed._secrets.clear()
-
-
-def browser(filled: Filled, who: str) -> TestClient:
-    """Return a client of somebody who is signed in."""
-    with writing(filled.hub.engine) as session:
-        secret = sessions.begin(session, filled.hub, account=who, stage=Stage.COMPLETE)
-    client = TestClient(filled.app, base_url=BASE, follow_redirects=False)
-    client.headers.update({"Accept": "text/html", "Sec-Fetch-Site": "same-origin"})
-    client.cookies.set(sessions.cookie_name(filled.hub, secure=False), secret)
-    return client
-
-
-def form_of(text: str, act: str) -> dict[str, str]:
-    """Return what the form on a page that does something sends if nothing is typed."""
-    for form in re.findall(r"<form\b.*?</form>", text, flags=re.S):
-        if f'value="{act}"' in form:
-            found = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', form)
-            return {**{name: unescape(value) for name, value in found}, "act": act}
-    raise AssertionError(f"no form does {act}")
-
-
-def seen(filled: Filled, who: str, address: str) -> Any:
-    answer = filled.client.get(address, headers={**filled.people[who].headers, **JSON})
-    assert answer.status_code == 200, answer.text
-    return answer.json()
-
-
 # -- the list ----------------------------------------------------------------------------------------------------------
 
 
 def test_a_line_says_how_far_a_job_is_and_for_whom_it_waits(filled: Filled) -> None:
-    rows = {row["job"]["id"]: row for row in seen(filled, "rita", "/jobs")["rows"]}
+    rows = {row["job"]["id"]: row for row in told(filled, "rita", "/jobs")["rows"]}
     training, asked, analysed = (rows[filled.jobs[name]] for name in ("training", "asked", "analysed"))
     assert (training["job"]["done"], len(training["job"]["sites"])) == (1, 2)
     assert (training["job"]["round"], training["job"]["rounds"]) == (3, 5)
@@ -87,26 +36,26 @@ def test_a_line_says_how_far_a_job_is_and_for_whom_it_waits(filled: Filled) -> N
 
 
 def test_the_states_that_are_chosen_are_those_that_are_shown(filled: Filled) -> None:
-    everything = seen(filled, "rita", "/jobs")
+    everything = told(filled, "rita", "/jobs")
     numbers = {choice["key"]: choice["number"] for choice in everything["choices"]}
     assert sum(numbers.values()) == everything["found"] == len(everything["rows"])
     for key, number in numbers.items():
-        chosen = seen(filled, "rita", f"/jobs?state={key}")
+        chosen = told(filled, "rita", f"/jobs?state={key}")
         assert chosen["found"] == len(chosen["rows"]) == number
-    assert seen(filled, "rita", "/jobs?q=DENSITIES")["found"] == 1
-    assert seen(filled, "rita", "/jobs?q=100%25")["found"] == 0
+    assert told(filled, "rita", "/jobs?q=DENSITIES")["found"] == 1
+    assert told(filled, "rita", "/jobs?q=100%25")["found"] == 0
 
 
 def test_jobs_of_others_are_shown_to_whoever_looks_after_all_and_to_nobody_else(filled: Filled) -> None:
-    hers = seen(filled, "rita", "/jobs")["found"]
+    hers = told(filled, "rita", "/jobs")["found"]
     assert hers == 6
     for who in ("otto", "carla", "cora"):
-        assert seen(filled, who, "/jobs?show=all")["found"] == 0
-    assert seen(filled, "ursula", "/jobs")["found"] == hers
+        assert told(filled, who, "/jobs?show=all")["found"] == 0
+    assert told(filled, "ursula", "/jobs")["found"] == hers
 
 
 def test_the_parts_that_pages_ask_for_again_are_given_alone(filled: Filled) -> None:
-    hers = browser(filled, "rita")
+    hers = client_of(filled, "rita")
     for address, part in (("/jobs?state=going", "found"), (f"/jobs/{filled.jobs['training']}", "now")):
         answer = hers.get(address, headers={"X-Part": part})
         assert answer.headers["X-Part"] == part and "<h1" not in answer.text and "Running" in answer.text
@@ -121,7 +70,7 @@ def test_every_reason_has_words() -> None:
 
 
 def test_each_biobank_and_each_round_say_what_they_came_to(filled: Filled) -> None:
-    job = seen(filled, "rita", f"/jobs/{filled.jobs['training']}")
+    job = told(filled, "rita", f"/jobs/{filled.jobs['training']}")
     alpha, beta = job["sites"]
     assert alpha["steps"] == ["done"] * 5 and beta["steps"] == ["done", "done", "here", "", ""]
     assert [[cell["what"] for cell in one["cells"]] for one in job["history"]] == [
@@ -134,7 +83,7 @@ def test_each_biobank_and_each_round_say_what_they_came_to(filled: Filled) -> No
 
 
 def test_what_is_kept_back_says_why(filled: Filled) -> None:
-    job = seen(filled, "rita", f"/jobs/{filled.jobs['analysed']}")
+    job = told(filled, "rita", f"/jobs/{filled.jobs['analysed']}")
     states = {(one["node"], one["state"][1]): one["reason"] for one in job["outputs"]}
     assert set(states) == {("alpha", "sent"), ("beta", "withheld")}
     assert states["beta", "withheld"] == REASONS[Reason.OUTPUT_WITHHELD]
@@ -144,7 +93,7 @@ def test_what_is_kept_back_says_why(filled: Filled) -> None:
 
 
 def test_a_job_waits_for_its_first_round_until_all_have_decided(filled: Filled) -> None:
-    job = seen(filled, "rita", f"/jobs/{filled.jobs['asked']}")
+    job = told(filled, "rita", f"/jobs/{filled.jobs['asked']}")
     assert job["timing"]["decided_by"] and [step["name"] for step in job["track"] if step["here"]] == [
         "decided"
     ]
@@ -152,7 +101,7 @@ def test_a_job_waits_for_its_first_round_until_all_have_decided(filled: Filled) 
 
 def test_what_came_of_a_job_is_for_its_requester(filled: Filled) -> None:
     address = f"/jobs/{filled.jobs['trained again']}"
-    hers, overseen = seen(filled, "rita", address), seen(filled, "ursula", address)
+    hers, overseen = told(filled, "rita", address), told(filled, "ursula", address)
     assert hers["files"] and hers["figures"] and hers["withdrawn"]
     assert not overseen["files"] and not overseen["figures"] and not overseen["can_stop"]
     for who in ("otto", "carla", "cora"):
@@ -162,7 +111,7 @@ def test_what_came_of_a_job_is_for_its_requester(filled: Filled) -> None:
 
 def test_a_job_is_stopped_once_and_by_its_requester_only(kept: Filled) -> None:
     address = f"/jobs/{kept.jobs['asked']}"
-    hers, others = browser(kept, "rita"), browser(kept, "anna")
+    hers, others = client_of(kept, "rita"), client_of(kept, "anna")
     form = form_of(hers.get(address).text, "stop")
     page = others.get(address).text
     assert 'value="stop"' not in page
@@ -171,12 +120,12 @@ def test_a_job_is_stopped_once_and_by_its_requester_only(kept: Filled) -> None:
     assert others.post(address, data={**form, "csrf": proof[1]}).status_code == 403
     for _ in range(2):
         assert hers.post(address, data=form).status_code == 303
-    assert seen(kept, "rita", address)["state"] == "cancelled"
+    assert told(kept, "rita", address)["state"] == "cancelled"
 
 
 def test_a_page_of_a_job_that_has_ended_since_stops_nothing(kept: Filled) -> None:
     address = f"/jobs/{kept.jobs['asked']}"
-    hers = browser(kept, "rita")
+    hers = client_of(kept, "rita")
     form = form_of(hers.get(address).text, "stop")
     kept.call("rita", "POST", f"/v1/jobs/{kept.jobs['asked']}/cancel")
     stale = hers.post(address, data=form)
@@ -185,7 +134,7 @@ def test_a_page_of_a_job_that_has_ended_since_stops_nothing(kept: Filled) -> Non
 
 def test_what_failed_by_a_crash_is_tried_again_from_its_page(kept: Filled) -> None:
     job, now = kept.jobs["training"], kept.hub.clock.now()
-    address, hers = f"/jobs/{job}", browser(kept, "rita")
+    address, hers = f"/jobs/{job}", client_of(kept, "rita")
     assert 'value="retry"' not in hers.get(address).text, "nothing has failed"
     with writing(kept.hub.engine) as session:
         site = session.get_one(SiteRow, (job, "beta"))
@@ -193,16 +142,16 @@ def test_what_failed_by_a_crash_is_tried_again_from_its_page(kept: Filled) -> No
         session.add(BootRow(node="beta", boot="b" * 32, since=now))
         # What earlier rounds left there would be gone.
         session.execute(delete(UpdateRow).where(UpdateRow.job == job, UpdateRow.node == "beta"))
-    assert seen(kept, "rita", address)["retry_at"] == ["beta"]
+    assert told(kept, "rita", address)["retry_at"] == ["beta"]
     assert hers.post(address, data=form_of(hers.get(address).text, "retry")).status_code == 303
-    assert seen(kept, "rita", address)["sites"][1]["state"] == "queued"
+    assert told(kept, "rita", address)["sites"][1]["state"] == "queued"
 
 
 def test_a_silent_node_that_is_needed_makes_the_job_fail_and_the_page_says_so(kept: Filled) -> None:
     job = kept.jobs["training"]
     with writing(kept.hub.engine) as session:
         session.get_one(JobRow, job).quorum = 2
-    text = browser(kept, "rita").get(f"/jobs/{job}").text
+    text = client_of(kept, "rita").get(f"/jobs/{job}").text
     assert "and then fails" in text and "goes on without them" not in text
 
 
@@ -212,17 +161,17 @@ PASSPHRASE = "nine quiet herons"
 
 
 def test_only_permits_that_hold_are_offered_and_only_tools_that_they_allow(filled: Filled) -> None:
-    offered = {each["id"] for each in seen(filled, "rita", "/jobs/new")["permits"]}
+    offered = {each["id"] for each in told(filled, "rita", "/jobs/new")["permits"]}
     assert filled.permit in offered and len(offered) == 2
-    assert seen(filled, "otto", f"/jobs/new?grant={filled.permit}")["step"] == "permit", "it is not his"
+    assert told(filled, "otto", f"/jobs/new?grant={filled.permit}")["step"] == "permit", "it is not his"
     (other,) = offered - {filled.permit}
-    tools = [each["name"] for each in seen(filled, "rita", f"/jobs/new?grant={other}")["tools"]]
+    tools = [each["name"] for each in told(filled, "rita", f"/jobs/new?grant={other}")["tools"]]
     assert tools == ["noop"], "the committee granted benchmarks only"
 
 
 def test_every_parameter_that_is_wrong_is_named_and_unknown_ones_are_refused(filled: Filled) -> None:
     address = f"/jobs/new?grant={filled.permit}&tool=classification&step=check&title=&rounds=0&seed=x"
-    page = seen(filled, "rita", f"{address}&p-batch_size=0&p-stride=7&p-none=1&p-learning_rate=0.05")
+    page = told(filled, "rita", f"{address}&p-batch_size=0&p-stride=7&p-none=1&p-learning_rate=0.05")
     assert page["step"] == "edit"
     assert {each["field"] for each in page["faults"]} == {
         *("title", "c", "rounds", "seed"),
@@ -236,21 +185,21 @@ def test_every_parameter_that_is_wrong_is_named_and_unknown_ones_are_refused(fil
 
 def test_a_job_that_is_right_is_shown_whole_before_it_is_sent(filled: Filled) -> None:
     address = f"/jobs/new?grant={filled.permit}&tool=intensity-geometry&step=check&title=First&c={LUNGS}"
-    page = seen(filled, "rita", f"{address}&p-significant_digits=3")
+    page = told(filled, "rita", f"{address}&p-significant_digits=3")
     assert page["step"] == "check" and not page["faults"]
     assert [one["iri"] for one in page["permit"]["collections"] if one["chosen"]] == [LUNGS]
     made = JobDraft.parse(page["draft"])
     assert made.parameters == {"significant_digits": 3} and made.datasets[0].iri == LUNGS
     assert page["columns"] and page["tool"]["can_try"]
     # Her key is on her own computer.
-    assert 'value="send"' not in browser(filled, "rita").get(address).text
+    assert 'value="send"' not in client_of(filled, "rita").get(address).text
 
 
 @pytest.mark.browser
 def test_a_job_is_started_from_an_approval_in_four_clicks(kept_bed: Bed) -> None:
     filled = kept_bed.filled
     permit = permit_of_a_kept_key(filled)
-    before = seen(filled, "rita", "/jobs")["found"]
+    before = told(filled, "rita", "/jobs")["found"]
     with kept_bed.opened("rita") as tab:
         clicks = Clicks(tab)
         tab.goto("/")
@@ -263,22 +212,22 @@ def test_a_job_is_started_from_an_approval_in_four_clicks(kept_bed: Bed) -> None
         tab.wait_for_url("**/jobs/0*")
         assert "First look" in tab.locator("h1").inner_text()
     assert clicks.number <= 4
-    assert seen(filled, "rita", "/jobs")["found"] == before + 1
+    assert told(filled, "rita", "/jobs")["found"] == before + 1
 
 
 def test_the_same_form_makes_one_job_and_a_wrong_passphrase_none(kept: Filled) -> None:
-    permit, before = permit_of_a_kept_key(kept), seen(kept, "rita", "/jobs")["found"]
-    client = browser(kept, "rita")
+    permit, before = permit_of_a_kept_key(kept), told(kept, "rita", "/jobs")["found"]
+    client = client_of(kept, "rita")
     address = f"/jobs/new?grant={permit}&tool=noop&step=check&title=Twice&c={LUNGS}"
     form = form_of(client.get(address).text, "send")
     wrong = client.post("/jobs/new", data={**form, "passphrase": "not this one"})
     assert wrong.status_code == 403 and "Twice" in wrong.text and "not this one" not in wrong.text
     assert client.post("/jobs/new", data={**form, "p-none": "1", "passphrase": PASSPHRASE}).status_code == 422
-    assert seen(kept, "rita", "/jobs")["found"] == before
+    assert told(kept, "rita", "/jobs")["found"] == before
     led = {
         client.post("/jobs/new", data={**form, "passphrase": PASSPHRASE}).headers["location"] for _ in "ab"
     }
-    assert len(led) == 1 and seen(kept, "rita", "/jobs")["found"] == before + 1
+    assert len(led) == 1 and told(kept, "rita", "/jobs")["found"] == before + 1
 
 
 def permit_of_a_kept_key(filled: Filled) -> str:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 import pytest
-from tests.web.filled_hub import Kept
 from tests.web.pages.conftest import BASE, Bed
 from tests.web.pages.keyboard import Keys
 from tests.web.pages.page_checks import WIDE, tab_through
@@ -17,16 +15,6 @@ from fairbank.web.rendering import TEMPLATES
 
 expect = pytest.importorskip("playwright.sync_api").expect
 TYPED = "Typed before the session ended."
-
-
-@pytest.fixture
-def kept_bed(bed: Bed) -> Iterator[Bed]:
-    """The hub with a browser, put back as it was after the test."""
-    was = Kept(bed.filled)
-    yield bed
-    was.put_back()
-    was.close()
-    bed._secrets.clear()
 
 
 @pytest.mark.browser

@@ -2,41 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
-
-import pytest
-from tests.web.filled_hub import Filled, Kept
-from tests.web.pages.test_requests_page import JSON, client_of, fields_of
+from tests.web.filled_hub import Filled
+from tests.web.pages.asking import JSON, client_of, fields_of, told
 
 from fairbank.catalogue import blobs
-
-
-@pytest.fixture
-def kept(filled: Filled) -> Iterator[Filled]:
-    """The hub, put back as it was after the test."""
-    was = Kept(filled)
-    yield filled
-    was.put_back()
-    was.close()
-
-
-def seen(filled: Filled, who: str, address: str) -> Any:
-    answer = filled.client.get(address, headers={**filled.people[who].headers, **JSON})
-    assert answer.status_code == 200, answer.text
-    return answer.json()
 
 
 def test_a_model_is_for_its_owner_and_who_oversees_all_and_its_files_for_its_owner_alone(
     filled: Filled,
 ) -> None:
     address = f"/models/{filled.models['trained']}"
-    assert {each["model"]["digest"] for each in seen(filled, "rita", "/models")["rows"]} >= set(
+    assert {each["model"]["digest"] for each in told(filled, "rita", "/models")["rows"]} >= set(
         filled.models.values()
     )
-    assert seen(filled, "otto", "/models")["rows"] == [] == seen(filled, "otto", "/models?show=all")["rows"]
+    assert told(filled, "otto", "/models")["rows"] == [] == told(filled, "otto", "/models?show=all")["rows"]
     assert filled.client.get(address, headers={**filled.people["otto"].headers, **JSON}).status_code == 404
-    mine, overseen = seen(filled, "rita", address), seen(filled, "ursula", address)
+    mine, overseen = told(filled, "rita", address), told(filled, "ursula", address)
     assert all(each["address"] for each in mine["files"]) and not any(
         each["address"] for each in overseen["files"]
     )
@@ -46,7 +27,7 @@ def test_a_model_is_for_its_owner_and_who_oversees_all_and_its_files_for_its_own
 
 
 def test_a_card_says_what_was_off_first_and_who_does_worst(filled: Filled) -> None:
-    card = seen(filled, "rita", f"/models/{filled.models['trained']}")["card"]
+    card = told(filled, "rita", f"/models/{filled.models['trained']}")["card"]
     assert [each["on"] for each in card["protections"]] == sorted(each["on"] for each in card["protections"])
     assert (card["metric"], card["worst"]) == ("accuracy", "beta")
     assert [each["title"] for each in card["figures"]] == [
@@ -58,12 +39,12 @@ def test_a_card_says_what_was_off_first_and_who_does_worst(filled: Filled) -> No
 
 
 def test_a_withdrawn_subject_asks_for_another_training_and_what_was_released_is_told(filled: Filled) -> None:
-    again = seen(filled, "rita", f"/models/{filled.models['trained again']}")
+    again = told(filled, "rita", f"/models/{filled.models['trained again']}")
     assert (again["before"]["updates"], again["before"]["files"]) == (10, 10) and again["withdrawn"]
-    assert seen(filled, "rita", f"/models/{filled.models['trained']}")["withdrawn"] is None
+    assert told(filled, "rita", f"/models/{filled.models['trained']}")["withdrawn"] is None
     marked = {
         each["model"]["digest"]: each["model"]["withdrawn"]
-        for each in seen(filled, "rita", "/models")["rows"]
+        for each in told(filled, "rita", "/models")["rows"]
     }
     assert {digest for digest, day in marked.items() if day} == {filled.models["trained again"]}
 
@@ -77,7 +58,7 @@ def test_a_damaged_file_is_named_and_cannot_be_fetched(kept: Filled) -> None:
         page = client_of(kept, "rita").get(f"/models/{digest}").text
         assert "A file is not the one that the card names" in page and f"/v1/blobs/{digest}" not in page
         metrics = next(
-            each for each in seen(kept, "rita", f"/models/{digest}")["files"] if each["name"] == "metrics"
+            each for each in told(kept, "rita", f"/models/{digest}")["files"] if each["name"] == "metrics"
         )
         assert metrics["address"], "the other file is whole"
     finally:
@@ -101,9 +82,9 @@ def test_its_owner_withdraws_a_model_once_and_its_files_are_handed_to_nobody(kep
 
 def test_a_file_that_was_brought_has_a_page_for_who_brought_it(kept: Filled) -> None:
     made = kept.call("rita", "POST", "/v1/model-files?name=lungs.onnx&format=onnx", b"\x08\x07made up")
-    (row,) = seen(kept, "rita", "/models")["brought"]
-    told = seen(kept, "rita", row["address"])
-    assert (told["title"], told["files"][0]["digest"], told["files"][0]["look"]) == (
+    (row,) = told(kept, "rita", "/models")["brought"]
+    said = told(kept, "rita", row["address"])
+    assert (said["title"], said["files"][0]["digest"], said["files"][0]["look"]) == (
         "lungs.onnx",
         made["digest"],
         "good",

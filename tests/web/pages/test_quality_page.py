@@ -3,37 +3,28 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
 
 from sqlalchemy import select
 from tests.catalogue.conftest import BASE, make_record
 from tests.web.filled_hub import LUNGS, Filled, Kept
-from tests.web.pages.conftest import HTML
+from tests.web.pages.asking import HTML, told
 
 from fairbank.catalogue.store import DatasetRow, VersionRow
 from fairbank.database import writing
 from fairbank.ontology.stewardship import Stewardship
 
-JSON = {"Accept": "application/json"}
-
-
-def seen(filled: Filled, who: str, address: str = "/quality") -> Any:
-    answer = filled.client.get(address, headers={**filled.people[who].headers, **JSON})
-    assert answer.status_code == 200, answer.text
-    told: Any = answer.json()
-    return told
-
 
 def test_a_curator_sees_the_collections_of_her_nodes_and_an_administrator_all(filled: Filled) -> None:
     names = {
-        who: {each["id"] for each in seen(filled, who)["collections"]} for who in ("cora", "carl", "anna")
+        who: {each["id"] for each in told(filled, who, "/quality")["collections"]}
+        for who in ("cora", "carl", "anna")
     }
     assert names == {
         "cora": {"alpha/brains", "alpha/lungs"},
         "carl": {"beta/hearts"},
         "anna": {"alpha/brains", "alpha/lungs", "beta/hearts"},
     }
-    assert [each["id"] for each in seen(filled, "anna", "/quality?c=beta/hearts")["collections"]] == [
+    assert [each["id"] for each in told(filled, "anna", "/quality?c=beta/hearts")["collections"]] == [
         "beta/hearts"
     ]
 
@@ -41,13 +32,12 @@ def test_a_curator_sees_the_collections_of_her_nodes_and_an_administrator_all(fi
 def test_nobody_else_sees_the_page(filled: Filled) -> None:
     for who in ("rita", "carla", "ursula"):
         assert (
-            filled.client.get("/quality", headers={**filled.people[who].headers, "Accept": HTML}).status_code
-            == 404
+            filled.client.get("/quality", headers={**filled.people[who].headers, **HTML}).status_code == 404
         )
 
 
 def test_required_fields_come_before_recommended_ones_and_say_who_asks(filled: Filled) -> None:
-    fields = seen(filled, "cora")["fields"]
+    fields = told(filled, "cora", "/quality")["fields"]
     required = [each["required"] for each in fields]
     assert required == sorted(required, reverse=True) and {True, False} == set(required)
     (spatial,) = (each for each in fields if each["name"] == "spatial")
@@ -70,18 +60,18 @@ def test_what_a_new_record_says_is_mended_and_one_that_cannot_be_read_is_named(f
         sealed = make_record("alpha", "lungs", version=2, stewardship=said).seal(filled.nodes["alpha"].key)
         answer = filled.nodes["alpha"].release(sealed, door_class="record", output="record-lungs")
         assert answer.status_code == 200, answer.text
-        told = {each["id"]: each["mended"] for each in seen(filled, "cora")["collections"]}
-        assert told == {"alpha/brains": [], "alpha/lungs": ["spatial"]}
+        said = {each["id"]: each["mended"] for each in told(filled, "cora", "/quality")["collections"]}
+        assert said == {"alpha/brains": [], "alpha/lungs": ["spatial"]}
         with writing(filled.hub.engine) as session:
             broken = session.get_one(VersionRow, (f"{BASE}/datasets/beta/hearts", 1))
             broken.envelope = broken.envelope.replace(b'"payload"', b'"payloaf"')
             dataset = session.get_one(DatasetRow, broken.iri)
             dataset.digest = "sha256:" + "7" * 64
-        told = seen(filled, "anna")
-        assert [each["id"] for each in told["broken"]] == ["beta/hearts"] and "FB-" in told["broken"][0][
+        said = told(filled, "anna", "/quality")
+        assert [each["id"] for each in said["broken"]] == ["beta/hearts"] and "FB-" in said["broken"][0][
             "fault"
         ]
-        assert {each["id"] for each in told["collections"]} == {"alpha/brains", "alpha/lungs"}
+        assert {each["id"] for each in said["collections"]} == {"alpha/brains", "alpha/lungs"}
     finally:
         kept.put_back()
         kept.close()

@@ -3,52 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from html import unescape
-from typing import Any
 
 import pytest
-from starlette.testclient import TestClient
-from tests.web.filled_hub import BASE, LUNGS, Filled, Kept
+from tests.web.filled_hub import LUNGS, Filled
+from tests.web.pages.asking import client_of, fields_of, told
 from tests.web.pages.clicks import Clicks
 from tests.web.pages.conftest import Bed
 
 from fairbank.catalogue.governance import drafts
-from fairbank.catalogue.identity import sessions
-from fairbank.catalogue.identity.sessions import Stage
-from fairbank.database import writing
 from fairbank.web import file_forms
 
 expect = pytest.importorskip("playwright.sync_api").expect
-
-HTML = {"Accept": "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8"}
-JSON = {"Accept": "application/json"}
-
-
-@pytest.fixture
-def kept(filled: Filled) -> Iterator[Filled]:
-    """The hub, put back as it was after the test."""
-    was = Kept(filled)
-    yield filled
-    was.put_back()
-    was.close()
-
-
-@pytest.fixture
-def kept_bed(bed: Bed) -> Iterator[Bed]:
-    """The hub with a browser, put back as it was after the test; who signed in meanwhile is not any more."""
-    was = Kept(bed.filled)
-    yield bed
-    was.put_back()
-    was.close()
-    bed._secrets.clear()
-
-
-def told(filled: Filled, who: str, address: str) -> Any:
-    client = TestClient(filled.app, base_url=BASE, follow_redirects=False)
-    answer = client.get(address, headers={**filled.people[who].headers, **JSON})
-    assert answer.status_code == 200, answer.text
-    return answer.json()
 
 
 def test_what_waits_for_a_vote_comes_before_one_s_own_requests(filled: Filled) -> None:
@@ -61,26 +27,6 @@ def test_what_waits_for_a_vote_comes_before_one_s_own_requests(filled: Filled) -
     assert ages == sorted(ages), "the oldest comes first"
     decided = told(filled, "dora", "/requests?show=decided")["rows"]
     assert {row["states"][0][1] for row in decided} >= {"declined", "active", "revoked"}
-
-
-def client_of(filled: Filled, who: str) -> TestClient:
-    """Return a browser without a screen, in which somebody is signed in."""
-    name = sessions.cookie_name(filled.hub, secure=False)
-    with writing(filled.hub.engine) as session:
-        secret = sessions.begin(session, filled.hub, account=who, stage=Stage.COMPLETE)
-    client = TestClient(filled.app, base_url=BASE, follow_redirects=False)
-    client.headers.update({**HTML, "Sec-Fetch-Site": "same-origin"})
-    client.cookies.set(name, secret)
-    return client
-
-
-def fields_of(text: str, *, act: str, holding: str = "") -> dict[str, str]:
-    """Return the hidden fields of the form on a page that does something, and whose text holds something."""
-    for form in re.findall(r"<form\b.*?</form>", text, flags=re.S):
-        if f'value="{act}"' in form and holding in form:
-            found = dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', form))
-            return {name: unescape(value) for name, value in found.items()}
-    raise AssertionError(f"no form does {act}")
 
 
 def a_request(filled: Filled, title: str) -> tuple[str, str]:

@@ -7,9 +7,9 @@ from urllib.parse import urlencode
 
 import pytest
 from tests.web.filled_hub import Filled
+from tests.web.pages.asking import JSON
 from tests.web.pages.clicks import Clicks
 from tests.web.pages.conftest import Bed
-from tests.web.pages.test_requests_page import JSON
 
 expect = pytest.importorskip("playwright.sync_api").expect
 

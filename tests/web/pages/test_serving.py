@@ -182,14 +182,18 @@ def test_a_session_is_ended_from_another_browser(filled: Filled) -> None:
     with writing(filled.hub.engine) as session:
         secret = sessions.begin(session, filled.hub, account="lena", stage=Stage.COMPLETE)
         foreign = sessions.begin(session, filled.hub, account="rita", stage=Stage.COMPLETE)
-        (theirs,) = [
-            each.mark
-            for each in sessions.of_account(session, filled.hub, "rita", secret=foreign)
-            if each.is_this
-        ]
+        mark, theirs = (
+            next(
+                each.mark
+                for each in sessions.of_account(session, filled.hub, who, secret=its)
+                if each.is_this
+            )
+            for who, its in (("lena", secret), ("rita", foreign))
+        )
     headers = {**filled.people["lena"].headers, **HTML}
     client = TestClient(filled.app, base_url="http://hub.test", follow_redirects=False)
-    (mark,) = re.findall(r'name="session" value="([0-9a-f]+)"', client.get("/me", headers=headers).text)
+    shown = re.findall(r'name="session" value="([0-9a-f]+)"', client.get("/me", headers=headers).text)
+    assert mark in shown and theirs not in shown
     for named in (mark, theirs):
         client.post("/me", data={"act": "end-session", "session": named}, headers=headers)
     assert sessions.find(filled.hub, secret) is None

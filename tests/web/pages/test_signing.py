@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
-from html import unescape
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from tests.catalogue.conftest import PASSWORD
-from tests.web.filled_hub import BRAINS, LUNGS, Filled, Kept
+from tests.web.filled_hub import BRAINS, LUNGS, Filled
+from tests.web.pages.asking import client_of, fields_of, told
 from tests.web.pages.clicks import Clicks
 from tests.web.pages.conftest import Bed
-from tests.web.pages.test_requests_page import client_of, fields_of, told
 
 from fairbank.catalogue import accounts
 from fairbank.catalogue.identity import page_keys
@@ -24,25 +21,6 @@ from fairbank.federated_jobs.count_protocol import CountReport, CountWord
 expect = pytest.importorskip("playwright.sync_api").expect
 
 PASSPHRASE = "nine quiet herons"
-
-
-@pytest.fixture
-def kept(filled: Filled) -> Iterator[Filled]:
-    """The hub, put back as it was after the test."""
-    was = Kept(filled)
-    yield filled
-    was.put_back()
-    was.close()
-
-
-@pytest.fixture
-def kept_bed(bed: Bed) -> Iterator[Bed]:
-    """The hub with a browser, put back as it was after the test."""
-    was = Kept(bed.filled)
-    yield bed
-    was.put_back()
-    was.close()
-    bed._secrets.clear()
 
 
 def with_key(filled: Filled, who: str) -> None:
@@ -85,13 +63,6 @@ def test_a_passphrase_travels_through_no_log_in(kept: Filled) -> None:
     assert PASSPHRASE not in asked.text
 
 
-def form_with(text: str, holding: str) -> dict[str, str]:
-    """Return the hidden fields of the form on a page that holds something."""
-    form = next(each for each in re.findall(r"<form\b.*?</form>", text, flags=re.S) if holding in each)
-    found = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', form)
-    return {name: unescape(value) for name, value in found}
-
-
 def a_draft(filled: Filled, **more: Any) -> str:
     wish = {"schema": "request-draft/1", "title": "Nodules", "datasets": [LUNGS], "data_use": ["DUO:0000006"]}
     wish |= {"statement": "Nodules.", "output_classes": ["measurements"], "until": "2027-01-01T00:00:00.000Z"}
@@ -104,7 +75,7 @@ def test_a_request_that_a_page_signs_is_sent_once_and_says_who_keeps_the_key(kep
     rita, address = client_of(kept, "rita"), f"/requests/new?draft={draft}&step=check"
     shown = rita.get(address).text
     assert "fairbank request submit" not in shown and "What happens next" in shown
-    form = form_with(shown, 'value="send"') | {"act": "send"}
+    form = fields_of(shown, act="send") | {"act": "send"}
     wrong = rita.post(address, data={**form, "passphrase": "not this one"})
     assert wrong.status_code == 403 and "does not open" in wrong.text and "not this one" not in wrong.text
     for _ in range(2):
@@ -159,14 +130,14 @@ def test_a_question_is_asked_once_from_its_page_of_those_collections_that_were_c
     rita, address = client_of(kept, "rita"), "/counts?modality=CT&node=alpha&c=alpha/lungs&sort=title"
     shown = rita.get(address).text
     assert "fairbank search" not in shown and "1 collection is asked." in shown and "Biobank" in shown
-    form = form_with(shown, 'value="ask"')
+    form = fields_of(shown, act="ask")
     assert rita.post(address, data={**form, "passphrase": "not this one"}).status_code == 403
     asked = [rita.post(address, data={**form, "passphrase": PASSPHRASE}) for _ in range(2)]
     assert [each.status_code for each in asked] == [303, 303]
     assert asked[0].headers["location"] == asked[1].headers["location"], "the same form asks once"
     page = told(kept, "rita", asked[0].headers["location"])
     assert [each["collection"] for each in page["shown"]["answers"]] == ["alpha/lungs"]
-    nobody = form_with(rita.get("/counts?modality=CT").text, 'value="ask"')
+    nobody = fields_of(rita.get("/counts?modality=CT").text, act="ask")
     refused = rita.post("/counts?modality=XX", data={**nobody, "passphrase": PASSPHRASE})
     assert refused.status_code == 422 and "was not asked" in refused.text
     assert client_of(kept, "ursula").post(address, data=form).status_code in (403, 404)
