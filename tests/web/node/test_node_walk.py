@@ -11,9 +11,8 @@ from tests.web.hostile_texts import TEXTS, in_turn, pieces
 from tests.web.node.conftest import PHRASE
 from tests.web.node.filled_node import Wording, empty, fill, job, plain
 from tests.web.node.node_browser import NodeBed, crawl, links, page_at, serve
-from tests.web.pages.browsers import BROWSER, picture_folder
-from tests.web.pages.clicks import Clicks
-from tests.web.pages.keyboard import Keys
+from tests.web.pages.browsers import BROWSER, take_picture
+from tests.web.pages.hands import ByClicks, ByKeys, Hand
 from tests.web.pages.page_checks import (
     NARROW,
     OF_COLOURS,
@@ -89,12 +88,6 @@ def hostile() -> Wording:
 def beds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Beds]:
     with ExitStack() as stack:
         yield Beds(tmp_path_factory, stack)
-
-
-def take_picture(tab: Any, name: str) -> None:
-    folder = picture_folder()
-    if folder is not None:
-        tab.screenshot(path=folder / f"{name}.png", full_page=True)
 
 
 def titled(state: str, address: str, number: int) -> str:
@@ -236,48 +229,67 @@ def test_a_job_is_approved_in_six_clicks_and_no_two_at_once(beds: Beds) -> None:
     with beds["full"].opened() as tab:
         tab.goto("/")
         assert tab.locator("main form, main input").count() == 0, "nothing is decided from a list"
-        clicks = Clicks(tab)
-        clicks.click(link)
-        for number in (1, 2, 3):
-            clicks.click(f'[name="statement"][value="{number}"]')
-        clicks.click('[value="approve"]')
-        tab.fill("#passphrase", PHRASE)
-        clicks.click("main form .main-act")
-        tab.wait_for_url("**/jobs/*")
-        expect(tab.locator('[value="approve"]')).to_have_count(0)
+        clicks = ByClicks(tab)
+        approve_it(clicks, link)
         assert clicks.number == 6
 
 
-def test_an_output_is_released_in_three_clicks(beds: Beds) -> None:
-    at = beds["full"].at
+def held_output(bed: NodeBed) -> str:
+    """Let a job's output wait for a decision, and return its id."""
+    at = bed.at
     at.held_job(unlock(at.site.node, "ada", PHRASE))
-    release = held(at.site.outbox)[-1]
+    return held(at.site.outbox)[-1].id
+
+
+def release_it(hand: Hand, release: str) -> None:
+    hand.press(f'main a[href="/outbox/{release}"]')
+    hand.tick('[value="release"]')
+    hand.write("#passphrase", PHRASE)
+    hand.press("main form .main-act")
+    expect(hand.tab.get_by_text("It may leave.").first).to_be_visible()
+
+
+def approve_it(hand: Hand, link: str) -> None:
+    hand.press(link)
+    for number in (1, 2, 3):
+        hand.tick(f'[name="statement"][value="{number}"]')
+    hand.tick('[value="approve"]')
+    hand.write("#passphrase", PHRASE)
+    hand.press("main form .main-act")
+    hand.tab.wait_for_url("**/jobs/*")
+    expect(hand.tab.locator('[value="approve"]')).to_have_count(0)
+
+
+def test_an_output_is_released_in_three_clicks(beds: Beds) -> None:
+    release = held_output(beds["full"])
     with beds["full"].opened() as tab:
         tab.goto("/")
-        clicks = Clicks(tab)
-        clicks.click(f'main a[href="/outbox/{release.id}"]')
-        clicks.click('[value="release"]')
-        tab.fill("#passphrase", PHRASE)
-        clicks.click("main form .main-act")
-        expect(tab.get_by_text("It may leave.").first).to_be_visible()
+        clicks = ByClicks(tab)
+        release_it(clicks, release)
         assert clicks.number == 3
-    assert release.id not in {one.id for one in held(at.site.outbox)}
+    assert release not in {one.id for one in held(beds["full"].at.site.outbox)}
 
 
-def test_a_job_is_approved_by_keys_alone(beds: Beds) -> None:
-    link = waiting_job(beds["full"], "Approved by keys")
+def test_a_job_and_an_output_are_decided_by_keys_alone(beds: Beds) -> None:
+    link, release = waiting_job(beds["full"], "Approved by keys"), held_output(beds["full"])
     with beds["full"].opened(viewport=WIDE) as tab:
+        keys = ByKeys(tab)
         tab.goto("/")
-        keys = Keys(tab)
-        keys.press(link)
-        tab.wait_for_url("**/jobs/*")
-        for number in (1, 2, 3):
-            keys.press(f'[name="statement"][value="{number}"]', "Space")
-        keys.press('[value="approve"]', "Space")
-        keys.write("#passphrase", PHRASE)
-        keys.press("main form .main-act")
-        expect(tab.locator('[value="approve"]')).to_have_count(0)
+        approve_it(keys, link)
+        tab.goto("/")
+        release_it(keys, release)
         assert keys.faults == []
+    assert release not in {one.id for one in held(beds["full"].at.site.outbox)}
+
+
+def test_a_job_and_an_output_are_decided_without_scripts(beds: Beds) -> None:
+    link, release = waiting_job(beds["full"], "Approved without scripts"), held_output(beds["full"])
+    with beds["full"].opened(java_script_enabled=False) as tab:
+        tab.goto("/")
+        approve_it(ByClicks(tab), link)
+        tab.goto("/")
+        release_it(ByClicks(tab), release)
+    assert release not in {one.id for one in held(beds["full"].at.site.outbox)}
 
 
 def test_tab_leaves_every_field_of_several_lines_at_a_node(beds: Beds) -> None:
