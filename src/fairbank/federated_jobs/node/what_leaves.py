@@ -41,7 +41,10 @@ TRUST_ROSTER = (
     "Which sites take part, and their keys, the hub says. A hub that lies could put itself in their place, unless the "
     "keys of the other sites are pinned in this site's policy ([[peer]])."
 )
-TRUST_SUM = "A sum is not anonymous: with few sites, or if all others work together, what this site sent can be told from it."
+TRUST_SUM = (
+    "A sum is not anonymous: with few sites, or if all others work together, what this site sent can be told "
+    "from it."
+)
 TRUST_IN_TURN = (
     "The model goes from site to site and is merged with none: the hub, the requester and the next site get the model "
     "exactly as it was trained here last."
