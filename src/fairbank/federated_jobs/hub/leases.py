@@ -27,12 +27,12 @@ from fairbank.federated_jobs.hub.progress import ended, manifest_of, move_site
 from fairbank.federated_jobs.hub.store import AnchorRow, JobRow, LeaseRow, RoundRow, SiteRow
 from fairbank.federated_jobs.hub.tool_registry import standing_of
 from fairbank.federated_jobs.hub.tool_store import ToolVersionRow
+from fairbank.federated_jobs.masking_protocol import MaskingStep
 from fairbank.federated_jobs.protocol import (
     Claim,
     Lease,
     LeaseKind,
     LeaseWork,
-    MaskingStep,
     Renew,
     Renewed,
     SitePlace,

@@ -12,7 +12,8 @@ from fairbank.catalogue.nodes import NodeIdentity, signed_node
 from fairbank.federated_jobs.errors import JobNotFound
 from fairbank.federated_jobs.hub import mailbox, masking, shared_keys, twins
 from fairbank.federated_jobs.hub.changing import changing
-from fairbank.federated_jobs.protocol import LeftOutReport, MaskingReport, SealingKeyReport, SharedKeyReport
+from fairbank.federated_jobs.masking_protocol import MaskingReport
+from fairbank.federated_jobs.protocol import LeftOutReport, SealingKeyReport, SharedKeyReport
 
 
 def add(routes: APIRouter, hub: Hub) -> None:

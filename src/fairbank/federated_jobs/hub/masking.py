@@ -47,7 +47,7 @@ from fairbank.federated_jobs.hub.store import (
     SiteRow,
     UpdateRow,
 )
-from fairbank.federated_jobs.protocol import MaskingOrder, MaskingReport, MaskingSite, MaskingStep
+from fairbank.federated_jobs.masking_protocol import MaskingOrder, MaskingReport, MaskingSite, MaskingStep
 from fairbank.federated_jobs.reasons import Reason
 from fairbank.federated_jobs.secagg.errors import MessageUnfit, TooFewSites
 from fairbank.federated_jobs.secagg.limits import MOST_ATTEMPTS, bound_of, fewest_survivors
@@ -61,17 +61,6 @@ if TYPE_CHECKING:
 # A site that has trained answers a step in seconds; so long it may be away.
 _STEP_S = 900
 _STEPS = tuple(MaskingStep)
-
-
-def begin(session: Session, job: JobRow, number: int, participants: Sequence[str]) -> None:
-    """Write down that a round begins with the keys of some sites, in the caller's transaction."""
-    keys = {node: nodes.key_of(session, node) for node in participants}
-    known = {node: str(key) for node, key in sorted(keys.items()) if key is not None}
-    session.add(
-        MaskingRow(
-            job=job.id, round=number, attempt=1, step=MaskingStep.KEYS.value, roster=known, sites=list(known)
-        )
-    )
 
 
 def order_for(session: Session, job: JobRow, current: RoundRow | None) -> MaskingOrder | None:

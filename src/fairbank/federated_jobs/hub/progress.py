@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from fairbank import audit, events
 from fairbank.catalogue.context import Hub
+from fairbank.federated_jobs.hub import masking_start
 from fairbank.federated_jobs.hub.steps import behind, first_step, written
 from fairbank.federated_jobs.hub.store import JobRow, LeaseRow, RoundRow, SiteRow
 from fairbank.federated_jobs.plans.machine import Step
@@ -133,10 +134,7 @@ def open_round(hub: Hub, session: Session, job: JobRow, number: int, *, step: St
     )
     job.round = number
     if is_masked(manifest):
-        # It moves sites itself, by what stands here.
-        from fairbank.federated_jobs.hub import masking
-
-        masking.begin(session, job, number, step.participants)
+        masking_start.begin(session, job, number, step.participants)
     if step.staleness is None:
         close_leases(session, job.id)
     for site in active(sites_of(session, job.id)):

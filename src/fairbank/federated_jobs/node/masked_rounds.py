@@ -24,6 +24,7 @@ from fairbank.errors import FairbankError, RemoteError
 from fairbank.federated_jobs.code import UPDATE
 from fairbank.federated_jobs.errors import JobPausedHere, RoundClosed, SiteRefusal
 from fairbank.federated_jobs.manifest import nodes_of
+from fairbank.federated_jobs.masking_protocol import MaskingOrder, MaskingReport, MaskingStep
 from fairbank.federated_jobs.node import rounds
 from fairbank.federated_jobs.node.approval import check_may_leave
 from fairbank.federated_jobs.node.errors import WorkerCancelled
@@ -33,7 +34,6 @@ from fairbank.federated_jobs.node.peers import pinned
 from fairbank.federated_jobs.node.rounds import GIVEN_UP, STAGED, Computed, Site, Work
 from fairbank.federated_jobs.node.runner import Product
 from fairbank.federated_jobs.node.store import UnmaskedRow
-from fairbank.federated_jobs.protocol import MaskingOrder, MaskingReport, MaskingStep
 from fairbank.federated_jobs.secagg.errors import Fault, MessageUnfit, TooFewSites, refused
 from fairbank.federated_jobs.secagg.limits import bound_of
 from fairbank.federated_jobs.secagg.messages import Keys, OfSite, Shares, Unmasking
