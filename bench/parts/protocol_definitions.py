@@ -12,7 +12,7 @@ from parts.protocol_data import Labelled, Split, data_folder, dirichlet, mnist, 
 from parts.protocol_published import Protocol, Variant
 from parts.protocol_training import WINDOW
 
-MNIST_PASSES, PNEUMONIA_PASSES = 14, 3
+MNIST_PASSES, PNEUMONIA_PASSES, UNLIKE_PASSES = 14, 40, 12
 SPLIT_SEED = 1
 
 
@@ -71,11 +71,31 @@ PNEUMONIA = Protocol(
     variants={
         "centralised": Variant(),
         "sequential": _around(PNEUMONIA_PASSES),
-        "fedavg-dirichlet": Variant(PlanName.AGGREGATION, rounds=PNEUMONIA_PASSES, split="dirichlet"),
     },
     read=lambda: pneumonia(data_folder()),
     split=_split,
     bundle=10,
 )
 
-PROTOCOLS = {protocol.name: protocol for protocol in (MNIST, PNEUMONIA)}
+# The thesis has no unlike sites, so these settings are ours: with those of the thesis, 3 rounds came to 91.5 %.
+UNLIKE = Protocol(
+    name="unlike",
+    about="Finding",
+    parameters={
+        **PNEUMONIA.parameters,
+        "norm": "group",
+        "batch_size": 32,
+        "learning_rate": "0.01",
+        "momentum": "0.9",
+    },
+    passes=UNLIKE_PASSES,
+    variants={
+        "centralised": Variant(),
+        "fedavg": Variant(PlanName.AGGREGATION, rounds=UNLIKE_PASSES, split="dirichlet"),
+    },
+    read=lambda: pneumonia(data_folder()),
+    split=_split,
+    bundle=10,
+)
+
+PROTOCOLS = {protocol.name: protocol for protocol in (MNIST, PNEUMONIA, UNLIKE)}

@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-METRICS = {"mnist": "accuracy", "pneumonia": "auroc", "hippocampus": "dice"}
+METRICS = {"mnist": "accuracy", "pneumonia": "auroc", "unlike": "auroc", "hippocampus": "dice"}
 CENTRALISED = "centralised"
 POINTS_BELOW, ORCHESTRATION_S = 0.2, 1.0
-LEAST_SHARE = {"pneumonia": 0.99, "hippocampus": 0.9858}
+LEAST_SHARE = {"pneumonia": 0.99, "unlike": 0.99, "hippocampus": 0.9858}
 
 
 @dataclass(frozen=True, slots=True)

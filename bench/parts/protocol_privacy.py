@@ -39,7 +39,7 @@ NOISY_RATE = "0.3"
 PARAMETERS: dict[str, Any] = {
     "label": "clinical_digit",
     "classes": ["normal", "pneumonia"],
-    "network": "lenet",
+    "network": "small-cnn",
     "image_size": 28,
     "window": WINDOW,
     "batch_size": 64,

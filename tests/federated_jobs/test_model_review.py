@@ -140,6 +140,7 @@ def test_the_approved_form_outlives_the_node(tmp_path: Path) -> None:
 CLASSIFY: dict[str, Any] = {**QUICK, "classes": ["no", "yes"], "label": "clinical_x", "local_epochs": 4}
 NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {
     "lenet": ("classification", {**CLASSIFY, "network": "lenet"}),
+    "small-cnn": ("classification", {**CLASSIFY, "network": "small-cnn"}),
     "linear": ("classification", {**CLASSIFY, "network": "linear"}),
     "mnist-cnn": ("classification", {**CLASSIFY, "network": "mnist-cnn", "image_size": 28}),
     "resnet18": (

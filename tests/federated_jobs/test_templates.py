@@ -321,10 +321,12 @@ def test_parameters_that_cannot_be_are_refused(name: str, values: dict[str, Any]
     ("parameters", "weights"),
     [
         ({"network": "mnist-cnn", "classes": [str(digit) for digit in range(10)]}, 1_199_882),
+        ({"network": "small-cnn"}, 14_274),
+        ({"network": "small-cnn", "dimensions": 3}, 42_210),
         ({"network": "resnet18", "image_size": 64}, 11_171_266),
         pytest.param({"network": "densenet121", "image_size": 64}, 6_949_634, marks=pytest.mark.long),
     ],
-    ids=["mnist-cnn", "resnet18", "densenet121"],
+    ids=["mnist-cnn", "small-cnn", "small-cnn in 3-D", "resnet18", "densenet121"],
 )
 def test_networks_have_the_weights_that_they_are_known_for(parameters: dict[str, Any], weights: int) -> None:
     from fairbank.federated_jobs.algorithms.networks import image_network

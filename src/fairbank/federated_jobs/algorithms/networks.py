@@ -61,6 +61,32 @@ class LeNet(nn.Module):
         return scores
 
 
+class SmallConvolutions(nn.Module):
+    """Three convolutions with group normalisation and a mean over the image: 14,274 weights for two classes in 2-D.
+
+    Few weights learn more under noise, and group normalisation keeps nothing of other samples.
+
+    Source: Wu and He 2018, Group Normalization (arXiv 1803.08494), section 3.
+    """
+
+    def __init__(self, outputs: int, dimensions: int) -> None:
+        super().__init__()
+        convolution = nn.Conv2d if dimensions == 2 else nn.Conv3d
+        self.pool = nn.MaxPool2d(2) if dimensions == 2 else nn.MaxPool3d(2)
+        self.conv1, self.norm1 = convolution(1, 16, 3, padding=1), nn.GroupNorm(_GROUPS, 16)
+        self.conv2, self.norm2 = convolution(16, 32, 3, padding=1), nn.GroupNorm(_GROUPS, 32)
+        self.conv3, self.norm3 = convolution(32, 32, 3, padding=1), nn.GroupNorm(_GROUPS, 32)
+        self.fc = nn.Linear(32, outputs)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Return (n, outputs) scores of (n, 1, size, size) images, or volumes."""
+        found = self.pool(torch.relu(self.norm1(self.conv1(images))))
+        found = self.pool(torch.relu(self.norm2(self.conv2(found))))
+        found = torch.relu(self.norm3(self.conv3(found))).flatten(2).mean(2)
+        scores: torch.Tensor = self.fc(found)
+        return scores
+
+
 class Linear(nn.Module):
     """One layer from pixels to scores: logistic or linear regression."""
 
@@ -81,6 +107,8 @@ def image_network(parameters: ImageParameters, outputs: int) -> nn.Module:
             return MnistNetwork(outputs)
         case "lenet":
             return LeNet(outputs, parameters.image_size)
+        case "small-cnn":
+            return SmallConvolutions(outputs, parameters.dimensions)
         case "linear":
             return Linear(outputs, parameters.image_size**parameters.dimensions)
         case "resnet18":

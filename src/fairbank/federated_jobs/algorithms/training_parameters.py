@@ -197,11 +197,11 @@ class ImageParameters(TrainingParameters):
             voxels; by default it is only resampled to `image_size`.
         images_per_series: evenly spaced slices taken of each series, where `dimensions` is 2.
         stride: of the first convolution of `resnet18`; 1 costs more than four times as much.
-        norm: of `resnet18` and `densenet121`; the smaller networks have no such layers.
+        norm: of `resnet18` and `densenet121`; `small-cnn` has group normalisation, the others none.
     """
 
     label: LabelColumn = "clinical_diagnosis"
-    network: Literal["mnist-cnn", "lenet", "linear", "resnet18", "densenet121"] = "lenet"
+    network: Literal["mnist-cnn", "lenet", "small-cnn", "linear", "resnet18", "densenet121"] = "lenet"
     dimensions: Literal[2, 3] = 2
     image_size: Annotated[int, Field(ge=8, le=512)] = 28
     spacing_mm: Millimetres | None = None
