@@ -17,6 +17,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from fairbank.demo.processes import Processes
+from fairbank.federated_jobs.axes.words import chosen_in_words
 from fairbank.signing import Sealed
 from fairbank.web.acts import send_job
 from fairbank.web.api_client import HubApi
@@ -80,7 +81,7 @@ class Running:
     researcher: HubApi
     visa: Sealed
 
-    def train(self, *, weights: int, rounds: int) -> Trained:
+    def train(self, *, weights: int, rounds: int, secure_aggregation: bool = False) -> Trained:
         """Have one job of so many weights trained for so many rounds.
 
         Raises:
@@ -90,7 +91,13 @@ class Running:
         before, seen = sum(site.wire_bytes() for site in sites), [len(site.observed()) for site in sites]
         submitted = time.monotonic()
         _, sent = send_job(
-            self.researcher, self.visa, "noop", {"weights": weights}, title="noop", rounds=rounds
+            self.researcher,
+            self.visa,
+            "noop",
+            {"weights": weights},
+            title="noop",
+            rounds=rounds,
+            training=chosen_in_words(secure_aggregation=secure_aggregation),
         )
         names = ("hub", *(f"node-{name}" for name in SITES))
         cpu_s = _follow(self.researcher, sent["id"], [self.processes.pid(name) for name in names])
