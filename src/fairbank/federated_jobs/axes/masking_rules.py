@@ -36,7 +36,7 @@ def _updates_judged(mix: Mix, of: Numbers) -> str | None:
     options = mix.aggregator[1]
     if not _asked(mix) or not isinstance(options, AggregatorOptions):
         return None
-    if options.refuse_beyond is not None or options.refuse_unchanged:
+    if options.judges_updates:
         return (
             "Secure aggregation is asked for, and the aggregator's options have the hub judge single updates."
         )
@@ -120,7 +120,7 @@ MASKING_RULES: tuple[Rule, ...] = (
     Rule(
         "secure aggregation × aggregator that refuses odd updates",
         "The hub sees the sum of the updates and none of them.",
-        "Leave refuse_beyond and refuse_unchanged out, or secure aggregation. Sites can shorten their own updates with "
+        "Leave these options out, or secure aggregation. Sites can shorten their own updates with "
         "the filter 'clip-norm'.",
         _updates_judged,
     ),

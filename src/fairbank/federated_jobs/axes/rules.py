@@ -310,9 +310,7 @@ def _encrypted_not_added(mix: Mix, of: Numbers) -> str | None:
         return None
     if not choice.linear or choice.needs_base or choice.stateful:
         return f"{name!r} lets the hub add updates up and nothing else, and {choice.name!r} does more."
-    judges = isinstance(options, AggregatorOptions) and (
-        getattr(options, "refuse_beyond", None) is not None or getattr(options, "refuse_unchanged", False)
-    )
+    judges = isinstance(options, AggregatorOptions) and options.judges_updates
     return f"Under {name!r} the hub cannot tell an odd update, and the job asks it to." if judges else None
 
 
