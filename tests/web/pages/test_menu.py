@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from tests.web.pages.browsers import take_picture
 from tests.web.pages.conftest import Bed
 
 from fairbank.web.menu_line import on_line
@@ -49,4 +50,4 @@ def test_the_menu_is_one_line_and_opens_without_a_script(bed: Bed) -> None:
             assert summaries.count() == 1
             summaries.click()
             assert tab.locator("nav a:visible").count() == tab.locator("nav a").count() > at_once, width
-            bed.take_picture(tab, f"menu-{width}-{fold}")
+            take_picture(tab, f"menu-{width}-{fold}")

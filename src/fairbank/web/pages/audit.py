@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from fairbank import audit, audit_alarms, audit_checkpoints
 from fairbank.audit import AuditError, HubAudit, Wanted
 from fairbank.catalogue import hub_keys, nodes, received
+from fairbank.catalogue.accounts import Role
 from fairbank.catalogue.context import Hub
 from fairbank.catalogue.received import Left
 from fairbank.charts.bars import Bar, bar_chart, counted
@@ -201,4 +202,10 @@ _LEFT: Final = mark("Releases, by month and biobank")
 _PLACE: Final = mark("Month and biobank")
 _RELEASES: Final = mark("Releases")
 
-PAGE = Page(name="audit", path="/audit", context=Audit, show=show, menu=Menu(mark("Audit log"), 90))
+PAGE = Page(
+    name="audit",
+    path="/audit",
+    context=Audit,
+    show=show,
+    menu=Menu(mark("Audit log"), 90, foremost=Role.AUDITOR),
+)

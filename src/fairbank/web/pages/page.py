@@ -9,6 +9,7 @@ from typing import Any, Final
 from starlette.responses import Response
 
 from fairbank.catalogue import negotiation, permissions
+from fairbank.catalogue.accounts import Role
 from fairbank.catalogue.context import Hub
 from fairbank.catalogue.permissions import Action
 from fairbank.web.pages.visits import Visit
@@ -26,10 +27,15 @@ class Once(str):
 
 @dataclass(frozen=True, slots=True)
 class Menu:
-    """The place of a page in the menu: the least comes first."""
+    """The place of a page in the menu: the least comes first.
+
+    Attributes:
+        foremost: for whom it comes after the first page at once, because she has little else to do here.
+    """
 
     text: str
     place: int
+    foremost: Role | None = None
 
 
 @dataclass(frozen=True, slots=True)

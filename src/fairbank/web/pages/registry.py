@@ -9,7 +9,10 @@ from pathlib import Path
 
 from fairbank.catalogue.accounts import Account
 from fairbank.catalogue.permissions import Action, allow
-from fairbank.web.pages.page import Page
+from fairbank.web.pages.page import Menu, Page
+
+# Behind the home page.
+_FOREMOST = 15
 
 
 @lru_cache(maxsize=1)
@@ -34,8 +37,12 @@ def menu(who: Account | None) -> list[tuple[str, str]]:
     """Return address and text of what stands in somebody's menu: what she may look at."""
     standing = [(page.path, page.menu, page.action) for page in pages() if page.menu is not None]
     shown = [
-        (item.place, path, item.text)
+        (_place(item, who), path, item.text)
         for path, item, action in standing
         if action is not None and (action is Action.PUBLIC or allow(who, action))
     ]
     return [(path, text) for _, path, text in sorted(shown)]
+
+
+def _place(item: Menu, who: Account | None) -> int:
+    return _FOREMOST if who is not None and item.foremost in who.roles else item.place
