@@ -33,7 +33,18 @@ LUNGS, BRAINS = (f"http://hub.test/datasets/alpha/{name}" for name in ("lungs", 
 STRANGERS = ("otto", "nora", "carl", "kurt")
 DIGEST = "sha256:" + "5" * 64
 # What routes are told by that belongs to no person: the public catalogue, and what nodes sign for.
-OF_NOBODY = {"name", "node", "dataset", "resource", "version", "command", "lease_id", "release_id"}
+OF_NOBODY = {
+    "name",
+    "node",
+    "dataset",
+    "resource",
+    "version",
+    "command",
+    "lease_id",
+    "release_id",
+    "overlap",
+    "peer",
+}
 COMMANDS = ("withdraw", "vote", "revoke")
 
 

@@ -59,6 +59,7 @@ MACHINES = {
     "model": "ontology.model_cards.ModelState",
     "tool": "federated_jobs.tool_review.ToolState",
     "count": "federated_jobs.node.live_counts.CountState",
+    "overlap": "federated_jobs.node.overlaps.OverlapState",
     "described": "catalogue.described.State",
     "harvest": "harvest.reports.RunState",
     "item": "harvest.states.State",

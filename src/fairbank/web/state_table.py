@@ -453,6 +453,44 @@ STATES: Final[dict[str, dict[str, StateWords]]] = {
         ),
         "declined": _W(_("Declined"), _("The biobank does not tell it."), _NOBODY, _("Nothing."), "", _L.BAD),
     },
+    "overlap": {
+        "asked": _W(
+            _("Asked"),
+            _("The other biobank has been asked and has not answered."),
+            _SITE,
+            _("A person there answers, or declines."),
+            _DAYS,
+            _L.WAIT,
+        ),
+        "decide": _W(
+            _("Waits for a decision here"),
+            _("Another biobank asks how many subjects both have."),
+            _CURATOR,
+            _("A person here answers, or declines."),
+            _DAYS,
+            _L.WAIT,
+        ),
+        "sent": _W(
+            _("Being counted"),
+            _("Both biobanks compare what neither can read."),
+            _NODE,
+            _("Both are told the same count."),
+            _MINUTES,
+            _L.WAIT,
+        ),
+        "done": _W(_("Counted"), _("Both biobanks know the count."), _NOBODY, _("Nothing."), "", _L.GOOD),
+        "declined": _W(
+            _("Declined"), _("One of the biobanks does not count it."), _NOBODY, _("Nothing."), "", _L.BAD
+        ),
+        "failed": _W(
+            _("Failed"),
+            _("It ended without a count."),
+            _NOBODY,
+            _("The node’s log says why; another project can ask anew."),
+            "",
+            _L.BAD,
+        ),
+    },
     "described": {
         "DRAFT": _W(
             _("Draft"),

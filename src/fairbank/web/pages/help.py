@@ -23,6 +23,7 @@ MACHINES = {
     "model": mark("A model"),
     "tool": mark("A tool"),
     "count": mark("A live count at a biobank"),
+    "overlap": mark("A count of subjects that two biobanks share"),
     "described": mark("A description that people wrote here"),
     "harvest": mark("A reading of an archive"),
     "item": mark("An item of an archive"),
