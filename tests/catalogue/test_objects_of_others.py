@@ -95,7 +95,14 @@ def hers(hub: Hub, web: Any, people: dict[str, Any]) -> dict[str, str]:
         session.add(a_job(hub, job))
         session.flush()
         session.add(
-            ModelRow(digest=DIGEST, job=job, round=1, size_bytes=1, provenance={}, created=hub.clock.now())
+            ModelRow(
+                digest=DIGEST,
+                job=job,
+                round=1,
+                size_bytes=1,
+                provenance={"datasets": [LUNGS]},
+                created=hub.clock.now(),
+            )
         )
     (leg,) = legs_by_name(hub, asked).values()
     comment = json.dumps({"schema": "comment/1", "text": CANARY})

@@ -159,6 +159,7 @@ def test_a_model_that_could_not_be_made_by_training_ends_the_job_there_and_harms
     assert confined.site_state(again, "east")[0] == "released"
 
 
+@pytest.mark.long
 def test_an_update_of_fewer_images_than_the_site_asks_for_is_not_sent_though_the_cohort_has_them(confined):
     # Six series are in the cohort; one of three subjects is held out, so fewer are trained on.
     allow_small_trainings(confined.sites["east"].node, minimum_images=6)

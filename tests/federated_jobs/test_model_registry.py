@@ -375,7 +375,8 @@ def test_the_worker_s_numbers_leave_only_with_enough_held_out_subjects(tmp_path)
 
     asked: list[Any] = []
 
-    def evaluate(weights: Any, *, timeout_s: float, grouped: bool) -> Evaluation:
+    def evaluate(weights: Any, *, timeout_s: float, grouped: bool, release_check: Any) -> Evaluation:
+        assert release_check is None
         asked.append(weights)
         return Evaluation({"mse": 0.25}, 16, subjects=(9, 2))
 

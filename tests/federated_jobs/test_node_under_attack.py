@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -23,7 +24,7 @@ from fairbank.federated_jobs.node.approval import Consent, approve, leaving
 from fairbank.federated_jobs.node.errors import WorkerCancelled
 from fairbank.federated_jobs.node.output_review import let_go
 from fairbank.federated_jobs.node.reporting import report_decisions
-from fairbank.federated_jobs.node.rounds import RoundOrder, take
+from fairbank.federated_jobs.node.rounds import RoundOrder, take, work
 from fairbank.federated_jobs.node.store import ApprovalRow, ReviewRow
 from fairbank.federated_jobs.protocol import Renew
 from fairbank.ontology.person_objects import CountersignWord, PersonDecision, PersonRole
@@ -131,7 +132,8 @@ def test_a_lease_of_years_does_not_keep_the_site_s_people_from_stopping_a_job(fe
     worker = Computing(site, lambda: suspend(site.node, by="curator"))
     with writing(site.node.engine) as session:
         take(session, RoundOrder(job, 1, fed.clock.new_id(), None), site=site.agent._site)
-    site.agent._work(job, 1, lease=fed.clock.new_id(), lease_s=10**12)
+    do = partial(work, site.agent._site, job, 1)
+    site.agent._work(job, 1, do, lease=fed.clock.new_id(), lease_s=10**12)
     assert worker.ended
     assert set(quick) == {60}
 

@@ -191,4 +191,4 @@ def test_a_hub_that_refuses_to_be_told_where_the_node_is_does_not_keep_it_from_r
     monkeypatch.setattr(routes, "tell_place", refuse)
     site.agent.resume()
     assert fed.site_state(job, "east")[0] == "rejected"
-    assert "does not take where this node is" in caplog.text
+    assert "does not take this node's place" in caplog.text

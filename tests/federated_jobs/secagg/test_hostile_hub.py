@@ -14,6 +14,7 @@ from tests.federated_jobs.secagg.parties import OTHER_BASE, Party, drawn_from, r
 
 from fairbank.federated_jobs.secagg.collecting import Collecting
 from fairbank.federated_jobs.secagg.errors import Fault, MessageUnfit, SharesUnfit, TooFewSites
+from fairbank.federated_jobs.secagg.limits import threshold
 from fairbank.federated_jobs.secagg.masks import Mask, agreed, derived, put_on
 from fairbank.federated_jobs.secagg.messages import (
     Keys,
@@ -22,7 +23,6 @@ from fairbank.federated_jobs.secagg.messages import (
     Unmasking,
     key_bytes,
     key_text,
-    threshold,
 )
 from fairbank.federated_jobs.secagg.shamir import joined
 from fairbank.federated_jobs.secagg.site import Site
