@@ -64,6 +64,7 @@ def test_a_model_that_was_hardly_trained_passes(samples: tuple[Images, Labels]) 
     assert verdict(found) is Verdict.PASSED
 
 
+@pytest.mark.long
 def test_shadow_models_tell_what_was_learnt_by_heart_and_nothing_of_what_was_hardly_trained(
     samples: tuple[Images, Labels],
 ) -> None:

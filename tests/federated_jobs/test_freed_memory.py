@@ -36,3 +36,16 @@ print(not glibc or (gave and before - resident() > MOST_FREE_BYTES // 2), len(bl
 """
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert ran.stdout == "True True\n", ran.stderr
+
+
+def test_only_a_process_that_was_told_to_gives_back_now_and_then():
+    code = """
+from fairbank.federated_jobs import freed_memory
+freed_memory.give_back_what_is_too_much = lambda: True
+freed_memory.keep_freed_memory()
+print(freed_memory.give_back_now_and_then())
+freed_memory.keep_freed_memory(gives_back=True)
+print(freed_memory.give_back_now_and_then())
+"""
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert ran.stdout == "False\nTrue\n", ran.stderr

@@ -135,6 +135,7 @@ def test_confined_workers_measure_and_only_sums_over_subjects_leave(start, tmp_p
         site.runner.close()
 
 
+@pytest.mark.long
 def test_a_model_that_could_not_be_made_by_training_ends_the_job_there_and_harms_no_other(confined):
     east = confined.sites["east"]
     honest = east.runner.run

@@ -58,7 +58,7 @@ def run(ctx: typer.Context) -> None:
     from fairbank.federated_jobs.freed_memory import keep_freed_memory
 
     # First of all: what is imported next allocates, and the threads that it starts would each get an arena.
-    keep_freed_memory()
+    keep_freed_memory(gives_back=True)
     import uvicorn
 
     from fairbank.web.hub_app import create_app

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import ctypes
 import sys
+from threading import Event
 from typing import Any, ClassVar
 
 # From <malloc.h> of the GNU C library.
@@ -33,11 +34,20 @@ class _MallInfo(ctypes.Structure):
     ]
 
 
-def keep_freed_memory() -> bool:
+# Set where a process is a hub's own: in one that does other work beside it, looking at all that is free costs more.
+_GIVES_BACK = Event()
+
+
+def keep_freed_memory(*, gives_back: bool = False) -> bool:
     """Tell the C library of this process to keep freed memory, up to 12 MB in all; return whether it took that in.
 
     An arena that a thread has stays, so a process says it before it starts threads.
+
+    Args:
+        gives_back: have `give_back_now_and_then` work in this process.
     """
+    if gives_back:
+        _GIVES_BACK.set()
     mallopt = _function("mallopt")
     if mallopt is None:
         return False
@@ -58,6 +68,11 @@ def give_back_what_is_too_much(most_free_bytes: int = MOST_FREE_BYTES) -> bool:
     if look().fordblks <= most_free_bytes:
         return False
     return bool(trim(ctypes.c_size_t(0)))
+
+
+def give_back_now_and_then() -> bool:
+    """Give back what is too much in a process that was told to."""
+    return _GIVES_BACK.is_set() and give_back_what_is_too_much()
 
 
 def _function(name: str) -> Any:

@@ -88,7 +88,7 @@ class TestClipping:
             ("lenet", {}),
             ("linear", {}),
             ("resnet18", {"norm": "group"}),
-            ("resnet18", {"norm": "instance", "stride": 1}),
+            pytest.param("resnet18", {"norm": "instance", "stride": 1}, marks=pytest.mark.long),
         ],
     )
     def test_the_sum_is_that_of_gradients_shortened_one_by_one(self, name: str, more: dict[str, Any]) -> None:

@@ -27,7 +27,7 @@ from fairbank.catalogue.notifier import Concern
 from fairbank.catalogue.uploads import Entrance, MayRead, Reader, Receiver, ReleaseMeta
 from fairbank.database import reading, turn, writing
 from fairbank.federated_jobs.errors import JobNotFound
-from fairbank.federated_jobs.freed_memory import give_back_what_is_too_much
+from fairbank.federated_jobs.freed_memory import give_back_now_and_then
 from fairbank.federated_jobs.hub import (
     count_routes,
     counts,
@@ -188,7 +188,7 @@ class _Keeper:
         # First what ends: a round of a job that is over is not merged.
         while sweep(hub) or close_ready(hub):
             hub.notifier.notify()
-        give_back_what_is_too_much()
+        give_back_now_and_then()
         self._next_sweep = time.monotonic() + BETWEEN_SWEEPS_S
         with reading(hub.engine) as session:
             due = next_due(session)
